@@ -1,0 +1,76 @@
+"""What became of one row of the export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """The state of a row; every row read is in exactly one."""
+
+    FILTERED = "filtered"
+    DUPLICATE_KEY = "duplicate_key"
+    UNCHANGED = "unchanged"
+    CREATED = "created"
+    UPDATED = "updated"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+    WOULD_CREATE = "would_create"
+    WOULD_UPDATE = "would_update"
+
+
+class Reason(StrEnum):
+    """Why a row is filtered, unchanged or not sent."""
+
+    BELOW_THRESHOLD = "below_threshold"
+    NO_SCORE = "no_score"
+    STAGE_NOT_ELIGIBLE = "stage_not_eligible"
+    ALREADY_AT_STAGE = "already_at_stage"
+    BEYOND_STAGE = "beyond_stage"
+    STAGE_NOT_ON_LADDER = "stage_not_on_ladder"
+    CONVERTED = "converted"
+    SAME_VALUES = "same_values"
+    ALREADY_EXISTS = "already_exists"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    API_USAGE_LIMIT = "api_usage_limit"
+    TRY_AGAIN = "try_again"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One line of the results: one row read from the export.
+
+    :param key: the row's key, trimmed; empty where the row has none.
+    :param action: its state.
+    :param reason: why, where the state alone does not say it.
+    :param salesforce_id: 18-character Lead id, where known.
+    :param error_code: Salesforce's ``statusCode``, also for rows refused before sending.
+    :param error_message: what was wrong, in Salesforce's words or in ours.
+    :param error_fields: Lead fields the error names.
+    :param api: ``collections`` or ``bulk``, for a row that was sent.
+    :param batch: number of the request (or id of the job) that carried the row.
+    :param attempt: try number of the task that settled the row.
+    :param finished_at: when it was settled, UTC.
+    :param contact_id: contact that a converted lead became.
+    :param old_stage: stage in Salesforce before.
+    :param new_stage: stage after, for a row that is moved.
+    """
+
+    key: str
+    action: Action
+    reason: str | None = None
+    salesforce_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_fields: tuple[str, ...] = ()
+    api: str | None = None
+    batch: str | None = None
+    attempt: int = 1
+    finished_at: datetime | None = None
+    contact_id: str | None = None
+    old_stage: str | None = None
+    new_stage: str | None = None
+    lead_url: str | None = None

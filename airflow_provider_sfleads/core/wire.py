@@ -1,0 +1,52 @@
+"""A request to Salesforce and its answer, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One REST request, less host, version and token.
+
+    :param method: HTTP method.
+    :param path: below ``/services/data/vXX.X/``; a path that starts with ``/`` is host-relative (as
+        ``nextRecordsUrl`` is).
+    :param params: query parameters, unencoded.
+    :param body: what goes out as JSON; a :class:`~decimal.Decimal` goes out as the exact number.
+    :param headers: further headers.
+    :param repeatable: whether sending it twice leaves Salesforce as sending it once does. What is not is
+        never sent again once it may have been received.
+    :param write: whether it changes records; such calls stop at ``max_api_usage``.
+    """
+
+    method: Method
+    path: str
+    params: Mapping[str, str] | None = None
+    body: object | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+    write: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to a :class:`Call` that Salesforce took as a request: 2xx, 3xx or 4xx.
+
+    :param status: HTTP status.
+    :param body: parsed JSON; ``None`` for an empty body.
+    :param headers: reply headers, names in lower case.
+    :param repeated: whether an earlier sending of the same call may have been carried out already.
+    """
+
+    status: int
+    body: object | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    repeated: bool = False
+
+
+Send = Callable[[Call], Reply]

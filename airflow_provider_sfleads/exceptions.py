@@ -1,0 +1,147 @@
+"""Every error this provider raises, in one tree.
+
+::
+
+    SalesforceLeadsError
+    ├── ConfigurationError            mend the Dag or the connection; a retry cannot help
+    │   ├── ConnectionFieldError      a field of the Airflow connection cannot be right
+    │   ├── ParameterError            an operator parameter cannot be right
+    │   └── MappingError              the mapping does not fit Lead's describe; lists every problem
+    ├── ExportError                   the export cannot be read (missing file, column, wrong encoding ...)
+    ├── AuthenticationError           Salesforce gives no usable token
+    │   ├── WrongHostError            no Salesforce token endpoint answers at this host
+    │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's
+    │   ├── FlowNotEnabledError       client-credentials flow off, or no usable Run-As user
+    │   ├── ApiAccessError            the Run-As user or the org has no API access
+    │   └── SessionRejectedError      a new token is refused just like the old one
+    ├── RequestRefusedError           Salesforce refused a whole request (4xx)
+    ├── LeadAccessError               the Run-As user cannot see the Lead object
+    ├── ApiLimitError                 a request limit is reached; worth a later retry
+    ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
+    ├── ConnectionFailedError         the request never reached Salesforce; worth a retry
+    ├── OutcomeUnknownError           a write was sent and no answer came back
+    └── SyncError                     the sync ran to its end and did not come out clean
+        ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
+        └── RowsNotSentError          rows were left unsent; a retry sends them
+
+``transient`` says whether trying the same again can help. Errors that are not transient fail an
+Airflow task without retry when they leave the hook or an operator (see :mod:`.hooks.failing`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SalesforceLeadsError(Exception):
+    """Base of every error raised by this provider."""
+
+    transient: ClassVar[bool] = False
+
+
+class ConfigurationError(SalesforceLeadsError):
+    """The Dag or the connection has to be changed."""
+
+
+class ConnectionFieldError(ConfigurationError):
+    """A field of the Airflow connection cannot be right."""
+
+
+class ParameterError(ConfigurationError, ValueError):
+    """An operator or export parameter cannot be right."""
+
+
+class MappingError(ConfigurationError):
+    """The mapping does not fit what ``describe`` says of Lead.
+
+    :param problems: one sentence per problem, all of them.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing was sent:{lines}")
+
+
+class ExportError(SalesforceLeadsError):
+    """The export cannot be read to its end."""
+
+
+class AuthenticationError(SalesforceLeadsError):
+    """Salesforce gives no usable token."""
+
+
+class WrongHostError(AuthenticationError):
+    """No Salesforce token endpoint answers at this host."""
+
+
+class WrongKeyOrSecretError(AuthenticationError):
+    """The consumer key or the consumer secret is not this org's."""
+
+
+class FlowNotEnabledError(AuthenticationError):
+    """The client-credentials flow is off, or it has no Run-As user that may use the API."""
+
+
+class ApiAccessError(AuthenticationError):
+    """The org, or the Run-As user, has no API access."""
+
+
+class SessionRejectedError(AuthenticationError):
+    """Salesforce refuses a token that it has just issued."""
+
+
+class RequestRefusedError(SalesforceLeadsError):
+    """Salesforce refused a whole request.
+
+    :param message: what was refused, for whom, and what to do.
+    :param status: HTTP status.
+    :param codes: Salesforce's ``errorCode`` values, in the order of the reply.
+    """
+
+    def __init__(self, message: str, *, status: int, codes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.codes = codes
+
+
+class LeadAccessError(RequestRefusedError):
+    """The Run-As user cannot see the Lead object."""
+
+
+class ApiLimitError(SalesforceLeadsError):
+    """A request limit of the org, or the connection's ``max_api_usage``, is reached."""
+
+    transient = True
+
+
+class ServiceUnavailableError(SalesforceLeadsError):
+    """Salesforce could not serve the request, and the retries are used up."""
+
+    transient = True
+
+
+class ConnectionFailedError(SalesforceLeadsError):
+    """The request did not reach Salesforce, and the retries are used up."""
+
+    transient = True
+
+
+class OutcomeUnknownError(SalesforceLeadsError):
+    """A write was sent, and whether Salesforce carried it out is not known."""
+
+    transient = True
+
+
+class SyncError(SalesforceLeadsError):
+    """The sync ran to its end and did not come out clean."""
+
+
+class RejectsExceededError(SyncError):
+    """More rows were rejected than ``max_rejects`` allows."""
+
+
+class RowsNotSentError(SyncError):
+    """Rows were left unsent or their outcome is unknown."""
+
+    transient = True

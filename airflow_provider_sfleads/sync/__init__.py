@@ -1,0 +1,1 @@
+"""The load pipeline: export rows in, outcomes out."""
