@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""The one door to this project, for people and for CI: set-up, tests, checks, demo.
+
+Needs Python 3.11 or later with pip and nothing else. Everything goes into ``.venv`` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "sfleads-setup.json"
+LOCK = ROOT / "constraints-3.11.txt"
+OLDEST = (3, 11)
+GROUPS = ("build", "demo", "lint", "lock", "test")
+
+
+def say(text: str) -> None:
+    """Tell the person what goes on, apart from what the tools print."""
+    print(f"[dev.py] {text}", flush=True)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment that the project's commands run in: this one, with the venv in front of it."""
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    return env | {
+        "PATH": os.pathsep.join((str(VENV / "bin"), os.environ.get("PATH", os.defpath))),
+        "PYTHONNOUSERSITE": "1",
+        "VIRTUAL_ENV": str(VENV),
+    }
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    """Run a command from the project's folder; end with its exit code where it fails."""
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, env=env or environment(), check=False).returncode
+    if code:
+        say(f"failed with exit code {code}: {' '.join(map(str, command))}")
+        sys.exit(code)
+    say(f"{time.monotonic() - started:.1f} s: {' '.join(str(part).replace(str(ROOT), '.') for part in command[:4])}")
+
+
+def become(*command: str | Path) -> None:
+    """Turn into a command, so that its last line, its exit code and its signals are this program's."""
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execve(command[0], [str(part) for part in command], environment())
+
+
+# Set-up
+
+
+def wanted_stamp() -> dict[str, str]:
+    """Return what the venv depends on; where any of it differs, the venv is made anew."""
+    project = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.cfg"))
+    return {
+        "place": str(VENV),  # scripts in a venv hold its path
+        "python": sys.version,
+        "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
+        "project": hashlib.sha256(project).hexdigest(),
+    }
+
+
+def is_set_up() -> bool:
+    """Whether the venv is whole and has what is wanted."""
+    try:
+        return json.loads(STAMP.read_text()) == wanted_stamp() and not subprocess.call([PYTHON, "-c", ""])
+    except (OSError, ValueError):
+        return False
+
+
+def make_venv() -> None:
+    """Make an empty venv in place of what is there."""
+    if VENV.is_symlink() or VENV.is_file():
+        VENV.unlink()
+    shutil.rmtree(VENV, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True, check=False)
+    if made.returncode:
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(
+            f"{made.stdout}{made.stderr}\n{sys.executable} cannot make a virtual environment.\n"
+            f"On Debian and Ubuntu: apt-get install python{version}-venv"
+        )
+
+
+def setup() -> None:
+    """Install what is pinned, and this project, into ``.venv``; nothing to do where that is so already."""
+    if is_set_up():
+        return
+    started = time.monotonic()
+    count = sum("==" in line for line in LOCK.read_text().splitlines())
+    say(f"installing {count} pinned packages into {VENV} (one to two minutes)")
+    make_venv()
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--no-deps")
+    # Every version and file is pinned already: a constraints file in pip's own configuration could only get in the way.
+    env = environment() | {"PIP_CONSTRAINT": os.devnull}
+    run(*pip, "--no-compile", "--require-hashes", "-r", LOCK, env=env)
+    # pip compiles on one core, this on all.
+    run(PYTHON, "-m", "compileall", "-q", "-j", "0", VENV / "lib", env=env)
+    run(*pip, "--no-build-isolation", "--editable", ROOT, env=env)
+    STAMP.write_text(json.dumps(wanted_stamp()))
+    say(f"set up in {time.monotonic() - started:.0f} s")
+
+
+def postgres_bin() -> Path | None:
+    """Return the folder of PostgreSQL's server programs; Debian keeps them off PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max((path.parent for path in folders), key=lambda path: int(path.parent.name), default=None)
+
+
+def ensure_postgres() -> None:
+    """Install Debian's PostgreSQL where there is none."""
+    if postgres_bin():
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        sys.exit(
+            "The tests start a PostgreSQL server of their own, and none is installed here.\n"
+            "On Debian and Ubuntu: apt-get install postgresql (as root). Elsewhere: put initdb and pg_ctl on PATH."
+        )
+    say("installing Debian's PostgreSQL, which the tests start servers of")
+    env = environment() | {"DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get", "-q", "-q", "update", env=env)
+    run("apt-get", "-q", "-q", "install", "--yes", "--no-install-recommends", "postgresql", env=env)
+
+
+# Commands
+
+
+def check() -> None:
+    """Run every linter and the type checker."""
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(PYTHON, "-m", "mypy")
+
+
+def test(args: list[str]) -> None:
+    """Check, then run the tests: what fails fast fails first."""
+    ensure_postgres()
+    check()
+    become(PYTHON, "-m", "pytest", *args)
+
+
+def lock() -> None:
+    """Write the constraints anew, from the newest versions that pyproject.toml allows."""
+    groups = [part for group in GROUPS for part in ("--group", group)]
+    run(
+        *(PYTHON, "-m", "uv", "--no-config", "pip", "compile", "pyproject.toml", "--all-extras", *groups),
+        *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--upgrade"),
+        *("--custom-compile-command", "python3 dev.py lock", "--quiet", "--output-file", LOCK),
+    )
+
+
+def build() -> None:
+    """Build the wheel into ``dist``."""
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack what it finds there
+    run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", ROOT)
+
+
+def main() -> None:
+    """Run one command."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"This is Python {sys.version.split()[0]}; Python {'.'.join(map(str, OLDEST))} or later is needed.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in {
+        "setup": "install what is pinned into .venv (the other commands do this first)",
+        "test": "check, then run all tests; further arguments go to pytest",
+        "check": "ruff, its formatter, and mypy",
+        "demo": "run both Dags in a real Airflow against the emulator; further arguments go to the demo (--help)",
+        "bench": "run the benchmarks; further arguments go to them",
+        "build": "build the wheel into dist",
+        "lock": "write constraints-3.11.txt anew",
+    }.items():
+        # Without a parser's own --help, `dev.py demo --help` reaches the demo.
+        commands.add_parser(name, help=text, add_help=name not in ("test", "demo", "bench"))
+    known, rest = parser.parse_known_args()
+    if rest and known.command not in ("test", "demo", "bench"):
+        parser.error(f"{known.command} takes no arguments: {' '.join(rest)}")
+    setup()
+    if known.command == "test":
+        test(rest)
+    elif known.command in ("demo", "bench"):
+        become(PYTHON, "-m", {"demo": "demo", "bench": "benchmarks"}[known.command], *rest)
+    else:
+        {"check": check, "build": build, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What tests of all folders share: an Airflow of their own, the emulator, PostgreSQL, and no way out to the network."""
+
+from __future__ import annotations
+
+import atexit
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from dev import postgres_bin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG
+
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+
+# Airflow reads its settings when it is first imported, and test files import it at their top.
+HOME = Path(tempfile.mkdtemp(prefix="sfleads-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[name]
+os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+
+
+def _stay_on_this_machine(event: str, args: tuple[Any, ...]) -> None:
+    """Fail the test that connects to another machine. Child processes are not watched."""
+    if event != "socket.connect" or args[0].family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    host = args[1][0]
+    try:
+        here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        here = host == "localhost"
+    if not here:
+        # `Failed` is no `Exception`: code that survives a lost connection does not survive this.
+        pytest.fail(f"A test connects to {host}: tests stay on this machine.")
+
+
+# An audit hook sees every socket of the process and replaces nothing.
+sys.addaudithook(_stay_on_this_machine)
+
+
+class RunDag(Protocol):
+    """Runs a Dag that a test has defined, with the arguments of :meth:`DAG.test`."""
+
+    def __call__(self, dag: DAG, **kwargs: Any) -> DagRun:  # noqa: ANN401 - as DAG.test
+        """Run the Dag and return the run."""
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Airflow's own database; made (in about eight seconds) when a first test asks for it."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_db: None) -> RunDag:  # noqa: ARG001 - has to be there
+    """Run a Dag by ``DAG.test``, which wants it in the database first."""
+
+    def run(dag: DAG, **kwargs: Any) -> DagRun:  # noqa: ANN401 - as DAG.test
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        from airflow.models.dagbundle import DagBundleModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            session.merge(DagBundleModel(name="testing"))
+        bag = DagBag(dag_folder=os.devnull, collect_dags=False, bundle_name="testing")
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "testing", None)
+        return dag.test(**kwargs)
+
+    return run
+
+
+@pytest.fixture
+def emulator() -> Iterator[EmulatorServer]:
+    """A fresh, empty emulator on a port of its own."""
+    from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
+
+    with EmulatorServer(EmulatorSettings()) as server:
+        yield server
+
+
+@pytest.fixture
+def salesforce_conn(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Id of an Airflow connection that leads to the emulator."""
+    connection = {
+        "conn_type": "salesforce_leads",
+        "host": emulator.url,
+        "login": "emulator-key",
+        "password": "emulator-secret",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE_LEADS_DEFAULT", json.dumps(connection))
+    return "salesforce_leads_default"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of an empty database on a PostgreSQL server that lives as long as the tests."""
+    programs = postgres_bin()
+    if programs is None:
+        pytest.fail("There is no PostgreSQL here: `python3 dev.py test` installs it, or says how.")
+    # PostgreSQL does not run as root, and pytest's own folders are closed to everybody else.
+    account = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="sfleads-postgres-"))
+    if account:
+        shutil.chown(folder, account, account)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(program: str, *args: str) -> None:
+        with (folder.parent / f"{folder.name}.log").open("a") as log:
+            subprocess.run(
+                [programs / program, *args], check=True, cwd=folder, user=account, group=account, stdout=log, stderr=log
+            )
+
+    data = folder / "data"
+    run("initdb", "-D", str(data), "-U", "sfleads", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-D", str(data), "-o", options, "-w", "start")
+    try:
+        yield f"postgresql://sfleads@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder.parent / f"{folder.name}.log").unlink(missing_ok=True)
