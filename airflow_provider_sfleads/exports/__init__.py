@@ -1,0 +1,12 @@
+"""What a sync reads, and the table it may write back to.
+
+Cheap to import from a Dag file: drivers, pyarrow and Airflow's storage layer load when an export is opened.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_sfleads.exports.files import FileExport
+from airflow_provider_sfleads.exports.sql import SqlExport
+from airflow_provider_sfleads.exports.table import SqlTable
+
+__all__ = ["FileExport", "SqlExport", "SqlTable"]

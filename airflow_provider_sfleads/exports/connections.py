@@ -1,0 +1,92 @@
+"""From a connection id to an open warehouse connection, with errors that say what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_provider_sfleads.exceptions import ExportError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+#: What ``get_conn`` of a hook returns: PEP 249 describes it, but drivers share no type.
+DbApiConnection: TypeAlias = Any
+
+_SHORTEST_HIDDEN = 4  # hiding "1" or "a" would garble every message and protect nothing
+
+
+def sql_hook(conn_id: str) -> DbApiHook:
+    """Return the ``DbApiHook`` of a connection.
+
+    :raises ExportError: there is no such connection, no installed provider serves its type, or it is no database.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]
+    except (AirflowException, ImportError) as problem:
+        raise ExportError(
+            f"Connection {conn_id!r} cannot be used: {problem}. "
+            "Define it in Airflow, and install the Airflow provider of its connection type."
+        ) from None
+    with suppress(ImportError):
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+        if isinstance(hook, DbApiHook):
+            return hook
+    raise ExportError(
+        f"Connection {conn_id!r} is of type {connection.conn_type!r} ({type(hook).__name__}), which is no SQL "
+        "database. Use a connection whose hook is a DbApiHook (Postgres, Snowflake, BigQuery, DuckDB, SQLite ...)."
+    )
+
+
+def reading_connection(hook: DbApiHook) -> DbApiConnection:
+    """Open a connection to read from.
+
+    A DuckDB file is opened read-only: a read-write connection locks the file against every other process, and
+    opening a file that is not there would make an empty one instead of failing. In-memory and MotherDuck databases
+    know no such mode; a connection extra ``read_only`` is left to its owner.
+    """
+    if hook.conn_type != "duckdb" or "read_only" in hook.connection_extra:
+        return hook.get_conn()
+    database = hook.get_database()
+    if database.startswith((":memory:", "md:")):
+        return hook.get_conn()
+    import duckdb
+
+    try:
+        return _read_only(hook).get_conn()
+    except duckdb.ConnectionException as problem:
+        # One process cannot hold the same file both ways; where the caller holds it read-write already, share that.
+        if "different configuration" not in str(problem):
+            raise
+        return hook.get_conn()
+
+
+def _read_only(hook: DbApiHook) -> DbApiHook:
+    arguments: dict[str, Any] = {hook.conn_name_attr: hook.get_conn_id(), "read_only": True}
+    return type(hook)(**arguments)
+
+
+def driver_message(problem: BaseException, *, hook: DbApiHook | None = None, parameters: object = None) -> str:
+    """Return what the driver said, without values of query parameters and without the connection's password."""
+    text = str(problem).strip() or type(problem).__name__
+    hidden = set(_texts(parameters))
+    if hook is not None:
+        with suppress(Exception):  # a message must come out whatever the secrets backend does now
+            hidden.update(_texts(hook.get_connection(hook.get_conn_id()).password))
+    for value in sorted(hidden, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return f"{type(problem).__name__}: {text}"
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    for item in value if isinstance(value, (list, tuple, set)) else (value,):
+        if item is not None and len(str(item)) >= _SHORTEST_HIDDEN:
+            yield str(item)

@@ -1,0 +1,134 @@
+"""From a path, a folder or a glob to the files of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from posixpath import basename
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports import csv_rows, jsonl_rows, parquet_rows
+from airflow_provider_sfleads.exports.streams import ByteStream, opened, storage_errors
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_KNOWN = "CSV (.csv, .tsv), JSON Lines (.jsonl, .ndjson, .json), both also .gz or .zst, and Parquet (.parquet)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedFile:
+    """One file of an export.
+
+    :param name: its path or URL, for messages.
+    :param path: its path at ``fs``.
+    :param format: ``csv``, ``jsonl`` or ``parquet``.
+    :param compression: ``gzip``, ``zstd`` or ``None``.
+    :param delimiter: between the values of a CSV file.
+    """
+
+    name: str
+    path: str
+    fs: AbstractFileSystem
+    format: str
+    compression: str | None
+    delimiter: str = ","
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the file's columns, reading no more than its head."""
+        with self._opened() as stream:
+            if self.format == "csv":
+                return csv_rows.read_columns(stream, self.name, self.delimiter)
+            if self.format == "jsonl":
+                return jsonl_rows.read_columns(stream, self.name)
+            return parquet_rows.read_columns(stream, self.name)
+
+    def rows(self, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
+        """Yield the file's rows with all of ``columns``, in that order."""
+        with self._opened() as stream:
+            if self.format == "csv":
+                yield from csv_rows.read_rows(stream, self.name, self.delimiter, columns)
+            elif self.format == "jsonl":
+                yield from jsonl_rows.read_rows(stream, self.name, columns)
+            else:
+                yield from parquet_rows.read_rows(stream, self.name, columns)
+
+    def _opened(self) -> AbstractContextManager[ByteStream]:
+        return opened(self.fs, self.path, self.name, self.compression)
+
+
+def locate(path: str, *, kind: str | None, conn_id: str | None) -> tuple[LocatedFile, ...]:
+    """Return the files ``path`` stands for, in name order; at least one.
+
+    :raises ExportError: there is none, or their formats are unknown or differ.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    with storage_errors(path):
+        root = ObjectStoragePath(path, conn_id=conn_id)
+        fs = root.fs
+        found = _found(fs, root.path)
+    if not found:
+        raise ExportError(f"No file at {path!r}. Check the path, and whether the export of this interval was written.")
+    files = tuple(_file(fs, item, kind, path) for item in sorted(found))
+    formats = {file.format: file for file in files}
+    if len(formats) > 1:
+        names = " and ".join(f"{file.name} ({name})" for name, file in formats.items())
+        raise ExportError(
+            f"{path!r} holds files of different formats: {names}. One export has one format; "
+            "use a glob such as '*.csv' to say which."
+        )
+    return files
+
+
+def _found(fs: AbstractFileSystem, path: str) -> list[str]:
+    if fs.isfile(path):
+        return [path]
+    if fs.isdir(path):
+        return [
+            entry["name"]
+            for entry in fs.ls(path, detail=True)
+            if entry["type"] == "file" and not basename(entry["name"]).startswith((".", "_"))
+        ]
+    if not any(mark in path for mark in "*?["):
+        return []
+    matches = fs.glob(path, detail=True)
+    return [name for name, entry in matches.items() if entry["type"] == "file"]
+
+
+def _file(fs: AbstractFileSystem, path: str, asked_kind: str | None, asked: str) -> LocatedFile:
+    name = str(fs.unstrip_protocol(path)).removeprefix("file://")
+    stem = path.lower()
+    compression = None
+    for ending, codec in _COMPRESSIONS.items():
+        if stem.endswith(ending):
+            compression, stem = codec, stem.removesuffix(ending)
+    suffix = "." + basename(stem).rpartition(".")[2]
+    kind = asked_kind or _SUFFIXES.get(suffix, "")
+    if not kind:
+        raise ExportError(
+            f"{name} is of no format that can be read: {_KNOWN}. "
+            f"Say format= if it is one of these under another name, or give a glob in place of {asked!r}."
+        )
+    if kind == "parquet" and compression:
+        raise ExportError(f"{name}: a Parquet file is compressed inside; unpack it first.")
+    return LocatedFile(
+        name=name,
+        path=path,
+        fs=fs,
+        format=kind,
+        compression=compression,
+        delimiter="\t" if suffix == ".tsv" else ",",
+    )

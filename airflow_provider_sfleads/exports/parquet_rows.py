@@ -1,0 +1,66 @@
+"""Rows of a Parquet file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports.batches import batch_rows
+from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+_BATCH = 1_000
+_READ_AHEAD = 1024 * 1024
+
+
+@contextmanager
+def _parquet(stream: ByteStream, name: str) -> Iterator[pq.ParquetFile]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with _arrow_errors(name):
+        # Unbuffered, pyarrow reads whole column chunks; ahead of time, whole row groups.
+        file = pq.ParquetFile(pa.PythonFile(stream, "r"), buffer_size=_READ_AHEAD, pre_buffer=False)
+    with file:
+        yield file
+
+
+@contextmanager
+def _arrow_errors(name: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        with storage_errors(name):
+            yield
+    except pa.ArrowException as problem:
+        raise ExportError(f"{name} is no Parquet file, or a damaged one: {problem}") from None
+
+
+def read_columns(stream: ByteStream, name: str) -> tuple[str, ...]:
+    """Return the columns from the file's footer."""
+    with _parquet(stream, name) as file:
+        columns = tuple(file.schema_arrow.names)
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ExportError(f"{name} has more than one column named {', '.join(map(repr, twice))}.")
+    return columns
+
+
+def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
+    """Yield the file's rows, a small batch at a time."""
+    with _parquet(stream, name) as file:
+        batches = file.iter_batches(batch_size=_BATCH)
+        first = 1
+        while True:
+            with _arrow_errors(name):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield from batch_rows(batch.select(list(columns)), where=name, first=first)
+            first += batch.num_rows

@@ -1,0 +1,100 @@
+"""An export that is a query."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
+from airflow_provider_sfleads.exceptions import ExportError, ParameterError
+from airflow_provider_sfleads.exports.connections import DbApiConnection, driver_message, reading_connection, sql_hook
+from airflow_provider_sfleads.exports.templated import Templated
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from airflow_provider_sfleads.exports.cursors import Batches
+
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+
+class SqlExport(Templated):
+    """The rows of a query at an Airflow SQL connection, streamed and never held whole.
+
+    Values arrive as the driver's Python values (``Decimal``, ``datetime`` ...); UUIDs arrive as text. Order the
+    query if it matters which of two rows with the same key is taken. Two result columns of one name are an error.
+
+    Postgres is read through a server-side cursor, DuckDB through Arrow batches and read-only, everything else
+    through ``fetchmany`` of the driver's cursor. Closing the stream closes the database connection.
+
+    :param conn_id: Airflow connection whose hook is a ``DbApiHook``.
+    :param sql: one SELECT statement, or the name of a ``.sql`` file (the operator's ``template_ext``).
+    :param parameters: bind values in the driver's own placeholder style; keep values out of ``sql`` itself.
+    :param fetch_size: rows a round trip to the warehouse, and so the rows held in memory.
+    """
+
+    template_fields: ClassVar[tuple[str, ...]] = ("conn_id", "sql", "parameters")
+    _fields: ClassVar[tuple[str, ...]] = ("conn_id", "sql", "parameters", "fetch_size")
+
+    def __init__(self, conn_id: str, sql: str, parameters: Parameters = None, fetch_size: int = 10_000) -> None:
+        if type(fetch_size) is not int or fetch_size < 1:
+            raise ParameterError(f"fetch_size must be a whole number of rows, 1 or more, not {fetch_size!r}.")
+        self.conn_id = conn_id
+        self.sql = sql
+        self.parameters = parameters
+        self.fetch_size = fetch_size
+
+    @contextmanager
+    def open(self) -> Iterator[RowStream]:
+        """Run the query and yield its rows; the connection is closed when the context is left.
+
+        :raises ExportError: the connection cannot be used, the query fails, or columns share a name; also while
+            iterating, when the warehouse fails then.
+        """
+        hook = sql_hook(self.conn_id)
+        try:
+            connection = reading_connection(hook)
+        except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
+            raise self._failure("cannot be opened", problem, hook) from None
+        with closing(connection):
+            columns, batches = self._run(hook, connection)
+            rows = self._rows(hook, batches)
+            try:
+                yield RowStream(columns=columns, rows=rows)
+            finally:
+                rows.close()
+
+    def _run(self, hook: DbApiHook, connection: DbApiConnection) -> tuple[tuple[str, ...], Batches]:
+        from airflow_provider_sfleads.exports import cursors
+
+        read = cursors.duckdb_batches if hook.conn_type == "duckdb" else cursors.cursor_batches
+        try:
+            columns, batches = read(connection, self.sql, self.parameters or None, self.fetch_size)
+        except Exception as problem:  # noqa: BLE001
+            raise self._failure("refuses the query", problem, hook) from None
+        if not columns:
+            raise ExportError(f"The query at connection {self.conn_id!r} returns no rows at all; it must be a SELECT.")
+        twice = [name for name, count in Counter(columns).items() if count > 1]
+        if twice:
+            names = ", ".join(map(repr, twice))
+            raise ExportError(
+                f"The query at connection {self.conn_id!r} returns more than one column named {names}; "
+                "give each its own name with AS."
+            )
+        return columns, batches
+
+    def _rows(self, hook: DbApiHook, batches: Batches) -> Generator[Row | BadRow]:
+        while True:
+            try:
+                batch = next(batches, None)
+            except Exception as problem:  # noqa: BLE001
+                raise self._failure("failed while the rows were read", problem, hook) from None
+            if batch is None:
+                return
+            yield from batch
+
+    def _failure(self, what: str, problem: Exception, hook: DbApiHook) -> ExportError:
+        message = driver_message(problem, hook=hook, parameters=self.parameters)
+        return ExportError(f"Connection {self.conn_id!r} {what}: {message}")
