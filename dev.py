@@ -101,7 +101,7 @@ def setup() -> None:
     count = sum("==" in line for line in LOCK.read_text().splitlines())
     say(f"installing {count} pinned packages into {VENV} (one to two minutes)")
     make_venv()
-    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--no-deps")
+    pip = (PYTHON, "-m", "pip", "install", "-q", "-q", "--no-deps")
     # Every version and file is pinned already: a constraints file in pip's own configuration could only get in the way.
     env = environment() | {"PIP_CONSTRAINT": os.devnull}
     run(*pip, "--no-compile", "--require-hashes", "-r", LOCK, env=env)
