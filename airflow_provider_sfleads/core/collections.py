@@ -1,0 +1,129 @@
+"""sObject Collections: one request for up to 200 records, and what it says of each.
+
+REST API Developer Guide, "Create / Update / Upsert Records using sObject Collections".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.replies import ApiError, results_of
+from airflow_provider_sfleads.core.wire import Call, Reply
+
+MAX_RECORDS = 200
+MAX_RETRIEVE_IDS = 2000
+
+Operation = Literal["insert", "update", "upsert"]
+
+# Failures of the moment: the record was not written, and the same record may go through a little later.
+_PASSING = frozenset(
+    {
+        "UNABLE_TO_LOCK_ROW",
+        "TXN_SECURITY_METERING_ERROR",
+        "TXN_SECURITY_RUNTIME_ERROR",
+        "REQUEST_RUNNING_TOO_LONG",
+        "SERVER_UNAVAILABLE",
+        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+    }
+)
+# Failures of the hour: worth the task's retry, not one at once.
+_LATER = frozenset({"API_CURRENTLY_DISABLED", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"})
+# Apex and flows wrap the lock error that they ran into.
+_WRAPPING = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
+
+
+class Cure(StrEnum):
+    """What can be done about a record's error."""
+
+    NONE = "none"
+    REPEAT = "repeat"
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageKind:
+    """What one page of records is sent as; pages of a kind share method, path and headers.
+
+    :param operation: insert, update (by Id) or upsert.
+    :param external_id_field: the key of an upsert.
+    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id (header ``Sforce-Auto-Assign``).
+    :param allow_duplicates: whether alert-type duplicate rules are overridden.
+    :param repeatable: whether sending the page twice is harmless.
+    """
+
+    operation: Operation
+    external_id_field: str | None = None
+    auto_assign: str = "FALSE"
+    allow_duplicates: bool = False
+    repeatable: bool = True
+
+    def call(self, records: Sequence[Record]) -> Call:
+        """The request that sends these records."""
+        path = "composite/sobjects"
+        if self.operation == "upsert":
+            path += f"/Lead/{self.external_id_field}"
+        headers = {"Sforce-Auto-Assign": self.auto_assign}
+        if self.allow_duplicates:
+            headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
+        lines = [{"attributes": {"type": "Lead"}, **record} for record in records]
+        return Call(
+            method="POST" if self.operation == "insert" else "PATCH",
+            path=path,
+            body={"allOrNone": False, "records": lines},
+            headers=headers,
+            repeatable=self.repeatable,
+            write=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What Salesforce says of one record.
+
+    :param id: the lead's id, where it was written.
+    :param created: whether an upsert created it; ``None`` where the reply does not say.
+    :param error: why it was not written; ``None`` where it was.
+    :param repeated: whether an earlier sending may have been carried out already.
+    """
+
+    id: str | None = None
+    created: bool | None = None
+    error: ApiError | None = None
+    repeated: bool = False
+
+    @property
+    def cure(self) -> Cure:
+        """Whether sending the record again can help."""
+        if self.error is None:
+            return Cure.NONE
+        code = self.error.code
+        if code in _PASSING or (code in _WRAPPING and "UNABLE_TO_LOCK_ROW" in self.error.message):
+            return Cure.REPEAT
+        return Cure.LATER if code in _LATER else Cure.NONE
+
+
+def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
+    """The verdicts of a 2xx reply, by position.
+
+    :raises OutcomeUnknownError: where it does not speak of every record.
+    """
+    return [
+        Verdict(
+            id=result.id,
+            created=result.created,
+            error=None if result.success else result.errors[0],
+            repeated=reply.repeated,
+        )
+        for result in results_of(reply, count)
+    ]
+
+
+def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:
+    """Read up to 2,000 leads by id in one request; a lead that is missing or deleted comes as ``null``."""
+    return Call(
+        method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)}
+    )

@@ -1,0 +1,217 @@
+"""From a row of the export to the fields of a Lead, checked against describe before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
+
+Record = Mapping[str, FieldValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldMap:
+    """What the user asks for.
+
+    :param columns: export column -> Lead field.
+    :param constants: Lead field -> value.
+    :param nulls: ``ignore`` leaves a field alone where the export has nothing, ``clear`` empties it.
+    :param truncate: cut over-long text instead of rejecting the row.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, object] = field(default_factory=dict)
+    nulls: str = "ignore"
+    truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What the fields are used for: an insert needs ``createable``, an update ``updateable`` ones."""
+
+    creates: bool
+    updates: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundMapping:
+    """A :class:`FieldMap` that fits the org: every name is canonical, every constant converted."""
+
+    columns: tuple[tuple[str, FieldInfo], ...]
+    constants: Mapping[str, FieldValue]
+    nulls: str
+    truncate: bool
+    required: tuple[str, ...]
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Canonical names of all Lead fields written."""
+        return (*(info.name for _, info in self.columns), *self.constants)
+
+    def record(self, row: Row, *, need_required: bool = True) -> dict[str, FieldValue] | Refusal:
+        """The fields of one row, or why it cannot be sent; one refusal speaks for all its fields.
+
+        :param need_required: whether the record is to be created, so that required fields need a value.
+        """
+        record: dict[str, FieldValue] = dict(self.constants)
+        refusals: list[Refusal] = []
+        for column, info in self.columns:
+            value = convert(info, row[column], truncate=self.truncate)
+            if isinstance(value, Refusal):
+                refusals.append(value)
+            elif value is not None:
+                record[info.name] = value
+            elif self.nulls == "clear":
+                # A checkbox has no null: cleared, it is unchecked.
+                record[info.name] = False if info.type == "boolean" else None
+        if need_required:
+            named = {name for refusal in refusals for name in refusal.fields}
+            lacking = self.lacking({**dict.fromkeys(named, ""), **record})
+            refusals[:0] = [lacking] if lacking else []
+        return _joined(refusals) if refusals else record
+
+    def lacking(self, record: Record) -> Refusal | None:
+        """Why a record cannot be created: the required fields that it has no value for."""
+        names = [name for name in self.required if record.get(name) is None]
+        return _missing(names) if names else None
+
+
+def _missing(names: list[str]) -> Refusal:
+    return Refusal(
+        code="REQUIRED_FIELD_MISSING",
+        message=f"Required fields are missing: [{', '.join(names)}]",
+        fields=tuple(names),
+    )
+
+
+def _joined(refusals: list[Refusal]) -> Refusal:
+    if len(refusals) == 1:
+        return refusals[0]
+    return Refusal(
+        code=refusals[0].code,
+        message="; ".join(refusal.message for refusal in refusals),
+        fields=tuple(dict.fromkeys(name for refusal in refusals for name in refusal.fields)),
+    )
+
+
+def bind(
+    field_map: FieldMap, lead: SObjectInfo, purpose: Purpose, *, reserved: Iterable[str] = ()
+) -> BoundMapping | tuple[str, ...]:
+    """Check a mapping against describe.
+
+    :param field_map: what the user asks for.
+    :param lead: the org's Lead.
+    :param purpose: what the fields will be used for.
+    :param reserved: Lead fields that the sync writes itself (external ID, stage).
+    :return: the bound mapping, or every problem as a sentence.
+    """
+    problems: list[str] = []
+    columns: list[tuple[str, FieldInfo]] = []
+    constants: dict[str, FieldValue] = {}
+    taken = {name.lower(): "the sync itself writes it" for name in reserved}
+    for column, name in field_map.columns.items():
+        info = _writable(lead, name, f"column {column!r}", purpose, problems)
+        if info is not None and _free(taken, info, f"column {column!r}", problems):
+            columns.append((column, info))
+    for name, raw in field_map.constants.items():
+        info = _writable(lead, name, "constant", purpose, problems)
+        if info is None or not _free(taken, info, "constant", problems):
+            continue
+        value = convert(info, raw, truncate=field_map.truncate)
+        if isinstance(value, Refusal):
+            problems.append(f"constant -> {info.name}: {value.code}: {value.message}")
+        else:
+            constants[info.name] = value
+    required = tuple(info.name for info in lead.required_on_create) if purpose.creates else ()
+    written = {info.name for _, info in columns} | set(constants) | {_canonical(lead, n) for n in reserved}
+    problems += _unmapped(required, written)
+    if problems:
+        return tuple(problems)
+    return BoundMapping(
+        columns=tuple(columns),
+        constants=constants,
+        nulls=field_map.nulls,
+        truncate=field_map.truncate,
+        required=tuple(name for name in required if name not in reserved),
+    )
+
+
+def _canonical(lead: SObjectInfo, name: str) -> str:
+    info = lead.find(name)
+    return info.name if info else name
+
+
+def _unmapped(required: Iterable[str], written: set[str]) -> Iterator[str]:
+    for name in required:
+        if name not in written:
+            yield f"{name}: Salesforce requires it on create, and no column or constant is mapped to it"
+
+
+def _free(taken: dict[str, str], info: FieldInfo, source: str, problems: list[str]) -> bool:
+    other = taken.setdefault(info.name.lower(), f"{source} is mapped to it too")
+    if other != f"{source} is mapped to it too":
+        problems.append(f"{source} -> {info.name}: {other}")
+        return False
+    return True
+
+
+def _writable(
+    lead: SObjectInfo, name: str, source: str, purpose: Purpose, problems: list[str]
+) -> FieldInfo | None:
+    info = lead.find(name)
+    if info is None:
+        problems.append(
+            f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it "
+            f"(field-level security)"
+        )
+        return None
+    refused = [
+        verb
+        for verb, wanted, allowed in (
+            ("create", purpose.creates, info.createable),
+            ("update", purpose.updates, info.updateable),
+        )
+        if wanted and not allowed
+    ]
+    if refused:
+        problems.append(f"{source} -> {info.name}: the field is read-only on {' and '.join(refused)}")
+        return None
+    return info
+
+
+def check_external_id(lead: SObjectInfo, name: str, *, unique: bool) -> FieldInfo | str:
+    """The external-ID field of that name, or what is wrong with it.
+
+    :param unique: whether the sync relies on Salesforce refusing a second lead with the same value.
+    """
+    info = lead.find(name)
+    if info is None:
+        return (
+            f"external_id_field {name}: Lead has no such field, or the Run-As user has no access to it "
+            f"(field-level security)"
+        )
+    if not (info.external_id or info.id_lookup):
+        return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
+    if unique and not info.unique:
+        return (
+            f"external_id_field {info.name}: it is not unique, so Salesforce would create a lead twice; "
+            f'tick "Unique" on the field'
+        )
+    return info
+
+
+def missing_columns(wanted: Mapping[str, str], columns: Iterable[str]) -> tuple[str, ...]:
+    """Sentences on columns that the export does not have.
+
+    :param wanted: column -> what it is used for.
+    :param columns: the export's columns.
+    """
+    there = tuple(columns)
+    return tuple(
+        f"column {column!r} ({use}) is not in the export, which has: {', '.join(map(repr, there))}"
+        for column, use in wanted.items()
+        if column not in there
+    )

@@ -1,0 +1,56 @@
+"""Whether a value that would be sent is the one that Salesforce already has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.values import BLANKS, number_of, text_of
+
+_NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
+
+
+def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
+    """Whether every field of ``record`` has the same value in ``current``."""
+    for name, value in record.items():
+        info = lead.find(name)
+        if info is None or not same_value(info.type, value, current.get(info.name), scale=info.scale):
+            return False
+    return True
+
+
+def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> bool:
+    """Compare as Salesforce stores: text trimmed, numbers at the field's scale, date-times to the second."""
+    if kind == "boolean":
+        return bool(sent) is bool(current)
+    ours, theirs = _blank_as_none(sent), _blank_as_none(current)
+    if ours is None or theirs is None:
+        return ours is theirs
+    if kind in _NUMBERS:
+        return _rounded(ours, scale) == _rounded(theirs, scale)
+    if kind == "datetime":
+        return _second(ours) == _second(theirs)
+    left, right = text_of(ours).strip(BLANKS), text_of(theirs).strip(BLANKS)
+    if kind == "multipicklist":
+        return set(left.split(";")) == set(right.split(";"))
+    if kind == "email":
+        return left.lower() == right.lower()
+    return left == right
+
+
+def _blank_as_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip(BLANKS) else value
+
+
+def _rounded(value: object, scale: int) -> Decimal | None:
+    number = number_of(value)
+    return None if number is None else round(number, scale)
+
+
+def _second(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value)).replace(microsecond=0)
+    except ValueError:
+        return None

@@ -1,0 +1,78 @@
+"""The stage rule: which rows qualify, and which leads are left where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.values import BLANKS, Refusal, is_null, number_of, text_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRule:
+    """Who is moved to a stage.
+
+    :param stage: the stage to move to.
+    :param score: export column with the score, or ``None`` for no score filter.
+    :param threshold: only rows whose score is greater than this are moved.
+    :param current_stage: export column with the stage the warehouse knows.
+    :param from_stages: only rows whose ``current_stage`` is one of these; ``None`` among them stands for blank.
+    :param ladder: stages in order; a lead at or beyond ``stage`` in Salesforce is left alone.
+    """
+
+    stage: str
+    score: str | None = None
+    threshold: Decimal | None = None
+    current_stage: str | None = None
+    from_stages: frozenset[str | None] | None = None
+    ladder: tuple[str, ...] | None = None
+
+    def filter(self, row: Row) -> Reason | Refusal | None:
+        """Why the export's own columns rule a row out; ``None`` where they do not."""
+        if self.score is not None and self.threshold is not None:
+            value = row[self.score]
+            if is_null(value):
+                return Reason.NO_SCORE
+            number = number_of(value)
+            if number is None:
+                if str(value).strip(BLANKS).lower() == "nan":
+                    return Reason.NO_SCORE
+                return Refusal(
+                    code="INVALID_TYPE_ON_FIELD_IN_RECORD",
+                    message=f"column {self.score!r}: the score is not a number",
+                )
+            if number <= self.threshold:
+                return Reason.BELOW_THRESHOLD
+        if self.current_stage is not None and self.from_stages is not None:
+            value = row[self.current_stage]
+            known = None if is_null(value) else text_of(value).strip(BLANKS)
+            if known not in self.from_stages:
+                return Reason.STAGE_NOT_ELIGIBLE
+        return None
+
+    def standing(self, current: str | None) -> Reason | None:
+        """Why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
+        here = (current or "").strip(BLANKS)
+        if here == self.stage:
+            return Reason.ALREADY_AT_STAGE
+        if self.ladder is None or not here:
+            return None
+        if here not in self.ladder:
+            return Reason.STAGE_NOT_ON_LADDER
+        return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(self.stage) else None
+
+
+def ladder_problem(stage: str, ladder: Sequence[str] | None) -> str | None:
+    """What is wrong with a ladder, as a sentence."""
+    if ladder is None:
+        return None
+    if stage not in ladder:
+        return f"ladder: the stage {stage!r} is not on it"
+    if len(set(ladder)) != len(ladder):
+        return "ladder: a stage stands on it twice"
+    if any(not rung.strip() for rung in ladder):
+        return "ladder: a rung is blank; a lead without a stage is below the first rung anyway"
+    return None

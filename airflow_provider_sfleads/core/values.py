@@ -1,0 +1,249 @@
+"""Convert a value of the export to what a Lead field takes.
+
+Formats: REST API Developer Guide, "Valid Date and DateTime Formats"; Object Reference, "Field Types".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+
+from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.ids import to_18
+
+FieldValue = str | bool | int | Decimal | None
+
+# Salesforce trims these and nothing else: str.strip() would also take U+0085 and U+2028, which are data.
+BLANKS = " \t\r\n"
+
+_TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
+_TRUE = frozenset({"true", "t", "yes", "y", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "0"})
+# Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a row cannot go to Salesforce.
+
+    :param code: the ``statusCode`` that Salesforce itself would answer.
+    :param message: the rule that is broken; it repeats no value, since it may be logged.
+    :param fields: Lead fields concerned.
+    """
+
+    code: str
+    message: str
+    fields: tuple[str, ...] = ()
+
+
+def is_null(value: object) -> bool:
+    """Whether a value stands for "nothing": ``None``, blank text, NaN, NaT or a missing-value marker."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return not value.strip(BLANKS)
+    try:
+        return bool(value != value)  # noqa: PLR0124 - only the not-a-numbers differ from themselves
+    except (TypeError, ValueError):
+        # pandas.NA answers NA to every comparison, and NA has no truth value.
+        return type(value).__name__ == "NAType"
+
+
+def text_of(value: object) -> str:
+    """A value as text: whole floats without ``.0``, booleans in lower case, line breaks as LF."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return format(value.normalize() if value == value.to_integral_value() else value, "f")
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return str(value).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def number_of(value: object) -> Decimal | None:
+    """A finite number, or ``None`` where the value is none; booleans are none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value).strip(BLANKS))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldValue | Refusal:
+    """Convert one value to a field's type.
+
+    Blank text and not-a-numbers become ``None``. A date-time without zone is read as UTC; a date-time
+    given to a date field counts as the date in its own zone. Text is sent as it is, less CR and CRLF,
+    which become LF.
+
+    :param info: the field, from describe.
+    :param value: the export's value.
+    :param truncate: cut over-long text to the field's length instead of refusing it.
+    :return: the JSON value, or a :class:`Refusal` with Salesforce's own code.
+    """
+    if is_null(value):
+        return None
+    if truncate and isinstance(value, str) and info.length and info.type in _TRUNCATABLE:
+        value = text_of(value).strip(BLANKS)[: info.length]
+    return _CONVERTERS.get(info.type, _text)(info, value)
+
+
+def _wrong_type(info: FieldInfo, wanted: str) -> Refusal:
+    return Refusal(
+        code="INVALID_TYPE_ON_FIELD_IN_RECORD",
+        message=f"{info.name}: value not of required type: it takes {wanted}",
+        fields=(info.name,),
+    )
+
+
+def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    if isinstance(value, (bytes, bytearray, list, tuple, set, dict)):
+        return _wrong_type(info, "text")
+    text = text_of(value)
+    size = len(text.strip(BLANKS))
+    if not info.length or size <= info.length:
+        return text
+    return Refusal(
+        code="STRING_TOO_LONG",
+        message=f"{info.name}: data value too large: {size} characters (max length={info.length})",
+        fields=(info.name,),
+    )
+
+
+def _email(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    text = _text(info, value)
+    if isinstance(text, str) and not _EMAIL.fullmatch(text.strip(BLANKS)):
+        return Refusal(
+            code="INVALID_EMAIL_ADDRESS", message=f"{info.name}: invalid email address", fields=(info.name,)
+        )
+    return text
+
+
+def _boolean(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    word = text_of(value).strip(BLANKS).lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    return _wrong_type(info, "true or false")
+
+
+def _integer(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    number = number_of(value)
+    if number is None or number != number.to_integral_value():
+        return _wrong_type(info, "a whole number")
+    return int(number) if len(str(abs(int(number)))) <= (info.digits or 9) else _out_of_range(info)
+
+
+def _decimal(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    number = number_of(value)
+    if number is None:
+        return _wrong_type(info, "a number")
+    whole_digits = (info.precision or 18) - info.scale
+    if number and number.adjusted() + 1 > whole_digits:
+        return _out_of_range(info)
+    return number
+
+
+def _out_of_range(info: FieldInfo) -> Refusal:
+    return Refusal(
+        code="NUMBER_OUTSIDE_VALID_RANGE",
+        message=f"{info.name}: value outside of valid range",
+        fields=(info.name,),
+    )
+
+
+def _date(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    moment = _moment(value)
+    if moment is None:
+        return _wrong_type(info, "a date as YYYY-MM-DD")
+    return moment.date().isoformat()
+
+
+def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    moment = _moment(value)
+    if moment is None:
+        return _wrong_type(info, "a date and time as YYYY-MM-DDThh:mm:ss with or without zone (ISO 8601)")
+    try:
+        utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        return _out_of_range(info)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime.combine(value, time())
+    if not isinstance(value, str):
+        return None
+    try:
+        return datetime.fromisoformat(value.strip(BLANKS))
+    except ValueError:
+        return None
+
+
+def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    try:
+        moment = value if isinstance(value, time) else time.fromisoformat(str(value).strip(BLANKS))
+    except ValueError:
+        return _wrong_type(info, "a time as hh:mm:ss")
+    return moment.replace(tzinfo=None).isoformat("milliseconds") + "Z"
+
+
+def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    text = _text(info, value)
+    return text if not isinstance(text, str) else _listed(info, text, (text,))
+
+
+def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    joined = ";".join(map(text_of, value)) if isinstance(value, (list, tuple, set)) else value
+    text = _text(info, joined)
+    return text if not isinstance(text, str) else _listed(info, text, tuple(text.split(";")))
+
+
+def _listed(info: FieldInfo, text: str, choices: tuple[str, ...]) -> FieldValue | Refusal:
+    if info.restricted_picklist:
+        if any(choice.strip(BLANKS).lower() not in info.picklist_values for choice in choices):
+            return Refusal(
+                code="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                message=f"{info.name}: bad value for restricted picklist field",
+                fields=(info.name,),
+            )
+    return text
+
+
+def _reference(info: FieldInfo, value: object) -> FieldValue | Refusal:
+    full = to_18(text_of(value).strip(BLANKS))
+    if full is None:
+        return Refusal(
+            code="MALFORMED_ID", message=f"{info.name}: id value of incorrect type", fields=(info.name,)
+        )
+    return full
+
+
+_CONVERTERS: dict[str, Callable[[FieldInfo, object], FieldValue | Refusal]] = {
+    "email": _email,
+    "boolean": _boolean,
+    "int": _integer,
+    "long": _integer,
+    "double": _decimal,
+    "currency": _decimal,
+    "percent": _decimal,
+    "date": _date,
+    "datetime": _datetime,
+    "time": _time,
+    "picklist": _picklist,
+    "multipicklist": _multipicklist,
+    "reference": _reference,
+    "id": _reference,
+}

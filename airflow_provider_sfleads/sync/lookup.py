@@ -1,0 +1,106 @@
+"""Ask Salesforce which leads exist and how they stand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from typing import Any, TypeVar
+
+from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
+from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.replies import refusal
+from airflow_provider_sfleads.core.soql import in_queries
+from airflow_provider_sfleads.core.wire import Call, Send
+
+_NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
+
+T = TypeVar("T")
+LeadRecord = Mapping[str, Any]
+Gather = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+"""Runs functions, possibly side by side, and returns their results in order."""
+
+
+def one_by_one(functions: Sequence[Callable[[], T]]) -> list[T]:
+    """The plain :data:`Gather`."""
+    return [function() for function in functions]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadLookup:
+    """Reads leads, many to a request.
+
+    :param send: the transport.
+    :param conn_id: the connection that errors name.
+    :param gather: runs several requests; side by side where the caller has threads.
+    """
+
+    send: Send
+    conn_id: str
+    gather: Gather = one_by_one
+
+    def by_id(self, ids: Iterable[str], fields: Sequence[str]) -> dict[str, LeadRecord]:
+        """Leads by 18-character id; those missing or deleted are not among them."""
+        pages = [lambda page=page: self._retrieve(page, fields) for page in _pages(ids, MAX_RETRIEVE_IDS)]
+        records = (record for page in self.gather(pages) for record in page if record)
+        return {to_18(record["Id"]) or record["Id"]: record for record in records}
+
+    def deleted(self, ids: Iterable[str]) -> frozenset[str]:
+        """Those of the ids that are in the recycle bin."""
+        queries = in_queries(select=("Id", "IsDeleted"), sobject="Lead", field="Id", values=tuple(ids))
+        records = self._all([soql for soql, _ in queries], resource="queryAll")
+        return frozenset(to_18(record["Id"]) or record["Id"] for record in records if record["IsDeleted"])
+
+    def by_field(
+        self,
+        info: FieldInfo,
+        values: Sequence[str],
+        fields: Sequence[str],
+        *,
+        sobject: str = "Lead",
+    ) -> dict[str, list[LeadRecord]]:
+        """Records by the comparable form of a field's value; several where the field is not unique."""
+        select = tuple(dict.fromkeys(("Id", info.name, *fields)))
+        if info.type in _NUMBERS:
+            queries = [soql for soql, _ in in_queries(select, sobject, info.name, map(Decimal, values))]
+        else:
+            queries = [soql for soql, _ in in_queries(select, sobject, info.name, values)]
+        found: defaultdict[str, list[LeadRecord]] = defaultdict(list)
+        for record in self._all(queries):
+            value = key_text(record[info.name])
+            found[comparable(value, case_sensitive=info.case_sensitive)].append(record)
+        return dict(found)
+
+    def _all(self, queries: Sequence[str], *, resource: str = "query") -> list[LeadRecord]:
+        pages = [lambda soql=soql: self._query(soql, resource) for soql in queries]
+        return [record for records in self.gather(pages) for record in records]
+
+    def _query(self, soql: str, resource: str) -> list[LeadRecord]:
+        records: list[LeadRecord] = []
+        call = Call(method="GET", path=resource, params={"q": soql})
+        while True:
+            body = self._body(call)
+            records += body["records"]
+            if not body.get("nextRecordsUrl"):
+                return records
+            call = Call(method="GET", path=body["nextRecordsUrl"])
+
+    def _retrieve(self, ids: Sequence[str], fields: Sequence[str]) -> list[LeadRecord | None]:
+        body: list[LeadRecord | None] = self._body(retrieve_call(ids, fields))
+        return body
+
+    def _body(self, call: Call) -> Any:
+        reply = self.send(call)
+        if reply.status >= 300:
+            raise refusal(call, reply, conn_id=self.conn_id)
+        return reply.body
+
+
+def _pages(values: Iterable[str], size: int) -> Iterable[tuple[str, ...]]:
+    rest = iter(values)
+    while page := tuple(islice(rest, size)):
+        yield page

@@ -1,0 +1,44 @@
+"""Find leads and contacts by e-mail address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.plan import Candidate
+
+_EMAIL = FieldInfo(name="Email", type="email")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Looks people up by e-mail.
+
+    :param column: export column that holds the e-mail address.
+    :param fields: Lead fields to read of those found.
+    :param contacts: whether contacts count too.
+    """
+
+    column: str
+    fields: tuple[str, ...]
+    contacts: bool
+
+    def find(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup
+    ) -> dict[str, list[LeadRecord]]:
+        """Leads (with ``IsConverted``) and contacts (without) of each candidate, by its key."""
+        emails = {candidate.key: self.email_of(candidate) for candidate in candidates}
+        wanted = tuple(dict.fromkeys(email for email in emails.values() if email))
+        if not wanted:
+            return {}
+        leads = lookup.by_field(_EMAIL, wanted, ("IsConverted", "ConvertedContactId", *self.fields))
+        contacts = lookup.by_field(_EMAIL, wanted, (), sobject="Contact") if self.contacts else {}
+        people = {key: [*leads.get(email, ()), *contacts.get(email, ())] for key, email in emails.items()}
+        return {key: found for key, found in people.items() if found}
+
+    def email_of(self, candidate: Candidate) -> str:
+        """The candidate's e-mail address as it is compared; empty where it has none."""
+        return comparable(key_text(candidate.row[self.column]), case_sensitive=False)

@@ -1,0 +1,170 @@
+"""What the two syncs have in common: rows are taken in, looked up, sent, settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.values import Refusal
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.pages import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A row that passed everything the export alone can tell.
+
+    :param key: its key, trimmed.
+    :param row: the original row, kept for the rejects.
+    :param record: its Lead fields.
+    :param lead_id: its 18-character Lead id, where the export has one.
+    :param external_id: the key in the form it is compared in, where the external ID finds the lead.
+    """
+
+    key: str
+    row: Row
+    record: Record
+    lead_id: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A candidate that is to be sent.
+
+    :param candidate: the row.
+    :param kind: what its page is sent as.
+    :param record: what is sent of it.
+    :param expected: ``created`` or ``updated``.
+    :param salesforce_id: the lead's id, where known before.
+    :param old_stage: its stage in Salesforce, where known before.
+    :param new_stage: the stage it moves to.
+    """
+
+    candidate: Candidate
+    kind: PageKind
+    record: Record
+    expected: Action
+    salesforce_id: str | None = None
+    old_stage: str | None = None
+    new_stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A row whose outcome is known, with the original row."""
+
+    outcome: Outcome
+    row: Row
+
+
+Seen = Callable[[str, str], bool]
+"""Remembers a value in a space (``key``, ``id``); answers whether it is new there."""
+
+
+class Plan(Protocol):
+    """How one operator's rows are looked up, sent and settled."""
+
+    operation: str
+    group_size: int
+
+    def take(self, row: Row | BadRow) -> Candidate | Settled:
+        """Decide what the export alone can decide."""
+
+    def look_up(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
+    ) -> Iterable[Item | Settled]:
+        """Ask Salesforce what is there, and decide who is sent."""
+
+    def settle(
+        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
+    ) -> list[Settled]:
+        """Turn a page's results into outcomes; may ask Salesforce what stands in a record's way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """The decisions that need the export only, in the order the design fixes.
+
+    Empty key, key seen before, filter, mapping.
+
+    :param key_column: export column of the key.
+    :param seen: remembers keys.
+    :param case_sensitive: whether keys that differ in case only are two keys.
+    :param rule: why a row is filtered out.
+    :param lead_id_of: the row's Lead id, 18 characters, where it has a well-formed one.
+    :param build: the candidate, or why the row cannot be sent.
+    """
+
+    key_column: str
+    seen: Seen
+    case_sensitive: bool
+    rule: Callable[[Row], Reason | Refusal | None]
+    lead_id_of: Callable[[Row], str | None]
+    build: Callable[[str, Row], Candidate | Refusal]
+
+    def take(self, row: Row | BadRow) -> Candidate | Settled:
+        """Decide about one row."""
+        if isinstance(row, BadRow):
+            key = key_text(row.values.get(self.key_column))
+            return refuse(key, row.values, Refusal(code=row.code, message=row.message))
+        key = key_text(row[self.key_column])
+        if not key:
+            message = f"column {self.key_column!r}: the key is empty"
+            return refuse("", row, Refusal(code="MISSING_ARGUMENT", message=message))
+        lead_id = self.lead_id_of(row)
+        new = self.seen("key", comparable(key, case_sensitive=self.case_sensitive))
+        if new and lead_id is not None:
+            new = self.seen("id", lead_id)
+        if not new:
+            return Settled(outcome=Outcome(key=key, action=Action.DUPLICATE_KEY), row=row)
+        verdict = self.rule(row)
+        if isinstance(verdict, Refusal):
+            return refuse(key, row, verdict)
+        if verdict is not None:
+            return Settled(outcome=Outcome(key=key, action=Action.FILTERED, reason=verdict), row=row)
+        built = self.build(key, row)
+        return refuse(key, row, built) if isinstance(built, Refusal) else built
+
+
+def refuse(key: str, row: Row, refusal: Refusal, *, salesforce_id: str | None = None) -> Settled:
+    """A reject that cost no write."""
+    return Settled(
+        outcome=Outcome(
+            key=key,
+            action=Action.REJECTED,
+            salesforce_id=salesforce_id,
+            error_code=refusal.code,
+            error_message=refusal.message,
+            error_fields=refusal.fields,
+        ),
+        row=row,
+    )
+
+
+def unchanged(
+    candidate: Candidate,
+    reason: Reason,
+    *,
+    salesforce_id: str | None = None,
+    contact_id: str | None = None,
+    old_stage: str | None = None,
+) -> Settled:
+    """A row whose lead is left as it is."""
+    return Settled(
+        outcome=Outcome(
+            key=candidate.key,
+            action=Action.UNCHANGED,
+            reason=reason,
+            salesforce_id=salesforce_id,
+            contact_id=contact_id,
+            old_stage=old_stage,
+        ),
+        row=candidate.row,
+    )

@@ -1,0 +1,74 @@
+"""From what Salesforce said of a record to the line in the results."""
+
+from __future__ import annotations
+
+from airflow_provider_sfleads.core.collections import Verdict
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.replies import ApiError
+from airflow_provider_sfleads.sync.pages import Unsent
+from airflow_provider_sfleads.sync.plan import Item, Settled
+
+
+def written(item: Item, verdict: Verdict) -> Settled:
+    """A record that was written; where the reply does not say how, what was known before decides."""
+    action = item.expected
+    if verdict.created is not None:
+        action = Action.CREATED if verdict.created else Action.UPDATED
+    return Settled(
+        outcome=Outcome(
+            key=item.candidate.key,
+            action=action,
+            salesforce_id=to_18(verdict.id or "") or item.salesforce_id,
+            old_stage=item.old_stage,
+            new_stage=item.new_stage,
+        ),
+        row=item.candidate.row,
+    )
+
+
+def rejected(item: Item, error: ApiError) -> Settled:
+    """A record that Salesforce refused."""
+    return Settled(
+        outcome=Outcome(
+            key=item.candidate.key,
+            action=Action.REJECTED,
+            salesforce_id=item.salesforce_id,
+            error_code=error.code,
+            error_message=error.message,
+            error_fields=error.fields,
+            old_stage=item.old_stage,
+        ),
+        row=item.candidate.row,
+    )
+
+
+def not_sent(item: Item, unsent: Unsent) -> Settled:
+    """A record that was not written, or of which that is not known."""
+    return Settled(
+        outcome=Outcome(
+            key=item.candidate.key,
+            action=Action.NOT_SENT,
+            reason=unsent.reason,
+            salesforce_id=item.salesforce_id,
+            error_code=unsent.code,
+            error_message=unsent.message,
+            old_stage=item.old_stage,
+        ),
+        row=item.candidate.row,
+    )
+
+
+def would(item: Item) -> Settled:
+    """What a record would have become without ``dry_run``."""
+    action = Action.WOULD_CREATE if item.expected is Action.CREATED else Action.WOULD_UPDATE
+    return Settled(
+        outcome=Outcome(
+            key=item.candidate.key,
+            action=action,
+            salesforce_id=item.salesforce_id,
+            old_stage=item.old_stage,
+            new_stage=item.new_stage,
+        ),
+        row=item.candidate.row,
+    )

@@ -1,0 +1,217 @@
+"""Move leads to a stage, never back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.mapping import BoundMapping
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.values import Refusal, convert, is_null
+from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.pages import Result, Unsent
+from airflow_provider_sfleads.sync.people import People
+from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
+
+_GROUP = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRules:
+    """What the operator asks for.
+
+    :param rule: the stage, its filters and its ladder.
+    :param stage_field: Lead field that holds the stage.
+    :param lead_id: export column with the Lead id.
+    :param external: external-ID field that holds the key.
+    :param auto_assign: assignment header for leads that are moved.
+    :param allow_duplicates: override alert-type duplicate rules.
+    :param people: finds leads by e-mail, where asked for.
+    """
+
+    rule: StageRule
+    stage_field: FieldInfo
+    lead_id: str | None
+    external: FieldInfo | None
+    auto_assign: str
+    allow_duplicates: bool
+    people: People | None
+
+
+class StagePlan:
+    """The stage operator's plan: the current stage is read first, and the write goes by the id read.
+
+    :param rules: what the operator asks for.
+    :param intake: the decisions that need the export only.
+    """
+
+    operation = "update_stage"
+    group_size = _GROUP
+
+    def __init__(self, rules: StageRules, intake: Intake) -> None:
+        self._rules = rules
+        self._intake = intake
+        self._kind = PageKind(
+            operation="update",
+            auto_assign=rules.auto_assign,
+            allow_duplicates=rules.allow_duplicates,
+        )
+        self._fields = ("Id", rules.stage_field.name, "IsConverted", "ConvertedContactId")
+
+    def take(self, row: Row | BadRow) -> Candidate | Settled:
+        """Decide what the export alone can decide."""
+        return self._intake.take(row)
+
+    def look_up(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
+    ) -> Iterable[Item | Settled]:
+        """Read where each lead stands, and leave alone those that are not to be moved."""
+        ids = [candidate.lead_id for candidate in candidates if candidate.lead_id]
+        by_id = lookup.by_id(ids, self._fields) if ids else {}
+        gone = [lead_id for lead_id in ids if lead_id not in by_id]
+        deleted = lookup.deleted(gone) if gone else frozenset()
+        by_key = self._by_key(candidates, lookup)
+        lost = [c for c in candidates if not c.lead_id and c.external_id not in by_key]
+        people = self._rules.people.find(lost, lookup) if self._rules.people and lost else {}
+        for candidate in candidates:
+            if candidate.lead_id:
+                found = [by_id[candidate.lead_id]] if candidate.lead_id in by_id else []
+            else:
+                found = list(by_key.get(candidate.external_id or "", ())) or people.get(candidate.key, [])
+            if len(found) == 1:
+                yield self._standing(candidate, found[0], seen)
+            else:
+                yield self._not_one(candidate, found, deleted)
+
+    def _by_key(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup
+    ) -> Mapping[str, Sequence[LeadRecord]]:
+        external = self._rules.external
+        wanted = [candidate.key for candidate in candidates if not candidate.lead_id]
+        return lookup.by_field(external, wanted, self._fields) if external and wanted else {}
+
+    def _standing(self, candidate: Candidate, lead: LeadRecord, seen: Seen) -> Item | Settled:
+        lead_id = to_18(lead["Id"]) or lead["Id"]
+        if not candidate.lead_id and not seen("id", lead_id):
+            outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
+            return Settled(outcome=outcome, row=candidate.row)
+        stage = lead.get(self._rules.stage_field.name)
+        if lead.get("IsConverted"):
+            contact_id = lead.get("ConvertedContactId")
+            return unchanged(
+                candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage
+            )
+        reason = self._rules.rule.standing(stage)
+        if reason is not None:
+            return unchanged(candidate, reason, salesforce_id=lead_id, old_stage=stage)
+        return Item(
+            candidate=candidate,
+            kind=self._kind,
+            record={"id": lead_id, **candidate.record},
+            expected=Action.UPDATED,
+            salesforce_id=lead_id,
+            old_stage=stage,
+            new_stage=self._rules.rule.stage,
+        )
+
+    def _not_one(
+        self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str]
+    ) -> Settled:
+        external = self._rules.external.name if self._rules.external else "Email"
+        if found:
+            ids = ", ".join(str(lead["Id"]) for lead in found)
+            message = f"{external}: more than one record found for external id field: [{ids}]"
+            refusal = Refusal(code="DUPLICATE_EXTERNAL_ID", message=message, fields=(external,))
+        elif candidate.lead_id is None:
+            message = f"no lead has this {external}; an update never creates one"
+            refusal = Refusal(code="NOT_FOUND", message=message, fields=(external,))
+        elif candidate.lead_id in deleted:
+            refusal = Refusal(code="ENTITY_IS_DELETED", message="entity is deleted", fields=("Id",))
+        else:
+            message = "invalid cross reference id: no lead has this id, or the Run-As user may not see it"
+            refusal = Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
+        return refuse(candidate.key, candidate.row, refusal, salesforce_id=candidate.lead_id)
+
+    def settle(
+        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
+    ) -> list[Settled]:
+        """Turn a page's results into outcomes; a lead converted since it was read is left alone."""
+        converted = [
+            item.salesforce_id
+            for item, result in zip(items, results, strict=True)
+            if _is_converted(result) and item.salesforce_id
+        ]
+        leads = lookup.by_id(converted, self._fields) if converted else {}
+        return [
+            self._settled(item, result, leads) for item, result in zip(items, results, strict=True)
+        ]
+
+    def _settled(self, item: Item, result: Result, leads: Mapping[str, LeadRecord]) -> Settled:
+        if isinstance(result, Unsent):
+            return not_sent(item, result)
+        if result.error is None:
+            # An update says nothing of "created", and the stage operator never creates.
+            return written(item, replace(result, created=None))
+        lead = leads.get(item.salesforce_id or "")
+        if lead is not None and lead.get("IsConverted"):
+            return unchanged(
+                item.candidate,
+                Reason.CONVERTED,
+                salesforce_id=item.salesforce_id,
+                contact_id=lead.get("ConvertedContactId"),
+                old_stage=item.old_stage,
+            )
+        return rejected(item, result.error)
+
+
+def _is_converted(result: Result) -> bool:
+    error = None if isinstance(result, Unsent) else result.error
+    return error is not None and error.code == "CANNOT_UPDATE_CONVERTED_LEAD"
+
+
+def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
+    """Reads a row's Lead id in its 18-character form; ``None`` where it has none or a malformed one."""
+
+    def read(row: Row) -> str | None:
+        text = key_text(row[column]) if column is not None else ""
+        full = to_18(text) if text else None
+        return full if full and full.startswith("00Q") else None
+
+    return read
+
+
+def candidate_builder(
+    mapping: BoundMapping, rules: StageRules
+) -> Callable[[str, Row], Candidate | Refusal]:
+    """How the stage operator turns a row into a candidate."""
+    read_id = lead_id_reader(rules.lead_id)
+
+    def build(key: str, row: Row) -> Candidate | Refusal:
+        record = mapping.record(row)
+        if isinstance(record, Refusal):
+            return record
+        lead_id = read_id(row)
+        has_id = rules.lead_id is not None and not is_null(row[rules.lead_id])
+        if has_id and lead_id is None:
+            message = f"column {rules.lead_id!r}: id value of incorrect type: not the id of a lead"
+            return Refusal(code="MALFORMED_ID", message=message, fields=("Id",))
+        if lead_id is None and rules.external is None and rules.people is None:
+            message = f"column {rules.lead_id!r}: the Lead id is empty, and no external_id_field is given"
+            return Refusal(code="MISSING_ARGUMENT", message=message, fields=("Id",))
+        external_id = None
+        if rules.external is not None:
+            value = convert(rules.external, key)
+            if isinstance(value, Refusal):
+                return value
+            external_id = comparable(key_text(value), case_sensitive=rules.external.case_sensitive)
+        moved = {rules.stage_field.name: rules.rule.stage, **record}
+        return Candidate(key=key, row=row, record=moved, lead_id=lead_id, external_id=external_id)
+
+    return build
