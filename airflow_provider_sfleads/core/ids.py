@@ -1,0 +1,66 @@
+"""Salesforce record ids: 15 case-sensitive characters, or those and 3 check characters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LEAD_PREFIX = "00Q"
+_SHAPE = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-5]{3})?")
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_SHORT = 15
+
+
+@dataclass(frozen=True, slots=True)
+class IdProblem:
+    """Why a value cannot be the id that is wanted, in Salesforce's own code."""
+
+    message: str
+    code: str = "MALFORMED_ID"
+
+
+def checksum(id15: str) -> str:
+    """Return the 3 check characters of a 15-character id; each says which of 5 characters are capitals."""
+    groups = (id15[start : start + 5] for start in range(0, _SHORT, 5))
+    return "".join(
+        _ALPHABET[sum(1 << place for place, char in enumerate(group) if "A" <= char <= "Z")] for group in groups
+    )
+
+
+def to_18(value: str) -> str | None:
+    """Return the 18-character form of an id, or ``None`` where ``value`` is no id.
+
+    An 18-character id whose letters all lost their case (a spreadsheet, a case-insensitive store) gets it back from
+    its check characters; one whose case contradicts them otherwise is a typing error, not an id.
+    """
+    if not _SHAPE.fullmatch(value):
+        return None
+    head, tail = value[:_SHORT], value[_SHORT:].upper()
+    if not tail or checksum(head) == tail:
+        return head + checksum(head)
+    if head not in (head.lower(), head.upper()):
+        return None
+    mended = _restore_case(head, tail)
+    return mended + tail if checksum(mended) == tail else None
+
+
+def _restore_case(head: str, tail: str) -> str:
+    return "".join(
+        char.upper() if _ALPHABET.index(tail[place // 5]) >> place % 5 & 1 else char.lower()
+        for place, char in enumerate(head)
+    )
+
+
+def is_id(value: str) -> bool:
+    """Whether ``value`` is a record id of either length."""
+    return to_18(value) is not None
+
+
+def lead_id(value: str) -> str | IdProblem:
+    """Return ``value`` as an 18-character Lead id, or why it cannot be one."""
+    full = to_18(value.strip())
+    if full is None:
+        return IdProblem("not a Salesforce id: 15 characters, or 18 whose last three check the others, are expected")
+    if not full.startswith(LEAD_PREFIX):
+        return IdProblem(f"not the id of a Lead: those start with {LEAD_PREFIX}, this one with {full[:3]}")
+    return full

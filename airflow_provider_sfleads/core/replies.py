@@ -1,0 +1,197 @@
+"""What a reply of Salesforce says: errors, results of records, duplicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
+
+# Messages can echo field values; those of these codes hold none.
+_PLAIN = frozenset({
+    "API_CURRENTLY_DISABLED", "API_DISABLED_FOR_ORG", "EXCEEDED_ID_LIMIT", "INVALID_ASSIGNMENT_RULE", "INVALID_AUTH_HEADER",
+    "INVALID_SESSION_ID", "METHOD_NOT_ALLOWED", "QUERY_TIMEOUT", "QUERY_TOO_COMPLICATED", "REQUEST_LIMIT_EXCEEDED",
+    "REQUEST_RUNNING_TOO_LONG", "SERVER_UNAVAILABLE", "STORAGE_LIMIT_EXCEEDED", "UNSUPPORTED_API_VERSION",
+})  # fmt: skip
+_SAFE_PARTS = (
+    re.compile(r"No such column '[\w.]+' on (?:sobject of type|entity) '?\w+'?"),
+    re.compile(r"sObject type '\w+' is not supported"),
+    re.compile(r"Provided external ID field does not exist or is not accessible: [\w]+__c"),
+    re.compile(r"The requested resource does not exist"),
+    re.compile(r"Required fields are missing: \[[\w, ]+\]"),
+)
+_ID = re.compile(r"\b[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\b")
+_TWICE = re.compile(r"external id specified", re.IGNORECASE)
+_FIELD = re.compile(r"duplicate value found: (\w+) duplicates", re.IGNORECASE)
+_VERSION = re.compile(r"/services/data/v[\d.]+/")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """One error of a reply or of a record.
+
+    :param code: ``errorCode`` (of a request) or ``statusCode`` (of a record).
+    :param message: Salesforce's words; they may hold field values, so they belong into results, not into logs.
+    :param fields: API names of the fields concerned.
+    """
+
+    code: str
+    message: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """What became of one record of a request.
+
+    :param id: 18-character id, only where ``success``.
+    :param created: ``None`` where Salesforce does not say, or where an earlier sending may have created it.
+    """
+
+    id: str | None
+    success: bool
+    created: bool | None
+    errors: tuple[ApiError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateMatch:
+    """A record that a duplicate rule found."""
+
+    sobject: str
+    id: str
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _error(item: Mapping[str, object]) -> ApiError:
+    fields = item.get("fields")
+    names = tuple(str(name) for name in fields) if isinstance(fields, list) else ()
+    code = _text(item.get("errorCode")) or _text(item.get("statusCode")) or _text(item.get("error"))
+    return ApiError(code, _text(item.get("message")) or _text(item.get("error_description")), names)
+
+
+def errors_of(reply: Reply) -> tuple[ApiError, ...]:
+    """Return the errors of a refused request; none where it was taken, or where the body is not Salesforce's."""
+    return errors_in(reply.body) if reply.status >= 400 else ()  # noqa: PLR2004
+
+
+def errors_in(body: object) -> tuple[ApiError, ...]:
+    """Return the errors of an error body: an array of objects, or (OAuth) one object."""
+    items = body if isinstance(body, list) else [body]
+    found = tuple(_error(item) for item in items if isinstance(item, dict))
+    return tuple(error for error in found if error.code or error.message)
+
+
+def results_of(reply: Reply, count: int) -> tuple[RecordResult, ...]:
+    """Return the results of a collections request, one per record sent, in its order.
+
+    An ``id`` beside ``success: false`` is not kept: rolled-back records can still show one.
+
+    :param count: records sent.
+    :raises OutcomeUnknownError: where the reply does not have one result for each.
+    """
+    body = reply.body
+    if not isinstance(body, list) or len(body) != count or not all(isinstance(item, dict) for item in body):
+        got = f"{len(body)} results" if isinstance(body, list) else "no list of results"
+        raise OutcomeUnknownError(
+            f"Salesforce answered a request of {count} records with {got}, so what became of them is not known. "
+            "Look the records up before sending them again."
+        )
+    return tuple(_result(item, repeated=reply.repeated) for item in body)
+
+
+def _result(item: Mapping[str, object], *, repeated: bool) -> RecordResult:
+    success = item.get("success") is True
+    created = item.get("created")
+    known = isinstance(created, bool) and success and not (repeated and created is False)
+    errors = item.get("errors")
+    found = errors_in(errors) if isinstance(errors, list) else ()
+    if success:
+        raw = _text(item.get("id"))
+        return RecordResult(to_18(raw) or raw or None, success=True, created=created is True if known else None)
+    return RecordResult(
+        None, success=False, created=None, errors=found or (ApiError("UNKNOWN_EXCEPTION", "no reason given"),)
+    )
+
+
+def duplicate_id(error: ApiError, prefix: str = LEAD_PREFIX) -> str | None:
+    """Return the id of the record that holds the value already, out of a ``DUPLICATE_VALUE`` error.
+
+    ``None`` where the key stood twice in one request, where no record is named, or for another error.
+    Messages can be localised: the id is known by its form and ``prefix``.
+    """
+    if error.code != "DUPLICATE_VALUE" or _TWICE.search(error.message):
+        return None
+    ids = (to_18(token) for token in reversed(_ID.findall(error.message)) if token.startswith(prefix))
+    return next((found for found in ids if found), None)
+
+
+def duplicate_fields(error: ApiError) -> tuple[str, ...]:
+    """Return the unique fields that a ``DUPLICATE_VALUE`` error is about, as far as it says."""
+    if error.code != "DUPLICATE_VALUE":
+        return ()
+    named = _FIELD.search(error.message)
+    return (named[1],) if named else error.fields
+
+
+def duplicate_matches(body: object) -> tuple[DuplicateMatch, ...]:
+    """Return the records that a duplicate rule found, out of a single-row error body.
+
+    The key is spelled ``duplicateResut`` on the wire of many releases; both spellings are read.
+    """
+    matches: list[DuplicateMatch] = []
+    for item in body if isinstance(body, list) else []:
+        result = _get(item, "duplicateResut") or _get(item, "duplicateResult")
+        for rule in _items(_get(result, "matchResults")):
+            for match in _items(_get(rule, "matchRecords")):
+                record = _get(match, "record")
+                sobject = _text(_get(_get(record, "attributes"), "type")) or _text(_get(rule, "entityType"))
+                found = to_18(_text(_get(record, "Id")))
+                if found:
+                    matches.append(DuplicateMatch(sobject, found))
+    return tuple(matches)
+
+
+def _get(value: object, key: str) -> object:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def plain_text(errors: tuple[ApiError, ...]) -> str:
+    """Say errors in codes, field names and what of Salesforce's words cannot hold a value; fit for logs."""
+    return "; ".join(dict.fromkeys(_plain(error) for error in errors)) or "no error code"
+
+
+def _plain(error: ApiError) -> str:
+    if error.code in _PLAIN:
+        return f"{error.code}: {error.message}"
+    part = next((found[0] for found in (safe.search(error.message) for safe in _SAFE_PARTS) if found), "")
+    named = f" (fields {', '.join(error.fields)})" if error.fields and not part else ""
+    return f"{error.code or 'no error code'}{': ' if part else ''}{part}{named}"
+
+
+def call_name(call: Call) -> str:
+    """Name a call without what identifies a person: ``PATCH sobjects/Lead/Ext__c/...``."""
+    path = _VERSION.sub("", call.path).partition("?")[0].strip("/")
+    kept = path.split("/")
+    return f"{call.method} {'/'.join([*kept[:3], '...'] if len(kept) > 3 else kept)}"  # noqa: PLR2004
+
+
+def refusal(call: Call, reply: Reply, *, conn_id: str) -> RequestRefusedError:
+    """Make the error for a whole request that Salesforce refused, for callers that cannot use the reply."""
+    errors = errors_of(reply)
+    said = plain_text(errors) if errors else "the body is not Salesforce's; a proxy may have answered"
+    return RequestRefusedError(
+        f"Salesforce refused {call_name(call)} (connection {conn_id!r}) with HTTP {reply.status}: {said}.",
+        status=reply.status,
+        codes=tuple(error.code for error in errors),
+    )

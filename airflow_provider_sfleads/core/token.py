@@ -1,0 +1,134 @@
+"""The client-credentials flow, less the sending."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_sfleads.core.host import Host, parse_host
+from airflow_provider_sfleads.exceptions import (
+    ApiAccessError,
+    AuthenticationError,
+    ConnectionFieldError,
+    FlowNotEnabledError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+    WrongHostError,
+    WrongKeyOrSecretError,
+)
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
+_IDENTITY = re.compile(r"/id/(00D\w{12,15})/(005\w{12,15})$")
+_TRANSIENT = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable"})
+_SHOWN = re.compile(r"[\w .,'!-]{1,120}")
+
+_KEY = "Enter the consumer key of an External Client App of this very org (a sandbox has its own) into Login; an app younger than about 10 minutes may not be known yet"
+_SECRET = "Enter the app's current consumer secret into Password; it changes when somebody rotates it"  # noqa: S105
+_FLOW = "Tick 'Enable Client Credentials Flow' in the app's settings and in its policies"
+_RUN_AS = (
+    "Name a Run As user, by username, in the app's client-credentials policy; "
+    "if there is one, it lacks the permission API Enabled or may not use the API"
+)
+_DOMAIN = "Enter the org's own My Domain host, such as acme.my.salesforce.com, into Host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A token and where it may be sent.
+
+    :param host: ``instance_url`` of the reply, under the same rule as the connection's host.
+    :param user_id: 18-character id of the Run-As user, where the reply names it.
+    :param org_id: 18-character id of the org, likewise.
+    """
+
+    access_token: str = field(repr=False)
+    host: Host
+    user_id: str | None = None
+    org_id: str | None = None
+
+
+def token_form(key: str, secret: str) -> dict[str, str]:
+    """Return the form fields of the token request."""
+    return {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
+
+
+def is_transient(body: object) -> bool:
+    """Whether a token error is one that the same request can outlive."""
+    return isinstance(body, dict) and body.get("error") in _TRANSIENT
+
+
+def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
+    """Read a token reply.
+
+    :raises WrongHostError: where it is none, or names a host that must not be given the token.
+    """
+    values: Mapping[str, object] = body if isinstance(body, dict) else {}
+    token, instance = values.get("access_token"), values.get("instance_url")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
+        raise WrongHostError(
+            f"{configured.name} (connection {conn_id!r}) answered the token request with no token. {_DOMAIN}."
+        )
+    try:
+        host = parse_host(instance) if isinstance(instance, str) and instance else configured
+    except ConnectionFieldError:
+        host = None
+    if host is None or host.loopback != configured.loopback:
+        raise WrongHostError(
+            f"The token reply of {configured.name} (connection {conn_id!r}) names an instance_url that is not an org's "
+            "My Domain host; the token was not sent there. Check Host, and any proxy in between."
+        )
+    found = _IDENTITY.search(str(values.get("id") or ""))
+    return Grant(access_token=token, host=host, org_id=found[1] if found else None, user_id=found[2] if found else None)
+
+
+def refusal(status: int, body: object, *, host: Host, conn_id: str) -> SalesforceLeadsError:
+    """Make the error for a token request that was not answered with a token.
+
+    Judged by ``error`` and ``error_description``, not by status: Salesforce answers nearly all with 400. A body that is no
+    OAuth error does not come from a token endpoint.
+    """
+    where = f"{host.name} (connection {conn_id!r})"
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, str):
+        return WrongHostError(
+            f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token endpoint. {_DOMAIN}."
+        )
+    detail = body.get("error_description") if isinstance(body, dict) else None
+    said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
+    kind, cure = _cause(error, said.lower())
+    return kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
+
+
+def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:  # noqa: PLR0911
+    if error in _TRANSIENT:
+        return ServiceUnavailableError, "Try again later"
+    if error == "invalid_client_id":
+        return WrongKeyOrSecretError, _KEY
+    if error == "invalid_client":
+        # OAuth servers say invalid_client for either half; Salesforce's description tells which.
+        return WrongKeyOrSecretError, _KEY if "identifier" in said else _SECRET
+    if error in ("unsupported_grant_type", "unauthorized_client"):
+        return FlowNotEnabledError, _FLOW
+    if "no client credentials user" in said:
+        return FlowNotEnabledError, _RUN_AS
+    if "not supported on this domain" in said:
+        return WrongHostError, _DOMAIN
+    for words, kind, cure in _BY_WORDS:
+        if words in said or words == error:
+            return kind, cure
+    return AuthenticationError, "Look the user up in Setup > Login History, which names the reason"
+
+
+_BY_WORDS: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
+    ("ip restricted", AuthenticationError, "Allow this machine's outgoing IP address in the app's IP policy and in the login IP ranges of the Run-As user's profile"),
+    ("not admin approved", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
+    ("hasn't approved", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
+    ("invalid_app_access", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
+    ("app_not_found", WrongKeyOrSecretError, _KEY),
+    ("api not enabled", ApiAccessError, "Give the Run-As user the permission API Enabled"),
+    ("inactive_user", AuthenticationError, "Activate or unfreeze the Run-As user"),
+    ("inactive user", AuthenticationError, "Activate or unfreeze the Run-As user"),
+    ("inactive_org", AuthenticationError, "The org is locked, closed or under maintenance; ask its Salesforce admin"),
+    ("inactive organization", AuthenticationError, "The org is locked, closed or under maintenance; ask its Salesforce admin"),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Fetching a token over the line."""
+
+from __future__ import annotations
+
+from requests import Response
+
+from airflow_provider_sfleads.core import token as oauth
+from airflow_provider_sfleads.core.limits import parse_retry_after
+from airflow_provider_sfleads.core.token import TOKEN_PATH, Grant
+from airflow_provider_sfleads.exceptions import (
+    ConnectionFailedError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+    WrongHostError,
+)
+from airflow_provider_sfleads.transport.codec import decode
+from airflow_provider_sfleads.transport.failures import Failure
+from airflow_provider_sfleads.transport.line import Line, TryAgain
+from airflow_provider_sfleads.transport.settings import Settings
+from airflow_provider_sfleads.transport.verdict import Again
+
+_NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name
+
+
+def ask(line: Line, settings: Settings, *, now: float) -> Grant:
+    """Ask for a token once.
+
+    :raises TryAgain: where asking again may help; a token request changes nothing, so it can always be repeated.
+    """
+    response = line.exchange(
+        "POST",
+        settings.host.url + TOKEN_PATH,
+        headers={},
+        data=oauth.token_form(settings.consumer_key, settings.consumer_secret),
+    )
+    if isinstance(response, Failure):
+        raise _unreachable(response, settings)
+    body, _ = decode(response.content, response.headers.get("Content-Type", ""))
+    if response.status_code == 200:  # noqa: PLR2004
+        return oauth.read_grant(body, configured=settings.host, conn_id=settings.conn_id)
+    raise _refused(response, body, settings, now=now)
+
+
+def _unreachable(failure: Failure, settings: Settings) -> Exception:
+    where = f"{settings.host.name} (connection {settings.conn_id!r})"
+    if failure.kind == "dns_unknown":
+        return WrongHostError(f"There is no host {where}: {failure.reason}. Enter the org's My Domain host into Host.")
+    if failure.kind == "tls":
+        return WrongHostError(
+            f"{where} cannot be trusted: {failure.reason}. Check Host; behind a proxy that opens TLS, set verify to its CA file."
+        )
+    text = f"No token could be fetched from {where}: {failure.reason}. Check the network and proxies from this machine, then try again."
+    return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
+
+
+def _refused(response: Response, body: object, settings: Settings, *, now: float) -> Exception:
+    status = response.status_code
+    where = f"{settings.host.name} (connection {settings.conn_id!r})"
+    if 300 <= status < 400:  # noqa: PLR2004
+        return WrongHostError(
+            f"{where} answered the token request with a redirect (HTTP {status}), which is not followed with a secret. "
+            "If the org's My Domain was renamed, enter the new host into Host."
+        )
+    if not (status in (420, 429) or status >= 500 or oauth.is_transient(body)):  # noqa: PLR2004
+        return oauth.refusal(status, body, host=settings.host, conn_id=settings.conn_id)
+    error: SalesforceLeadsError = ServiceUnavailableError(
+        f"Salesforce at {where} could not give a token (HTTP {status}). Try again later."
+    )
+    if status == _NO_SUCH_ROUTE:
+        error = WrongHostError(
+            f"Salesforce routes no org at {where} (HTTP {status}): misspelt, renamed, or an expired scratch org. Check Host."
+        )
+    return TryAgain(
+        Again(error, ambiguous=False, retry_after=parse_retry_after(response.headers.get("Retry-After"), now=now))
+    )

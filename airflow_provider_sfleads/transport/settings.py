@@ -1,0 +1,72 @@
+"""What a client has to know of its connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_sfleads.core.host import Host
+from airflow_provider_sfleads.exceptions import ConnectionFieldError
+
+DEFAULT_API_VERSION = "60.0"
+_VERSION = re.compile(r"[vV]?(\d{2,3})(?:\.0)?")
+_OLDEST = 46  # the first version whose upsert says whether it created; older ones are retired or soon are
+
+
+def normalise_version(value: object) -> str:
+    """Return ``60.0`` for ``60.0``, ``"v60.0"``, ``60`` and the like.
+
+    :raises ConnectionFieldError: where it is no version that this provider can speak.
+    """
+    found = _VERSION.fullmatch(str(value).strip()) if isinstance(value, str | int | float) else None
+    if found is None or isinstance(value, bool) or int(found[1]) < _OLDEST:
+        raise ConnectionFieldError(
+            f"api_version must be a version from {_OLDEST}.0 up, such as {DEFAULT_API_VERSION} or v{DEFAULT_API_VERSION}."
+        )
+    return f"{int(found[1])}.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How long a client goes on with what a retry can mend.
+
+    :param attempts: sendings of one call, the first included.
+    :param base: seconds; the n-th wait is drawn from 0 to ``base * 2 ** n``.
+    :param cap: longest single wait in seconds, also for ``Retry-After``.
+    :param total: seconds after which no further attempt is begun.
+    """
+
+    attempts: int = 5
+    base: float = 0.5
+    cap: float = 60.0
+    total: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One connection, checked.
+
+    :param host: where the token is fetched.
+    :param api_version: REST version in any of its spellings; kept as ``60.0``.
+    :param timeout: seconds to connect, and to wait for each part of an answer.
+    :param max_api_usage: share of the org's daily requests from which on no write is sent.
+    :param proxies: URL per scheme as in requests; ``None`` leaves it to the environment.
+    :param verify: whether to check the certificate, or the file of a CA bundle.
+    :param conn_id: names the connection in messages.
+    """
+
+    host: Host
+    consumer_key: str
+    consumer_secret: str = field(repr=False)
+    api_version: str = DEFAULT_API_VERSION
+    timeout: float = 60.0
+    max_api_usage: float = 0.9
+    proxies: Mapping[str, str] | None = field(default=None, repr=False)
+    verify: bool | str = True
+    conn_id: str = "salesforce_leads_default"
+    retries: Retries = field(default_factory=Retries)
+
+    def __post_init__(self) -> None:
+        """Bring the version into its one spelling."""
+        object.__setattr__(self, "api_version", normalise_version(self.api_version))

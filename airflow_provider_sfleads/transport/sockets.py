@@ -1,0 +1,129 @@
+"""A pooled requests session that knows whether a request that failed had left this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+POOL_SIZE = 32
+_progress = threading.local()
+
+
+def begin() -> None:
+    """Forget what the last request of this thread did; until the adapter says otherwise, it counts as sent."""
+    _progress.sent = True
+
+
+def was_sent() -> bool:
+    """Whether bytes of this thread's last request may have left."""
+    return bool(getattr(_progress, "sent", True))
+
+
+class _Http(HTTPConnection):
+    def connect(self) -> None:
+        # Whatever a proxy's tunnel sends in here is not the request.
+        try:
+            super().connect()
+        finally:
+            _progress.sent = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _progress.sent = True
+        super().send(data)
+
+
+class _Https(HTTPSConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            _progress.sent = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _progress.sent = True
+        super().send(data)
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class Adapter(HTTPAdapter):
+    """An adapter without retries of its own, whose connections keep account of what was sent."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of our connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make the pools behind a proxy of our connections too."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send, from a clean account on."""
+        _progress.sent = False
+        return super().send(request, *args, **kwargs)
+
+
+class NoAuth(AuthBase):
+    """Adds nothing, and thereby keeps requests from looking into ``~/.netrc``."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Return the request as it is."""
+        return request
+
+
+class BearerAuth(AuthBase):
+    """Adds a token to requests to Salesforce, and to no others.
+
+    :param token: returns the origin (``https://host``) that may see the token, and the token.
+    """
+
+    def __init__(self, token: Callable[[], tuple[str, str]]) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the header where the request goes to the token's own host."""
+        origin, token = self._token()
+        asked, own = urlsplit(request.url or ""), urlsplit(origin)
+        if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+
+def open_session(*, auth: AuthBase, loopback: bool) -> Session:
+    """Return a session that threads can share: keep-alive, no cookies, no ``~/.netrc``, no retries of its own.
+
+    Proxies of the environment do not apply to loopback hosts.
+    """
+    session = Session()
+    session.auth = auth
+    session.trust_env = not loopback
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = Adapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session

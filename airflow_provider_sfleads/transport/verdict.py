@@ -1,0 +1,176 @@
+"""What to do about one answer: take it, send again, renew the token, or give up. Pure, for any HTTP library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_sfleads.core.replies import ApiError, call_name, errors_in, plain_text
+from airflow_provider_sfleads.core.wire import Call
+from airflow_provider_sfleads.exceptions import (
+    ApiAccessError,
+    ApiLimitError,
+    RequestRefusedError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+    SessionRejectedError,
+    WrongHostError,
+)
+
+# Salesforce did not begin the work: the whole request can be sent again, whatever it was.
+_NOT_BEGUN = frozenset({
+    "SERVER_UNAVAILABLE", "UNABLE_TO_LOCK_ROW", "TXN_SECURITY_METERING_ERROR", "API_CURRENTLY_DISABLED",
+    "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+})  # fmt: skip
+_INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The answer is the caller's to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """The token was refused; a new one may be taken.
+
+    :param error: what to raise where a new one was refused too.
+    """
+
+    error: SalesforceLeadsError
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Sending again may help.
+
+    :param error: what to raise when no attempt is left.
+    :param ambiguous: whether Salesforce may have carried the request out.
+    :param retry_after: seconds that the server asks to wait.
+    """
+
+    error: SalesforceLeadsError
+    ambiguous: bool
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Nothing helps here."""
+
+    error: SalesforceLeadsError
+
+
+Verdict = Take | Renew | Again | Fail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer, read.
+
+    :param readable: whether the body is empty, or is what its content type says.
+    :param location: where a redirect points.
+    """
+
+    status: int
+    body: object | None
+    readable: bool = True
+    retry_after: float | None = None
+    location: str | None = None
+
+
+def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verdict:
+    """Decide on an answer by its status and error codes.
+
+    https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
+    """
+    status = answer.status
+    what = f"{call_name(call)} (connection {conn_id!r})"
+    if status < 300 or status in (300, 304):  # noqa: PLR2004
+        if answer.readable:
+            return Take()
+        broken = ServiceUnavailableError(
+            f"The answer to {what} could not be read: HTTP {status} with a body that is no JSON. Try again later."
+        )
+        return Again(broken, ambiguous=True)
+    if status < 400:  # noqa: PLR2004
+        return Fail(_redirected(what, answer))
+    errors = errors_in(answer.body)
+    if status == 401:  # noqa: PLR2004
+        return _unauthorised(what, errors)
+    if status == 410 or any(error.code == "UNSUPPORTED_API_VERSION" for error in errors):  # noqa: PLR2004
+        return Fail(_retired(what, status, errors, api_version))
+    return _by_code(what, answer, errors) or _by_status(what, answer, errors) or Take()
+
+
+def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
+    target = (answer.location or "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
+    return WrongHostError(
+        f"{what} was answered with a redirect{f' to {target}' if target else ''} (HTTP {answer.status}), which is not followed "
+        "with a token. If the org's My Domain was renamed, enter the new host into the connection."
+    )
+
+
+def _unauthorised(what: str, errors: tuple[ApiError, ...]) -> Verdict:
+    said = plain_text(errors)
+    words = " ".join(error.message for error in errors).lower()
+    if any(part in words for part in _INCURABLE_401):
+        return Fail(
+            SessionRejectedError(
+                f"Salesforce takes the token but not for the REST API, at {what}: {said}. A new token does not help: check the "
+                "app's scopes (api), the app's and the Run-As user's access policies, and API Access Control."
+            )
+        )
+    error = SessionRejectedError(
+        f"Salesforce refuses tokens that it has just issued, at {what}: {said}. Check the IP ranges enforced on the Run-As user's "
+        "sessions against this machine's outgoing address, and the app's session policies."
+    )
+    return Fail(error) if any(item.code == "INVALID_AUTH_HEADER" for item in errors) else Renew(error)
+
+
+def _retired(what: str, status: int, errors: tuple[ApiError, ...], api_version: str) -> SalesforceLeadsError:
+    return RequestRefusedError(
+        f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). "
+        "Set api_version in the connection's extra to one that the org lists at /services/data/.",
+        status=status,
+        codes=tuple(error.code for error in errors),
+    )
+
+
+def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict | None:
+    codes = {error.code for error in errors}
+    said = plain_text(errors)
+    if "API_DISABLED_FOR_ORG" in codes:
+        return Fail(
+            ApiAccessError(
+                f"Salesforce refused {what}: {said}. The Run-As user lacks the permission API Enabled, or the org's edition has no API."
+            )
+        )
+    if "REQUEST_LIMIT_EXCEEDED" in codes:
+        if any("concurrent" in error.message.lower() for error in errors):
+            busy = ApiLimitError(
+                f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
+                "Try again in some minutes, and lower concurrency or batch_size if it comes back."
+            )
+            return Again(busy, ambiguous=False, retry_after=answer.retry_after)
+        return Fail(
+            ApiLimitError(
+                f"The org has used up its API requests, at {what}: {said}. The allowance covers the last 24 hours and comes back "
+                "bit by bit: retry in an hour or more, and see Setup > Company Information > API Requests for who uses it."
+            )
+        )
+    if codes & _NOT_BEGUN:
+        error = ServiceUnavailableError(
+            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again later."
+        )
+        return Again(error, ambiguous=False, retry_after=answer.retry_after)
+    return None
+
+
+def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict | None:
+    status = answer.status
+    if status < 500 and status not in (408, 420, 429):  # noqa: PLR2004
+        return None
+    said = f": {plain_text(errors)}" if errors else ""
+    note = " No Salesforce host answers for this org; an expired scratch org answers so too." if status == 420 else ""  # noqa: PLR2004
+    error = ServiceUnavailableError(f"Salesforce could not serve {what} (HTTP {status}{said}). Try again later.{note}")
+    return Again(error, ambiguous=status not in (420, 429), retry_after=answer.retry_after)
