@@ -60,23 +60,28 @@ def become(*command: str | Path) -> None:
 # Set-up
 
 
-def wanted_stamp() -> dict[str, str]:
-    """Return what the venv depends on; where any of it differs, the venv is made anew."""
+def wanted_stamps() -> tuple[dict[str, str], dict[str, str]]:
+    """Return what the venv depends on, and what this project's own entry in it depends on."""
     project = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "setup.cfg"))
-    return {
+    venv = {
         "place": str(VENV),  # scripts in a venv hold its path
         "python": sys.version,
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
-        "project": hashlib.sha256(project).hexdigest(),
     }
+    return venv, {"project": hashlib.sha256(project).hexdigest()}
 
 
-def is_set_up() -> bool:
-    """Whether the venv is whole and has what is wanted."""
+def stamps() -> dict[str, str]:
+    """Return what the venv was made from; nothing if it is not whole."""
     try:
-        return json.loads(STAMP.read_text()) == wanted_stamp() and not subprocess.call([PYTHON, "-c", ""])
+        # Where the Python that it was made from has gone, so has the venv.
+        return (
+            {}
+            if subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL)
+            else dict(json.loads(STAMP.read_text()))
+        )
     except (OSError, ValueError):
-        return False
+        return {}
 
 
 def make_venv() -> None:
@@ -84,31 +89,34 @@ def make_venv() -> None:
     if VENV.is_symlink() or VENV.is_file():
         VENV.unlink()
     shutil.rmtree(VENV, ignore_errors=True)
-    made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True, check=False)
+    # Should this be the venv's own Python, it is gone by now; the one that it came from is not.
+    python = getattr(sys, "_base_executable", sys.executable)
+    made = subprocess.run([python, "-m", "venv", VENV], capture_output=True, text=True, check=False)
     if made.returncode:
         version = ".".join(map(str, sys.version_info[:2]))
         sys.exit(
-            f"{made.stdout}{made.stderr}\n{sys.executable} cannot make a virtual environment.\n"
+            f"{made.stdout}{made.stderr}\n{python} cannot make a virtual environment.\n"
             f"On Debian and Ubuntu: apt-get install python{version}-venv"
         )
 
 
 def setup() -> None:
     """Install what is pinned, and this project, into ``.venv``; nothing to do where that is so already."""
-    if is_set_up():
-        return
     started = time.monotonic()
-    count = sum("==" in line for line in LOCK.read_text().splitlines())
-    say(f"installing {count} pinned packages into {VENV} (one to two minutes)")
-    make_venv()
+    venv, project = wanted_stamps()
+    found = stamps()
+    if found == venv | project:
+        return
     pip = (PYTHON, "-m", "pip", "install", "-q", "-q", "--no-deps")
     # Every version and file is pinned already: a constraints file in pip's own configuration could only get in the way.
     env = environment() | {"PIP_CONSTRAINT": os.devnull}
-    run(*pip, "--no-compile", "--require-hashes", "-r", LOCK, env=env)
-    # pip compiles on one core, this on all.
-    run(PYTHON, "-m", "compileall", "-q", "-j", "0", VENV / "lib", env=env)
+    if not venv.items() <= found.items():
+        count = sum("==" in line for line in LOCK.read_text().splitlines())
+        say(f"installing {count} pinned packages into {VENV} (one to two minutes)")
+        make_venv()
+        run(*pip, "--require-hashes", "-r", LOCK, env=env)
     run(*pip, "--no-build-isolation", "--editable", ROOT, env=env)
-    STAMP.write_text(json.dumps(wanted_stamp()))
+    STAMP.write_text(json.dumps(venv | project))
     say(f"set up in {time.monotonic() - started:.0f} s")
 
 
@@ -155,12 +163,11 @@ def test(args: list[str]) -> None:
 
 def lock() -> None:
     """Write the constraints anew, from the newest versions that pyproject.toml allows."""
-    groups = [part for group in GROUPS for part in ("--group", group)]
-    run(
-        *(PYTHON, "-m", "uv", "--no-config", "pip", "compile", "pyproject.toml", "--all-extras", *groups),
-        *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--upgrade"),
-        *("--custom-compile-command", "python3 dev.py lock", "--quiet", "--output-file", LOCK),
-    )
+    command = "-m uv --no-config pip compile pyproject.toml --all-extras --universal --python-version 3.11"
+    form = "--generate-hashes --no-annotate --upgrade --quiet"  # no index, no path: neither belongs to the project
+    groups = [f"--group={group}" for group in GROUPS]
+    remake = "--custom-compile-command=python3 dev.py lock"
+    run(PYTHON, *command.split(), *form.split(), *groups, remake, f"--output-file={LOCK.name}")
 
 
 def build() -> None:

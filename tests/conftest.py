@@ -87,7 +87,8 @@ def run_dag(airflow_db: None) -> RunDag:  # noqa: ARG001 - has to be there
         bag = DagBag(dag_folder=os.devnull, collect_dags=False, bundle_name="testing")
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "testing", None)
-        return dag.test(**kwargs)
+        result: DagRun = dag.test(**kwargs)
+        return result
 
     return run
 

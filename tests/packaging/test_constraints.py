@@ -28,7 +28,7 @@ def wanted() -> list[str]:
         *settings["dependency-groups"].values(),
     ]
     lists.append(settings["build-system"]["requires"])
-    return sorted({text for texts in lists for text in texts})
+    return sorted({text for texts in lists for text in texts if isinstance(text, str)})
 
 
 def test_no_address() -> None:
