@@ -11,11 +11,24 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
 
 # Messages can echo field values; those of these codes hold none.
-_PLAIN = frozenset({
-    "API_CURRENTLY_DISABLED", "API_DISABLED_FOR_ORG", "EXCEEDED_ID_LIMIT", "INVALID_ASSIGNMENT_RULE", "INVALID_AUTH_HEADER",
-    "INVALID_SESSION_ID", "METHOD_NOT_ALLOWED", "QUERY_TIMEOUT", "QUERY_TOO_COMPLICATED", "REQUEST_LIMIT_EXCEEDED",
-    "REQUEST_RUNNING_TOO_LONG", "SERVER_UNAVAILABLE", "STORAGE_LIMIT_EXCEEDED", "UNSUPPORTED_API_VERSION",
-})  # fmt: skip
+_PLAIN = frozenset(
+    {
+        "API_CURRENTLY_DISABLED",
+        "API_DISABLED_FOR_ORG",
+        "EXCEEDED_ID_LIMIT",
+        "INVALID_ASSIGNMENT_RULE",
+        "INVALID_AUTH_HEADER",
+        "INVALID_SESSION_ID",
+        "METHOD_NOT_ALLOWED",
+        "QUERY_TIMEOUT",
+        "QUERY_TOO_COMPLICATED",
+        "REQUEST_LIMIT_EXCEEDED",
+        "REQUEST_RUNNING_TOO_LONG",
+        "SERVER_UNAVAILABLE",
+        "STORAGE_LIMIT_EXCEEDED",
+        "UNSUPPORTED_API_VERSION",
+    }
+)
 _SAFE_PARTS = (
     re.compile(r"No such column '[\w.]+' on (?:sobject of type|entity) '?\w+'?"),
     re.compile(r"sObject type '\w+' is not supported"),

@@ -23,13 +23,23 @@ _IDENTITY = re.compile(r"/id/(00D\w{12,15})/(005\w{12,15})$")
 _TRANSIENT = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable"})
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
 
-_KEY = "Enter the consumer key of an External Client App of this very org (a sandbox has its own) into Login; an app younger than about 10 minutes may not be known yet"
+_KEY = (
+    "Enter the consumer key of an External Client App of this very org (a sandbox has its own) into Login; "
+    "an app younger than about 10 minutes may not be known yet"
+)
 _SECRET = "Enter the app's current consumer secret into Password; it changes when somebody rotates it"  # noqa: S105
 _FLOW = "Tick 'Enable Client Credentials Flow' in the app's settings and in its policies"
 _RUN_AS = (
     "Name a Run As user, by username, in the app's client-credentials policy; "
     "if there is one, it lacks the permission API Enabled or may not use the API"
 )
+_APPROVE = "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"
+_ADDRESS = (
+    "Allow this machine's outgoing IP address in the app's IP policy and in the login IP ranges of the Run-As user's "
+    "profile"
+)
+_USER = "Activate or unfreeze the Run-As user"
+_ORG = "The org is locked, closed or under maintenance; ask its Salesforce admin"
 _DOMAIN = "Enter the org's own My Domain host, such as acme.my.salesforce.com, into Host"
 
 
@@ -85,14 +95,15 @@ def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
 def refusal(status: int, body: object, *, host: Host, conn_id: str) -> SalesforceLeadsError:
     """Make the error for a token request that was not answered with a token.
 
-    Judged by ``error`` and ``error_description``, not by status: Salesforce answers nearly all with 400. A body that is no
-    OAuth error does not come from a token endpoint.
+    Judged by ``error`` and ``error_description``, not by status: Salesforce answers nearly all with 400. A body that is
+    no OAuth error does not come from a token endpoint.
     """
     where = f"{host.name} (connection {conn_id!r})"
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, str):
         return WrongHostError(
-            f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token endpoint. {_DOMAIN}."
+            f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token "
+            f"endpoint. {_DOMAIN}."
         )
     detail = body.get("error_description") if isinstance(body, dict) else None
     said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
@@ -100,35 +111,33 @@ def refusal(status: int, body: object, *, host: Host, conn_id: str) -> Salesforc
     return kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
 
 
-def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:  # noqa: PLR0911
+def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:
     if error in _TRANSIENT:
         return ServiceUnavailableError, "Try again later"
-    if error == "invalid_client_id":
-        return WrongKeyOrSecretError, _KEY
     if error == "invalid_client":
-        # OAuth servers say invalid_client for either half; Salesforce's description tells which.
+        # OAuth servers say invalid_client for either half; the description tells which.
         return WrongKeyOrSecretError, _KEY if "identifier" in said else _SECRET
-    if error in ("unsupported_grant_type", "unauthorized_client"):
-        return FlowNotEnabledError, _FLOW
-    if "no client credentials user" in said:
-        return FlowNotEnabledError, _RUN_AS
-    if "not supported on this domain" in said:
-        return WrongHostError, _DOMAIN
-    for words, kind, cure in _BY_WORDS:
-        if words in said or words == error:
+    for words, kind, cure in _CAUSES:
+        if words in (error, said) or (" " in words and words in said):
             return kind, cure
     return AuthenticationError, "Look the user up in Setup > Login History, which names the reason"
 
 
-_BY_WORDS: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
-    ("ip restricted", AuthenticationError, "Allow this machine's outgoing IP address in the app's IP policy and in the login IP ranges of the Run-As user's profile"),
-    ("not admin approved", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
-    ("hasn't approved", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
-    ("invalid_app_access", AuthenticationError, "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"),
+# By error, or by words of its description; salesforce-api.md 1.1.
+_CAUSES: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
+    ("invalid_client_id", WrongKeyOrSecretError, _KEY),
     ("app_not_found", WrongKeyOrSecretError, _KEY),
+    ("unsupported_grant_type", FlowNotEnabledError, _FLOW),
+    ("unauthorized_client", FlowNotEnabledError, _FLOW),
+    ("no client credentials user", FlowNotEnabledError, _RUN_AS),
+    ("not supported on this domain", WrongHostError, _DOMAIN),
+    ("ip restricted", AuthenticationError, _ADDRESS),
+    ("not admin approved", AuthenticationError, _APPROVE),
+    ("hasn't approved", AuthenticationError, _APPROVE),
+    ("invalid_app_access", AuthenticationError, _APPROVE),
     ("api not enabled", ApiAccessError, "Give the Run-As user the permission API Enabled"),
-    ("inactive_user", AuthenticationError, "Activate or unfreeze the Run-As user"),
-    ("inactive user", AuthenticationError, "Activate or unfreeze the Run-As user"),
-    ("inactive_org", AuthenticationError, "The org is locked, closed or under maintenance; ask its Salesforce admin"),
-    ("inactive organization", AuthenticationError, "The org is locked, closed or under maintenance; ask its Salesforce admin"),
-)  # fmt: skip
+    ("inactive_user", AuthenticationError, _USER),
+    ("inactive user", AuthenticationError, _USER),
+    ("inactive_org", AuthenticationError, _ORG),
+    ("inactive organization", AuthenticationError, _ORG),
+)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from requests import Response, Session
+from requests import Response, Session  # noqa: TC002 - resolvable at run time
 
 from airflow_provider_sfleads.core.limits import ApiUsage, parse_http_date, parse_limit_info, parse_retry_after
 from airflow_provider_sfleads.core.replies import call_name
@@ -54,8 +54,8 @@ class _Flight:
 class Client:
     """Sends calls to one org over a pooled keep-alive session; safe to share between threads.
 
-    What a retry can mend is tried again where a repeat is safe: always when Salesforce did not begin the work, else only
-    for repeatable calls. Timeouts apply to everything, redirects are never followed.
+    What a retry can mend is tried again where a repeat is safe: always when Salesforce did not begin the work, else
+    only for repeatable calls. Timeouts apply to everything, redirects are never followed.
 
     :param settings: the connection.
     :param sleep: waits between attempts.
@@ -71,7 +71,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = chance.random,
         now: Callable[[], float] = time.time,
-        on_secret: Callable[[str], object] = lambda secret: None,
+        on_secret: Callable[[str], object] = lambda _secret: None,
     ) -> None:
         self.settings = settings
         self._now = now
@@ -163,8 +163,10 @@ class Client:
 
     def _unknown(self, call: Call, error: SalesforceLeadsError) -> OutcomeUnknownError:
         return OutcomeUnknownError(
-            f"{call_name(call)} (connection {self.settings.conn_id!r}) was sent, and whether Salesforce carried it out is not "
-            f"known. Look the records up before sending them again; it may still take effect for 10 minutes. Last word: {error}"
+            f"{call_name(call)} (connection {self.settings.conn_id!r}) was sent, and whether Salesforce carried it "
+            "out is not "
+            "known. Look the records up before sending them again; it may still take effect for 10 minutes. Last "
+            f"word: {error}"
         )
 
     def _prepare(self, call: Call, timeout: float | None) -> _Flight:
@@ -232,10 +234,16 @@ class Client:
     def _lost(self, flight: _Flight, failure: Failure) -> Again:
         what = f"{call_name(flight.call)} (connection {self.settings.conn_id!r})"
         if not failure.sent:
-            text = f"{what} did not reach {self.base_url}: {failure.reason}. Check the network and proxies, then try again."
+            text = (
+                f"{what} did not reach {self.base_url}: {failure.reason}. Check the network and proxies, then try "
+                "again."
+            )
             return Again(ConnectionFailedError(text), ambiguous=False)
         self._count(flight)
-        text = f"{what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise timeout or lower batch_size."
+        text = (
+            f"{what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise timeout "
+            "or lower batch_size."
+        )
         return Again(ServiceUnavailableError(text), ambiguous=True)
 
     def _note(self, flight: _Flight, response: Response, token: Token) -> None:
@@ -259,8 +267,10 @@ class Client:
         usage, limit = self._usage, self.settings.max_api_usage
         if call.write and usage is not None and usage.share >= limit:
             raise ApiLimitError(
-                f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, which reaches max_api_usage "
-                f"{limit:g} of connection {self.settings.conn_id!r}; {call_name(call)} was not sent. Retry when the share has come "
+                f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, which reaches "
+                "max_api_usage "
+                f"{limit:g} of connection {self.settings.conn_id!r}; {call_name(call)} was not sent. Retry when the "
+                "share has come "
                 "down, or raise max_api_usage."
             )
 

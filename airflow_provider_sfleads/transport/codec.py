@@ -10,8 +10,8 @@ from airflow_provider_sfleads.exceptions import ParameterError
 def encode(body: object) -> tuple[bytes, str]:
     """Return a call's body as bytes and their content type; bytes and text pass as they are.
 
-    A :class:`~decimal.Decimal` goes out as the exact number, text as UTF-8. NaN, infinities and lone surrogates, which JSON
-    has no form for, are refused.
+    A :class:`~decimal.Decimal` goes out as the exact number, text as UTF-8. NaN, infinities and lone surrogates, which
+    JSON has no form for, are refused.
     """
     if isinstance(body, bytes):
         return body, "application/octet-stream"
@@ -23,7 +23,8 @@ def encode(body: object) -> tuple[bytes, str]:
     except (ValueError, TypeError) as error:
         kind = type(error).__name__
     raise ParameterError(
-        f"A request body holds what JSON cannot carry ({kind}): NaN, an infinity, half a surrogate pair, or an object of another type."
+        f"A request body holds what JSON cannot carry ({kind}): NaN, an infinity, half a surrogate pair, or an "
+        "object of another type."
     )
 
 

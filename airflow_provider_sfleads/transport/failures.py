@@ -29,28 +29,28 @@ class Failure:
 
 def explain(error: wrong.RequestException, *, sent: bool) -> Failure:
     """Tell apart by the chain of causes, whose texts are not repeated: requests puts the whole URL into them."""
-    chain = tuple(_causes(error))
     sent = sent and not isinstance(error, wrong.ConnectTimeout)
-    for cause in chain:
-        if isinstance(cause, socket.gaierror):
-            unknown = cause.errno in _UNKNOWN_NAME
-            return Failure(
-                "dns_unknown" if unknown else "dns",
-                sent,
-                "the host name is unknown" if unknown else "the name server does not answer",
-            )
-    certificate = next((cause for cause in chain if isinstance(cause, ssl.SSLCertVerificationError)), None)
-    if certificate is not None:
-        return Failure("tls", sent, f"its certificate is not trusted ({certificate.verify_message})")
-    if isinstance(error, wrong.ProxyError):
-        return Failure("proxy", sent, "the proxy refuses or does not answer")
-    if isinstance(error, wrong.SSLError) or any(isinstance(cause, ssl.SSLError) for cause in chain):
-        return Failure("tls", sent, "the TLS connection failed")
-    if isinstance(error, wrong.Timeout) or any(isinstance(cause, TimeoutError) for cause in chain):
-        return Failure("timeout", sent, "no answer in time")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
-        return Failure("refused", sent, "the connection was refused")
+    chain = (error, *_causes(error))
+    for kind, types, reason in _KINDS:
+        cause = next((cause for cause in chain if isinstance(cause, types)), None)
+        if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
+            return Failure("dns_unknown", sent, "the host name is unknown")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Failure("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
+        if cause is not None:
+            return Failure(kind, sent, reason)
     return Failure("dropped", sent, "the connection was lost" if sent else "no connection could be made")
+
+
+# The first that is among the causes tells.
+_KINDS: tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...] = (
+    ("dns", (socket.gaierror,), "the name server does not answer"),
+    ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
+    ("proxy", (wrong.ProxyError,), "the proxy refuses or does not answer"),
+    ("tls", (wrong.SSLError, ssl.SSLError), "the TLS connection failed"),
+    ("timeout", (wrong.Timeout, TimeoutError), "no answer in time"),
+    ("refused", (ConnectionRefusedError,), "the connection was refused"),
+)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

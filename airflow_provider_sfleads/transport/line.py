@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from requests import PreparedRequest, RequestException, Response
-from requests.auth import AuthBase
+from requests.auth import AuthBase  # noqa: TC002 - resolvable at run time
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from airflow_provider_sfleads import __version__
@@ -52,13 +52,13 @@ class Line:
         self.session.headers.update(_HEADERS)
         # Read from the environment once: requests does so anew for each request.
         found = self.session.merge_environment_settings(
-            settings.host.url, dict(settings.proxies or {}), False, settings.verify, None
+            settings.host.url, proxies=dict(settings.proxies or {}), stream=False, verify=settings.verify, cert=None
         )
         self._environment: dict[str, Any] = dict(found)
         self.session.verify = self._environment["verify"]
         self.session.proxies = dict(self._environment["proxies"])
 
-    def exchange(  # noqa: PLR0913
+    def exchange(
         self,
         method: str,
         url: str,
@@ -80,7 +80,10 @@ class Line:
             return explain(error, sent=sockets.was_sent())
 
     def retrying(self) -> Retrying:
-        """Return a fresh rhythm: exponential backoff with full jitter, ``Retry-After`` honoured, attempts and time bounded."""
+        """Return a fresh rhythm: exponential backoff with full jitter, bounded in attempts and time.
+
+        ``Retry-After`` is honoured up to the longest wait.
+        """
         return Retrying(
             retry=retry_if_exception_type(TryAgain),
             wait=self._wait,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from requests import Response
+from requests import Response  # noqa: TC002 - resolvable at run time
 
 from airflow_provider_sfleads.core import token as oauth
 from airflow_provider_sfleads.core.limits import parse_retry_after
@@ -47,9 +47,13 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
         return WrongHostError(f"There is no host {where}: {failure.reason}. Enter the org's My Domain host into Host.")
     if failure.kind == "tls":
         return WrongHostError(
-            f"{where} cannot be trusted: {failure.reason}. Check Host; behind a proxy that opens TLS, set verify to its CA file."
+            f"{where} cannot be trusted: {failure.reason}. Check Host; behind a proxy that opens TLS, set verify to "
+            "its CA file."
         )
-    text = f"No token could be fetched from {where}: {failure.reason}. Check the network and proxies from this machine, then try again."
+    text = (
+        f"No token could be fetched from {where}: {failure.reason}. Check the network and proxies from this machine, "
+        "then try again."
+    )
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
@@ -68,7 +72,8 @@ def _refused(response: Response, body: object, settings: Settings, *, now: float
     )
     if status == _NO_SUCH_ROUTE:
         error = WrongHostError(
-            f"Salesforce routes no org at {where} (HTTP {status}): misspelt, renamed, or an expired scratch org. Check Host."
+            f"Salesforce routes no org at {where} (HTTP {status}): misspelt, renamed, or an expired scratch org. "
+            "Check Host."
         )
     return TryAgain(
         Again(error, ambiguous=False, retry_after=parse_retry_after(response.headers.get("Retry-After"), now=now))

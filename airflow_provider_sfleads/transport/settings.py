@@ -22,7 +22,8 @@ def normalise_version(value: object) -> str:
     found = _VERSION.fullmatch(str(value).strip()) if isinstance(value, str | int | float) else None
     if found is None or isinstance(value, bool) or int(found[1]) < _OLDEST:
         raise ConnectionFieldError(
-            f"api_version must be a version from {_OLDEST}.0 up, such as {DEFAULT_API_VERSION} or v{DEFAULT_API_VERSION}."
+            f"api_version must be a version from {_OLDEST}.0 up, such as {DEFAULT_API_VERSION} or "
+            f"v{DEFAULT_API_VERSION}."
         )
     return f"{int(found[1])}.0"
 

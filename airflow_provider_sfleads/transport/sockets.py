@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
@@ -36,7 +37,7 @@ class _Http(HTTPConnection):
         finally:
             _progress.sent = False
 
-    def send(self, data: Any) -> None:
+    def send(self, data: Any) -> None:  # noqa: ANN401
         if self.sock is None:
             self.connect()
         _progress.sent = True
@@ -50,7 +51,7 @@ class _Https(HTTPSConnection):
         finally:
             _progress.sent = False
 
-    def send(self, data: Any) -> None:
+    def send(self, data: Any) -> None:  # noqa: ANN401
         if self.sock is None:
             self.connect()
         _progress.sent = True
@@ -65,24 +66,31 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
+# A call may run for minutes in silence, which firewalls between cut off.
+_KEEP_ALIVE = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+if hasattr(socket, "TCP_KEEPIDLE"):
+    _KEEP_ALIVE += [(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60), (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)]
 _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class Adapter(HTTPAdapter):
     """An adapter without retries of its own, whose connections keep account of what was sent."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Make the pools of our connections."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, socket_options=_KEEP_ALIVE, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make the pools behind a proxy of our connections too."""
-        manager = super().proxy_manager_for(proxy, **kwargs)
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Make the pools behind a proxy of our connections too; a SOCKS proxy has its own, which keep no account."""
+        if proxy.lower().startswith("socks"):
+            begin()
+            return super().proxy_manager_for(proxy, **kwargs)
+        manager = super().proxy_manager_for(proxy, socket_options=_KEEP_ALIVE, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401
         """Send, from a clean account on."""
         _progress.sent = False
         return super().send(request, *args, **kwargs)

@@ -30,8 +30,8 @@ class Token:
 class TokenStore:
     """Holds the token; whoever needs a new one first fetches it for all.
 
-    A failure to fetch one is shared with all that waited for it, so that threads do not hammer the token endpoint one after
-    the other; one that a retry cannot mend is kept for good.
+    A failure to fetch one is shared with all that waited for it, so that threads do not hammer the token endpoint one
+    after the other; one that a retry cannot mend is kept for good.
 
     :param mint: fetches a token.
     """
@@ -56,8 +56,10 @@ class TokenStore:
         self._accepted = max(self._accepted, token.generation)
 
     def renew(self, stale: Token) -> Token | None:
-        """Return a token newer than ``stale``; ``None`` where ``stale`` was itself fetched in place of a refused one and
-        never taken, so that another would be refused as well."""
+        """Return a token newer than ``stale``, or ``None`` where none can help.
+
+        That is where ``stale`` was itself fetched in place of a refused one, and never taken.
+        """
         if stale.generation > 1 and self._accepted < stale.generation and self._token is stale:
             return None
         return self._fetch(stale.generation)

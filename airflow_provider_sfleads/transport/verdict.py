@@ -17,10 +17,15 @@ from airflow_provider_sfleads.exceptions import (
 )
 
 # Salesforce did not begin the work: the whole request can be sent again, whatever it was.
-_NOT_BEGUN = frozenset({
-    "SERVER_UNAVAILABLE", "UNABLE_TO_LOCK_ROW", "TXN_SECURITY_METERING_ERROR", "API_CURRENTLY_DISABLED",
-    "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
-})  # fmt: skip
+_NOT_BEGUN = frozenset(
+    {
+        "SERVER_UNAVAILABLE",
+        "UNABLE_TO_LOCK_ROW",
+        "TXN_SECURITY_METERING_ERROR",
+        "API_CURRENTLY_DISABLED",
+        "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
+    }
+)
 _INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
@@ -105,7 +110,8 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verd
 def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
     target = (answer.location or "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
     return WrongHostError(
-        f"{what} was answered with a redirect{f' to {target}' if target else ''} (HTTP {answer.status}), which is not followed "
+        f"{what} was answered with a redirect{f' to {target}' if target else ''} (HTTP {answer.status}), which is "
+        "not followed "
         "with a token. If the org's My Domain was renamed, enter the new host into the connection."
     )
 
@@ -116,12 +122,14 @@ def _unauthorised(what: str, errors: tuple[ApiError, ...]) -> Verdict:
     if any(part in words for part in _INCURABLE_401):
         return Fail(
             SessionRejectedError(
-                f"Salesforce takes the token but not for the REST API, at {what}: {said}. A new token does not help: check the "
+                f"Salesforce takes the token but not for the REST API, at {what}: {said}. A new token does not help: "
+                "check the "
                 "app's scopes (api), the app's and the Run-As user's access policies, and API Access Control."
             )
         )
     error = SessionRejectedError(
-        f"Salesforce refuses tokens that it has just issued, at {what}: {said}. Check the IP ranges enforced on the Run-As user's "
+        f"Salesforce refuses tokens that it has just issued, at {what}: {said}. Check the IP ranges enforced on the "
+        "Run-As user's "
         "sessions against this machine's outgoing address, and the app's session policies."
     )
     return Fail(error) if any(item.code == "INVALID_AUTH_HEADER" for item in errors) else Renew(error)
@@ -142,7 +150,8 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
     if "API_DISABLED_FOR_ORG" in codes:
         return Fail(
             ApiAccessError(
-                f"Salesforce refused {what}: {said}. The Run-As user lacks the permission API Enabled, or the org's edition has no API."
+                f"Salesforce refused {what}: {said}. The Run-As user lacks the permission API Enabled, or the org's "
+                "edition has no API."
             )
         )
     if "REQUEST_LIMIT_EXCEEDED" in codes:
@@ -154,8 +163,10 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
             return Again(busy, ambiguous=False, retry_after=answer.retry_after)
         return Fail(
             ApiLimitError(
-                f"The org has used up its API requests, at {what}: {said}. The allowance covers the last 24 hours and comes back "
-                "bit by bit: retry in an hour or more, and see Setup > Company Information > API Requests for who uses it."
+                f"The org has used up its API requests, at {what}: {said}. The allowance covers the last 24 hours "
+                "and comes back "
+                "bit by bit: retry in an hour or more, and see Setup > Company Information > API Requests for who "
+                "uses it."
             )
         )
     if codes & _NOT_BEGUN:

@@ -1,0 +1,78 @@
+"""What Airflow is told of this provider; its entry point is in ``pyproject.toml``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DISTRIBUTION = "airflow-provider-sfleads"
+_NAME = "Salesforce Leads"
+_CONN_TYPE = "salesforce_leads"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as ``provider_info.schema.json`` of Airflow has it."""
+    return {
+        "package-name": _DISTRIBUTION,
+        "name": _NAME,
+        "description": "Keeps Salesforce leads in step with a data warehouse.",
+        "integrations": [
+            {
+                "integration-name": _NAME,
+                "external-doc-url": "https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.hooks.salesforce"]}],
+        "operators": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.operators.leads"]}],
+        "connection-types": [_connection_type()],
+    }
+
+
+def _connection_type() -> dict[str, Any]:
+    """Return the connection form; Port stays visible, for Airflow 3.3.2 cannot test a connection saved without one."""
+    return {
+        "connection-type": _CONN_TYPE,
+        "hook-class-name": "airflow_provider_sfleads.hooks.salesforce.SalesforceLeadsHook",
+        "hook-name": _NAME,
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema"],
+            "relabeling": {"host": "My Domain host", "login": "Consumer key", "password": "Consumer secret"},
+            "placeholders": {
+                "host": "acme.my.salesforce.com",
+                "port": "443",
+                "login": "of the External Client App",
+                "password": "of the External Client App",
+            },
+        },
+        "conn-fields": _extras(),
+    }
+
+
+def _extras() -> dict[str, Any]:
+    return {
+        "api_version": {
+            "label": "API version",
+            "description": "Salesforce REST API version, such as 60.0 or v60.0.",
+            "schema": {"type": ["string", "null"], "default": "60.0", "pattern": r"^[vV]?\d{2,3}(\.0)?$"},
+        },
+        "timeout": {
+            "label": "Timeout (seconds)",
+            "description": "To connect, and to wait for each part of an answer; 60 if empty.",
+            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 600, "default": 60},
+        },
+        "max_api_usage": {
+            "label": "Highest API usage",
+            "description": "Share (0 to 1) of the org's daily API requests from which on nothing more is written.",
+            "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 1, "default": 0.9},
+        },
+        "proxies": {
+            "label": "Proxies",
+            "description": 'URL by scheme, such as {"https": "http://proxy:3128"}; from the environment if empty.',
+            "schema": {"type": ["object", "null"]},
+        },
+        "verify": {
+            "label": "Verify TLS certificate",
+            "description": "Leave on; Extra takes the path of a CA file as well.",
+            "schema": {"type": ["boolean", "null"], "default": True},
+        },
+    }

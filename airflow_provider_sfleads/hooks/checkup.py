@@ -1,0 +1,67 @@
+"""The Test button: what is wrong with a connection, in one sentence."""
+
+from __future__ import annotations
+
+from airflow_provider_sfleads.core.replies import errors_of, plain_text
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
+from airflow_provider_sfleads.transport import Client
+
+_FORBIDDEN, _MISSING = 403, 404
+_LEAD = Call(method="GET", path="sobjects/Lead/describe")
+_VERSIONS = Call(method="GET", path="/services/data/")
+
+
+def check(client: Client) -> str:
+    """Fetch a token, read Lead's describe, and say who is connected to what.
+
+    :raises SalesforceLeadsError: naming the first thing that is wrong.
+    """
+    client.login()
+    reply = client.send(_LEAD)
+    if reply.status != 200:  # noqa: PLR2004
+        raise _refused(client, reply)
+    lead = reply.body if isinstance(reply.body, dict) else {}
+    lacking = [verb for verb, flag in (("create", "createable"), ("edit", "updateable")) if lead.get(flag) is False]
+    if lacking:
+        raise LeadAccessError(
+            f"The Run-As user may read leads but not {' or '.join(lacking)} them. "
+            "Give it Lead Create, Read and Edit in a permission set.",
+            status=reply.status,
+        )
+    usage = client.api_usage
+    used = f"; {usage.used} of {usage.max} API requests used in the last 24 hours" if usage else ""
+    who = f"user {client.user_id or 'unknown'} of org {client.org_id or 'unknown'}"
+    version = client.settings.api_version
+    return f"Connected to {client.base_url} as {who}, API version {version}; leads can be written{used}."
+
+
+def _refused(client: Client, reply: Reply) -> SalesforceLeadsError:
+    conn_id, version = client.settings.conn_id, client.settings.api_version
+    if reply.status == _MISSING:
+        offered = _offered(client)
+        if offered and version not in offered:
+            return RequestRefusedError(
+                f"The org of connection {conn_id!r} does not offer API version {version}; it offers {offered[0]} to "
+                f"{offered[-1]}. Set api_version in Extra.",
+                status=reply.status,
+            )
+    return no_lead_access(reply, conn_id=conn_id)
+
+
+def no_lead_access(reply: Reply, *, conn_id: str) -> SalesforceLeadsError:
+    """Make the error for a describe of Lead that Salesforce refused."""
+    errors = errors_of(reply)
+    return LeadAccessError(
+        f"The Run-As user of connection {conn_id!r} cannot see the Lead object "
+        f"(HTTP {reply.status}: {plain_text(errors)}). Give it a permission set with Lead Create, Read and Edit and "
+        "the mapped fields, and a licence that includes leads.",
+        status=reply.status,
+        codes=tuple(error.code for error in errors),
+    )
+
+
+def _offered(client: Client) -> list[str]:
+    body = client.send(_VERSIONS).body
+    items = body if isinstance(body, list) else []
+    return [str(item.get("version")) for item in items if isinstance(item, dict)]

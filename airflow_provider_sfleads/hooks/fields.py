@@ -1,0 +1,139 @@
+"""The Airflow connection, checked field by field."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from airflow_provider_sfleads.core.host import Host, parse_host
+from airflow_provider_sfleads.exceptions import ConnectionFieldError
+from airflow_provider_sfleads.transport import Settings
+from airflow_provider_sfleads.transport.settings import DEFAULT_API_VERSION, normalise_version
+
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_MAX_API_USAGE = 0.9
+_LONGEST_TIMEOUT = 600.0  # Salesforce itself ends a call after ten minutes
+Value = TypeVar("Value")
+
+
+class Fields(Protocol):
+    """What is read of an Airflow connection."""
+
+    conn_id: str
+    host: str | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    port: int | None
+    extra: str | None
+
+
+def read_settings(connection: Fields) -> Settings:
+    """Read a connection; extras that are null are unset, and unknown ones are left alone.
+
+    :raises ConnectionFieldError: naming all that is wrong at once.
+    """
+    problems: list[str] = []
+
+    def read(reader: Callable[[], Value], fallback: Value) -> Value:
+        try:
+            return reader()
+        except ConnectionFieldError as problem:
+            problems.append(str(problem))
+            return fallback
+
+    nothing: Mapping[str, object] = {}
+    trusted: bool | str = True
+    extra = read(lambda: _extra(connection.extra), nothing)
+    host = read(lambda: parse_host(connection.host, connection.schema, connection.port), Host("", "", loopback=False))
+    key, secret = (connection.login or "").strip(), (connection.password or "").strip()
+    if not key:
+        problems.append("Login is empty; enter the consumer key of the External Client App.")
+    if not secret:
+        problems.append("Password is empty; enter the consumer secret of the External Client App.")
+    version = read(lambda: normalise_version(_first(extra, "api_version", default=DEFAULT_API_VERSION)), "")
+    timeout = read(lambda: _timeout(extra), DEFAULT_TIMEOUT)
+    share = read(lambda: _share(extra), DEFAULT_MAX_API_USAGE)
+    proxies = read(lambda: _proxies(_first(extra, "proxies", "proxy")), None)
+    verify = read(lambda: _verify(_first(extra, "verify", "verify_ssl", default=True)), trusted)
+    if problems:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        raise ConnectionFieldError(f"Connection {connection.conn_id!r} cannot be used:{lines}")
+    return Settings(
+        host=host,
+        consumer_key=key,
+        consumer_secret=secret,
+        api_version=version,
+        timeout=timeout,
+        max_api_usage=share,
+        proxies=proxies,
+        verify=verify,
+        conn_id=connection.conn_id,
+    )
+
+
+def _extra(text: str | None) -> Mapping[str, object]:
+    if not text or not text.strip():
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ConnectionFieldError("Extra is not a JSON object.")
+    return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _first(extra: Mapping[str, object], *names: str, default: object = None) -> object:
+    return next((extra[name] for name in names if name in extra), default)
+
+
+def _number(value: object) -> float:
+    """Read a number, also one that a form saved as text; NaN where it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _timeout(extra: Mapping[str, object]) -> float:
+    number = _number(_first(extra, "timeout", default=DEFAULT_TIMEOUT))
+    if not 0 < number <= _LONGEST_TIMEOUT:
+        raise ConnectionFieldError(f"timeout must be a number of seconds above 0 and up to {_LONGEST_TIMEOUT:g}.")
+    return number
+
+
+def _share(extra: Mapping[str, object]) -> float:
+    number = _number(_first(extra, "max_api_usage", default=DEFAULT_MAX_API_USAGE))
+    if not 0 <= number <= 1:
+        raise ConnectionFieldError("max_api_usage must be a share from 0 to 1, such as 0.9 for 90 percent.")
+    return number
+
+
+def _proxies(value: object) -> Mapping[str, str] | None:
+    if isinstance(value, str) and value.strip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = 0
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return {"http": value, "https": value}
+    if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
+        raise ConnectionFieldError(
+            'proxies must be an object of URLs by scheme, such as {"https": "http://proxy:3128"}.'
+        )
+    return {str(scheme): url for scheme, url in value.items()} or None
+
+
+def _verify(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise ConnectionFieldError("verify must be true, false, or the path of a CA bundle.")
+    return {"true": True, "false": False}.get(value.strip().lower(), value)

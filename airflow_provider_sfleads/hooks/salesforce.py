@@ -1,0 +1,281 @@
+"""The hook: an Airflow connection, and Salesforce behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import mask_secret
+from airflow.providers.http.hooks.http import HttpHook
+from requests import Response, Session  # noqa: TC002 - resolvable at run time
+
+from airflow_provider_sfleads.core.replies import RecordResult, refusal
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.hooks import checkup, rest
+from airflow_provider_sfleads.hooks import records as paging
+from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.hooks.fields import read_settings
+from airflow_provider_sfleads.transport import Client, Retries, Settings
+
+Duplicates = Literal["reject", "allow"]
+Record = Mapping[str, object]
+_permanent = no_retry_for_permanent()
+# A person waits for the Test button.
+_PATIENCE = 15.0
+
+
+class SalesforceLeadsHook(HttpHook):
+    """Talk to the Salesforce org of an Airflow connection.
+
+    The connection is read once, at the first call; all calls and threads of one hook share one token and one pool of
+    connections. Errors are those of :mod:`airflow_provider_sfleads.exceptions`; those that a retry cannot mend fail a
+    task without retry.
+
+    :param salesforce_conn_id: Airflow connection of type ``salesforce_leads``.
+    :param method: HTTP method of :meth:`run`, as in ``HttpHook``; nothing else uses it.
+    """
+
+    conn_name_attr = "salesforce_conn_id"
+    default_conn_name = "salesforce_leads_default"
+    conn_type = "salesforce_leads"
+    hook_name = "Salesforce Leads"
+
+    def __init__(self, salesforce_conn_id: str = default_conn_name, *, method: str = "GET") -> None:
+        super().__init__(method=method, http_conn_id=salesforce_conn_id, tcp_keep_alive=False)
+        self.salesforce_conn_id = salesforce_conn_id
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    @property
+    @_permanent
+    def client(self) -> Client:
+        """The client of this hook; made once."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client(self._settings())
+                self.base_url, self._base_url_initialized = self._client.settings.host.url, True
+            return self._client
+
+    def _settings(self) -> Settings:
+        connection = self.get_connection(self.salesforce_conn_id)
+        settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
+        mask_secret(settings.consumer_secret)
+        for url in (settings.proxies or {}).values():
+            if password := urlsplit(url).password:
+                mask_secret(password)
+        return settings
+
+    def _make_client(self, settings: Settings) -> Client:
+        return Client(settings, on_secret=mask_secret)
+
+    @_permanent
+    def send(self, call: Call) -> Reply:
+        """Send one call; see :meth:`airflow_provider_sfleads.transport.Client.send`.
+
+        :param call: the request, less host, version and token.
+        """
+        return self.client.send(call)
+
+    @_permanent
+    def describe(self, sobject: str = "Lead") -> dict[str, Any]:
+        """Return what Salesforce says of an object and its fields, as far as the Run-As user may see them.
+
+        :param sobject: API name of the object.
+        """
+        call = Call(method="GET", path=f"sobjects/{paging.name(sobject)}/describe")
+        reply = self.client.send(call)
+        if sobject == "Lead" and reply.status in (403, 404):
+            raise checkup.no_lead_access(reply, conn_id=self.salesforce_conn_id)
+        return paging.mapping(call, reply, conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def query(self, soql: str, *, include_deleted: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the records of a query, page by page, without Salesforce's ``attributes``.
+
+        :param soql: the query; put values into it with :func:`airflow_provider_sfleads.core.soql.quote`.
+        :param include_deleted: whether records in the recycle bin and archived ones count; off as in Salesforce.
+        """
+        call = Call(method="GET", path="queryAll" if include_deleted else "query", params={"q": soql})
+        while True:
+            page = paging.mapping(call, self.client.send(call), conn_id=self.salesforce_conn_id)
+            yield from map(paging.bare, page.get("records") or ())
+            following = page.get("nextRecordsUrl")
+            if page.get("done") is True or not following:
+                return
+            call = Call(method="GET", path=str(following))
+
+    @_permanent
+    def limits(self) -> dict[str, Any]:
+        """Return the org's limits and what is left of them; the Run-As user needs *View Setup and Configuration*."""
+        call = Call(method="GET", path="limits")
+        return paging.mapping(call, self.client.send(call), conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def versions(self) -> list[dict[str, Any]]:
+        """Return the API versions that the org offers, oldest first; costs no API request."""
+        call = Call(method="GET", path="/services/data/")
+        return paging.sequence(call, self.client.send(call), conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def create(
+        self,
+        records: Iterable[Record],
+        *,
+        sobject: str = "Lead",
+        batch_size: int = paging.MAX_RECORDS,
+        assignment_rule: str | None = "default",
+        duplicates: Duplicates = "reject",
+    ) -> list[RecordResult]:
+        """Create records, and return one result for each, in order; a refused record is a result, not an error.
+
+        A request whose outcome is unknown is not repeated. Where a request fails as a whole, the error's ``results``
+        holds what became of the records before it.
+
+        :param records: field values by API name; any number.
+        :param sobject: API name of the object.
+        :param batch_size: records a request, up to 200.
+        :param assignment_rule: ``"default"`` runs the org's active rule, ``None`` none, an id that rule.
+        :param duplicates: ``"allow"`` saves in spite of duplicate rules that merely alert.
+        """
+        headers = paging.headers(assignment_rule, duplicates)
+
+        def call(page: list[Record]) -> Call:
+            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
+            return Call(
+                method="POST", path="composite/sobjects", body=body, headers=headers, repeatable=False, write=True
+            )
+
+        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def update(
+        self,
+        records: Iterable[Record],
+        *,
+        sobject: str = "Lead",
+        batch_size: int = paging.MAX_RECORDS,
+        assignment_rule: str | None = None,
+        duplicates: Duplicates = "reject",
+    ) -> list[RecordResult]:
+        """Update records, each with its ``id``, and return one result for each, in order.
+
+        :param records: field values by API name, and ``id``; any number. ``None`` clears a field.
+        :param sobject: API name of the object.
+        :param batch_size: records a request, up to 200.
+        :param assignment_rule: as in :meth:`create`, but none by default: an update should not reassign.
+        :param duplicates: as in :meth:`create`.
+        """
+        headers = paging.headers(assignment_rule, duplicates)
+
+        def call(page: list[Record]) -> Call:
+            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
+            return Call(method="PATCH", path="composite/sobjects", body=body, headers=headers, write=True)
+
+        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def upsert(
+        self,
+        records: Iterable[Record],
+        external_id_field: str,
+        *,
+        sobject: str = "Lead",
+        batch_size: int = paging.MAX_RECORDS,
+        assignment_rule: str | None = None,
+        duplicates: Duplicates = "reject",
+    ) -> list[RecordResult]:
+        """Create or update records by an external ID, and return one result for each, in order.
+
+        A value that stands twice in one request fails everywhere it stands.
+
+        :param records: field values by API name, the external ID among them; any number.
+        :param external_id_field: API name of the external ID.
+        :param sobject: API name of the object.
+        :param batch_size: records a request, up to 200.
+        :param assignment_rule: as in :meth:`create`, but none by default: Salesforce would run it on updates too.
+        :param duplicates: as in :meth:`create`.
+        """
+        headers = paging.headers(assignment_rule, duplicates)
+        path = f"composite/sobjects/{paging.name(sobject)}/{paging.name(external_id_field)}"
+
+        def call(page: list[Record]) -> Call:
+            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
+            return Call(method="PATCH", path=path, body=body, headers=headers, write=True)
+
+        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+
+    @_permanent
+    def get(
+        self, ids: Iterable[str], fields: Sequence[str], *, sobject: str = "Lead", batch_size: int = paging.MAX_IDS
+    ) -> list[dict[str, Any] | None]:
+        """Read records by id, and return one for each id, in order; ``None`` for one that is missing or hidden.
+
+        :param ids: record ids; any number.
+        :param fields: API names of the fields to read.
+        :param sobject: API name of the object.
+        :param batch_size: ids a request, up to 2,000.
+        """
+        found: list[dict[str, Any] | None] = []
+        for page in paging.pages(ids, batch_size, limit=paging.MAX_IDS):
+            body = {"ids": page, "fields": list(fields)}
+            call = Call(method="POST", path=f"composite/sobjects/{paging.name(sobject)}", body=body)
+            rows = paging.sequence(call, self.client.send(call), conn_id=self.salesforce_conn_id, count=len(page))
+            found += [None if row is None else paging.bare(row) for row in rows]
+        return found
+
+    def get_conn(self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None) -> Session:
+        """Return the pooled session; requests that it sends to the org carry the token, and are not retried.
+
+        :param headers: refused: the session is shared, so give headers to the request instead.
+        :param extra_options: refused likewise.
+        """
+        rest.no_options(headers=headers, extra_options=extra_options)
+        return self.client.session
+
+    @_permanent
+    def run(
+        self,
+        endpoint: str | None = None,
+        data: dict[str, Any] | str | None = None,
+        headers: dict[str, Any] | None = None,
+        extra_options: dict[str, Any] | None = None,
+        **request_kwargs: Any,  # noqa: ANN401
+    ) -> Response:
+        """Send one request as ``HttpHook.run`` does, through this hook's client.
+
+        Nothing of the connection's extra goes into the headers.
+
+        :param endpoint: path below the host, such as ``services/data/v60.0/limits``.
+        :param data: query parameters of a GET, else the body: a text, or a form's fields.
+        :param headers: further headers.
+        :param extra_options: ``check_response`` and ``timeout``, as in ``HttpHook``.
+        :param request_kwargs: ``json`` and ``params``.
+        """
+        options = rest.options(extra_options)
+        call = rest.call(self.method, endpoint, data=data, headers=headers, **request_kwargs)
+        reply, response = self.client.fetch(call, timeout=options.timeout)
+        if options.check_response and reply.status >= 400:  # noqa: PLR2004
+            raise refusal(call, reply, conn_id=self.salesforce_conn_id)
+        return response
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Say whether this connection works, and if not, which of its causes it is; never raises."""
+        client: Client | None = None
+        try:
+            settings = self._settings()
+            retries = Retries(attempts=2, cap=2.0, total=_PATIENCE)
+            quick = dataclasses.replace(settings, retries=retries, timeout=min(settings.timeout, _PATIENCE))
+            client = self._make_client(quick)
+            return True, checkup.check(client)
+        except SalesforceLeadsError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001
+            # Its text may hold what must not be shown.
+            return False, f"The test itself failed ({type(error).__name__}); see the log of the process that ran it."
+        finally:
+            if client is not None:
+                client.close()
