@@ -124,6 +124,4 @@ def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
 
 def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:
     """Read up to 2,000 leads by id in one request; a lead that is missing or deleted comes as ``null``."""
-    return Call(
-        method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)}
-    )
+    return Call(method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)})

@@ -158,14 +158,11 @@ def _free(taken: dict[str, str], info: FieldInfo, source: str, problems: list[st
     return True
 
 
-def _writable(
-    lead: SObjectInfo, name: str, source: str, purpose: Purpose, problems: list[str]
-) -> FieldInfo | None:
+def _writable(lead: SObjectInfo, name: str, source: str, purpose: Purpose, problems: list[str]) -> FieldInfo | None:
     info = lead.find(name)
     if info is None:
         problems.append(
-            f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it "
-            f"(field-level security)"
+            f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it (field-level security)"
         )
         return None
     refused = [

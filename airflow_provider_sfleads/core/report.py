@@ -56,15 +56,17 @@ class SyncReport:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts outcomes as they come."""
+    """Counts outcomes as they come; ``sent`` are those that an API carried."""
 
     actions: Counter[Action] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     unchanged: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
         self.actions[outcome.action] += 1
+        self.sent += outcome.api is not None
         if outcome.action is Action.REJECTED:
             self.rejects[outcome.error_code or "UNKNOWN_EXCEPTION"] += 1
         elif outcome.action is Action.UNCHANGED:

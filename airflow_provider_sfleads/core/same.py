@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.mapping import Record
@@ -28,25 +27,23 @@ def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> b
     ours, theirs = _blank_as_none(sent), _blank_as_none(current)
     if ours is None or theirs is None:
         return ours is theirs
+    return _stored(kind, ours, scale) == _stored(kind, theirs, scale)
+
+
+def _stored(kind: str, value: object, scale: int) -> object:
     if kind in _NUMBERS:
-        return _rounded(ours, scale) == _rounded(theirs, scale)
+        number = number_of(value)
+        return None if number is None else round(number, scale)
     if kind == "datetime":
-        return _second(ours) == _second(theirs)
-    left, right = text_of(ours).strip(BLANKS), text_of(theirs).strip(BLANKS)
+        return _second(value)
+    text = text_of(value).strip(BLANKS)
     if kind == "multipicklist":
-        return set(left.split(";")) == set(right.split(";"))
-    if kind == "email":
-        return left.lower() == right.lower()
-    return left == right
+        return frozenset(text.split(";"))
+    return text.lower() if kind == "email" else text
 
 
 def _blank_as_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip(BLANKS) else value
-
-
-def _rounded(value: object, scale: int) -> Decimal | None:
-    number = number_of(value)
-    return None if number is None else round(number, scale)
 
 
 def _second(value: object) -> datetime | None:

@@ -121,9 +121,7 @@ def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
 def _email(info: FieldInfo, value: object) -> FieldValue | Refusal:
     text = _text(info, value)
     if isinstance(text, str) and not _EMAIL.fullmatch(text.strip(BLANKS)):
-        return Refusal(
-            code="INVALID_EMAIL_ADDRESS", message=f"{info.name}: invalid email address", fields=(info.name,)
-        )
+        return Refusal(code="INVALID_EMAIL_ADDRESS", message=f"{info.name}: invalid email address", fields=(info.name,))
     return text
 
 
@@ -212,22 +210,20 @@ def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
 
 
 def _listed(info: FieldInfo, text: str, choices: tuple[str, ...]) -> FieldValue | Refusal:
-    if info.restricted_picklist:
-        if any(choice.strip(BLANKS).lower() not in info.picklist_values for choice in choices):
-            return Refusal(
-                code="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
-                message=f"{info.name}: bad value for restricted picklist field",
-                fields=(info.name,),
-            )
-    return text
+    unknown = (choice for choice in choices if choice.strip(BLANKS).lower() not in info.picklist_values)
+    if not info.restricted_picklist or next(unknown, None) is None:
+        return text
+    return Refusal(
+        code="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+        message=f"{info.name}: bad value for restricted picklist field",
+        fields=(info.name,),
+    )
 
 
 def _reference(info: FieldInfo, value: object) -> FieldValue | Refusal:
     full = to_18(text_of(value).strip(BLANKS))
     if full is None:
-        return Refusal(
-            code="MALFORMED_ID", message=f"{info.name}: id value of incorrect type", fields=(info.name,)
-        )
+        return Refusal(code="MALFORMED_ID", message=f"{info.name}: id value of incorrect type", fields=(info.name,))
     return full
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+_REDIRECT = 300
+
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
@@ -47,6 +49,11 @@ class Reply:
     body: object | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     repeated: bool = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether Salesforce took the request; of what it asks for, the body may still refuse parts."""
+        return self.status < _REDIRECT
 
 
 Send = Callable[[Call], Reply]

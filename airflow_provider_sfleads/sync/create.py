@@ -71,11 +71,12 @@ class CreatePlan:
         self._intake = intake
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS
+        self.repeatable = rules.external is not None
         insert = PageKind(
             operation="insert",
             auto_assign=rules.auto_assign,
             allow_duplicates=rules.allow_duplicates,
-            repeatable=rules.external is not None,
+            repeatable=self.repeatable,
         )
         self._new = insert
         self._known = replace(insert, operation="update", auto_assign="FALSE", repeatable=True)
@@ -87,9 +88,7 @@ class CreatePlan:
         """Decide what the export alone can decide."""
         return self._intake.take(row)
 
-    def look_up(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup, _seen: Seen
-    ) -> Iterable[Item | Settled]:
+    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, _seen: Seen) -> Iterable[Item | Settled]:
         """Find the leads that exist, by external ID and, where asked for, by e-mail."""
         known = self._by_external_id(candidates, lookup) if self._asks else {}
         rest = [candidate for candidate in candidates if candidate.external_id not in known]
@@ -107,9 +106,7 @@ class CreatePlan:
         lacking = self._rules.mapping.lacking(candidate.record)
         if lacking is not None:
             return refuse(candidate.key, candidate.row, lacking)
-        return Item(
-            candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED
-        )
+        return Item(candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED)
 
     def _by_external_id(
         self, candidates: Sequence[Candidate], lookup: LeadLookup
@@ -170,9 +167,7 @@ class CreatePlan:
             salesforce_id=lead_id,
         )
 
-    def settle(
-        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
-    ) -> list[Settled]:
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
         """Turn a page's results into outcomes.
 
         An insert that meets its own external ID did not fail: the lead exists already, or was created by

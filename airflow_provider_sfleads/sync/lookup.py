@@ -93,9 +93,9 @@ class LeadLookup:
         body: list[LeadRecord | None] = self._body(retrieve_call(ids, fields))
         return body
 
-    def _body(self, call: Call) -> Any:
+    def _body(self, call: Call) -> Any:  # noqa: ANN401 - JSON
         reply = self.send(call)
-        if reply.status >= 300:
+        if not reply.taken:
             raise refusal(call, reply, conn_id=self.conn_id)
         return reply.body
 

@@ -24,6 +24,7 @@ MAX_REPEATS = 5
 # The transport has repeated what it may; a page it may not repeat is given up alone, but not one after another.
 MAX_UNKNOWN = 3
 _SHRINK = 4
+_BAD_REQUEST = 400
 _TOO_LARGE = 413
 
 
@@ -104,9 +105,7 @@ class PageSender:
                 _set(delivery, piece, Unsent(reason=reason_for(delivery.stop)))
         return delivery
 
-    def _step(
-        self, kind: PageKind, records: Sequence[Record], piece: _Work, delivery: Delivery
-    ) -> list[_Work]:
+    def _step(self, kind: PageKind, records: Sequence[Record], piece: _Work, delivery: Delivery) -> list[_Work]:
         piece = self._without_known_refusals(records, piece, delivery)
         if not piece.positions:
             return []
@@ -115,25 +114,26 @@ class PageSender:
         number = self.number()
         for position in piece.positions:
             delivery.batches[position] = number
-        call = kind.call([records[position] for position in piece.positions])
         try:
-            reply = self.send(call)
-            if reply.status in (400, _TOO_LARGE):
-                return self._refused(records, piece, reply, delivery)
-            if reply.status >= 300:
-                raise refusal(call, reply, conn_id=self.conn_id)
-            verdicts = verdicts_of(reply, len(piece.positions))
+            return self._try(kind, records, piece, delivery)
         except OutcomeUnknownError as error:
             self._unknown += 1
             if kind.repeatable or self._unknown >= MAX_UNKNOWN:
                 delivery.stop = error
             _set(delivery, piece, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=str(error)))
-            return []
         except SalesforceLeadsError as error:
             delivery.stop = error
             _set(delivery, piece, Unsent(reason=reason_for(error), message=str(error)))
-            return []
-        return self._read(piece, verdicts, delivery)
+        return []
+
+    def _try(self, kind: PageKind, records: Sequence[Record], piece: _Work, delivery: Delivery) -> list[_Work]:
+        call = kind.call([records[position] for position in piece.positions])
+        reply = self.send(call)
+        if reply.status in (_BAD_REQUEST, _TOO_LARGE):
+            return self._refused(records, piece, reply, delivery)
+        if not reply.taken:
+            raise refusal(call, reply, conn_id=self.conn_id)
+        return self._read(piece, verdicts_of(reply, len(piece.positions)), delivery)
 
     def _read(self, piece: _Work, verdicts: Sequence[Verdict], delivery: Delivery) -> list[_Work]:
         again: list[int] = []
@@ -145,9 +145,7 @@ class PageSender:
         size = max(1, len(piece.positions) // _SHRINK)
         return [_Work(positions=part, repeats=piece.repeats + 1) for part in _batched(again, size)]
 
-    def _refused(
-        self, records: Sequence[Record], piece: _Work, reply: Reply, delivery: Delivery
-    ) -> list[_Work]:
+    def _refused(self, records: Sequence[Record], piece: _Work, reply: Reply, delivery: Delivery) -> list[_Work]:
         if len(piece.positions) > 1:
             half = (len(piece.positions) + 1) // 2
             return [_Work(positions=piece.positions[:half]), _Work(positions=piece.positions[half:])]
@@ -159,9 +157,7 @@ class PageSender:
         delivery.results[position] = _final(Verdict(error=error))
         return []
 
-    def _without_known_refusals(
-        self, records: Sequence[Record], piece: _Work, delivery: Delivery
-    ) -> _Work:
+    def _without_known_refusals(self, records: Sequence[Record], piece: _Work, delivery: Delivery) -> _Work:
         if not self._refused_fields:
             return piece
         open_positions: list[int] = []

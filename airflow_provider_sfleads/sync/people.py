@@ -26,9 +26,7 @@ class People:
     fields: tuple[str, ...]
     contacts: bool
 
-    def find(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup
-    ) -> dict[str, list[LeadRecord]]:
+    def find(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> dict[str, list[LeadRecord]]:
         """Leads (with ``IsConverted``) and contacts (without) of each candidate, by its key."""
         emails = {candidate.key: self.email_of(candidate) for candidate in candidates}
         wanted = tuple(dict.fromkeys(email for email in emails.values() if email))

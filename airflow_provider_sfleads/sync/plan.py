@@ -69,22 +69,23 @@ Seen = Callable[[str, str], bool]
 
 
 class Plan(Protocol):
-    """How one operator's rows are looked up, sent and settled."""
+    """How one operator's rows are looked up, sent and settled.
+
+    ``group_size`` rows are looked up together; ``repeatable`` says whether sending a row again is harmless
+    when its outcome is unknown.
+    """
 
     operation: str
     group_size: int
+    repeatable: bool
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
 
-    def look_up(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
-    ) -> Iterable[Item | Settled]:
+    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
         """Ask Salesforce what is there, and decide who is sent."""
 
-    def settle(
-        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
-    ) -> list[Settled]:
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
         """Turn a page's results into outcomes; may ask Salesforce what stands in a record's way."""
 
 

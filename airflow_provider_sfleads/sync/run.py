@@ -34,6 +34,16 @@ class Sink(Protocol):
         """Take one outcome, and the original row where it is a reject."""
 
 
+class Earlier(Protocol):
+    """What the tries before this one settled."""
+
+    def settled(self, key: str, *, is_duplicate: bool) -> bool:
+        """Whether an earlier try settled such a row; each recorded row answers for one row read."""
+
+    def unknown(self, key: str) -> bool:
+        """Whether an earlier try sent such a row and never learned what became of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a run is carried out.
@@ -60,10 +70,10 @@ class Settings:
 class SyncRun:
     """One run; after :meth:`execute`, the fields say how it ended.
 
+    :param earlier: what earlier tries of the task settled.
     :param tally: the account.
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
-    :param sent: whether any record was sent.
     """
 
     plan: Plan
@@ -72,10 +82,10 @@ class SyncRun:
     seen: Seen
     sink: Sink
     settings: Settings
+    earlier: Earlier | None = None
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
-    sent: bool = False
     _waiting: list[Candidate] = field(default_factory=list)
     _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
     _flying: dict[Future[list[Settled]], list[Item]] = field(default_factory=dict)
@@ -105,13 +115,23 @@ class SyncRun:
             except ExportError as error:
                 self.export_error = error
                 return
-            taken = self.plan.take(row)
-            if isinstance(taken, Settled):
-                self._settle(taken)
-                continue
-            self._waiting.append(taken)
-            if len(self._waiting) >= self.plan.group_size:
-                self._plan_group(pool)
+            self._take(self.plan.take(row), pool)
+
+    def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
+        outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
+        is_duplicate = outcome.action is Action.DUPLICATE_KEY
+        if self.earlier is not None and self.earlier.settled(outcome.key, is_duplicate=is_duplicate):
+            return
+        if isinstance(taken, Settled):
+            self._settle(taken)
+            return
+        if self.earlier is not None and not self.plan.repeatable and self.earlier.unknown(taken.key):
+            # Sending it again could create it a second time; nothing short of a look in Salesforce can tell.
+            self._leave([taken], Reason.OUTCOME_UNKNOWN)
+            return
+        self._waiting.append(taken)
+        if len(self._waiting) >= self.plan.group_size:
+            self._plan_group(pool)
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         self._plan_group(pool)
@@ -145,9 +165,7 @@ class SyncRun:
 
     def _leave(self, group: Sequence[Candidate], reason: Reason) -> None:
         for candidate in group:
-            outcome = Outcome(
-                key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id
-            )
+            outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
             self._settle(Settled(outcome=outcome, row=candidate.row))
 
     def _queue(self, item: Item, pool: ThreadPoolExecutor) -> None:
@@ -173,7 +191,6 @@ class SyncRun:
         reason = self._stop_reason()
         if reason is not None:
             return [not_sent(item, Unsent(reason=reason)) for item in items]
-        self.sent = True
         delivery = self.sender.deliver(kind, [item.record for item in items])
         if delivery.stop is not None:
             self._halt(delivery.stop)
@@ -191,8 +208,7 @@ class SyncRun:
             self._halt(error)
             open_question = Unsent(reason=reason_for(error))
             results = [
-                result if isinstance(result, Unsent) or result.error is None else open_question
-                for result in results
+                result if isinstance(result, Unsent) or result.error is None else open_question for result in results
             ]
             return self.plan.settle(items, results, self.lookup)
 
@@ -207,9 +223,7 @@ class SyncRun:
         return Reason.STOPPED if self.settings.stop.is_set() else None
 
     def _settle(self, settled: Settled) -> None:
-        outcome = replace(
-            settled.outcome, attempt=self.settings.attempt, finished_at=self.settings.now()
-        )
+        outcome = replace(settled.outcome, attempt=self.settings.attempt, finished_at=self.settings.now())
         if outcome.salesforce_id:
             outcome = replace(outcome, lead_url=self.settings.lead_url(outcome.salesforce_id))
         self.tally.add(outcome)

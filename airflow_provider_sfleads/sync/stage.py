@@ -54,6 +54,7 @@ class StagePlan:
 
     operation = "update_stage"
     group_size = _GROUP
+    repeatable = True
 
     def __init__(self, rules: StageRules, intake: Intake) -> None:
         self._rules = rules
@@ -69,9 +70,7 @@ class StagePlan:
         """Decide what the export alone can decide."""
         return self._intake.take(row)
 
-    def look_up(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
-    ) -> Iterable[Item | Settled]:
+    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
         """Read where each lead stands, and leave alone those that are not to be moved."""
         ids = [candidate.lead_id for candidate in candidates if candidate.lead_id]
         by_id = lookup.by_id(ids, self._fields) if ids else {}
@@ -90,9 +89,7 @@ class StagePlan:
             else:
                 yield self._not_one(candidate, found, deleted)
 
-    def _by_key(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup
-    ) -> Mapping[str, Sequence[LeadRecord]]:
+    def _by_key(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, Sequence[LeadRecord]]:
         external = self._rules.external
         wanted = [candidate.key for candidate in candidates if not candidate.lead_id]
         return lookup.by_field(external, wanted, self._fields) if external and wanted else {}
@@ -105,9 +102,7 @@ class StagePlan:
         stage = lead.get(self._rules.stage_field.name)
         if lead.get("IsConverted"):
             contact_id = lead.get("ConvertedContactId")
-            return unchanged(
-                candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage
-            )
+            return unchanged(candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage)
         reason = self._rules.rule.standing(stage)
         if reason is not None:
             return unchanged(candidate, reason, salesforce_id=lead_id, old_stage=stage)
@@ -121,9 +116,7 @@ class StagePlan:
             new_stage=self._rules.rule.stage,
         )
 
-    def _not_one(
-        self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str]
-    ) -> Settled:
+    def _not_one(self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str]) -> Settled:
         external = self._rules.external.name if self._rules.external else "Email"
         if found:
             ids = ", ".join(str(lead["Id"]) for lead in found)
@@ -139,9 +132,7 @@ class StagePlan:
             refusal = Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
         return refuse(candidate.key, candidate.row, refusal, salesforce_id=candidate.lead_id)
 
-    def settle(
-        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
-    ) -> list[Settled]:
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
         """Turn a page's results into outcomes; a lead converted since it was read is left alone."""
         converted = [
             item.salesforce_id
@@ -149,9 +140,7 @@ class StagePlan:
             if _is_converted(result) and item.salesforce_id
         ]
         leads = lookup.by_id(converted, self._fields) if converted else {}
-        return [
-            self._settled(item, result, leads) for item, result in zip(items, results, strict=True)
-        ]
+        return [self._settled(item, result, leads) for item, result in zip(items, results, strict=True)]
 
     def _settled(self, item: Item, result: Result, leads: Mapping[str, LeadRecord]) -> Settled:
         if isinstance(result, Unsent):
@@ -187,9 +176,7 @@ def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
     return read
 
 
-def candidate_builder(
-    mapping: BoundMapping, rules: StageRules
-) -> Callable[[str, Row], Candidate | Refusal]:
+def candidate_builder(mapping: BoundMapping, rules: StageRules) -> Callable[[str, Row], Candidate | Refusal]:
     """How the stage operator turns a row into a candidate."""
     read_id = lead_id_reader(rules.lead_id)
 

@@ -1,0 +1,106 @@
+"""The end of a load: its report, and the error it fails with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.report import SyncReport, Tally, iso, too_many_rejects
+from airflow_provider_sfleads.exceptions import RejectsExceededError, RowsNotSentError, SalesforceLeadsError
+from airflow_provider_sfleads.operators.journal import Execution
+from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.sync.run import SyncRun
+from airflow_provider_sfleads.transport.client import Client
+
+_NAMED_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a load ended: the report, and the error the task fails with."""
+
+    report: SyncReport
+    failure: SalesforceLeadsError | None
+
+
+def report_of(
+    tally: Tally,
+    operation: str,
+    client: Client,
+    folder: ResultsFolder,
+    execution: Execution,
+    context: Mapping[str, Any],
+) -> SyncReport:
+    """The report of an execution, over all its tries."""
+    start, end = interval_of(context)
+    usage = client.api_usage
+    return SyncReport(
+        **tally.counts(),
+        api_calls=execution.api_calls + client.api_calls,
+        token_requests=execution.token_requests + client.token_requests,
+        api="collections" if tally.sent else "none",
+        api_reason=_api_reason(tally, execution),
+        job_ids=(),
+        results_path=folder.url,
+        rejects_path=folder.rejects_url,
+        dry_run=execution.dry_run,
+        started_at=execution.started_at,
+        finished_at=datetime.now(UTC).isoformat(),
+        host=client.base_url,
+        operation=operation,
+        interval_start=iso(start),
+        interval_end=iso(end),
+        attempts=execution.tries,
+        reject_reasons=tally.reject_reasons(),
+        unchanged_reasons=dict(tally.unchanged.most_common()),
+        api_usage={"used": usage.used, "max": usage.max} if usage else None,
+    )
+
+
+def _api_reason(tally: Tally, execution: Execution) -> str:
+    if tally.sent:
+        return "sObject Collections is the only API offered yet"
+    if execution.dry_run:
+        return "a dry run sends nothing"
+    return "no row was left to send"
+
+
+def interval_of(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """The Dag run's data interval; a run triggered without a logical date has none."""
+    return context.get("data_interval_start"), context.get("data_interval_end")
+
+
+def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:
+    """What the task fails with, now that everything is recorded; ``None`` where it is a success.
+
+    Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.
+    """
+    if run.export_error is not None:
+        return run.export_error
+    if report.not_sent:
+        cause = f" Sending stopped: {run.halted}" if run.halted else ""
+        error = RowsNotSentError(
+            f"{report.not_sent:,} of {report.read:,} rows were not sent; a retry of the task sends them.{cause} "
+            f"Per row: {report.results_path}"
+        )
+        error.__cause__ = run.halted
+        return error
+    if too_many_rejects(report.rejected, report.read, max_rejects):
+        top = ", ".join(f"{code} {n:,}" for code, n in list(report.reject_reasons.items())[:_NAMED_REASONS])
+        return RejectsExceededError(
+            f"{report.rejected:,} of {report.read:,} rows were rejected ({top}), more than max_rejects={max_rejects} "
+            f"allows; everything else is done. Mend the rows in {report.rejects_path} and feed the file back as a "
+            f"FileExport."
+        )
+    return None
+
+
+def summary(report: SyncReport) -> str:
+    """The report in one line for the log."""
+    names = [action.value for action in Action] + ["duplicate_keys"]
+    counts = report.as_json()
+    parts = [f"{name} {counts[name]:,}" for name in names if counts.get(name)]
+    return f"read {report.read:,}: {', '.join(parts) or 'nothing'}; {report.api_calls} API calls; {report.results_path}"

@@ -1,0 +1,200 @@
+"""What the two lead operators have in common: parameters, the course of a task, how it ends."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from threading import Event
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_sfleads.core.collections import MAX_RECORDS
+from airflow_provider_sfleads.core.mapping import FieldMap
+from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.operators.parameters import (
+    as_auto_assign,
+    as_choice,
+    as_count,
+    as_flag,
+    as_text,
+    as_tolerance,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
+    from airflow_provider_sfleads.operators.load import LoadSettings
+    from airflow_provider_sfleads.sync.plan import Plan
+    from airflow_provider_sfleads.sync.prepare import Ground
+
+log = logging.getLogger(__name__)
+
+COMMON_TEMPLATE_FIELDS = (
+    "export",
+    "key",
+    "results_path",
+    "salesforce_conn_id",
+    "external_id_field",
+    "fields",
+    "constants",
+    "api",
+    "batch_size",
+    "concurrency",
+    "max_rejects",
+    "write_back",
+    "dry_run",
+    "nulls",
+    "truncate",
+    "duplicates",
+    "match_email",
+    "assignment_rule",
+)
+
+
+class LeadSyncOperator(BaseOperator):
+    """What the lead operators have in common.
+
+    :param export: what to read: a ``SqlExport`` or a ``FileExport``.
+    :param key: export column that identifies a lead in the warehouse; an empty key rejects the row, the second
+        row with a key is counted as ``duplicate_keys``.
+    :param results_path: folder at any ``ObjectStoragePath`` URL; results, rejects and report of each run lie below
+        ``<dag_id>/<run_id>/<task_id>/<map_index>/<execution>/`` there.
+    :param salesforce_conn_id: connection of type ``salesforce_leads``.
+    :param external_id_field: Lead's external-ID field that holds the key.
+    :param api: ``"auto"`` or ``"collections"`` (both sObject Collections; Bulk API 2.0 is not offered yet).
+    :param batch_size: records to a request, at most 200 (Salesforce's own limit).
+    :param concurrency: requests in flight.
+    :param max_rejects: rejects that a run bears before it fails without retry: a count, or a share (0.0 to 1.0) of the
+        rows read. The failure comes after everything has been recorded.
+    :param write_back: a ``SqlTable`` that learns each lead's id and stage, so that the next export can use them.
+    :param dry_run: read, map, check and look up, but send no change.
+    :param nulls: ``"ignore"`` leaves a field alone where the export has nothing, ``"clear"`` empties it.
+    :param truncate: cut over-long text to the field's length instead of rejecting the row.
+    :param duplicates: ``"allow"`` overrides Salesforce's alert-type duplicate rules (blocking ones cannot be).
+    :param match_email: also find existing people by the e-mail address mapped to ``Email``.
+    :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
+        ``None`` runs none, an id runs that rule.
+    """
+
+    template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
+    ui_color = "#e8f3fc"
+
+    def __init__(
+        self,
+        *,
+        export: SqlExport | FileExport,
+        key: str,
+        results_path: str,
+        salesforce_conn_id: str = SalesforceLeadsHook.default_conn_name,
+        external_id_field: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        constants: Mapping[str, Any] | None = None,
+        api: str = "auto",
+        batch_size: int | str = MAX_RECORDS,
+        concurrency: int | str = 4,
+        max_rejects: float | str = 0,
+        write_back: SqlTable | None = None,
+        dry_run: bool | str = False,
+        nulls: str = "ignore",
+        truncate: bool | str = False,
+        duplicates: str = "reject",
+        match_email: bool | str = False,
+        assignment_rule: str | None = "default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export = export
+        self.key = key
+        self.results_path = results_path
+        self.salesforce_conn_id = salesforce_conn_id
+        self.external_id_field = external_id_field
+        self.fields = fields
+        self.constants = constants
+        self.api = api
+        self.batch_size = batch_size
+        self.concurrency = concurrency
+        self.max_rejects = max_rejects
+        self.write_back = write_back
+        # The public name; it hides BaseOperator.dry_run(), which only prints rendered fields.
+        self.dry_run = dry_run  # type: ignore[assignment, method-assign]
+        self.nulls = nulls
+        self.truncate = truncate
+        self.duplicates = duplicates
+        self.match_email = match_email
+        self.assignment_rule = assignment_rule
+        self._stop = Event()
+        self.require(export=export, key=key, results_path=results_path)
+
+    def require(self, **parameters: object) -> None:
+        """Refuse a Dag whose operator lacks a parameter where the Dag is read, not at 3 a.m.
+
+        :raises ParameterError: naming every one that is missing.
+        """
+        missing = [name for name, value in parameters.items() if not value]
+        if missing:
+            raise ParameterError(f"{self.task_id}: {', '.join(missing)} must be given and not empty")
+
+    @abstractmethod
+    def _prepare(self, ground: Ground) -> Plan:
+        """Bring the rendered parameters, the org and the export together in a plan."""
+
+    def execute(self, context: Context) -> dict[str, object]:
+        """Run the sync; the report is pushed and written before a failing task raises.
+
+        :raises SalesforceLeadsError: see :mod:`airflow_provider_sfleads.exceptions`; what a retry cannot mend
+            fails the task without retry.
+        """
+        from airflow_provider_sfleads.operators.load import load
+
+        with no_retry_for_permanent():
+            settings = self._settings()
+            ending = load(settings, self._prepare, context)
+            report = ending.report.as_json()
+            if ending.failure is not None:
+                context["ti"].xcom_push(key="return_value", value=report)
+                raise ending.failure
+            return report
+
+    def on_kill(self) -> None:
+        """Send no further page; what is in flight is still recorded."""
+        self._stop.set()
+
+    def _settings(self) -> LoadSettings:
+        from airflow_provider_sfleads.operators.load import LoadSettings
+
+        as_choice("api", self.api, ("auto", "collections"))
+        return LoadSettings(
+            export=self.export,
+            hook=SalesforceLeadsHook(salesforce_conn_id=as_text("salesforce_conn_id", self.salesforce_conn_id)),
+            results_path=as_text("results_path", self.results_path),
+            write_back=self.write_back,
+            batch_size=as_count("batch_size", self.batch_size, least=1, most=MAX_RECORDS),
+            concurrency=as_count("concurrency", self.concurrency, least=1, most=32),
+            max_rejects=as_tolerance("max_rejects", self.max_rejects),
+            dry_run=as_flag("dry_run", self.dry_run),
+            stop=self._stop,
+        )
+
+    def _common_request(self) -> dict[str, Any]:
+        """The part of a request that both operators ask for alike."""
+        return {
+            "key": as_text("key", self.key),
+            "external_id_field": self.external_id_field or None,
+            "field_map": FieldMap(
+                columns=dict(self.fields or {}),
+                constants=dict(self.constants or {}),
+                nulls=as_choice("nulls", self.nulls, ("ignore", "clear")),
+                truncate=as_flag("truncate", self.truncate),
+            ),
+            "auto_assign": as_auto_assign(self.assignment_rule),
+            "allow_duplicates": as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
+            "match_email": as_flag("match_email", self.match_email),
+            "dry_run": as_flag("dry_run", self.dry_run),
+        }

@@ -1,0 +1,206 @@
+"""The load: open the export and the results, run the plan, write the account of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import uniform
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.report import SyncReport, Tally
+from airflow_provider_sfleads.core.rows import Row, RowStream
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.operators.account import Ending, failure_of, interval_of, report_of, summary
+from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.naming import log_name
+from airflow_provider_sfleads.results import KeyIndex, ResultsFolder, ResultsWriter, settled_rows, write_back
+from airflow_provider_sfleads.results.earlier import EarlierTries
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.pages import PageSender
+from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.prepare import Ground
+from airflow_provider_sfleads.sync.run import Settings, SyncRun
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
+
+log = logging.getLogger(__name__)
+
+Prepare = Callable[[Ground], Plan]
+
+_REJECTS_LOGGED = 20
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """The rendered and checked parameters of a load; see the operators for their meaning."""
+
+    export: SqlExport | FileExport
+    hook: SalesforceLeadsHook
+    results_path: str
+    write_back: SqlTable | None
+    batch_size: int
+    concurrency: int
+    max_rejects: float
+    dry_run: bool
+    stop: Event
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Writes outcomes, and logs the first rejects by key, so that the log alone says what is wrong."""
+
+    writer: ResultsWriter
+    salt: str
+    rejects: int = 0
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take one outcome."""
+        self.writer.write(outcome, values)
+        if outcome.action is not Action.REJECTED:
+            return
+        self.rejects += 1
+        if self.rejects == _REJECTS_LOGGED + 1:
+            log.warning("Further rejects are in rejects.csv only.")
+        elif self.rejects <= _REJECTS_LOGGED:
+            fields = f" (fields {', '.join(outcome.error_fields)})" if outcome.error_fields else ""
+            log.warning("Rejected: key %s: %s%s", log_name(outcome.key, salt=self.salt), outcome.error_code, fields)
+
+
+def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -> Ending:
+    """Run one load.
+
+    :param settings: the parameters.
+    :param prepare: makes the plan; raises before anything is sent where mapping, org and export do not fit.
+    :param context: Airflow's task context.
+    :raises SalesforceLeadsError: where the load cannot even begin; nothing was sent then.
+    """
+    mode = "DRY RUN: Salesforce is only read" if settings.dry_run else "LIVE: changes are sent to Salesforce"
+    log.info("%s. Connection %r.", mode, settings.hook.salesforce_conn_id)
+    now = datetime.now(UTC)
+    with ExitStack() as closing:
+        closing.callback(settings.hook.client.close)
+        lead = parse_describe(settings.hook.describe("Lead"))
+        journal = Journal(context.get("task_state_store"))
+        execution = journal.begin(now, dry_run=settings.dry_run)
+        folder = _folder(settings, context, execution)
+        under_way = _Load(settings, prepare, context, folder, execution)
+        try:
+            run = under_way.carry_out(lead)
+        except BaseException:
+            # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
+            under_way.write_report()
+            raise
+        if settings.write_back is not None and not settings.dry_run:
+            write_back(settings.write_back, settled_rows(folder), interval_end=interval_of(context)[1])
+        report = under_way.write_report()
+        is_open = bool(report.not_sent or run.export_error)
+        journal.end(execution, api_calls=report.api_calls, token_requests=report.token_requests, is_open=is_open)
+        if not is_open:
+            folder.remove_staging()
+    log.info("%s", summary(report))
+    return Ending(report=report, failure=failure_of(run, report, settings.max_rejects))
+
+
+def _folder(settings: LoadSettings, context: Mapping[str, Any], execution: Execution) -> ResultsFolder:
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", -1)
+    return ResultsFolder(
+        base=settings.results_path,
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=-1 if map_index is None else map_index,
+        execution=execution.name,
+    )
+
+
+@dataclass(slots=True)
+class _Load:
+    """One load under way."""
+
+    settings: LoadSettings
+    prepare: Prepare
+    context: Mapping[str, Any]
+    folder: ResultsFolder
+    execution: Execution
+    tally: Tally = field(default_factory=Tally)
+    operation: str = ""
+
+    def write_report(self) -> SyncReport:
+        """Write the report as it stands."""
+        client = self.settings.hook.client
+        report = report_of(self.tally, self.operation, client, self.folder, self.execution, self.context)
+        self.folder.write_report(report.as_json())
+        return report
+
+    def carry_out(self, lead: SObjectInfo) -> SyncRun:
+        """Bring every row of the export to an outcome; the export is closed afterwards."""
+        staging = self.folder.staging()
+        resumes = self.execution.tries > 1
+        with ExitStack() as closing:
+            stream = closing.enter_context(self.settings.export.open())
+            index = closing.enter_context(KeyIndex(staging))
+            earlier = closing.enter_context(EarlierTries(self.folder, staging)) if resumes else None
+            plan = self.prepare(self._ground(lead, stream, index))
+            self.operation = plan.operation
+            if earlier is not None:
+                earlier.load(self.tally)
+                log.info("Try %d goes on: %d rows are settled already.", self.execution.tries, self.tally.read)
+            writer = closing.enter_context(self.folder.writer(columns=stream.columns, resume=resumes))
+            run = self._run(plan, index, _Sink(writer, salt=self.folder.dag_id), earlier)
+            run.execute(stream.rows)
+        return run
+
+    def _ground(self, lead: SObjectInfo, stream: RowStream, index: KeyIndex) -> Ground:
+        client = self.settings.hook.client
+        # Salesforce stamps whole seconds by its own clock.
+        ahead = timedelta(seconds=(client.server_time_offset or 0.0) - 1)
+        return Ground(
+            lead=lead,
+            columns=stream.columns,
+            seen=index.add,
+            user_id=client.user_id,
+            started=datetime.fromisoformat(self.execution.started_at) + ahead,
+        )
+
+    def _run(self, plan: Plan, index: KeyIndex, sink: _Sink, earlier: EarlierTries | None) -> SyncRun:
+        settings, client = self.settings, self.settings.hook.client
+        numbers, lock = count(1), Lock()
+
+        def number() -> str:
+            with lock:
+                return str(next(numbers))
+
+        conn_id = settings.hook.salesforce_conn_id
+        return SyncRun(
+            plan=plan,
+            sender=PageSender(send=client.send, pause=self._pause, number=number, conn_id=conn_id),
+            lookup=LeadLookup(send=client.send, conn_id=conn_id),
+            seen=index.add,
+            sink=sink,
+            earlier=earlier,
+            tally=self.tally,
+            settings=Settings(
+                batch_size=settings.batch_size,
+                concurrency=settings.concurrency,
+                dry_run=settings.dry_run,
+                attempt=getattr(self.context["ti"], "try_number", 1),
+                now=lambda: datetime.now(UTC),
+                lead_url=lambda lead_id: f"{client.base_url}/lightning/r/Lead/{lead_id}/view",
+                stop=settings.stop,
+            ),
+        )
+
+    def _pause(self, repeats: int) -> None:
+        """Wait before records are sent again, longer each time; a stop ends the wait."""
+        longest = min(_LONGEST_PAUSE, 0.5 * 2**repeats)
+        self.settings.stop.wait(uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret

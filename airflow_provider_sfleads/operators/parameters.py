@@ -1,0 +1,96 @@
+"""Read operator parameters after rendering: Jinja hands over text, and text is read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.values import number_of
+from airflow_provider_sfleads.exceptions import ParameterError
+
+_WORDS = {"true": True, "false": False}
+
+
+def as_flag(name: str, value: object) -> bool:
+    """A switch: a bool, or the text ``True`` or ``False``; nothing else, so that a typing error is no "yes".
+
+    :raises ParameterError: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    word = _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
+    if word is None:
+        raise ParameterError(f"{name}={value!r}: it takes True or False")
+    return word
+
+
+def as_count(name: str, value: object, *, least: int, most: int | None = None) -> int:
+    """A whole number within bounds.
+
+    :raises ParameterError: for anything else.
+    """
+    number = number_of(value)
+    bounds = f"from {least} to {most}" if most is not None else f"of {least} or more"
+    inside = number is not None and number >= least and (most is None or number <= most)
+    if number is None or not inside or number != number.to_integral_value():
+        raise ParameterError(f"{name}={value!r}: it takes a whole number {bounds}")
+    return int(number)
+
+
+def as_number(name: str, value: object) -> Decimal:
+    """A number.
+
+    :raises ParameterError: for anything else.
+    """
+    number = number_of(value)
+    if number is None:
+        raise ParameterError(f"{name}={value!r}: it takes a number")
+    return number
+
+
+def as_tolerance(name: str, value: object) -> int | float:
+    """How many rejects a run bears: a whole number is a count, a fraction in [0, 1) a share of the rows read.
+
+    :raises ParameterError: for anything else.
+    """
+    number = number_of(value)
+    is_share = isinstance(value, float) or (isinstance(value, str) and "." in value)
+    if number is None or number < 0 or (is_share and number >= 1) or (not is_share and number % 1):
+        raise ParameterError(f"{name}={value!r}: it takes a count (0 or more) or a share (0.0 up to, not with, 1.0)")
+    return float(number) if is_share else int(number)
+
+
+def as_choice(name: str, value: object, choices: Collection[str]) -> str:
+    """One of a few words.
+
+    :raises ParameterError: for anything else.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise ParameterError(f"{name}={value!r}: it takes one of {', '.join(map(repr, choices))}")
+
+
+def as_text(name: str, value: object) -> str:
+    """Text that is not blank.
+
+    :raises ParameterError: for anything else.
+    """
+    if isinstance(value, str) and value.strip():
+        return value
+    raise ParameterError(f"{name}={value!r}: it takes text that is not blank")
+
+
+def as_auto_assign(value: object) -> str:
+    """The ``Sforce-Auto-Assign`` header for an ``assignment_rule``.
+
+    :raises ParameterError: for anything but ``"default"``, ``None`` and an assignment rule's id.
+    """
+    if value is None or value == "None":
+        return "FALSE"
+    if value == "default":
+        return "TRUE"
+    rule = to_18(value) if isinstance(value, str) else None
+    if rule is None or not rule.startswith("01Q"):
+        raise ParameterError(f"assignment_rule={value!r}: it takes 'default', None, or the id of a rule (01Q...)")
+    return rule

@@ -1,0 +1,216 @@
+"""From what the operator asks for to a plan that fits the org and the export, or one error with every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.mapping import (
+    BoundMapping,
+    FieldMap,
+    Purpose,
+    bind,
+    check_external_id,
+    missing_columns,
+)
+from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.exceptions import MappingError
+from airflow_provider_sfleads.sync import create, stage
+from airflow_provider_sfleads.sync.people import People
+from airflow_provider_sfleads.sync.plan import Intake, Seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What both operators ask for.
+
+    :param key: export column of the key.
+    :param external_id_field: external-ID field that holds the key.
+    :param field_map: columns and constants for Lead fields.
+    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id.
+    :param allow_duplicates: override alert-type duplicate rules.
+    :param match_email: also find leads (and contacts) by e-mail.
+    :param dry_run: send no change.
+    """
+
+    key: str
+    external_id_field: str | None
+    field_map: FieldMap
+    auto_assign: str
+    allow_duplicates: bool
+    match_email: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest(Request):
+    """What the create operator asks for: ``existing`` is ``skip`` or ``update``."""
+
+    existing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRequest(Request):
+    """What the stage operator asks for."""
+
+    rule: StageRule
+    stage_field: str
+    lead_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a plan stands on.
+
+    :param lead: Lead's describe.
+    :param columns: the export's columns.
+    :param seen: remembers keys and ids.
+    :param user_id: the integration user.
+    :param started: the run's start by Salesforce's clock.
+    """
+
+    lead: SObjectInfo
+    columns: Sequence[str]
+    seen: Seen
+    user_id: str | None
+    started: datetime
+
+
+@dataclass(slots=True)
+class _Problems:
+    """Collects sentences, so that one error can list them all."""
+
+    sentences: list[str] = field(default_factory=list)
+
+    def external_id(self, lead: SObjectInfo, name: str | None, *, unique: bool) -> FieldInfo | None:
+        found = check_external_id(lead, name, unique=unique) if name else None
+        if isinstance(found, str):
+            self.sentences.append(found)
+            return None
+        return found
+
+    def columns(self, wanted: Mapping[str, str], columns: Sequence[str]) -> None:
+        self.sentences += missing_columns(wanted, columns)
+
+    def mapping(
+        self, field_map: FieldMap, lead: SObjectInfo, purpose: Purpose, reserved: Sequence[str]
+    ) -> BoundMapping | None:
+        bound = bind(field_map, lead, purpose, reserved=reserved)
+        if isinstance(bound, BoundMapping):
+            return bound
+        self.sentences += bound
+        return None
+
+    def email_column(self, request: Request) -> str | None:
+        if not request.match_email:
+            return None
+        for column, name in request.field_map.columns.items():
+            if name.lower() == "email":
+                return column
+        self.sentences.append("match_email: no column is mapped to Email in fields")
+        return None
+
+
+def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
+    """The create operator's plan.
+
+    :raises MappingError: with every problem, before anything is sent.
+    """
+    problems = _Problems()
+    updates = request.existing == "update"
+    external = problems.external_id(ground.lead, request.external_id_field, unique=not updates)
+    reserved = (external.name,) if external else ()
+    purpose = Purpose(creates=True, updates=updates)
+    mapping = problems.mapping(request.field_map, ground.lead, purpose, reserved)
+    email = problems.email_column(request)
+    problems.columns(_common_columns(request), ground.columns)
+    if problems.sentences or mapping is None:
+        raise MappingError(tuple(problems.sentences))
+    rules = create.CreateRules(
+        mapping=mapping,
+        lead=ground.lead,
+        external=external,
+        existing=request.existing,
+        auto_assign=request.auto_assign,
+        allow_duplicates=request.allow_duplicates,
+        people=People(column=email, fields=(), contacts=True) if email else None,
+        user_id=ground.user_id,
+        started=ground.started,
+    )
+    need_required = not (updates and external)
+    intake = Intake(
+        key_column=request.key,
+        seen=ground.seen,
+        case_sensitive=bool(external and external.case_sensitive),
+        rule=lambda _row: None,
+        lead_id_of=lambda _row: None,
+        build=create.candidate_builder(mapping, external, need_required=need_required),
+    )
+    return create.CreatePlan(rules, intake, dry_run=request.dry_run)
+
+
+def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
+    """The stage operator's plan.
+
+    :raises MappingError: with every problem, before anything is sent.
+    """
+    problems = _Problems()
+    external = problems.external_id(ground.lead, request.external_id_field, unique=False)
+    stage_field = _stage_field(request, ground.lead, problems)
+    mapping = problems.mapping(
+        request.field_map, ground.lead, Purpose(creates=False, updates=True), (request.stage_field,)
+    )
+    email = problems.email_column(request)
+    problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
+    if problems.sentences or mapping is None or stage_field is None:
+        raise MappingError(tuple(problems.sentences))
+    rules = stage.StageRules(
+        rule=request.rule,
+        stage_field=stage_field,
+        lead_id=request.lead_id,
+        external=external,
+        auto_assign=request.auto_assign,
+        allow_duplicates=request.allow_duplicates,
+        people=People(column=email, fields=(stage_field.name,), contacts=False) if email else None,
+    )
+    intake = Intake(
+        key_column=request.key,
+        seen=ground.seen,
+        case_sensitive=bool(external and external.case_sensitive),
+        rule=request.rule.filter,
+        lead_id_of=stage.lead_id_reader(request.lead_id),
+        build=stage.candidate_builder(mapping, rules),
+    )
+    return stage.StagePlan(rules, intake)
+
+
+def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
+    """The stage field, checked as a constant is; its problems are worded by the mapping's own check."""
+    constant = FieldMap(constants={request.stage_field: request.rule.stage})
+    problems.mapping(constant, lead, Purpose(creates=False, updates=True), ())
+    info = lead.find(request.stage_field)
+    for rung in request.rule.ladder or ():
+        value = convert(info, rung) if info else None
+        if isinstance(value, Refusal):
+            problems.sentences.append(f"ladder {rung!r} -> {request.stage_field}: {value.message}")
+    return info
+
+
+def _common_columns(request: Request) -> dict[str, str]:
+    columns = {column: f"mapped to {name}" for column, name in request.field_map.columns.items()}
+    return {request.key: "key"} | columns
+
+
+def _stage_columns(request: StageRequest) -> dict[str, str]:
+    uses = {
+        request.lead_id: "lead_id",
+        request.rule.score: "score",
+        request.rule.current_stage: "current_stage",
+    }
+    return {column: use for column, use in uses.items() if column is not None}
+
+
+Prepare = Callable[[Ground], create.CreatePlan | stage.StagePlan]
