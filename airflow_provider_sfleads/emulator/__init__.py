@@ -1,0 +1,43 @@
+"""A local stand-in for the part of Salesforce that lead syncs talk to, for trying Dags, CI and tests.
+
+In a test::
+
+    with EmulatorServer(EmulatorSettings(api_limit=100)) as server:
+        server.seed_leads([{"LastName": "Ray", "Company": "Acme", "External_Id__c": "L-1"}])
+        server.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=2)
+        ...  # talk to server.url with key `emulator-key` and secret `emulator-secret`
+        assert server.stats()["leads"] == 1
+
+From a shell: ``python -m airflow_provider_sfleads.emulator --help``. Both need the extra
+``airflow-provider-sfleads[emulator]``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator.faults import Fault
+    from airflow_provider_sfleads.emulator.fields import FieldSpec
+    from airflow_provider_sfleads.emulator.server import EmulatorServer
+    from airflow_provider_sfleads.emulator.settings import EmulatorSettings
+
+__all__ = ["EmulatorServer", "EmulatorSettings", "Fault", "FieldSpec"]
+
+_HOMES = {"EmulatorServer": "server", "EmulatorSettings": "settings", "Fault": "faults", "FieldSpec": "fields"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first used: the server needs packages that only the extra installs."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in {"starlette", "uvicorn", "h11"}:
+            raise
+        message = f"The emulator needs {error.name}: pip install 'airflow-provider-sfleads[emulator]'"
+        raise ModuleNotFoundError(message, name=error.name) from error

@@ -1,0 +1,172 @@
+"""`describe`, `/sobjects` and what they say of each field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
+from airflow_provider_sfleads.emulator.ids import MASTER_RECORD_TYPE_ID
+from airflow_provider_sfleads.emulator.wire import Call, Reply, not_found
+
+_SOAP_TYPES = {
+    "boolean": "xsd:boolean",
+    "int": "xsd:int",
+    "double": "xsd:double",
+    "currency": "xsd:double",
+    "percent": "xsd:double",
+    "date": "xsd:date",
+    "datetime": "xsd:dateTime",
+    "id": "tns:ID",
+    "reference": "tns:ID",
+    "address": "urn:address",
+}
+
+
+def describe_field(spec: FieldSpec) -> dict[str, Any]:
+    """One field as describe tells it."""
+    return {
+        "aggregatable": True,
+        "autoNumber": False,
+        "byteLength": spec.length * 3,
+        "calculated": False,
+        "calculatedFormula": None,
+        "cascadeDelete": False,
+        "caseSensitive": spec.case_sensitive,
+        "compoundFieldName": spec.compound,
+        "controllerName": None,
+        "createable": spec.createable,
+        "custom": spec.custom,
+        "defaultValue": spec.default if spec.type == "boolean" else None,
+        "defaultedOnCreate": spec.defaulted_on_create,
+        "dependentPicklist": False,
+        "deprecatedAndHidden": False,
+        "digits": spec.digits,
+        "externalId": spec.external_id,
+        "filterable": spec.type != "address",
+        "groupable": spec.type not in {"textarea", "double", "currency", "percent"},
+        "htmlFormatted": False,
+        "idLookup": spec.id_lookup,
+        "inlineHelpText": None,
+        "label": spec.shown,
+        "length": spec.length,
+        "name": spec.name,
+        "nameField": spec.name == "Name",
+        "nillable": spec.nillable,
+        "permissionable": spec.nillable and not spec.required,
+        "picklistValues": [_choice(spec, value) for value in spec.picklist],
+        "polymorphicForeignKey": len(spec.reference_to) > 1,
+        "precision": spec.precision,
+        "referenceTo": list(spec.reference_to),
+        "relationshipName": spec.relationship,
+        "restrictedPicklist": spec.restricted,
+        "scale": spec.scale,
+        "soapType": _SOAP_TYPES.get(spec.type, "xsd:string"),
+        "sortable": spec.type != "address",
+        "type": spec.type,
+        "unique": spec.unique,
+        "updateable": spec.updateable,
+        "writeRequiresMasterRead": False,
+    }
+
+
+def _choice(spec: FieldSpec, value: str) -> dict[str, Any]:
+    return {
+        "active": True,
+        "defaultValue": value == spec.default,
+        "label": value,
+        "validFor": None,
+        "value": value,
+    }
+
+
+def _summary(name: str, key_prefix: str, base: str, *, writable: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": name,
+        "labelPlural": f"{name}s",
+        "keyPrefix": key_prefix,
+        "activateable": False,
+        "createable": writable,
+        "custom": False,
+        "customSetting": False,
+        "deletable": writable,
+        "deprecatedAndHidden": False,
+        "feedEnabled": False,
+        "layoutable": True,
+        "mergeable": writable,
+        "mruEnabled": True,
+        "queryable": True,
+        "replicateable": True,
+        "retrieveable": True,
+        "searchable": True,
+        "triggerable": True,
+        "undeletable": writable,
+        "updateable": writable,
+        "urls": {
+            "sobject": f"{base}/sobjects/{name}",
+            "describe": f"{base}/sobjects/{name}/describe",
+            "rowTemplate": f"{base}/sobjects/{name}/{{ID}}",
+        },
+    }
+
+
+def describe_object(schema: ObjectSchema, base: str) -> dict[str, Any]:
+    """All that describe tells of Lead."""
+    master = {
+        "recordTypeId": MASTER_RECORD_TYPE_ID,
+        "name": "Master",
+        "developerName": "Master",
+        "active": True,
+        "available": True,
+        "master": True,
+        "defaultRecordTypeMapping": True,
+        "urls": {"layout": f"{base}/sobjects/{schema.name}/describe/layouts/{MASTER_RECORD_TYPE_ID}"},
+    }
+    return {
+        **_summary(schema.name, "00Q", base, writable=True),
+        "childRelationships": [],
+        "compactLayoutable": True,
+        "fields": [describe_field(spec) for spec in schema.fields.values()],
+        "recordTypeInfos": [master],
+        "supportedScopes": [],
+    }
+
+
+def lead(call: Call) -> Reply:
+    """`GET /sobjects/Lead/describe`, which a client may keep until it changes."""
+    _check_lead(call)
+    changed = datetime.fromtimestamp(call.emulator.described_at, tz=UTC)
+    headers = {"Last-Modified": format_datetime(changed, usegmt=True)}
+    since = call.headers.get("if-modified-since")
+    if since is not None and _not_newer(changed, since):
+        return Reply(status=304, headers=headers)
+    return Reply(body=describe_object(call.emulator.schema, call.prefix), headers=headers)
+
+
+def _not_newer(changed: datetime, since: str) -> bool:
+    try:
+        return changed <= parsedate_to_datetime(since)
+    except (TypeError, ValueError):
+        return False
+
+
+def _check_lead(call: Call) -> None:
+    if call.params["sobject"].lower() != "lead" or not call.emulator.settings.lead_access:
+        raise not_found()
+
+
+def basic(call: Call) -> Reply:
+    """`GET /sobjects/Lead`."""
+    _check_lead(call)
+    return Reply(body={"objectDescribe": _summary("Lead", "00Q", call.prefix, writable=True), "recentItems": []})
+
+
+def everything(call: Call) -> Reply:
+    """`GET /sobjects`: the objects that the run-as user sees."""
+    known = [("Contact", "003", False), ("User", "005", False), ("Group", "00G", False)]
+    if call.emulator.settings.lead_access:
+        known.insert(0, ("Lead", "00Q", True))
+    found = [_summary(name, prefix, call.prefix, writable=writable) for name, prefix, writable in known]
+    return Reply(body={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found})

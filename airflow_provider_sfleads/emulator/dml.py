@@ -1,0 +1,162 @@
+"""Create, update, upsert and delete: read, find, check, assign, write, all in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_sfleads.emulator import checks, targets
+from airflow_provider_sfleads.emulator.drafts import Draft, RowResult
+from airflow_provider_sfleads.emulator.fields import FieldSpec
+from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID, RUN_AS_USER_ID, to_18
+from airflow_provider_sfleads.emulator.setup_data import QUEUE_OF_RULE
+from airflow_provider_sfleads.emulator.store import Change
+from airflow_provider_sfleads.emulator.wire import RowError
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator.state import Emulator
+
+_ROLLED_BACK = RowError(
+    code="ALL_OR_NONE_OPERATION_ROLLED_BACK",
+    message="Record rolled back because not all records were valid and the request was using AllOrNone header",
+)
+_ADDRESS_PARTS = {
+    "Street": "street",
+    "City": "city",
+    "State": "state",
+    "PostalCode": "postalCode",
+    "Country": "country",
+    "Latitude": "latitude",
+    "Longitude": "longitude",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One request that changes leads.
+
+    `key` is the field of an upsert. `auto_assign` is the header as sent, None where it was not.
+    `update_only` refuses to create.
+    """
+
+    operation: Literal["create", "update", "upsert", "delete"]
+    request: int
+    key: FieldSpec | None = None
+    all_or_none: bool = False
+    auto_assign: str | None = None
+    allow_save: bool = False
+    update_only: bool = False
+    actor: str = RUN_AS_USER_ID
+
+
+def execute(emulator: Emulator, records: Sequence[Mapping[str, Any]], write: Write) -> list[RowResult]:
+    """Do it, and say per record and in the order of the records what became of it."""
+    drafts = [emulator.reader.read(record) for record in records]
+    store = emulator.store
+    with store.transaction():
+        if write.operation in {"update", "delete"}:
+            targets.find_by_id(drafts, store)
+        elif write.key is not None:
+            targets.find_by_key(drafts, write.key, store)
+        _check(emulator, drafts, write)
+        done = [draft for draft in drafts if not draft.errors]
+        if write.all_or_none and len(done) < len(drafts):
+            return [_rolled_back(draft, write) for draft in drafts]
+        _save(emulator, done, write)
+    return [_result(draft, write) for draft in drafts]
+
+
+def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
+    settings, store, schema = emulator.settings, emulator.store, emulator.full_schema
+    checks.check_locks(drafts, emulator.faults.locked)
+    if write.operation == "delete":
+        return
+    checks.check_fields([draft for draft in drafts if draft.placed], schema)
+    if write.update_only:
+        for draft in drafts:
+            if draft.current is None and not draft.errors:
+                draft.fail("NOT_FOUND", "The requested resource does not exist", status=404)
+    checks.check_duplicate_rule(drafts, store, settings, allow_save=write.allow_save)
+    new = [draft for draft in drafts if draft.current is None and not draft.errors]
+    for draft, lead_id in zip(new, store.new_ids(len(new)), strict=True):
+        draft.id = lead_id
+    checks.check_unique(drafts, schema, store, settings)
+    _assign(emulator, drafts, write)
+
+
+def _assign(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
+    wish = (write.auto_assign or "TRUE").strip()
+    if wish.upper() == "FALSE":
+        return
+    rule: str | None
+    if wish.upper() == "TRUE":
+        rule = ACTIVE_RULE_ID if emulator.settings.assignment_rule_active else None
+    else:
+        rule = to_18(wish) or wish
+    for draft in drafts:
+        if draft.errors or rule is None:
+            continue
+        if rule in QUEUE_OF_RULE:
+            draft.values["OwnerId"] = QUEUE_OF_RULE[rule]
+        else:
+            draft.fail("INVALID_ASSIGNMENT_RULE", f"invalid assignment rule id: {wish}")
+
+
+def _save(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
+    change = Change(at=emulator.now_text(), actor=write.actor, request=write.request)
+    schema = emulator.full_schema
+    if write.operation == "delete":
+        for draft in drafts:
+            draft.values = {"IsDeleted": 1}
+    stamps = {"LastModifiedDate": change.at, "LastModifiedById": change.actor, "SystemModstamp": change.at}
+    created = {**emulator.defaults, **stamps, "CreatedDate": change.at, "CreatedById": change.actor}
+    rows = [
+        {**created, **draft.values, **computed(draft.values, None), "Id": draft.id}
+        for draft in drafts
+        if draft.current is None
+    ]
+    emulator.store.insert(rows, schema, change)
+    updates = [
+        (draft.current, {**draft.values, **computed(draft.values, draft.current), **stamps})
+        for draft in drafts
+        if draft.current is not None
+    ]
+    emulator.store.update(updates, schema, change)
+
+
+def computed(values: Mapping[str, Any], current: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The compound fields that follow from these new values."""
+    new: dict[str, Any] = {}
+    whole = {**current, **values} if current else values
+    if "LastName" in values or "FirstName" in values:
+        parts = (whole.get("FirstName"), whole.get("LastName"))
+        new["Name"] = " ".join(part for part in parts if part)
+    if not _ADDRESS_PARTS.keys().isdisjoint(values):
+        address = {said: whole.get(name) for name, said in _ADDRESS_PARTS.items()}
+        filled = any(value is not None for value in address.values())
+        new["Address"] = json.dumps(address, ensure_ascii=False) if filled else None
+    return new
+
+
+def _result(draft: Draft, write: Write) -> RowResult:
+    upserts = write.operation == "upsert"
+    if draft.errors:
+        return RowResult(
+            id=draft.id if draft.current else None,
+            success=False,
+            created=False if upserts else None,
+            errors=tuple(draft.errors),
+        )
+    return RowResult(id=draft.id, success=True, created=(draft.current is None) if upserts else None)
+
+
+def _rolled_back(draft: Draft, write: Write) -> RowResult:
+    # As on the wire: a record that would have been fine still shows an id, with success false.
+    return RowResult(
+        id=draft.id if not draft.errors else None,
+        success=False,
+        created=False if write.operation == "upsert" else None,
+        errors=tuple(draft.errors) or (_ROLLED_BACK,),
+    )

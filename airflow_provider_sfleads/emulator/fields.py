@@ -1,0 +1,110 @@
+"""What an object's fields are: the one description that validation, describe and SOQL share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+TEXT_TYPES = frozenset({"string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "address"})
+NUMBER_TYPES = frozenset({"int", "double", "currency", "percent"})
+KNOWN_TYPES = TEXT_TYPES | NUMBER_TYPES | {"boolean", "date", "datetime", "reference", "id"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """One field, in the words of describe.
+
+    `length` counts characters of text types; `precision` and `scale` are digits of numbers;
+    `digits` is the largest count of digits of an `int`. `default` is written where a create leaves
+    the field out. A field that is `external_id` or `id_lookup` can key an upsert.
+    """
+
+    name: str
+    label: str = ""
+    type: str = "string"
+    length: int = 0
+    precision: int = 0
+    scale: int = 0
+    digits: int = 0
+    nillable: bool = True
+    createable: bool = True
+    updateable: bool = True
+    defaulted_on_create: bool = False
+    external_id: bool = False
+    id_lookup: bool = False
+    unique: bool = False
+    case_sensitive: bool = False
+    restricted: bool = False
+    picklist: tuple[str, ...] = ()
+    default: str | float | bool | None = None
+    reference_to: tuple[str, ...] = ()
+    relationship: str | None = None
+    compound: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in KNOWN_TYPES:
+            message = f"Field {self.name}: unknown type {self.type!r}; known are {sorted(KNOWN_TYPES)}"
+            raise ValueError(message)
+
+    @property
+    def custom(self) -> bool:
+        """Whether an admin made the field."""
+        return self.name.endswith("__c")
+
+    @property
+    def shown(self) -> str:
+        """The label that error messages use."""
+        return self.label or self.name
+
+    @property
+    def keyed(self) -> bool:
+        """Whether records are looked up by this field, so that it needs an index."""
+        return self.external_id or self.id_lookup or self.unique
+
+    @property
+    def required(self) -> bool:
+        """Whether a create must send it."""
+        return not self.nillable and self.createable and not self.defaulted_on_create and self.type != "boolean"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:
+        """A field from a JSON object with these attribute names; an unknown name is an error."""
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            message = f"Unknown attributes of field {data.get('name')}: {unknown}; known are {sorted(known)}"
+            raise ValueError(message)
+        if not data.get("name"):
+            message = "A field needs a name"
+            raise ValueError(message)
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
+
+
+class ObjectSchema:
+    """The visible fields of one object, looked up without letter case."""
+
+    def __init__(self, name: str, specs: Iterable[FieldSpec]) -> None:
+        self.name = name
+        self.fields: dict[str, FieldSpec] = {spec.name: spec for spec in specs}
+        self._by_lower = {name.lower(): spec for name, spec in self.fields.items()}
+        self.required = tuple(spec for spec in self.fields.values() if spec.required)
+        self.not_null = tuple(spec.name for spec in self.fields.values() if not spec.nillable and spec.createable)
+        self.unique = tuple(spec for spec in self.fields.values() if spec.unique)
+
+    def find(self, name: str) -> FieldSpec | None:
+        """The field of that name in any letter case."""
+        return self.fields.get(name) or self._by_lower.get(name.lower())
+
+
+def fold(value: str) -> str:
+    """How Salesforce compares text: without letter case."""
+    return value.lower()
+
+
+def key_of(spec: FieldSpec, value: str | float) -> str:
+    """The form in which a key field's value is looked up and must be unique."""
+    if isinstance(value, str):
+        return value if spec.case_sensitive else fold(value)
+    return repr(float(value))

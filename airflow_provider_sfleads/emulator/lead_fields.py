@@ -1,0 +1,201 @@
+"""The fields of the org that the emulator stands in for: Lead, and the few objects around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
+
+STATUSES = (
+    "Open - Not Contacted",
+    "Working - Contacted",
+    "Closed - Converted",
+    "Closed - Not Converted",
+)
+_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
+_INDUSTRIES = (
+    "Agriculture", "Apparel", "Banking", "Biotechnology", "Chemicals", "Communications",
+    "Construction", "Consulting", "Education", "Electronics", "Energy", "Engineering",
+    "Entertainment", "Environmental", "Finance", "Food & Beverage", "Government", "Healthcare",
+    "Hospitality", "Insurance", "Machinery", "Manufacturing", "Media", "Not For Profit",
+    "Recreation", "Retail", "Shipping", "Technology", "Telecommunications", "Transportation",
+    "Utilities", "Other",
+)  # fmt: skip
+
+
+def _text(name: str, label: str, length: int, **more: Any) -> FieldSpec:
+    return FieldSpec(name=name, label=label, length=length, **more)
+
+
+def _flag(name: str, label: str, **more: Any) -> FieldSpec:
+    return FieldSpec(
+        name=name,
+        label=label,
+        type="boolean",
+        nillable=False,
+        defaulted_on_create=True,
+        default=False,
+        **more,
+    )
+
+
+def _system(name: str, label: str, kind: str, **more: Any) -> FieldSpec:
+    return FieldSpec(
+        name=name,
+        label=label,
+        type=kind,
+        createable=False,
+        updateable=False,
+        length=more.pop("length", 18 if kind in {"id", "reference"} else 0),
+        nillable=more.pop("nillable", True),
+        **more,
+    )
+
+
+def _picklist(name: str, label: str, values: tuple[str, ...], **more: Any) -> FieldSpec:
+    kind = more.pop("type", "picklist")
+    length = more.pop("length", 255)
+    return FieldSpec(name=name, label=label, type=kind, length=length, picklist=values, **more)
+
+
+_USER = ("User",)
+
+_SYSTEM = (
+    _system("IsDeleted", "Deleted", "boolean", nillable=False, default=False),
+    _system("CreatedDate", "Created Date", "datetime", nillable=False),
+    _system("CreatedById", "Created By ID", "reference", reference_to=_USER, relationship="CreatedBy"),
+    _system("LastModifiedDate", "Last Modified Date", "datetime", nillable=False),
+    _system(
+        "LastModifiedById",
+        "Last Modified By ID",
+        "reference",
+        reference_to=_USER,
+        relationship="LastModifiedBy",
+    ),
+    _system("SystemModstamp", "System Modstamp", "datetime", nillable=False),
+)
+
+_ADDRESS: dict[str, Any] = {"compound": "Address"}
+
+STANDARD_LEAD_FIELDS: tuple[FieldSpec, ...] = (
+    _system("Id", "Lead ID", "id", nillable=False, defaulted_on_create=True, id_lookup=True),
+    _text("LastName", "Last Name", 80, nillable=False, compound="Name"),
+    _text("FirstName", "First Name", 40, compound="Name"),
+    _picklist("Salutation", "Salutation", ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof."), length=40, compound="Name"),
+    _system("Name", "Full Name", "string", length=121, nillable=False),
+    _text("Title", "Title", 128),
+    _text("Company", "Company", 255, nillable=False),
+    _text("Street", "Street", 255, type="textarea", **_ADDRESS),
+    _text("City", "City", 40, **_ADDRESS),
+    _text("State", "State/Province", 80, **_ADDRESS),
+    _text("PostalCode", "Zip/Postal Code", 20, **_ADDRESS),
+    _text("Country", "Country", 80, **_ADDRESS),
+    FieldSpec(name="Latitude", label="Latitude", type="double", precision=18, scale=15, **_ADDRESS),
+    FieldSpec(name="Longitude", label="Longitude", type="double", precision=18, scale=15, **_ADDRESS),
+    _system("Address", "Address", "address"),
+    _text("Phone", "Phone", 40, type="phone"),
+    _text("MobilePhone", "Mobile Phone", 40, type="phone"),
+    _text("Fax", "Fax", 40, type="phone"),
+    _text("Email", "Email", 80, type="email", id_lookup=True),
+    _text("Website", "Website", 255, type="url"),
+    _text("Description", "Description", 32000, type="textarea"),
+    _picklist("LeadSource", "Lead Source", _SOURCES),
+    _picklist("Status", "Status", STATUSES, nillable=False, defaulted_on_create=True, default=STATUSES[0]),
+    _picklist("Industry", "Industry", _INDUSTRIES),
+    _picklist("Rating", "Rating", ("Hot", "Warm", "Cold")),
+    FieldSpec(name="AnnualRevenue", label="Annual Revenue", type="currency", precision=18, scale=0),
+    FieldSpec(name="NumberOfEmployees", label="Employees", type="int", digits=8),
+    FieldSpec(
+        name="OwnerId",
+        label="Owner ID",
+        type="reference",
+        length=18,
+        nillable=False,
+        defaulted_on_create=True,
+        reference_to=("Group", "User"),
+        relationship="Owner",
+    ),
+    _flag("HasOptedOutOfEmail", "Email Opt Out"),
+    _flag("HasOptedOutOfFax", "Fax Opt Out"),
+    _flag("DoNotCall", "Do Not Call"),
+    _flag("IsUnreadByOwner", "Unread By Owner"),
+    _system("IsConverted", "Converted", "boolean", nillable=False, default=False),
+    _system("ConvertedDate", "Converted Date", "date"),
+    _system("ConvertedAccountId", "Converted Account ID", "reference", reference_to=("Account",)),
+    _system("ConvertedContactId", "Converted Contact ID", "reference", reference_to=("Contact",)),
+    _system("ConvertedOpportunityId", "Converted Opportunity ID", "reference", reference_to=("Opportunity",)),
+    *_SYSTEM,
+    _system("LastActivityDate", "Last Activity", "date"),
+    _system("EmailBouncedReason", "Email Bounced Reason", "string", length=255),
+    _system("EmailBouncedDate", "Email Bounced Date", "datetime"),
+)
+
+CUSTOM_LEAD_FIELDS: tuple[FieldSpec, ...] = (
+    _text("External_Id__c", "External Id", 64, external_id=True, id_lookup=True, unique=True),
+    _text("Legacy_Id__c", "Legacy Id", 36, external_id=True, id_lookup=True),
+    _text("Case_Key__c", "Case Key", 64, external_id=True, id_lookup=True, unique=True, case_sensitive=True),
+    FieldSpec(
+        name="Number_Key__c",
+        label="Number Key",
+        type="double",
+        precision=18,
+        scale=0,
+        external_id=True,
+        id_lookup=True,
+        unique=True,
+    ),
+    _picklist("Lead_Stage__c", "Lead Stage", ("Lead", "MQL", "SAL", "SQL")),
+    FieldSpec(name="Lead_Score__c", label="Lead Score", type="double", precision=18, scale=2),
+    FieldSpec(name="Score_Date__c", label="Score Date", type="datetime"),
+    FieldSpec(name="Qualified_On__c", label="Qualified On", type="date"),
+    _picklist("Segment__c", "Segment", ("Enterprise", "Mid-Market", "SMB"), restricted=True),
+    _picklist(
+        "Interests__c",
+        "Interests",
+        ("Product", "Pricing", "Training", "Support"),
+        type="multipicklist",
+        length=4099,
+    ),
+    _flag("Is_Trial__c", "Is Trial"),
+    FieldSpec(name="Budget__c", label="Budget", type="currency", precision=16, scale=2),
+    FieldSpec(name="Employees_Exact__c", label="Employees Exact", type="double", precision=18, scale=0),
+    _text("Lead_Source_Detail__c", "Lead Source Detail", 255),
+    _text("Partner_Url__c", "Partner Url", 255, type="url"),
+)
+
+CONTACT_FIELDS: tuple[FieldSpec, ...] = (
+    _system("Id", "Contact ID", "id", nillable=False),
+    _text("LastName", "Last Name", 80, nillable=False),
+    _text("FirstName", "First Name", 40),
+    _system("Name", "Full Name", "string", length=121),
+    _text("Email", "Email", 80, type="email", id_lookup=True),
+    _text("External_Id__c", "External Id", 64, external_id=True, id_lookup=True, unique=True),
+    _system("AccountId", "Account ID", "reference", reference_to=("Account",)),
+    *_SYSTEM,
+)
+
+_NAMED = (_system("Id", "ID", "id"), _text("Name", "Name", 121))
+
+SETUP_OBJECTS: dict[str, tuple[FieldSpec, ...]] = {
+    "User": (
+        *_NAMED,
+        _text("Username", "Username", 80),
+        _text("Email", "Email", 128, type="email"),
+        _flag("IsActive", "Active"),
+    ),
+    "Group": (*_NAMED, _text("Type", "Type", 40), _text("DeveloperName", "Developer Name", 80)),
+    "AssignmentRule": (
+        *_NAMED,
+        _text("SobjectType", "SObject Type", 40),
+        _flag("Active", "Active"),
+    ),
+    "Organization": (*_NAMED, _text("OrganizationType", "Edition", 40), _flag("IsSandbox", "Is Sandbox")),
+}
+
+
+def lead_schema(*, extra: Iterable[FieldSpec] = (), hidden: Iterable[str] = ()) -> ObjectSchema:
+    """Lead with the extra fields (which replace those of the same name) and without the hidden."""
+    specs = {spec.name: spec for spec in (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS, *extra)}
+    gone = {name.lower() for name in hidden}
+    return ObjectSchema("Lead", (s for s in specs.values() if s.name.lower() not in gone))

@@ -1,0 +1,107 @@
+"""Every switch of the emulator, as one frozen value that is replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from airflow_provider_sfleads.emulator.fields import FieldSpec
+from airflow_provider_sfleads.emulator.json_types import Json
+
+Versions = tuple[str, ...]
+_VERSIONS: Versions = tuple(f"{number}.0" for number in range(31, 69))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings:
+    """How the emulated org is set up.
+
+    Access: `client_id`, `client_secret`; `flow_enabled` False -> `unsupported_grant_type`;
+    `run_as_user` False -> `invalid_grant`; `token_lifetime` seconds without use after which a token is
+    dead; `token_calls` calls after which it is dead (None: no such rule); `instance_url` what the token
+    reply says instead of the URL that the client used; `api_enabled` False -> 403
+    `API_DISABLED_FOR_ORG`; `lead_access` False -> Lead does not exist for the run-as user;
+    `limits_access` False -> `/limits` is refused; `api_limit` is the M of `Sforce-Limit-Info`.
+
+    Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
+    wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
+    and `created` as `null` or leave them `missing`; `duplicate_value_fields` - `DUPLICATE_VALUE` names
+    the field in `fields`; `language` `de` - its text is translated.
+
+    Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
+    `allowSave=true` overrides it) or `block`; `hidden_fields` are withheld by field-level security;
+    `extra_fields` are added to Lead, or replace its fields of the same name.
+
+    Wire: `latency_ms` from a request's arrival to its answer; `gzip_replies` compresses for clients that
+    accept it; `query_page_size` records a query page; `versions` that the org serves.
+    """
+
+    client_id: str = "emulator-key"
+    client_secret: str = "emulator-secret"
+    flow_enabled: bool = True
+    run_as_user: bool = True
+    token_lifetime: float = 7200.0
+    token_calls: int | None = None
+    instance_url: str | None = None
+    api_enabled: bool = True
+    lead_access: bool = True
+    limits_access: bool = True
+    api_limit: int = 115_000
+    structural_errors: Literal["page", "row"] = "page"
+    failed_row_ids: Literal["missing", "null"] = "missing"
+    duplicate_value_fields: bool = False
+    language: Literal["en", "de"] = "en"
+    assignment_rule_active: bool = True
+    duplicate_rule: Literal["off", "alert", "block"] = "off"
+    hidden_fields: tuple[str, ...] = ()
+    extra_fields: tuple[FieldSpec, ...] = ()
+    latency_ms: float = 0.0
+    gzip_replies: bool = True
+    query_page_size: int = 2000
+    versions: Versions = _VERSIONS
+
+    def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
+        """These settings with some replaced; values may come from JSON and are checked."""
+        hints = get_type_hints(EmulatorSettings)
+        unknown = sorted(set(changes) - set(hints))
+        if unknown:
+            message = f"Unknown settings {unknown}; known are {sorted(hints)}"
+            raise ValueError(message)
+        return replace(self, **{name: _checked(name, raw, hints[name]) for name, raw in changes.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings but the secret."""
+        shown = asdict(self)
+        del shown["client_secret"]
+        return shown
+
+
+def _checked(name: str, raw: Json, hint: Json) -> Json:
+    if name == "extra_fields":
+        return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
+    if name in {"hidden_fields", "versions"}:
+        return tuple(str(item) for item in _items(name, raw))
+    allowed = get_args(hint)
+    if allowed and all(isinstance(item, str) for item in allowed):
+        if raw in allowed:
+            return raw
+    elif hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
+        return float(raw)
+    elif isinstance(raw, hint) and (hint is bool or not isinstance(raw, bool)):
+        return raw
+    message = f"Setting {name} cannot be {raw!r}; it takes {allowed or hint.__name__}"
+    raise ValueError(message)
+
+
+def _items(name: str, raw: Json) -> list[Any]:
+    if isinstance(raw, list | tuple | set | frozenset):
+        return list(raw)
+    message = f"Setting {name} takes a list, not {raw!r}"
+    raise ValueError(message)
+
+
+def default_of(name: str) -> Json:
+    """The default of a setting, for help texts."""
+    (found,) = (item.default for item in fields(EmulatorSettings) if item.name == name)
+    return None if found is MISSING else found

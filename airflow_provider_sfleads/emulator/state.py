@@ -1,0 +1,109 @@
+"""The emulated org: its settings, records, tokens, faults and request log in one place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_sfleads.emulator.drafts import Reader
+from airflow_provider_sfleads.emulator.faults import Faults
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
+from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID, RUN_AS_USER_ID
+from airflow_provider_sfleads.emulator.journal import Journal
+from airflow_provider_sfleads.emulator.lead_fields import lead_schema
+from airflow_provider_sfleads.emulator.locators import Locators
+from airflow_provider_sfleads.emulator.oauth import Tokens
+from airflow_provider_sfleads.emulator.settings import EmulatorSettings
+from airflow_provider_sfleads.emulator.store import Store
+from airflow_provider_sfleads.emulator.values import format_datetime
+
+
+class Emulator:
+    """One org. `full_schema` is Lead as it is, `schema` what the run-as user sees of it."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings | None = None,
+        *,
+        db: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.store = Store(db)
+        self.tokens = Tokens(clock)
+        self.journal = Journal()
+        self.faults = Faults()
+        self.locators = Locators()
+        self._changing = threading.Lock()
+        self._indexed: frozenset[FieldSpec] | None = None
+        self._apply(settings or EmulatorSettings())
+
+    def _apply(self, settings: EmulatorSettings) -> None:
+        full = lead_schema(extra=settings.extra_fields)
+        visible = lead_schema(extra=settings.extra_fields, hidden=settings.hidden_fields)
+        self.store.ensure_columns("Lead", full.fields.values())
+        self.store.activate_rule(ACTIVE_RULE_ID, active=settings.assignment_rule_active)
+        keyed = frozenset(spec for spec in full.fields.values() if spec.keyed)
+        if keyed != self._indexed:
+            self.store.reindex(full)
+            self._indexed = keyed
+        changed = getattr(self, "settings", None)
+        if changed is None or (changed.extra_fields, changed.hidden_fields) != (
+            settings.extra_fields,
+            settings.hidden_fields,
+        ):
+            self.described_at = int(self.clock())
+        self.full_schema: ObjectSchema = full
+        self.schema: ObjectSchema = visible
+        self.reader = Reader(visible, per_row=settings.structural_errors == "row")
+        self.defaults = _defaults(full)
+        self.settings: EmulatorSettings = settings
+
+    def change_settings(self, changes: Mapping[str, Any]) -> EmulatorSettings:
+        """Replace some settings, from the next request on."""
+        with self._changing:
+            self._apply(self.settings.changed(changes))
+            return self.settings
+
+    def now_text(self) -> str:
+        """The time of the clock, in Salesforce's output form."""
+        return format_datetime(datetime.fromtimestamp(self.clock(), tz=UTC))
+
+    def reset(self) -> None:
+        """Empty the org and forget every request; settings stay."""
+        self.store.clear()
+        self.tokens.reset()
+        self.journal.reset()
+        self.faults.clear()
+        self.locators.clear()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def stats(self) -> dict[str, Any]:
+        """The journal's counts, with those of tokens and leads."""
+        with self.store.transaction():
+            rows = self.store.read("SELECT IsDeleted, IsConverted, COUNT(*) AS n FROM Lead GROUP BY 1, 2")
+        live = sum(row["n"] for row in rows if not row["IsDeleted"])
+        return {
+            **self.journal.stats(),
+            "tokens_minted": self.tokens.minted,
+            "token_requests": self.tokens.requests,
+            "leads": live,
+            "leads_deleted": sum(row["n"] for row in rows if row["IsDeleted"]),
+            "leads_converted": sum(row["n"] for row in rows if row["IsConverted"] and not row["IsDeleted"]),
+        }
+
+
+def _defaults(schema: ObjectSchema) -> dict[str, Any]:
+    values: dict[str, Any] = {"OwnerId": RUN_AS_USER_ID}
+    for spec in schema.fields.values():
+        if spec.default is not None:
+            values[spec.name] = int(spec.default) if spec.type == "boolean" else spec.default
+        elif spec.type == "boolean":
+            values[spec.name] = 0
+    return values

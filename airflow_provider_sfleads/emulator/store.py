@@ -1,0 +1,258 @@
+"""The records and the history of their fields, in SQLite; one connection, one writer at a time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, fold, key_of
+from airflow_provider_sfleads.emulator.ids import LEAD_PREFIX, make_id, number_of
+from airflow_provider_sfleads.emulator.json_types import Json
+from airflow_provider_sfleads.emulator.lead_fields import (
+    CONTACT_FIELDS,
+    CUSTOM_LEAD_FIELDS,
+    SETUP_OBJECTS,
+    STANDARD_LEAD_FIELDS,
+)
+from airflow_provider_sfleads.emulator.setup_data import SETUP_ROWS
+
+# Besides the key fields, what duplicate rules match on is looked up through the same index.
+NAME_AND_COMPANY = "(LastName, Company)"
+# Computed from other fields or stamped by the system: their changes are nobody's decision.
+UNTRACKED = frozenset(
+    {"Id", "Name", "Address", "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById"} | {"SystemModstamp"}
+)
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS record_key (
+    object TEXT NOT NULL, field TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (object, field, key, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS record_key_by_id ON record_key (id);
+CREATE TABLE IF NOT EXISTS field_history (
+    number INTEGER PRIMARY KEY, lead_id TEXT NOT NULL, field TEXT NOT NULL, old TEXT, new TEXT,
+    at TEXT NOT NULL, actor TEXT NOT NULL, request INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS field_history_by_lead ON field_history (lead_id);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Who changes records, when, and in which request."""
+
+    at: str
+    actor: str
+    request: int
+
+
+def quoted(name: str) -> str:
+    """A column or table name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _marks(count: int) -> str:
+    return ",".join("?" * count)
+
+
+def _column(spec: FieldSpec) -> str:
+    kinds = {"boolean": "INTEGER", "int": "INTEGER", "double": "REAL", "currency": "REAL", "percent": "REAL"}
+    return f"{quoted(spec.name)} {kinds.get(spec.type, 'TEXT')}"
+
+
+class Store:
+    """All tables. Use every method inside `transaction()`, which is also the lock."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.create_function("fold", 1, lambda v: None if v is None else fold(v), deterministic=True)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # A crash of the whole machine may cost an emulator its last writes.
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._columns: dict[str, set[str]] = {}
+        self.contacts = ObjectSchema("Contact", CONTACT_FIELDS)
+        self._create_tables()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens at once or, after an exception, not at all."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _create_tables(self) -> None:
+        self._db.executescript(_TABLES)
+        self.ensure_columns("Lead", (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS))
+        self.ensure_columns("Contact", CONTACT_FIELDS)
+        for name, specs in SETUP_OBJECTS.items():
+            self.ensure_columns(name, specs)
+            for row in SETUP_ROWS[name]:
+                columns = ", ".join(quoted(key) for key in row)
+                statement = f"INSERT OR REPLACE INTO {quoted(name)} ({columns}) VALUES ({_marks(len(row))})"
+                self._db.execute(statement, list(row.values()))
+
+    def ensure_columns(self, name: str, specs: Iterable[FieldSpec]) -> None:
+        """Make the object's table, and columns for fields that it has not seen yet."""
+        table = quoted(name)
+        with self._lock:
+            self._db.execute(f'CREATE TABLE IF NOT EXISTS {table} ("Id" TEXT PRIMARY KEY)')
+            known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for spec in specs:
+                if spec.name not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {_column(spec)}")
+                    known.add(spec.name)
+
+    def clear(self) -> None:
+        """Forget all leads, contacts and history."""
+        with self.transaction():
+            for table in ("Lead", "Contact", "record_key", "field_history"):
+                self._db.execute(f"DELETE FROM {quoted(table)}")
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        return self._db.execute(sql, parameters).fetchall()
+
+    def new_ids(self, count: int, *, table: str = "Lead", prefix: str = LEAD_PREFIX) -> list[str]:
+        """Ids for the next records. Records are never removed, only marked, so the last id says where to go on."""
+        row = self._db.execute(f'SELECT MAX("Id") FROM {quoted(table)}').fetchone()
+        first = number_of(row[0]) + 1 if row[0] else 1
+        return [make_id(prefix, first + offset) for offset in range(count)]
+
+    def by_ids(self, ids: Iterable[str], *, table: str = "Lead") -> dict[str, dict[str, Any]]:
+        """Records by 18-character id, deleted ones included; unknown ids are left out."""
+        wanted = list(ids)
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            sql = f'SELECT * FROM {quoted(table)} WHERE "Id" IN ({_marks(len(part))})'
+            for row in self._db.execute(sql, part):
+                found[row["Id"]] = dict(row)
+        return found
+
+    def find_keys(self, field: str, keys: Iterable[str], *, table: str = "Lead") -> dict[str, list[str]]:
+        """Ids of the live records per key of a field, oldest first."""
+        wanted = list(keys)
+        found: dict[str, list[str]] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            among = f"key IN ({_marks(len(part))})"
+            sql = f"SELECT key, id FROM record_key WHERE object = ? AND field = ? AND {among} ORDER BY id"
+            for row in self._db.execute(sql, [table, field, *part]):
+                found.setdefault(row["key"], []).append(row["id"])
+        return found
+
+    def insert(self, rows: Sequence[Mapping[str, Any]], schema: ObjectSchema, change: Change) -> None:
+        """Write new leads that have all their fields, system fields included."""
+        if not rows:
+            return
+        names = sorted(set().union(*rows))
+        columns = ", ".join(quoted(name) for name in names)
+        sql = f"INSERT INTO {quoted(schema.name)} ({columns}) VALUES ({_marks(len(names))})"
+        self._db.executemany(sql, [[row.get(name) for name in names] for row in rows])
+        self._add_keys([(row["Id"], row) for row in rows], schema)
+        if schema.name == "Lead":
+            self._add_history(((row["Id"], name, None, value) for row in rows for name, value in row.items()), change)
+
+    def update(
+        self,
+        changes: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
+        schema: ObjectSchema,
+        change: Change,
+    ) -> None:
+        """Write (record as it was, new values) pairs."""
+        grouped: dict[tuple[str, ...], list[list[Any]]] = {}
+        for current, values in changes:
+            names = tuple(values)
+            grouped.setdefault(names, []).append([*values.values(), current["Id"]])
+        for names, parameters in grouped.items():
+            sets = ", ".join(f"{quoted(name)} = ?" for name in names)
+            self._db.executemany(f'UPDATE {quoted(schema.name)} SET {sets} WHERE "Id" = ?', parameters)
+        touched = [
+            (current["Id"], {**current, **values})
+            for current, values in changes
+            if any(_is_key(schema, name) for name in values)
+        ]
+        self._db.executemany("DELETE FROM record_key WHERE id = ?", [(lead_id,) for lead_id, _ in touched])
+        self._add_keys([item for item in touched if not item[1]["IsDeleted"]], schema)
+        self._add_history(
+            (
+                (current["Id"], name, current.get(name), value)
+                for current, values in changes
+                for name, value in values.items()
+            ),
+            change,
+        )
+
+    def reindex(self, schema: ObjectSchema) -> None:
+        """Build the lead index anew, after the set of key fields has changed."""
+        with self.transaction():
+            self._db.execute("DELETE FROM record_key WHERE object = ?", [schema.name])
+            rows = self._db.execute(f"SELECT * FROM {quoted(schema.name)} WHERE NOT IsDeleted")
+            self._add_keys([(row["Id"], dict(row)) for row in rows], schema)
+
+    def activate_rule(self, rule_id: str, *, active: bool) -> None:
+        """Say in AssignmentRule whether the rule is active."""
+        with self.transaction():
+            self._db.execute('UPDATE "AssignmentRule" SET "Active" = ? WHERE "Id" = ?', [int(active), rule_id])
+
+    def _add_keys(self, rows: Iterable[tuple[str, Mapping[str, Any]]], schema: ObjectSchema) -> None:
+        specs = [spec for spec in schema.fields.values() if spec.keyed and spec.type != "id"]
+        entries = []
+        for record_id, row in rows:
+            for spec in specs:
+                value = row.get(spec.name)
+                if value is not None:
+                    entries.append((schema.name, spec.name, key_of(spec, value), record_id))
+            if schema.name == "Lead":
+                entries.append((schema.name, NAME_AND_COMPANY, name_and_company(row), record_id))
+        self._db.executemany("INSERT OR IGNORE INTO record_key VALUES (?, ?, ?, ?)", entries)
+
+    def _add_history(self, steps: Iterable[tuple[str, str, Any, Any]], change: Change) -> None:
+        rows = [
+            (lead_id, name, _told(old), _told(new), change.at, change.actor, change.request)
+            for lead_id, name, old, new in steps
+            if old != new and name not in UNTRACKED
+        ]
+        self._db.executemany(
+            "INSERT INTO field_history (lead_id, field, old, new, at, actor, request) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def history(self, lead_id: str | None) -> list[dict[str, Any]]:
+        """Each change of each field of a lead (of all leads, for None), in order."""
+        where, parameters = ("WHERE lead_id = ?", [lead_id]) if lead_id else ("", [])
+        sql = f"SELECT * FROM field_history {where} ORDER BY number"
+        steps = [dict(row) for row in self._db.execute(sql, parameters)]
+        for step in steps:
+            for side in ("old", "new"):
+                step[side] = None if step[side] is None else json.loads(step[side])
+        return steps
+
+
+def _told(value: Json) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _is_key(schema: ObjectSchema, name: str) -> bool:
+    spec = schema.fields.get(name)
+    return name in {"IsDeleted", "LastName", "Company"} or (spec is not None and spec.keyed)
+
+
+def name_and_company(row: Mapping[str, Any]) -> str:
+    """What the duplicate rule compares besides the e-mail address."""
+    return fold(f"{row.get('LastName')}\x1f{row.get('Company')}")
