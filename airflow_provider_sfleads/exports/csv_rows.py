@@ -16,13 +16,14 @@ def read_columns(stream: ByteStream, name: str, delimiter: str) -> tuple[str, ..
     return _header(records(stream, name, delimiter), name, delimiter)
 
 
-def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
+def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str, ...] | None) -> Iterator[Row | BadRow]:
     """Yield one row a record after the header; blank lines are passed over.
 
-    :param columns: all the file's columns, in the order the rows are to have.
+    :param columns: all the file's columns, in the order the rows are to have; default: the file's own.
     """
     found = records(stream, name, delimiter)
     header = _header(found, name, delimiter)
+    columns = columns or header
     same_order = header == columns
     width = len(header)
     for record in found:

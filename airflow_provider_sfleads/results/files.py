@@ -1,0 +1,92 @@
+"""Files that appear under their name only when they are complete, at any storage."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import basename
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One directory at a storage.
+
+    :param fs: the storage.
+    :param path: the directory's path there.
+    :param is_local: whether ``path`` is one of this machine's.
+    """
+
+    fs: AbstractFileSystem
+    path: str
+    is_local: bool
+
+    def child(self, name: str) -> Directory:
+        """Return the directory of that name in this one."""
+        return Directory(self.fs, self.file(name), self.is_local)
+
+    def file(self, name: str) -> str:
+        """Return the path of a file in this directory."""
+        return f"{self.path.rstrip('/')}/{name}"
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return bool(self.fs.isfile(self.file(name)))
+
+    def names(self) -> list[str]:
+        """Return the names of the files, sorted; none where the directory does not exist."""
+        self.fs.invalidate_cache()
+        if not self.fs.isdir(self.path):
+            return []
+        entries = self.fs.ls(self.path, detail=True)
+        return sorted(basename(entry["name"]) for entry in entries if entry["type"] == "file")
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self.fs.rm_file(self.file(name))
+
+    def remove_all(self) -> None:
+        """Remove the directory with all that is in it, if it exists."""
+        if self.fs.exists(self.path):
+            self.fs.rm(self.path, recursive=True)
+
+    def new_draft(self, name: str) -> Path:
+        """Return the local path at which to write the file ``name`` until it is complete.
+
+        Locally it lies beside its final name, so that publishing it is one rename; its leading dot keeps it out of
+        folder reads. For remote storage it is a temporary file, uploaded in one go.
+        """
+        if self.is_local:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+            return Path(self.file(f".{name}.part"))
+        handle, path = tempfile.mkstemp(prefix="sfleads-", suffix=f"-{name}")
+        os.close(handle)
+        return Path(path)
+
+    def publish(self, draft: Path, name: str) -> None:
+        """Make a complete draft appear as the file ``name``, durably."""
+        if self.is_local:
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(self.file(name))
+            return
+        self.fs.makedirs(self.path, exist_ok=True)
+        self.fs.put_file(str(draft), self.file(name))
+        draft.unlink()
+
+    @contextmanager
+    def complete(self, name: str) -> Iterator[Path]:
+        """Yield a draft path, and publish it when the block ends well."""
+        draft = self.new_draft(name)
+        try:
+            yield draft
+            self.publish(draft, name)
+        finally:
+            draft.unlink(missing_ok=True)

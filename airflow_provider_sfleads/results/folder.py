@@ -1,0 +1,161 @@
+"""The folder of one execution of a sync, below ``results_path``."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.results.files import Directory
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.results.writer import ResultsWriter
+
+REJECTS = "rejects.csv"
+REPORT = "report.json"
+STAGING = "_staging"
+_UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
+_LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """Where one execution of one task writes: ``<base>/<dag_id>/<run_id>/<task_id>/<map_index>/<execution>/``.
+
+    :param base: the operator's ``results_path``, anything that ``ObjectStoragePath`` takes.
+    :param dag_id: Dag of the task.
+    :param run_id: run of the task.
+    :param task_id: the task.
+    :param map_index: -1 for a task that is not mapped.
+    :param execution: tells a deliberate re-run from the execution before it.
+    :param conn_id: Airflow connection for remote storage.
+    """
+
+    base: str | PathLike[str]
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    execution: str
+    conn_id: str | None = None
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The folder at its storage."""
+        from airflow.sdk import ObjectStoragePath
+
+        base = str(self.base).rstrip("/")
+        if not base:
+            raise ParameterError("results_path is empty; say where the results of each sync are to be written.")
+        try:
+            root = ObjectStoragePath(base, conn_id=self.conn_id)
+            storage = root.fs
+        except (ValueError, ImportError) as problem:
+            raise ParameterError(f"results_path {base!r} cannot be used: {problem}") from None
+        is_local = root.protocol in ("", "file", "local")
+        path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
+        return Directory(storage, "/".join((path.rstrip("/"), *self._parts)), is_local)
+
+    @cached_property
+    def url(self) -> str:
+        """The folder's URL, without a slash at its end; ``ObjectStoragePath`` takes it."""
+        if self.directory.is_local:
+            return f"file://{self.directory.path}"
+        from airflow.sdk import ObjectStoragePath
+
+        base = str(ObjectStoragePath(str(self.base).rstrip("/"), conn_id=self.conn_id)).rstrip("/")
+        return "/".join((base, *self._parts))
+
+    @property
+    def results_url(self) -> str:
+        """The results as a glob, which ``FileExport``, DuckDB and others read as it is."""
+        return f"{self.url}/results-*.parquet"
+
+    @property
+    def rejects_url(self) -> str:
+        """The rejects file."""
+        return f"{self.url}/{REJECTS}"
+
+    @property
+    def report_url(self) -> str:
+        """The report."""
+        return f"{self.url}/{REPORT}"
+
+    def writer(self, *, columns: Sequence[str], resume: bool = False, part_rows: int = 50_000) -> ResultsWriter:
+        """Return the writer of results and rejects, a context manager.
+
+        :param columns: the export's columns, for the rejects.
+        :param resume: keep what an earlier try of this execution settled, except its ``not_sent`` rows, which this
+            try is to settle. Default: start anew.
+        :param part_rows: rows a part, so the rows that a killed worker can lose from the results.
+        """
+        from airflow_provider_sfleads.results.writer import ResultsWriter
+
+        return ResultsWriter(self.directory, columns=tuple(columns), resume=resume, part_rows=part_rows)
+
+    def write_report(self, report: Mapping[str, Any]) -> str:
+        """Write ``report.json`` and return its URL."""
+        with self.directory.complete(REPORT) as draft:
+            draft.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        return self.report_url
+
+    def staging(self) -> Path:
+        """Return a local directory for rows on their way; it is the same for each try on this machine.
+
+        Below the folder where that is local, so that a retry finds it on shared disks; else below the machine's
+        temporary directory. Only this user can enter it: the rows are personal data.
+        """
+        path = self._staging_path
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(
+                f"{path} belongs to somebody else; remove it or set TMPDIR to a directory of your own."
+            )
+        path.chmod(0o700)
+        return path
+
+    def remove_staging(self) -> None:
+        """Remove the staging directory, once every row is accounted for."""
+        shutil.rmtree(self._staging_path, ignore_errors=True)
+
+    @property
+    def _staging_path(self) -> Path:
+        if self.directory.is_local:
+            return Path(self.directory.file(STAGING))
+        digest = hashlib.blake2b(self.url.encode(), digest_size=12).hexdigest()
+        return Path(tempfile.gettempdir()) / f"sfleads-{getpass.getuser()}-{digest}"
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(
+            path_part(str(part)) for part in (self.dag_id, self.run_id, self.task_id, self.map_index, self.execution)
+        )
+
+
+def path_part(name: str) -> str:
+    """Return ``name`` as one part of a path or URL.
+
+    Run ids keep their ``:`` and ``+``. What could leave the folder, or that URLs and globs read otherwise, becomes
+    ``_``; a name that is changed gets a digest, so that two names never share a folder.
+    """
+    safe = _UNSAFE.sub("_", name)
+    if safe in ("", ".", ".."):
+        safe = "_"
+    while len(safe.encode()) > _LONGEST_PART:
+        safe = safe[:-1]
+    if safe == name:
+        return safe
+    return f"{safe}-{hashlib.blake2b(name.encode(errors='replace'), digest_size=4).hexdigest()}"

@@ -1,0 +1,120 @@
+"""Remembers which keys were seen, on disk, so that memory does not grow with the export."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_FILE = "keys.sqlite"
+_CACHE_KIB = 32 * 1024
+_RECENT = 200_000
+_FILTER_BYTES = 1 << 25
+#: Every pair of two bits in a byte.
+_PAIRS = tuple(1 << high | 1 << low for high in range(8) for low in range(high))
+
+
+class KeyIndex:
+    """A set of keys in a file that is removed on closing.
+
+    It stores digests (16 bytes of BLAKE2b), so that no personal data rests there; that two of a billion keys share
+    one has a chance of about 10**-21.
+
+    Nearly every key of an export is new, and one insert each would take longer than all the rest. So a Bloom filter
+    (32 MiB) answers for keys that are surely new, and digests are stored by the run, many in one row.
+
+    :param directory: where the file lies; a file that a killed worker left there is replaced.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self._path = Path(directory) / _FILE
+        self._connection: sqlite3.Connection | None = None
+        self._recent: set[bytes] = set()
+        self._filter = bytearray()
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        import sqlite3
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        self._filter = bytearray(_FILTER_BYTES)
+        # Nothing here outlives the run, so it needs neither a journal nor a flush to disk.
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("PRAGMA synchronous=OFF")
+        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        self._connection.execute(
+            "CREATE TABLE seen (bucket INTEGER, run INTEGER, digests BLOB, PRIMARY KEY (bucket, run)) WITHOUT ROWID"
+        )
+        self._connection.execute("BEGIN")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._recent.clear()
+        self._filter = bytearray()
+        self._runs = 0
+        self._path.unlink(missing_ok=True)
+
+    def add(self, key: str, space: str = "key") -> bool:
+        """Add a key and say whether it is new.
+
+        :param key: the key as it compares: trimmed, and folded where letter case does not count.
+        :param space: keys of different spaces are different keys; a name without NUL.
+        """
+        if self._connection is None:
+            raise ValueError("KeyIndex is used outside its context")
+        digest = blake2b(f"{space}\0{key}".encode(), digest_size=16).digest()
+        recent = self._recent
+        if digest in recent:
+            return False
+        number = int.from_bytes(digest[8:], "little")
+        place = number % _FILTER_BYTES
+        pair = _PAIRS[(number >> 25) % len(_PAIRS)]
+        met = self._filter[place]
+        if met & pair == pair:
+            if self._is_stored(self._connection, digest):
+                return False
+        else:
+            self._filter[place] = met | pair
+        recent.add(digest)
+        if len(recent) >= _RECENT:
+            self._store_run(self._connection)
+        return True
+
+    def _store_run(self, connection: sqlite3.Connection) -> None:
+        run = self._runs
+        buckets = groupby(sorted(self._recent), key=_bucket)
+        connection.executemany(
+            "INSERT INTO seen VALUES (?, ?, ?)", ((bucket, run, b"".join(digests)) for bucket, digests in buckets)
+        )
+        self._recent.clear()
+        self._runs += 1
+
+    @staticmethod
+    def _is_stored(connection: sqlite3.Connection, digest: bytes) -> bool:
+        rows = connection.execute("SELECT digests FROM seen WHERE bucket = ?", (_bucket(digest),))
+        return any(_holds(digests, digest) for (digests,) in rows)
+
+
+def _bucket(digest: bytes) -> int:
+    return digest[0] << 5 | digest[1] >> 3
+
+
+def _holds(digests: bytes, digest: bytes) -> bool:
+    """Whether ``digest`` is one of ``digests``, and not merely bytes across two of them."""
+    at = digests.find(digest)
+    while at % len(digest) and at >= 0:
+        at = digests.find(digest, at + 1)
+    return at >= 0

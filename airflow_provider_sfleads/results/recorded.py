@@ -1,0 +1,45 @@
+"""Reads the results of an execution back, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
+from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.write_back import WriteBackRow
+from airflow_provider_sfleads.results.writer import part_names
+
+_SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
+_BATCH = 5_000
+
+
+def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
+    """Yield every outcome in the complete parts, in the order they were written."""
+    for row in _recorded(folder, COLUMNS):
+        yield to_outcome(row)
+
+
+def settled_rows(folder: ResultsFolder) -> Iterator[WriteBackRow]:
+    """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at."""
+    columns = ("key", "salesforce_id", "action", "old_stage", "new_stage", "finished_at")
+    for row in _recorded(folder, columns):
+        if row["action"] in _SETTLED:
+            yield WriteBackRow(
+                key=row["key"],
+                salesforce_id=row["salesforce_id"],
+                action=row["action"],
+                stage=row["new_stage"] or row["old_stage"],
+                finished_at=row["finished_at"],
+            )
+
+
+def _recorded(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    directory = folder.directory
+    for name in part_names(directory):
+        with directory.fs.open(directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns)):
+                yield from batch.to_pylist()

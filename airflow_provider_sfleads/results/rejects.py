@@ -1,0 +1,141 @@
+"""The rejects file: rejected rows as they were read, with the reason, ready to be mended and fed back.
+
+Rejects are written in pieces, one beside each part of the results and before it. A piece counts once its part is
+there, so that after a killed worker both tell the same. At the end the pieces become ``rejects.csv``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exports.csv_rows import quoted, read_rows
+from airflow_provider_sfleads.exports.streams import opened
+from airflow_provider_sfleads.results.files import Directory
+
+REJECTS = "rejects.csv"
+EXTRA = ("error_code", "error_message")
+_PIECES = "_rejects"
+_EARLIER = "earlier.csv"
+_JOINED = "joined"
+_LARGEST_PLAIN_EXPONENT = 1_000
+
+
+class Rejects:
+    """The rejects of one execution.
+
+    :param directory: the execution's folder.
+    :param columns: the export's columns; its own ``error_code`` and ``error_message``, as a rejects file that is fed
+        back has them, are replaced.
+    """
+
+    def __init__(self, directory: Directory, *, columns: tuple[str, ...]) -> None:
+        self._directory = directory
+        self._pieces = directory.child(_PIECES)
+        self._columns = (*(column for column in columns if column not in EXTRA), *EXTRA)
+        self._piece = io.StringIO()
+
+    def start(self, *, resume: bool, parts: Iterable[str]) -> None:
+        """Make ready to write.
+
+        :param resume: keep the rejects of earlier tries.
+        :param parts: names of the parts whose pieces count.
+        """
+        if not resume:
+            self._pieces.remove_all()
+            if self._directory.has(REJECTS):
+                self._directory.remove(REJECTS)
+            return
+        names = self._pieces.names()
+        if _JOINED in names or (not names and self._directory.has(REJECTS)):
+            self._pieces.remove_all()
+            self._take_up_joined()
+            return
+        counting = {_piece_name(part) for part in parts} | {_EARLIER}
+        for name in names:
+            if name not in counting:
+                self._pieces.remove(name)
+
+    def add(self, values: Row, code: str | None, message: str | None) -> None:
+        """Add one rejected row to the piece at hand."""
+        row = {**values, "error_code": code, "error_message": message}
+        self._piece.write(_line(row.get(column) for column in self._columns))
+
+    def write_piece(self, part: str) -> None:
+        """Write the piece that belongs to a part of the results, if it has rejects."""
+        text = self._piece.getvalue()
+        if not text:
+            return
+        with self._pieces.complete(_piece_name(part)) as draft:
+            draft.write_bytes(text.encode(errors="replace"))
+        self._piece = io.StringIO()
+
+    def join(self) -> None:
+        """Write ``rejects.csv`` from all pieces and remove them."""
+        with self._directory.complete(REJECTS) as draft, draft.open("wb") as target:
+            target.write(_line(self._columns).encode(errors="replace"))
+            for name in sorted(self._pieces.names(), key=lambda name: (name != _EARLIER, name)):
+                with self._pieces.fs.open(self._pieces.file(name), "rb") as piece:
+                    shutil.copyfileobj(piece, target)
+        if self._pieces.names():
+            # From here on the joined file tells the truth, also when this stops before the last piece is gone.
+            with self._pieces.complete(_JOINED) as draft:
+                draft.touch()
+            self._pieces.remove_all()
+
+    def _take_up_joined(self) -> None:
+        path = self._directory.file(REJECTS)
+        with (
+            opened(self._directory.fs, path, path, None) as stream,
+            self._pieces.complete(_EARLIER) as draft,
+            draft.open("w", encoding="utf-8", newline="") as target,
+        ):
+            for row in read_rows(stream, path, ",", None):
+                values: Row = row.values if isinstance(row, BadRow) else row
+                target.write(_line(values.get(column) for column in self._columns))
+
+
+def _piece_name(part: str) -> str:
+    return f"{part.partition('.')[0]}.csv"
+
+
+def _line(values: Iterable[object]) -> str:
+    return ",".join([quoted(cell_text(value)) for value in values]) + "\n"
+
+
+def cell_text(value: object) -> str:
+    """Return a value as the text of a CSV cell that reads back as the same value.
+
+    Text is written as it is, also where a spreadsheet would take it for a formula: the file must give back what was
+    read. Null is empty, times are ISO 8601, decimals are plain digits, bytes are Base64, lists and objects are JSON.
+    """
+    for kinds, text_of in _TEXTS:
+        if isinstance(value, kinds):
+            return text_of(value)
+    return str(value)
+
+
+def _plain_digits(value: Decimal) -> str:
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and abs(exponent) <= _LARGEST_PLAIN_EXPONENT:
+        return format(value, "f")
+    return str(value)
+
+
+#: Types whose text is not what ``str`` gives; booleans are Salesforce's spelling.
+_TEXTS: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
+    ((str,), str),
+    ((type(None),), lambda _: ""),
+    ((bool,), lambda value: "true" if value else "false"),
+    ((Decimal,), _plain_digits),
+    ((date, time), lambda value: value.isoformat()),
+    ((bytes,), lambda value: base64.b64encode(value).decode()),
+    ((Mapping, list, tuple), lambda value: json.dumps(value, ensure_ascii=False, default=cell_text)),
+)
