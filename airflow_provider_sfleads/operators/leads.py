@@ -46,8 +46,8 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             )
         if request.external_id_field is None:
             self.log.warning(
-                "No external_id_field: Salesforce cannot refuse a lead that exists already, so a task that is cleared or "
-                "run again creates its leads again. Give the org a unique external-ID field to be safe."
+                "No external_id_field: Salesforce cannot refuse a lead that exists already, so a task that is cleared "
+                "or run again creates its leads again. Give the org a unique external-ID field to be safe."
             )
         return prepare_create(request, ground)
 
@@ -55,8 +55,8 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
 class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     """Move leads to a stage, never back.
 
-    The stage in Salesforce is read first: leads at or beyond ``stage`` on the ``ladder``, converted and deleted ones are
-    not touched, and none is created.
+    The stage in Salesforce is read first: leads at or beyond ``stage`` on the ``ladder``, converted and deleted ones
+    are not touched, and none is created.
 
     :param lead_id: export column with the Salesforce Lead id; goes before ``external_id_field`` where both are given.
     :param stage: the stage to move to.
