@@ -84,6 +84,17 @@ def stamps() -> dict[str, str]:
         return {}
 
 
+def install_debian(package: str) -> bool:
+    """Install one of Debian's packages, where that can be done without asking anybody."""
+    if os.geteuid() or not shutil.which("apt-get"):
+        return False
+    say(f"installing Debian's {package}")
+    env = environment() | {"DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get", "-q", "-q", "update", env=env)
+    run("apt-get", "-q", "-q", "install", "--yes", "--no-install-recommends", package, env=env)
+    return True
+
+
 def make_venv() -> None:
     """Make an empty venv in place of what is there."""
     if VENV.is_symlink() or VENV.is_file():
@@ -91,12 +102,16 @@ def make_venv() -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     # Should this be the venv's own Python, it is gone by now; the one that it came from is not.
     python = getattr(sys, "_base_executable", sys.executable)
-    made = subprocess.run([python, "-m", "venv", VENV], capture_output=True, text=True, check=False)
+    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    command = (python, "-m", "venv", VENV)
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Debian's Python comes without it.
+    if made.returncode and python.startswith("/usr/bin/") and install_debian(package):
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
-        version = ".".join(map(str, sys.version_info[:2]))
         sys.exit(
             f"{made.stdout}{made.stderr}\n{python} cannot make a virtual environment.\n"
-            f"On Debian and Ubuntu: apt-get install python{version}-venv"
+            f"On Debian and Ubuntu: apt-get install {package}"
         )
 
 
@@ -131,17 +146,11 @@ def postgres_bin() -> Path | None:
 
 def ensure_postgres() -> None:
     """Install Debian's PostgreSQL where there is none."""
-    if postgres_bin():
-        return
-    if os.geteuid() or not shutil.which("apt-get"):
+    if not postgres_bin() and not install_debian("postgresql"):
         sys.exit(
-            "The tests start a PostgreSQL server of their own, and none is installed here.\n"
+            "PostgreSQL is missing: a server of their own is started by the tests.\n"
             "On Debian and Ubuntu: apt-get install postgresql (as root). Elsewhere: put initdb and pg_ctl on PATH."
         )
-    say("installing Debian's PostgreSQL, which the tests start servers of")
-    env = environment() | {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "-q", "-q", "update", env=env)
-    run("apt-get", "-q", "-q", "install", "--yes", "--no-install-recommends", "postgresql", env=env)
 
 
 # Commands

@@ -61,7 +61,7 @@ sys.addaudithook(_stay_on_this_machine)
 class RunDag(Protocol):
     """Runs a Dag that a test has defined, with the arguments of :meth:`DAG.test`."""
 
-    def __call__(self, dag: DAG, **kwargs: Any) -> DagRun:  # noqa: ANN401 - as DAG.test
+    def __call__(self, dag: DAG, **kwargs: Any) -> DagRun:
         """Run the Dag and return the run."""
 
 
@@ -77,7 +77,7 @@ def airflow_db() -> None:
 def run_dag(airflow_db: None) -> RunDag:  # noqa: ARG001 - has to be there
     """Run a Dag by ``DAG.test``, which wants it in the database first."""
 
-    def run(dag: DAG, **kwargs: Any) -> DagRun:  # noqa: ANN401 - as DAG.test
+    def run(dag: DAG, **kwargs: Any) -> DagRun:
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
         from airflow.models.dagbundle import DagBundleModel
         from airflow.utils.session import create_session
