@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
@@ -92,8 +91,3 @@ def too_many_rejects(rejected: int, read: int, max_rejects: float) -> bool:
     if isinstance(max_rejects, float):
         return rejected > max_rejects * read
     return rejected > max_rejects
-
-
-def iso(moment: datetime | None) -> str | None:
-    """A moment as the report shows it."""
-    return None if moment is None else moment.isoformat()

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.report import SyncReport, Tally, iso, too_many_rejects
+from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import RejectsExceededError, RowsNotSentError, SalesforceLeadsError
+from airflow_provider_sfleads.intervals import interval_of
 from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.sync.run import SyncRun
@@ -35,7 +36,7 @@ def report_of(
     context: Mapping[str, Any],
 ) -> SyncReport:
     """The report of an execution, over all its tries."""
-    start, end = interval_of(context)
+    interval = interval_of(context)
     usage = client.api_usage
     return SyncReport(
         **tally.counts(),
@@ -51,8 +52,8 @@ def report_of(
         finished_at=datetime.now(UTC).isoformat(),
         host=client.base_url,
         operation=operation,
-        interval_start=iso(start),
-        interval_end=iso(end),
+        interval_start=interval.start.isoformat() if interval else None,
+        interval_end=interval.end.isoformat() if interval else None,
         attempts=execution.tries,
         reject_reasons=tally.reject_reasons(),
         unchanged_reasons=dict(tally.unchanged.most_common()),
@@ -66,11 +67,6 @@ def _api_reason(tally: Tally, execution: Execution) -> str:
     if execution.dry_run:
         return "a dry run sends nothing"
     return "no row was left to send"
-
-
-def interval_of(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """The Dag run's data interval; a run triggered without a logical date has none."""
-    return context.get("data_interval_start"), context.get("data_interval_end")
 
 
 def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:

@@ -16,8 +16,10 @@ from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.core.rows import Row, RowStream
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators.account import Ending, failure_of, interval_of, report_of, summary
+from airflow_provider_sfleads.intervals import interval_of
+from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.naming import log_name
 from airflow_provider_sfleads.results import KeyIndex, ResultsFolder, ResultsWriter, settled_rows, write_back
@@ -99,15 +101,30 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
             under_way.write_report()
             raise
-        if settings.write_back is not None and not settings.dry_run:
-            write_back(settings.write_back, settled_rows(folder), interval_end=interval_of(context)[1])
         report = under_way.write_report()
-        is_open = bool(report.not_sent or run.export_error)
+        failure = failure_of(run, report, settings.max_rejects)
+        unwritten = _write_back(settings, folder, context)
+        is_open = bool(report.not_sent or run.export_error or unwritten)
         journal.end(execution, api_calls=report.api_calls, token_requests=report.token_requests, is_open=is_open)
         if not is_open:
             folder.remove_staging()
     log.info("%s", summary(report))
-    return Ending(report=report, failure=failure_of(run, report, settings.max_rejects))
+    return Ending(report=report, failure=unwritten or failure)
+
+
+def _write_back(
+    settings: LoadSettings, folder: ResultsFolder, context: Mapping[str, Any]
+) -> SalesforceLeadsError | None:
+    """Tell the warehouse; the sync itself stands, whatever becomes of that."""
+    if settings.write_back is None or settings.dry_run:
+        return None
+    interval = interval_of(context)
+    try:
+        n = write_back(settings.write_back, settled_rows(folder), interval_end=interval.end if interval else None)
+    except SalesforceLeadsError as error:
+        return error
+    log.info("Wrote %d rows back to %r.", n, settings.write_back)
+    return None
 
 
 def _folder(settings: LoadSettings, context: Mapping[str, Any], execution: Execution) -> ResultsFolder:
