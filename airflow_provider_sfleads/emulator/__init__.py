@@ -27,7 +27,7 @@ __all__ = ["EmulatorServer", "EmulatorSettings", "Fault", "FieldSpec"]
 _HOMES = {"EmulatorServer": "server", "EmulatorSettings": "settings", "Fault": "faults", "FieldSpec": "fields"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - of whatever type the name is
     """Load a name when it is first used: the server needs packages that only the extra installs."""
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"

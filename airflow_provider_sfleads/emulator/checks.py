@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from airflow_provider_sfleads.emulator.drafts import Draft
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, key_of
+from airflow_provider_sfleads.emulator.keys import NAME_AND_COMPANY, name_and_company
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.setup_data import INACTIVE_OWNERS, OWNERS
-from airflow_provider_sfleads.emulator.store import NAME_AND_COMPANY, Store, name_and_company
+from airflow_provider_sfleads.emulator.store import Store
 from airflow_provider_sfleads.emulator.wire import RowError
 
 DUPLICATE_MESSAGE = "Use one of these records?"

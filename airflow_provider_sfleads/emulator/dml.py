@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_sfleads.emulator import checks, targets
 from airflow_provider_sfleads.emulator.drafts import Draft, RowResult
 from airflow_provider_sfleads.emulator.fields import FieldSpec
+from airflow_provider_sfleads.emulator.history import Change
 from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID, RUN_AS_USER_ID, to_18
 from airflow_provider_sfleads.emulator.setup_data import QUEUE_OF_RULE
-from airflow_provider_sfleads.emulator.store import Change
 from airflow_provider_sfleads.emulator.wire import RowError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def computed(values: Mapping[str, Any], current: Mapping[str, Any] | None) -> di
     if not _ADDRESS_PARTS.keys().isdisjoint(values):
         address = {said: whole.get(name) for name, said in _ADDRESS_PARTS.items()}
         filled = any(value is not None for value in address.values())
-        new["Address"] = json.dumps(address, ensure_ascii=False) if filled else None
+        new["Address"] = json.dumps(address) if filled else None
     return new
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import threading
@@ -85,22 +84,24 @@ class _Rule:
     locked: Counter[str] = field(default_factory=Counter)
 
     def hit(self, method: str, target: str, body: bytes) -> bool:
+        if not self._fits(method, target, body):
+            return False
+        fault = self.fault
+        self.matched += 1
+        spent = fault.times is not None and self.hits >= fault.times
+        turn = fault.nth is None or self.matched == fault.nth
+        if spent or not turn or self.chance.random() >= fault.probability:
+            return False
+        self.hits += 1
+        return True
+
+    def _fits(self, method: str, target: str, body: bytes) -> bool:
         fault = self.fault
         if fault.method and fault.method.upper() != method:
             return False
         if not re.search(fault.path, target):
             return False
-        if fault.body and not re.search(fault.body.encode(), body):
-            return False
-        self.matched += 1
-        if fault.times is not None and self.hits >= fault.times:
-            return False
-        if fault.nth is not None and self.matched != fault.nth:
-            return False
-        if self.chance.random() >= fault.probability:
-            return False
-        self.hits += 1
-        return True
+        return not fault.body or re.search(fault.body.encode(), body) is not None
 
     def locks(self, value: str) -> bool:
         if self.locked[value] >= self.fault.count:
@@ -122,7 +123,7 @@ class Faults:
         """Add a rule and say its id."""
         with self._lock:
             number, self._next_id = self._next_id, self._next_id + 1
-            chance = random.Random(fault.seed)
+            chance = random.Random(fault.seed)  # noqa: S311 - repeatable by design
             self._rules.append(_Rule(replace(fault, id=number), chance))
             return number
 
@@ -161,5 +162,5 @@ class Faults:
 def bad_request_body(fault: Fault) -> Json:
     """What a whole call is refused with."""
     if fault.reply is not None:
-        return fault.reply if not isinstance(fault.reply, str) else json.loads(fault.reply)
+        return fault.reply
     return [{"message": "The request could not be understood", "errorCode": "JSON_PARSER_ERROR"}]

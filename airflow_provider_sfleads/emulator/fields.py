@@ -91,6 +91,7 @@ class ObjectSchema:
         self._by_lower = {name.lower(): spec for name, spec in self.fields.items()}
         self.required = tuple(spec for spec in self.fields.values() if spec.required)
         self.not_null = tuple(spec.name for spec in self.fields.values() if not spec.nillable and spec.createable)
+        self.keyed = tuple(spec for spec in self.fields.values() if spec.keyed and spec.type != "id")
         self.unique = tuple(spec for spec in self.fields.values() if spec.unique)
 
     def find(self, name: str) -> FieldSpec | None:

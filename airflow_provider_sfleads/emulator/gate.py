@@ -7,7 +7,8 @@ import gzip
 import logging
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -15,12 +16,13 @@ from starlette.responses import Response
 from airflow_provider_sfleads.emulator.faults import Fault, bad_request_body
 from airflow_provider_sfleads.emulator.journal import Entry
 from airflow_provider_sfleads.emulator.json_types import Json
-from airflow_provider_sfleads.emulator.oauth import check_session
+from airflow_provider_sfleads.emulator.oauth import check_session, session_expired
 from airflow_provider_sfleads.emulator.replies import Dropped, Truncated
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, not_found
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
     from airflow_provider_sfleads.emulator.state import Emulator
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class Gate:
             query=dict(request.query_params),
             headers=dict(request.headers),
             body=body,
+            allowed=tuple(resource.handlers),
             base_url=str(request.base_url).rstrip("/"),
         )
         too_long = _too_long(request)
@@ -115,9 +118,7 @@ class Gate:
         try:
             if not resource.open:
                 self._admit(call)
-            handler = resource.handlers.get(call.method)
-            if handler is None:
-                raise _not_allowed(call.method, resource)
+            handler = resource.handlers.get(call.method, _refuse_method)
             reply = handler(_unpacked(call))
         except ApiError as error:
             reply = Reply(status=error.status, body=error.body, headers=error.headers)
@@ -125,7 +126,8 @@ class Gate:
             log.exception("The emulator failed on %s %s", call.method, call.path)
             message = "An unexpected error occurred. Please include this ErrorId if you contact support: emulator"
             reply = Reply(status=500, body=[{"errorCode": "UNKNOWN_EXCEPTION", "message": message}])
-        if resource.open or reply.status == 401:
+        if resource.open or reply.status == HTTPStatus.UNAUTHORIZED:
+            # Without a session there is no org to count for.
             return reply
         usage = f"api-usage={self._emulator.journal.api_used}/{self._emulator.settings.api_limit}"
         headers = {**reply.headers, "Sforce-Limit-Info": usage}
@@ -166,18 +168,17 @@ def _instead(fault: Fault | None) -> Reply | None:
     """What a fault answers in place of the resource."""
     if fault is None:
         return None
-    if fault.effect == "drop_before":
-        return Reply(status=0)
-    if fault.effect == "html_503":
-        return Reply(status=503, body=_MAINTENANCE, headers=fault.headers)
-    if fault.effect == "status":
-        return Reply(status=fault.status, body=fault.reply, headers=fault.headers)
-    if fault.effect == "bad_request":
-        return Reply(status=400, body=bad_request_body(fault))
-    if fault.effect == "invalid_session":
-        body = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
-        return Reply(status=401, body=body)
-    return None
+    answers = {
+        "drop_before": (0, None),
+        "html_503": (503, _MAINTENANCE),
+        "status": (fault.status, fault.reply),
+        "bad_request": (400, bad_request_body(fault)),
+        "invalid_session": (401, session_expired().body),
+    }
+    if fault.effect not in answers:
+        return None
+    status, body = answers[fault.effect]
+    return Reply(status=status, body=body, headers=fault.headers)
 
 
 def _too_long(request: Request) -> Reply | None:
@@ -194,18 +195,16 @@ def _too_long(request: Request) -> Reply | None:
 def _unpacked(call: Call) -> Call:
     if call.headers.get("content-encoding", "").lower() != "gzip":
         return call
-    from dataclasses import replace
-
     try:
         return replace(call, body=gzip.decompress(call.body))
     except (OSError, EOFError, zlib.error):
         raise ApiError("JSON_PARSER_ERROR", "The request body is not the gzip that its header says") from None
 
 
-def _not_allowed(method: str, resource: Resource) -> ApiError:
-    allowed = ",".join(sorted(resource.handlers))
-    message = f"HTTP Method '{method}' not allowed. Allowed are {allowed}"
-    return ApiError("METHOD_NOT_ALLOWED", message, status=405, headers={"Allow": allowed})
+def _refuse_method(call: Call) -> Reply:
+    allowed = ",".join(sorted(call.allowed))
+    message = f"HTTP Method '{call.method}' not allowed. Allowed are {allowed}"
+    raise ApiError("METHOD_NOT_ALLOWED", message, status=405, headers={"Allow": allowed})
 
 
 def _check_version(version: str, served: tuple[str, ...]) -> None:

@@ -196,10 +196,15 @@ def bearer(call: Call) -> str:
     return text.strip()
 
 
+def session_expired() -> ApiError:
+    """What a call with a dead token is told."""
+    return ApiError("INVALID_SESSION_ID", "Session expired or invalid", status=401)
+
+
 def check_session(call: Call) -> None:
     """Refuse a call whose token does not live."""
     if not call.emulator.tokens.accept(bearer(call), call.emulator.settings):
-        raise ApiError("INVALID_SESSION_ID", "Session expired or invalid", status=401)
+        raise session_expired()
 
 
 def userinfo(call: Call) -> Reply:

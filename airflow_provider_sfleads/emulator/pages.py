@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.emulator.state import Emulator
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from starlette.routing import Route

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
 from typing import TYPE_CHECKING
+
+from starlette.responses import Response
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -15,7 +16,7 @@ TRANSPORT = "sfleads.transport"
 class Dropped(Response):
     """Closes the connection without a word."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Close, and wait until the server has noticed, else it would answer 500 by itself."""
         scope[TRANSPORT].close()
         while (await receive())["type"] != "http.disconnect":

@@ -8,10 +8,10 @@ from typing import Any
 from airflow_provider_sfleads.emulator import ids
 from airflow_provider_sfleads.emulator.dml import Write, computed, execute
 from airflow_provider_sfleads.emulator.drafts import Draft, Reader, RowResult
+from airflow_provider_sfleads.emulator.history import Change
 from airflow_provider_sfleads.emulator.lead_fields import STATUSES
 from airflow_provider_sfleads.emulator.render import record
 from airflow_provider_sfleads.emulator.state import Emulator
-from airflow_provider_sfleads.emulator.store import Change
 from airflow_provider_sfleads.emulator.wire import ApiError, not_found
 
 _CONVERTED_STATUS = STATUSES[2]
@@ -19,9 +19,8 @@ _CONVERTED_STATUS = STATUSES[2]
 
 def list_leads(emulator: Emulator, *, include_deleted: bool = False) -> list[dict[str, Any]]:
     """All leads with all fields, oldest first."""
-    where = "" if include_deleted else "WHERE NOT IsDeleted"
     with emulator.store.transaction():
-        rows = emulator.store.read(f'SELECT * FROM Lead {where} ORDER BY "Id"')
+        rows = emulator.store.read('SELECT * FROM Lead WHERE ? OR NOT IsDeleted ORDER BY "Id"', [include_deleted])
     return [record(dict(row), emulator.full_schema.fields.values()) for row in rows]
 
 
@@ -41,7 +40,12 @@ def get_lead(emulator: Emulator, lead_id: str) -> dict[str, Any]:
 def history(emulator: Emulator, lead_id: str | None) -> list[dict[str, Any]]:
     """Each change of each field of a lead, or of all leads."""
     with emulator.store.transaction():
-        return emulator.store.history(ids.to_18(lead_id) if lead_id else None)
+        steps = emulator.store.history(ids.to_18(lead_id) or lead_id if lead_id else None)
+    for step in steps:
+        spec = emulator.full_schema.fields.get(step["field"])
+        if spec is not None and spec.type == "boolean":
+            step["old"], step["new"] = (None if v is None else bool(v) for v in (step["old"], step["new"]))
+    return steps
 
 
 def seed(emulator: Emulator, leads: Sequence[Mapping[str, Any]]) -> list[str]:

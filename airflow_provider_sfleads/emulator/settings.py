@@ -38,7 +38,7 @@ class EmulatorSettings:
     """
 
     client_id: str = "emulator-key"
-    client_secret: str = "emulator-secret"
+    client_secret: str = "emulator-secret"  # noqa: S105 - guards nothing
     flow_enabled: bool = True
     run_as_user: bool = True
     token_lifetime: float = 7200.0

@@ -1,18 +1,19 @@
 """The records and the history of their fields, in SQLite; one connection, one writer at a time."""
 
+# ruff: noqa: S608 - names of known tables and fields go into SQL, quoted; values are parameters
+
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, fold, key_of
+from airflow_provider_sfleads.emulator import history, keys
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, fold
+from airflow_provider_sfleads.emulator.history import Change
 from airflow_provider_sfleads.emulator.ids import LEAD_PREFIX, make_id, number_of
-from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.lead_fields import (
     CONTACT_FIELDS,
     CUSTOM_LEAD_FIELDS,
@@ -20,33 +21,6 @@ from airflow_provider_sfleads.emulator.lead_fields import (
     STANDARD_LEAD_FIELDS,
 )
 from airflow_provider_sfleads.emulator.setup_data import SETUP_ROWS
-
-# Besides the key fields, what duplicate rules match on is looked up through the same index.
-NAME_AND_COMPANY = "(LastName, Company)"
-# Computed from other fields or stamped by the system: their changes are nobody's decision.
-UNTRACKED = frozenset(
-    {"Id", "Name", "Address", "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById"} | {"SystemModstamp"}
-)
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS record_key (
-    object TEXT NOT NULL, field TEXT NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL,
-    PRIMARY KEY (object, field, key, id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS record_key_by_id ON record_key (id);
-CREATE TABLE IF NOT EXISTS field_history (
-    number INTEGER PRIMARY KEY, lead_id TEXT NOT NULL, field TEXT NOT NULL, old TEXT, new TEXT,
-    at TEXT NOT NULL, actor TEXT NOT NULL, request INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS field_history_by_lead ON field_history (lead_id);
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Who changes records, when, and in which request."""
-
-    at: str
-    actor: str
-    request: int
 
 
 def quoted(name: str) -> str:
@@ -96,7 +70,7 @@ class Store:
             self._db.execute("COMMIT")
 
     def _create_tables(self) -> None:
-        self._db.executescript(_TABLES)
+        self._db.executescript(keys.TABLE + history.TABLE)
         self.ensure_columns("Lead", (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS))
         self.ensure_columns("Contact", CONTACT_FIELDS)
         for name, specs in SETUP_OBJECTS.items():
@@ -164,9 +138,9 @@ class Store:
         columns = ", ".join(quoted(name) for name in names)
         sql = f"INSERT INTO {quoted(schema.name)} ({columns}) VALUES ({_marks(len(names))})"
         self._db.executemany(sql, [[row.get(name) for name in names] for row in rows])
-        self._add_keys([(row["Id"], row) for row in rows], schema)
+        keys.add(self._db, [entry for row in rows for entry in keys.entries(row, schema)])
         if schema.name == "Lead":
-            self._add_history(((row["Id"], name, None, value) for row in rows for name, value in row.items()), change)
+            history.add(self._db, [({}, row) for row in rows], change)
 
     def update(
         self,
@@ -182,77 +156,21 @@ class Store:
         for names, parameters in grouped.items():
             sets = ", ".join(f"{quoted(name)} = ?" for name in names)
             self._db.executemany(f'UPDATE {quoted(schema.name)} SET {sets} WHERE "Id" = ?', parameters)
-        touched = [
-            (current["Id"], {**current, **values})
-            for current, values in changes
-            if any(_is_key(schema, name) for name in values)
-        ]
-        self._db.executemany("DELETE FROM record_key WHERE id = ?", [(lead_id,) for lead_id, _ in touched])
-        self._add_keys([item for item in touched if not item[1]["IsDeleted"]], schema)
-        self._add_history(
-            (
-                (current["Id"], name, current.get(name), value)
-                for current, values in changes
-                for name, value in values.items()
-            ),
-            change,
-        )
+        keys.move(self._db, changes, schema)
+        history.add(self._db, changes, change)
 
     def reindex(self, schema: ObjectSchema) -> None:
         """Build the lead index anew, after the set of key fields has changed."""
         with self.transaction():
             self._db.execute("DELETE FROM record_key WHERE object = ?", [schema.name])
-            rows = self._db.execute(f"SELECT * FROM {quoted(schema.name)} WHERE NOT IsDeleted")
-            self._add_keys([(row["Id"], dict(row)) for row in rows], schema)
+            rows = self._db.execute(f"SELECT * FROM {quoted(schema.name)}").fetchall()
+            keys.add(self._db, [entry for row in rows for entry in keys.entries(dict(row), schema)])
 
     def activate_rule(self, rule_id: str, *, active: bool) -> None:
         """Say in AssignmentRule whether the rule is active."""
         with self.transaction():
             self._db.execute('UPDATE "AssignmentRule" SET "Active" = ? WHERE "Id" = ?', [int(active), rule_id])
 
-    def _add_keys(self, rows: Iterable[tuple[str, Mapping[str, Any]]], schema: ObjectSchema) -> None:
-        specs = [spec for spec in schema.fields.values() if spec.keyed and spec.type != "id"]
-        entries = []
-        for record_id, row in rows:
-            for spec in specs:
-                value = row.get(spec.name)
-                if value is not None:
-                    entries.append((schema.name, spec.name, key_of(spec, value), record_id))
-            if schema.name == "Lead":
-                entries.append((schema.name, NAME_AND_COMPANY, name_and_company(row), record_id))
-        self._db.executemany("INSERT OR IGNORE INTO record_key VALUES (?, ?, ?, ?)", entries)
-
-    def _add_history(self, steps: Iterable[tuple[str, str, Any, Any]], change: Change) -> None:
-        rows = [
-            (lead_id, name, _told(old), _told(new), change.at, change.actor, change.request)
-            for lead_id, name, old, new in steps
-            if old != new and name not in UNTRACKED
-        ]
-        self._db.executemany(
-            "INSERT INTO field_history (lead_id, field, old, new, at, actor, request) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-
     def history(self, lead_id: str | None) -> list[dict[str, Any]]:
         """Each change of each field of a lead (of all leads, for None), in order."""
-        where, parameters = ("WHERE lead_id = ?", [lead_id]) if lead_id else ("", [])
-        sql = f"SELECT * FROM field_history {where} ORDER BY number"
-        steps = [dict(row) for row in self._db.execute(sql, parameters)]
-        for step in steps:
-            for side in ("old", "new"):
-                step[side] = None if step[side] is None else json.loads(step[side])
-        return steps
-
-
-def _told(value: Json) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _is_key(schema: ObjectSchema, name: str) -> bool:
-    spec = schema.fields.get(name)
-    return name in {"IsDeleted", "LastName", "Company"} or (spec is not None and spec.keyed)
-
-
-def name_and_company(row: Mapping[str, Any]) -> str:
-    """What the duplicate rule compares besides the e-mail address."""
-    return fold(f"{row.get('LastName')}\x1f{row.get('Company')}")
+        return history.read(self._db, lead_id)

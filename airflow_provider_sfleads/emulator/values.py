@@ -24,7 +24,7 @@ _DATETIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(Z|[
 _FIRST_YEAR, _LAST_YEAR = 1700, 4000
 
 
-class FieldProblem(Exception):
+class FieldProblem(Exception):  # noqa: N818 - a finding about a value
     """A value that its field refuses.
 
     `structural` marks a value of the wrong JSON type, which costs the whole call unless the emulator

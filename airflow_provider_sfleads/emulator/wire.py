@@ -90,6 +90,7 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     base_url: str
+    allowed: tuple[str, ...] = ()
 
     @property
     def version(self) -> float:
