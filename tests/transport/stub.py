@@ -1,0 +1,139 @@
+"""A Salesforce of a few lines that answers as a test tells it, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TOKEN = "/services/oauth2/token"
+
+
+@dataclass(frozen=True)
+class Got:
+    """A request that arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    number: int
+
+
+@dataclass(frozen=True)
+class Say:
+    """An answer; ``cut`` promises that many bytes more than it sends, ``hang_up`` sends none at all."""
+
+    status: int = 200
+    body: object = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int = 0
+    hang_up: bool = False
+
+
+Script = Callable[[Got], Say]
+
+
+def refused(code: str, message: str = "", status: int = 400) -> Say:
+    """Return an error answer in Salesforce's form."""
+    return Say(status, [{"errorCode": code, "message": message}])
+
+
+EXPIRED = refused("INVALID_SESSION_ID", "Session expired or invalid", 401)
+
+
+class Stub:
+    """What arrived, and what to answer: ``script`` for calls; tokens are numbered ``token-1``, ``token-2`` ..."""
+
+    def __init__(self) -> None:
+        self.script: Script = lambda _got: Say(body={})
+        self.token_script: Script | None = None
+        self.requests: list[Got] = []
+        self.token_forms: list[bytes] = []
+        self.connections: set[object] = set()
+        self.lock = threading.Lock()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def answer(self, got: Got) -> Say:
+        """Note a request and return its answer."""
+        if got.path != TOKEN:
+            return self.script(got)
+        if self.token_script:
+            return self.token_script(got)
+        identity = "https://login.salesforce.com/id/00D5g00000AbCdEEAV/0055g00000FgHiJAAV"
+        return Say(body={"access_token": f"token-{got.number}", "instance_url": self.url, "id": identity})
+
+
+def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65536
+
+        def log_message(self, *args: object) -> None:
+            """Stay silent."""
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with stub.lock:
+                stub.connections.add(self.client_address)
+                if self.path == TOKEN:
+                    stub.token_forms.append(body)
+                number = len(stub.token_forms) if self.path == TOKEN else len(stub.requests) + 1
+                got = Got(self.command, self.path, headers, body, number)
+                if self.path != TOKEN:
+                    stub.requests.append(got)
+            self.say(stub.answer(got))
+
+        def say(self, say: Say) -> None:
+            if say.hang_up:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            content = say.body if isinstance(say.body, bytes) else b"" if say.body is None else _json(say.body)
+            self.send_response(say.status)
+            for name, value in {"Content-Type": "application/json", **say.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content) + say.cut))
+            self.end_headers()
+            self.wfile.write(content)
+            self.wfile.flush()
+            self.close_connection = self.close_connection or bool(say.cut)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
+
+    return Handler
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+@contextmanager
+def serving() -> Iterator[Stub]:
+    """Run a stub on a port of its own."""
+    stub = Stub()
+    server = _Server(("127.0.0.1", 0), _handler(stub))
+    stub.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
