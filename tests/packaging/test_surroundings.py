@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from airflow.configuration import conf
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, BaseHook, task
 
 if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
 
@@ -41,6 +42,13 @@ def test_run_dag(run_dag: RunDag) -> None:
     instance = run.get_task_instance("answer")
     assert instance is not None
     assert (run.state, instance.xcom_pull("answer")) == ("success", 42)
+
+
+def test_salesforce_conn(salesforce_conn: str, emulator: EmulatorServer) -> None:
+    """The connection leads to this test's emulator, which holds nothing yet."""
+    connection = BaseHook.get_connection(salesforce_conn)
+    assert (connection.conn_type, connection.host) == ("salesforce_leads", emulator.url)
+    assert emulator.stats()["leads"] == 0
 
 
 def test_postgres(postgres_url: str) -> None:
