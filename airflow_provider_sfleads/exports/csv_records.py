@@ -91,14 +91,15 @@ def _broken(lines: list[str], first_line: int, problem: str, name: str, delimite
             f"{name}: the quote that opens on line {first_line + open_since} never closes, or holds more than "
             f"{csv.field_size_limit():,} characters. Close it, or write quotes inside values twice."
         )
+    last_line = first_line + len(lines) - 1
     if "field larger" in problem:
-        raise ExportError(f"{name}, line {first_line}: a value of more than {csv.field_size_limit():,} characters.")
+        return Record([], first_line, last_line, f"a value of more than {csv.field_size_limit():,} characters")
     if "new-line" in problem:
         problem = "a carriage return outside quotes"
     else:
         problem = "text after a closing quote; write quotes inside values twice"
     lenient = next(csv.reader([line.replace("\r", "") for line in lines], delimiter=delimiter), [])
-    return Record(lenient, first_line, first_line + len(lines) - 1, problem)
+    return Record(lenient, first_line, last_line, problem)
 
 
 def _open_quote(lines: list[str], delimiter: str) -> int | None:

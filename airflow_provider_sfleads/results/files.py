@@ -41,12 +41,13 @@ class Directory:
         return bool(self.fs.isfile(self.file(name)))
 
     def names(self) -> list[str]:
-        """Return the names of the files, sorted; none where the directory does not exist."""
+        """Return the names of the complete files, sorted; none where the directory does not exist."""
         self.fs.invalidate_cache()
         if not self.fs.isdir(self.path):
             return []
         entries = self.fs.ls(self.path, detail=True)
-        return sorted(basename(entry["name"]) for entry in entries if entry["type"] == "file")
+        names = (basename(entry["name"]) for entry in entries if entry["type"] == "file")
+        return sorted(name for name in names if not name.startswith("."))
 
     def remove(self, name: str) -> None:
         """Remove a file."""

@@ -7,13 +7,13 @@ there, so that after a killed worker both tell the same. At the end the pieces b
 from __future__ import annotations
 
 import base64
-import io
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports.csv_rows import quoted, read_rows
@@ -40,7 +40,8 @@ class Rejects:
         self._directory = directory
         self._pieces = directory.child(_PIECES)
         self._columns = (*(column for column in columns if column not in EXTRA), *EXTRA)
-        self._piece = io.StringIO()
+        self._draft: Path | None = None
+        self._piece: IO[str] | None = None
 
     def start(self, *, resume: bool, parts: Iterable[str]) -> None:
         """Make ready to write.
@@ -66,16 +67,17 @@ class Rejects:
     def add(self, values: Row, code: str | None, message: str | None) -> None:
         """Add one rejected row to the piece at hand."""
         row = {**values, "error_code": code, "error_message": message}
+        if self._piece is None:
+            self._draft = self._pieces.new_draft("piece.csv")
+            self._piece = self._draft.open("w", encoding="utf-8", errors="replace", newline="")
         self._piece.write(_line(row.get(column) for column in self._columns))
 
     def write_piece(self, part: str) -> None:
         """Write the piece that belongs to a part of the results, if it has rejects."""
-        text = self._piece.getvalue()
-        if not text:
-            return
-        with self._pieces.complete(_piece_name(part)) as draft:
-            draft.write_bytes(text.encode(errors="replace"))
-        self._piece = io.StringIO()
+        if self._piece is not None and self._draft is not None:
+            self._piece.close()
+            self._pieces.publish(self._draft, _piece_name(part))
+            self._piece = self._draft = None
 
     def join(self) -> None:
         """Write ``rejects.csv`` from all pieces and remove them."""

@@ -38,7 +38,7 @@ class ResultsWriter:
     completes the last part and joins the rejects, also when an error leaves it: what is settled stays recorded.
     An execution without rows still has one empty part and a rejects file with nothing but its header.
 
-    Memory: at most 10,000 outcomes, and the rejects of one part.
+    Memory: at most 10,000 outcomes.
     """
 
     def __init__(self, directory: Directory, *, columns: tuple[str, ...], resume: bool, part_rows: int) -> None:

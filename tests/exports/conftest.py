@@ -1,0 +1,36 @@
+"""Exports of small files, and storage that is not this machine's disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exports import FileExport
+
+Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Write bytes into a file of the given name, and return the columns and rows that an export makes of it."""
+
+    def read(content: bytes, name: str = "leads.csv", **kwargs: str) -> tuple[tuple[str, ...], list[Row | BadRow]]:
+        path = tmp_path / name
+        path.write_bytes(content)
+        with FileExport(path, **kwargs).open() as stream:
+            return stream.columns, list(stream.rows)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def remote_storage() -> str:
+    """URL of an empty storage that is reached only through Airflow connection ``store``."""
+    import fsspec  # type: ignore[import-untyped]
+    from airflow.sdk.io.store import attach
+
+    attach("memory", conn_id="store", fs=fsspec.filesystem("memory"))
+    return "memory://bucket"
