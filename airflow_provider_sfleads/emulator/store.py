@@ -101,6 +101,10 @@ class Store:
         """All rows of a query."""
         return self._db.execute(sql, parameters).fetchall()
 
+    def read_named(self, sql: str, parameters: Mapping[str, Any]) -> list[sqlite3.Row]:
+        """All rows of a query with named parameters."""
+        return self._db.execute(sql, parameters).fetchall()
+
     def new_ids(self, count: int, *, table: str = "Lead", prefix: str = LEAD_PREFIX) -> list[str]:
         """Ids for the next records. Records are never removed, only marked, so the last id says where to go on."""
         row = self._db.execute(f'SELECT MAX("Id") FROM {quoted(table)}').fetchone()
