@@ -64,4 +64,4 @@ def no_lead_access(reply: Reply, *, conn_id: str) -> SalesforceLeadsError:
 def _offered(client: Client) -> list[str]:
     body = client.send(_VERSIONS).body
     items = body if isinstance(body, list) else []
-    return [str(item.get("version")) for item in items if isinstance(item, dict)]
+    return [str(item["version"]) for item in items if isinstance(item, dict) and "version" in item]

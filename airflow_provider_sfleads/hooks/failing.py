@@ -54,7 +54,7 @@ class no_retry_for_permanent(ContextDecorator):  # noqa: N801
             return super().__call__(function)
 
         @functools.wraps(function)
-        def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401
+        def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with self:
                 return (yield from function(*args, **kwargs))
 

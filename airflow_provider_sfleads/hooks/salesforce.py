@@ -243,7 +243,7 @@ class SalesforceLeadsHook(HttpHook):
         data: dict[str, Any] | str | None = None,
         headers: dict[str, Any] | None = None,
         extra_options: dict[str, Any] | None = None,
-        **request_kwargs: Any,  # noqa: ANN401
+        **request_kwargs: Any,
     ) -> Response:
         """Send one request as ``HttpHook.run`` does, through this hook's client.
 

@@ -76,7 +76,7 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 class Adapter(HTTPAdapter):
     """An adapter without retries of its own, whose connections keep account of what was sent."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools of our connections."""
         super().init_poolmanager(*args, socket_options=_KEEP_ALIVE, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
@@ -90,7 +90,7 @@ class Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Send, from a clean account on."""
         _progress.sent = False
         return super().send(request, *args, **kwargs)

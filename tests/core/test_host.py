@@ -28,9 +28,7 @@ def test_my_domain_hosts_pass_in_any_spelling(name: str, form: str) -> None:
     assert parse_host(form.format(name.upper())) == Host(f"https://{name}", name, loopback=False)
 
 
-@pytest.mark.parametrize(
-    ("schema", "port"), [(None, None), ("", 0), ("https", 443), ("HTTPS", None), (None, 443)]
-)
+@pytest.mark.parametrize(("schema", "port"), [(None, None), ("", 0), ("https", 443), ("HTTPS", None), (None, 443)])
 def test_schema_and_port_may_be_what_they_must_be(schema: str | None, port: int | None) -> None:
     """Port 443 and schema https may be given; port 0 is what Airflow's form sends for none."""
     assert parse_host("acme.my.salesforce.com", schema, port).url == "https://acme.my.salesforce.com"
@@ -108,11 +106,13 @@ def test_loopback_hosts_may_speak_http(host: str, schema: str | None, port: int 
 
 def test_two_ports_are_one_too_many() -> None:
     """A port in the host that contradicts the port field is refused."""
-    with pytest.raises(ConnectionFieldError, match="8080.*9090"):
+    with pytest.raises(ConnectionFieldError, match=r"8080.*9090"):
         parse_host("localhost:8080", None, 9090)
 
 
-@given(st.text(max_size=40), st.sampled_from([None, "", "http", "https"]), st.sampled_from([None, 0, 443, 80, -1, 70000]))
+@given(
+    st.text(max_size=40), st.sampled_from([None, "", "http", "https"]), st.sampled_from([None, 0, 443, 80, -1, 70000])
+)
 def test_any_text_is_a_safe_host_or_a_clear_error(host: str, schema: str | None, port: int | None) -> None:
     """Nothing else than a host below a Salesforce suffix or a loopback host ever comes out."""
     try:

@@ -43,7 +43,9 @@ def test_any_text_is_an_id_of_18_characters_or_none(text: str) -> None:
         assert to_18(full) == full
 
 
-@pytest.mark.parametrize("text", ["", "00Q", "00Q5g00000AbCdEEA", "00Q5g00000AbCd-", "00Q5g00000AbCdE\n", "00Q5g00000AbCdEZZZ"])
+@pytest.mark.parametrize(
+    "text", ["", "00Q", "00Q5g00000AbCdEEA", "00Q5g00000AbCd-", "00Q5g00000AbCdE\n", "00Q5g00000AbCdEZZZ"]
+)
 def test_what_is_no_id(text: str) -> None:
     """Wrong lengths, characters and check characters are no ids."""
     assert to_18(text) is None

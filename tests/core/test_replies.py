@@ -25,15 +25,22 @@ from airflow_provider_sfleads.exceptions import OutcomeUnknownError
 LEAD = "00Q5g00000AbCdEEAV"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["errorCode", "message", "fields", "id", "success", "errors", "created"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["errorCode", "message", "fields", "id", "success", "errors", "created"]), inner
+        )
+    ),
     max_leaves=12,
 )
 
 
 def test_errors_come_with_code_message_and_fields() -> None:
     """The array of an error body becomes values."""
-    body = [{"message": "m", "errorCode": "REQUIRED_FIELD_MISSING", "fields": ["LastName"]}, {"message": "n", "errorCode": "X"}]
+    body = [
+        {"message": "m", "errorCode": "REQUIRED_FIELD_MISSING", "fields": ["LastName"]},
+        {"message": "n", "errorCode": "X"},
+    ]
     assert errors_of(Reply(status=400, body=body)) == (
         ApiError("REQUIRED_FIELD_MISSING", "m", ("LastName",)),
         ApiError("X", "n"),
@@ -125,7 +132,10 @@ def test_duplicate_rules_matches_are_read_in_both_spellings(key: str) -> None:
             ApiError("INVALID_FIELD", "\nWHERE Email='jane@x.org'\n^\nNo such column 'Foo__c' on entity 'Lead'. Use"),
             "INVALID_FIELD: No such column 'Foo__c' on entity 'Lead'",
         ),
-        (ApiError("STRING_TOO_LONG", "First Name: data value too large: Jane", ("FirstName",)), "STRING_TOO_LONG (fields FirstName)"),
+        (
+            ApiError("STRING_TOO_LONG", "First Name: data value too large: Jane", ("FirstName",)),
+            "STRING_TOO_LONG (fields FirstName)",
+        ),
         (ApiError("JSON_PARSER_ERROR", "Cannot deserialize from 'jane'"), "JSON_PARSER_ERROR"),
     ],
 )

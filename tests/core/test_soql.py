@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import uuid
 from decimal import Decimal
+from itertools import pairwise
 from urllib.parse import quote_plus
 
 import pytest
@@ -55,8 +56,9 @@ def test_every_value_is_asked_for_once_within_the_budget(values: list[str], budg
     assert [value for _, chunk in queries for value in chunk] == values
     for soql, chunk in queries:
         assert len(quote_plus(soql)) <= budget
-        assert soql == f"SELECT Id FROM Lead WHERE Ext__c IN ({','.join(map(quote, chunk))})"
-    for (soql, _), (_, following) in zip(queries, queries[1:], strict=False):
+        assert soql.startswith("SELECT Id FROM Lead WHERE Ext__c IN (")
+        assert soql.endswith(f" IN ({','.join(map(quote, chunk))})")
+    for (soql, _), (_, following) in pairwise(queries):
         assert len(quote_plus(f"{soql},{quote(following[0])}")) > budget
 
 

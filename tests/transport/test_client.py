@@ -165,7 +165,7 @@ def test_a_lasting_401_ends_after_one_renewal(stub: Stub, make_client: MakeClien
     stub.script = script(EXPIRED)
     client = make_client()
     for _ in range(3):
-        with pytest.raises(SessionRejectedError, match="just issued.*INVALID_SESSION_ID"):
+        with pytest.raises(SessionRejectedError, match=r"just issued.*INVALID_SESSION_ID"):
             client.send(CREATE)
     assert client.token_requests == 2
 
@@ -232,7 +232,7 @@ def test_an_ambiguous_failure_of_a_repeatable_call_is_repeated_and_told(
 def test_an_ambiguous_failure_of_a_create_is_never_repeated(stub: Stub, make_client: MakeClient, answer: Say) -> None:
     """A create that may have been carried out is sent once."""
     stub.script = script(answer)
-    with pytest.raises(OutcomeUnknownError, match="sf.*Look the records up"):
+    with pytest.raises(OutcomeUnknownError, match=r"sf.*Look the records up"):
         make_client().send(CREATE)
     assert len(stub.requests) == 1
 
@@ -266,7 +266,11 @@ def test_exhausted_retries_of_a_write_leave_the_outcome_unknown(
 
 def test_doubt_outlives_a_later_clean_failure(stub: Stub, make_client: MakeClient) -> None:
     """An upsert cut off once and refused from then on is of unknown outcome, whatever refused it."""
-    for last in (refused("SERVER_UNAVAILABLE", status=503), EXPIRED, refused("REQUEST_LIMIT_EXCEEDED", "TotalRequests", 403)):
+    for last in (
+        refused("SERVER_UNAVAILABLE", status=503),
+        EXPIRED,
+        refused("REQUEST_LIMIT_EXCEEDED", "TotalRequests", 403),
+    ):
         stub.requests.clear()
         stub.script = script(HUNG_UP, last)
         with pytest.raises(OutcomeUnknownError):
@@ -276,7 +280,7 @@ def test_doubt_outlives_a_later_clean_failure(stub: Stub, make_client: MakeClien
 def test_clean_failures_end_as_unavailable(stub: Stub, make_client: MakeClient) -> None:
     """A create that was never begun is known not to have been carried out."""
     stub.script = script(refused("SERVER_UNAVAILABLE", "busy", 503))
-    with pytest.raises(ServiceUnavailableError, match="HTTP 503.*SERVER_UNAVAILABLE: busy"):
+    with pytest.raises(ServiceUnavailableError, match=r"HTTP 503.*SERVER_UNAVAILABLE: busy"):
         make_client().send(CREATE)
 
 
@@ -289,7 +293,7 @@ def test_a_refused_connection_is_repeated_and_then_said(stub: Stub, make_client:
     """A create that could not even connect is repeated, and its failure is no unknown outcome."""
     stub.token_script = elsewhere("http://127.0.0.1:1")
     client = make_client()
-    with pytest.raises(ConnectionFailedError, match="did not reach http://127.0.0.1:1: the connection was refused"):
+    with pytest.raises(ConnectionFailedError, match=r"did not reach http://127.0.0.1:1: the connection was refused"):
         client.send(CREATE)
     assert (len(make_client.waits), client.api_calls) == (4, 0)
 
@@ -393,7 +397,7 @@ def test_usage_is_read_and_stops_writes_only(stub: Stub, make_client: MakeClient
     client = make_client(max_api_usage=0.9)
     client.send(UPSERT)
     assert client.api_usage == ApiUsage(90, 100)
-    with pytest.raises(ApiLimitError, match="90 of its 100.*max_api_usage 0.9.*was not sent"):
+    with pytest.raises(ApiLimitError, match=r"90 of its 100.*max_api_usage 0.9.*was not sent"):
         client.send(UPSERT)
     assert len(stub.requests) == 1
     client.send(READ)
@@ -448,7 +452,9 @@ def test_settings_and_client_do_not_show_the_secret(make_client: MakeClient) -> 
 
 def test_a_permanent_token_failure_is_asked_for_once(stub: Stub, make_client: MakeClient) -> None:
     """Threads with a wrong secret do not fill Salesforce's login history."""
-    stub.token_script = lambda _got: Say(400, {"error": "invalid_client", "error_description": "invalid client credentials"})
+    stub.token_script = lambda _got: Say(
+        400, {"error": "invalid_client", "error_description": "invalid client credentials"}
+    )
     client = make_client()
     with ThreadPoolExecutor(8) as pool:
         futures = [pool.submit(client.send, READ) for _ in range(8)]

@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -55,7 +55,9 @@ def test_the_token_request_is_a_form(stub: Stub, make_client: MakeClient) -> Non
     }
 
 
-def test_netrc_is_not_looked_into(stub: Stub, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_netrc_is_not_looked_into(
+    stub: Stub, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """An entry in ~/.netrc does not replace the token."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login l password p\nmachine localhost login l password p\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -105,7 +107,7 @@ def test_each_cause_has_its_error_and_its_cure(
         {"status_code": 420, "text": ""},
     ],
 )
-def test_what_is_no_token_endpoint_is_the_wrong_host(requests_mock: Mocker, answer: dict[str, object]) -> None:
+def test_what_is_no_token_endpoint_is_the_wrong_host(requests_mock: Mocker, answer: dict[str, Any]) -> None:
     """A host that answers otherwise is the wrong one, and no redirect takes the secret elsewhere."""
     requests_mock.post(URL, **answer)
     with pytest.raises(WrongHostError):
@@ -114,7 +116,8 @@ def test_what_is_no_token_endpoint_is_the_wrong_host(requests_mock: Mocker, answ
 
 
 @pytest.mark.parametrize(
-    "instance", ["https://evil.example", "http://acme.my.salesforce.com", "http://127.0.0.1:80", "https://login.salesforce.com"]
+    "instance",
+    ["https://evil.example", "http://acme.my.salesforce.com", "http://127.0.0.1:80", "https://login.salesforce.com"],
 )
 def test_the_token_goes_only_where_the_host_rule_allows(requests_mock: Mocker, instance: str) -> None:
     """An instance_url that is no My Domain host is refused before the token is sent there."""

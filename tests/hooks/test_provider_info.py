@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema  # type: ignore[import-untyped]  # comes with Airflow, which brings no stubs
+import pytest
+
+from airflow_provider_sfleads.get_provider_info import get_provider_info
+from airflow_provider_sfleads.hooks.fields import read_settings
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+
+INFO = get_provider_info()
+TYPE = INFO["connection-types"][0]
+
+
+def schema(name: str) -> dict[str, Any]:
+    """One of Airflow's own schemas."""
+    found: dict[str, Any] = json.loads((Path(airflow.__file__).parent / name).read_text())
+    return found
+
+
+def test_airflow_takes_the_metadata() -> None:
+    """The whole is valid by the schema that Airflow checks at run time."""
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+@pytest.mark.parametrize("part", ["connection-types", "hooks", "operators", "integrations"])
+def test_each_part_is_valid_by_the_stricter_schema(part: str) -> None:
+    """The schema of provider.yaml also knows the fields of the connection form."""
+    jsonschema.validate(INFO[part], schema("provider.yaml.schema.json")["properties"][part])
+
+
+def test_the_metadata_name_the_hook_as_it_names_itself() -> None:
+    """Class, type and title are one."""
+    module, _, name = TYPE["hook-class-name"].rpartition(".")
+    assert getattr(importlib.import_module(module), name) is SalesforceLeadsHook
+    assert TYPE["connection-type"] == SalesforceLeadsHook.conn_type
+    assert TYPE["hook-name"] == SalesforceLeadsHook.hook_name
+
+
+def test_port_is_shown() -> None:
+    """Airflow 3.3.2 refuses to test a connection that was saved without a port."""
+    assert "port" not in TYPE["ui-field-behaviour"]["hidden-fields"]
+
+
+def test_the_form_as_airflow_saves_it_is_a_valid_connection() -> None:
+    """The defaults of all fields, as the form stores them, are accepted by the hook."""
+    from airflow.sdk import Connection
+
+    extra = {name: field["schema"].get("default") for name, field in TYPE["conn-fields"].items()}
+    for name, field in TYPE["conn-fields"].items():
+        jsonschema.validate(extra[name], field["schema"])
+    settings = read_settings(
+        Connection(
+            conn_id="sf",
+            conn_type=TYPE["connection-type"],
+            host="acme.my.salesforce.com",
+            login="k",
+            password="s",
+            port=443,
+            schema="",
+            extra=json.dumps(extra),
+        )
+    )
+    assert (settings.host.url, settings.timeout, settings.max_api_usage) == ("https://acme.my.salesforce.com", 60, 0.9)
