@@ -20,6 +20,7 @@ FieldValue = str | bool | int | Decimal | None
 BLANKS = " \t\r\n"
 
 _TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
+_NO_TEXT = (bytes, bytearray, list, tuple, set, dict)
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
@@ -55,6 +56,8 @@ def is_null(value: object) -> bool:
 
 def text_of(value: object) -> str:
     """A value as text: whole floats without ``.0``, booleans in lower case, line breaks as LF."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -63,7 +66,7 @@ def text_of(value: object) -> str:
         return format(value.normalize() if value == value.to_integral_value() else value, "f")
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
-    return str(value).replace("\r\n", "\n").replace("\r", "\n")
+    return text_of(str(value))
 
 
 def number_of(value: object) -> Decimal | None:
@@ -105,11 +108,13 @@ def _wrong_type(info: FieldInfo, wanted: str) -> Refusal:
 
 
 def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    if isinstance(value, (bytes, bytearray, list, tuple, set, dict)):
+    if isinstance(value, _NO_TEXT):
         return _wrong_type(info, "text")
     text = text_of(value)
+    if not info.length or len(text) <= info.length:
+        return text
     size = len(text.strip(BLANKS))
-    if not info.length or size <= info.length:
+    if size <= info.length:
         return text
     return Refusal(
         code="STRING_TOO_LONG",

@@ -103,7 +103,7 @@ class CreatePlan:
                 yield self._item(candidate)
 
     def _item(self, candidate: Candidate) -> Item | Settled:
-        lacking = self._rules.mapping.lacking(candidate.record)
+        lacking = self._rules.mapping.lacking(candidate.record) if self._rules.existing == "update" else None
         if lacking is not None:
             return refuse(candidate.key, candidate.row, lacking)
         return Item(candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED)

@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 _WAITING_PER_THREAD = 4
 
 
+_Delivered = list[tuple[Settled, str | None]]
+"""The rows of a page, each with the number of the request that carried it."""
+
+
 class Sink(Protocol):
     """Where outcomes go."""
 
@@ -88,7 +92,7 @@ class SyncRun:
     export_error: ExportError | None = None
     _waiting: list[Candidate] = field(default_factory=list)
     _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
-    _flying: dict[Future[list[Settled]], list[Item]] = field(default_factory=dict)
+    _flying: set[Future[_Delivered]] = field(default_factory=set)
 
     def execute(self, rows: Iterable[Row | BadRow]) -> None:
         """Bring every row to an outcome.
@@ -178,27 +182,22 @@ class SyncRun:
         items = self._pages.pop(kind)
         while len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD:
             self._collect()
-        self._flying[pool.submit(self._deliver, kind, items)] = items
+        self._flying.add(pool.submit(self._deliver, kind, items))
 
     def _collect(self) -> None:
-        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
+        done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
         for future in done:
-            del self._flying[future]
-            for settled in future.result():
-                self._settle(settled)
+            for settled, batch in future.result():
+                self._settle(settled, batch)
 
-    def _deliver(self, kind: PageKind, items: list[Item]) -> list[Settled]:
+    def _deliver(self, kind: PageKind, items: list[Item]) -> _Delivered:
         reason = self._stop_reason()
         if reason is not None:
-            return [not_sent(item, Unsent(reason=reason)) for item in items]
+            return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
         delivery = self.sender.deliver(kind, [item.record for item in items])
         if delivery.stop is not None:
             self._halt(delivery.stop)
-        settled = self._settle_page(items, delivery.results)
-        return [
-            replace(line, outcome=replace(line.outcome, api="collections", batch=batch))
-            for line, batch in zip(settled, delivery.batches, strict=True)
-        ]
+        return list(zip(self._settle_page(items, delivery.results), delivery.batches, strict=True))
 
     def _settle_page(self, items: Sequence[Item], results: Sequence[Result]) -> list[Settled]:
         try:
@@ -222,10 +221,16 @@ class SyncRun:
             return reason_for(self.halted)
         return Reason.STOPPED if self.settings.stop.is_set() else None
 
-    def _settle(self, settled: Settled) -> None:
-        outcome = replace(settled.outcome, attempt=self.settings.attempt, finished_at=self.settings.now())
-        if outcome.salesforce_id:
-            outcome = replace(outcome, lead_url=self.settings.lead_url(outcome.salesforce_id))
+    def _settle(self, settled: Settled, batch: str | None = None) -> None:
+        lead_id = settled.outcome.salesforce_id
+        outcome = replace(
+            settled.outcome,
+            api="collections" if batch else None,
+            batch=batch,
+            attempt=self.settings.attempt,
+            finished_at=self.settings.now(),
+            lead_url=self.settings.lead_url(lead_id) if lead_id else None,
+        )
         self.tally.add(outcome)
         self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
 
