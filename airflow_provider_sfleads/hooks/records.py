@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from airflow_provider_sfleads.core.replies import RecordResult, call_name, refusal, results_of
-from airflow_provider_sfleads.core.wire import Call, Reply, Send
+from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import (
-    OutcomeUnknownError,
     ParameterError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
+from airflow_provider_sfleads.hooks.checkup import no_lead_access
+from airflow_provider_sfleads.transport import Client
 
 Record = Mapping[str, object]
+Effects = tuple[str | None, Literal["reject", "allow"]]
 MAX_RECORDS = 200
 MAX_IDS = 2_000
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
@@ -46,29 +49,94 @@ def headers(assignment_rule: str | None, duplicates: Literal["reject", "allow"])
     return found
 
 
-def write(
-    send: Send, make: Callable[[list[Record]], Call], records: Iterable[Record], size: int, *, conn_id: str
-) -> list[RecordResult]:
-    """Send records page by page, one result per record in order.
+class Records:
+    """Records of one org, page by page.
 
-    Where a page fails as a whole, the error carries the results of the pages before it in its attribute ``results``.
+    :param client: sends the calls.
     """
-    results: list[RecordResult] = []
-    for page in pages(records, size, limit=MAX_RECORDS):
-        call = make(page)
-        try:
-            results += results_of(expect(call, send(call), conn_id=conn_id), len(page))
-        except SalesforceLeadsError as error:
-            _keep(error, results)
-            raise
-    return results
+
+    def __init__(self, client: Client) -> None:
+        self._send = client.send
+        self._conn_id = client.settings.conn_id
+
+    def describe(self, sobject: str) -> dict[str, Any]:
+        """Describe an object; Lead that cannot be seen has its own error."""
+        call = Call(method="GET", path=f"sobjects/{name(sobject)}/describe")
+        reply = self._send(call)
+        if sobject == "Lead" and reply.status in (403, 404):
+            raise no_lead_access(reply, conn_id=self._conn_id)
+        return mapping(call, reply, conn_id=self._conn_id)
+
+    def limits(self) -> dict[str, Any]:
+        """Read the org's limits."""
+        call = Call(method="GET", path="limits")
+        return mapping(call, self._send(call), conn_id=self._conn_id)
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Read the API versions that the org offers."""
+        call = Call(method="GET", path="/services/data/")
+        return sequence(call, self._send(call), conn_id=self._conn_id)
+
+    def query(self, soql: str, *, include_deleted: bool) -> Iterator[dict[str, Any]]:
+        """Yield records, asking for a page when the one before is used up."""
+        call = Call(method="GET", path="queryAll" if include_deleted else "query", params={"q": soql})
+        while True:
+            page = mapping(call, self._send(call), conn_id=self._conn_id)
+            yield from map(bare, page.get("records") or ())
+            following = page.get("nextRecordsUrl")
+            if page.get("done") is True or not following:
+                return
+            call = Call(method="GET", path=str(following))
+
+    def get(self, ids: Iterable[str], fields: Sequence[str], *, sobject: str, size: int) -> list[dict[str, Any] | None]:
+        """Read records by id."""
+        path = f"composite/sobjects/{name(sobject)}"
+        found: list[dict[str, Any] | None] = []
+        for page in pages(ids, size, limit=MAX_IDS):
+            call = Call(method="POST", path=path, body={"ids": page, "fields": list(fields)})
+            rows = sequence(call, self._send(call), conn_id=self._conn_id, count=len(page))
+            found += [None if row is None else bare(row) for row in rows]
+        return found
+
+    def create(self, records: Iterable[Record], *, sobject: str, size: int, effects: Effects) -> list[RecordResult]:
+        """Create records; a request of unknown outcome is not repeated."""
+        blank = Call(method="POST", path="composite/sobjects", headers=headers(*effects), repeatable=False, write=True)
+        return self._write(blank, records, sobject=sobject, size=size)
+
+    def update(self, records: Iterable[Record], *, sobject: str, size: int, effects: Effects) -> list[RecordResult]:
+        """Update records by their ``id``."""
+        blank = Call(method="PATCH", path="composite/sobjects", headers=headers(*effects), write=True)
+        return self._write(blank, records, sobject=sobject, size=size)
+
+    def upsert(
+        self, records: Iterable[Record], key: str, *, sobject: str, size: int, effects: Effects
+    ) -> list[RecordResult]:
+        """Create or update records by an external ID."""
+        path = f"composite/sobjects/{name(sobject)}/{name(key)}"
+        blank = Call(method="PATCH", path=path, headers=headers(*effects), write=True)
+        return self._write(blank, records, sobject=sobject, size=size)
+
+    def _write(self, blank: Call, records: Iterable[Record], *, sobject: str, size: int) -> list[RecordResult]:
+        """Send records page by page in copies of ``blank``, and return one result per record in order.
+
+        Where a page fails as a whole, the error's attribute ``results`` has the results of the pages before it.
+        """
+        kind = {"attributes": {"type": name(sobject)}}
+        results: list[RecordResult] = []
+        for page in pages(records, size, limit=MAX_RECORDS):
+            call = replace(blank, body={"allOrNone": False, "records": [{**kind, **record} for record in page]})
+            try:
+                results += results_of(expect(call, self._send(call), conn_id=self._conn_id), len(page))
+            except SalesforceLeadsError as error:
+                _keep(error, results)
+                raise
+        return results
 
 
 def _keep(error: SalesforceLeadsError, results: Sequence[RecordResult]) -> None:
     error.__dict__["results"] = tuple(results)
-    last = len(results)
-    state = "what became of the page after them is not known" if isinstance(error, OutcomeUnknownError) else "no more"
-    error.add_note(f"{last} records were sent before and have their results in this error's .results; {state}.")
+    if results:
+        error.add_note(f"{len(results)} records were sent before; their results are in this error's .results.")
 
 
 def expect(call: Call, reply: Reply, *, conn_id: str) -> Reply:
@@ -79,11 +147,6 @@ def expect(call: Call, reply: Reply, *, conn_id: str) -> Reply:
     if reply.status >= 300:  # noqa: PLR2004
         raise refusal(call, reply, conn_id=conn_id)
     return reply
-
-
-def typed(sobject: str, records: list[Record]) -> list[dict[str, object]]:
-    """Return records as collections take them."""
-    return [{"attributes": {"type": sobject}, **record} for record in records]
 
 
 def mapping(call: Call, reply: Reply, *, conn_id: str) -> dict[str, Any]:

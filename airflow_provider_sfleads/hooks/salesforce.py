@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
 from airflow.providers.http.hooks.http import HttpHook
-from requests import Response, Session  # noqa: TC002 - resolvable at run time
 
-from airflow_provider_sfleads.core.replies import RecordResult, refusal
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.hooks import checkup, rest
-from airflow_provider_sfleads.hooks import records as paging
 from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
-from airflow_provider_sfleads.hooks.fields import read_settings
-from airflow_provider_sfleads.transport import Client, Retries, Settings
+
+# Dag files import this module: what only a running task needs is imported where it is used.
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from requests import Response, Session
+
+    from airflow_provider_sfleads.core.replies import RecordResult
+    from airflow_provider_sfleads.core.wire import Call, Reply
+    from airflow_provider_sfleads.hooks.records import Records
+    from airflow_provider_sfleads.transport import Client, Settings
+
+    Record = Mapping[str, object]
 
 Duplicates = Literal["reject", "allow"]
-Record = Mapping[str, object]
 _permanent = no_retry_for_permanent()
 # A person waits for the Test button.
 _PATIENCE = 15.0
@@ -60,7 +64,15 @@ class SalesforceLeadsHook(HttpHook):
                 self.base_url, self._base_url_initialized = self._client.settings.host.url, True
             return self._client
 
+    @property
+    def _records(self) -> Records:
+        from airflow_provider_sfleads.hooks.records import Records
+
+        return Records(self.client)
+
     def _settings(self) -> Settings:
+        from airflow_provider_sfleads.hooks.fields import read_settings
+
         connection = self.get_connection(self.salesforce_conn_id)
         settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
         mask_secret(settings.consumer_secret)
@@ -70,6 +82,8 @@ class SalesforceLeadsHook(HttpHook):
         return settings
 
     def _make_client(self, settings: Settings) -> Client:
+        from airflow_provider_sfleads.transport import Client
+
         return Client(settings, on_secret=mask_secret)
 
     @_permanent
@@ -86,11 +100,7 @@ class SalesforceLeadsHook(HttpHook):
 
         :param sobject: API name of the object.
         """
-        call = Call(method="GET", path=f"sobjects/{paging.name(sobject)}/describe")
-        reply = self.client.send(call)
-        if sobject == "Lead" and reply.status in (403, 404):
-            raise checkup.no_lead_access(reply, conn_id=self.salesforce_conn_id)
-        return paging.mapping(call, reply, conn_id=self.salesforce_conn_id)
+        return self._records.describe(sobject)
 
     @_permanent
     def query(self, soql: str, *, include_deleted: bool = False) -> Iterator[dict[str, Any]]:
@@ -99,26 +109,17 @@ class SalesforceLeadsHook(HttpHook):
         :param soql: the query; put values into it with :func:`airflow_provider_sfleads.core.soql.quote`.
         :param include_deleted: whether records in the recycle bin and archived ones count; off as in Salesforce.
         """
-        call = Call(method="GET", path="queryAll" if include_deleted else "query", params={"q": soql})
-        while True:
-            page = paging.mapping(call, self.client.send(call), conn_id=self.salesforce_conn_id)
-            yield from map(paging.bare, page.get("records") or ())
-            following = page.get("nextRecordsUrl")
-            if page.get("done") is True or not following:
-                return
-            call = Call(method="GET", path=str(following))
+        yield from self._records.query(soql, include_deleted=include_deleted)
 
     @_permanent
     def limits(self) -> dict[str, Any]:
         """Return the org's limits and what is left of them; the Run-As user needs *View Setup and Configuration*."""
-        call = Call(method="GET", path="limits")
-        return paging.mapping(call, self.client.send(call), conn_id=self.salesforce_conn_id)
+        return self._records.limits()
 
     @_permanent
     def versions(self) -> list[dict[str, Any]]:
         """Return the API versions that the org offers, oldest first; costs no API request."""
-        call = Call(method="GET", path="/services/data/")
-        return paging.sequence(call, self.client.send(call), conn_id=self.salesforce_conn_id)
+        return self._records.versions()
 
     @_permanent
     def create(
@@ -126,7 +127,7 @@ class SalesforceLeadsHook(HttpHook):
         records: Iterable[Record],
         *,
         sobject: str = "Lead",
-        batch_size: int = paging.MAX_RECORDS,
+        batch_size: int = 200,
         assignment_rule: str | None = "default",
         duplicates: Duplicates = "reject",
     ) -> list[RecordResult]:
@@ -141,15 +142,8 @@ class SalesforceLeadsHook(HttpHook):
         :param assignment_rule: ``"default"`` runs the org's active rule, ``None`` none, an id that rule.
         :param duplicates: ``"allow"`` saves in spite of duplicate rules that merely alert.
         """
-        headers = paging.headers(assignment_rule, duplicates)
-
-        def call(page: list[Record]) -> Call:
-            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
-            return Call(
-                method="POST", path="composite/sobjects", body=body, headers=headers, repeatable=False, write=True
-            )
-
-        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+        effects = (assignment_rule, duplicates)
+        return self._records.create(records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def update(
@@ -157,7 +151,7 @@ class SalesforceLeadsHook(HttpHook):
         records: Iterable[Record],
         *,
         sobject: str = "Lead",
-        batch_size: int = paging.MAX_RECORDS,
+        batch_size: int = 200,
         assignment_rule: str | None = None,
         duplicates: Duplicates = "reject",
     ) -> list[RecordResult]:
@@ -169,13 +163,8 @@ class SalesforceLeadsHook(HttpHook):
         :param assignment_rule: as in :meth:`create`, but none by default: an update should not reassign.
         :param duplicates: as in :meth:`create`.
         """
-        headers = paging.headers(assignment_rule, duplicates)
-
-        def call(page: list[Record]) -> Call:
-            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
-            return Call(method="PATCH", path="composite/sobjects", body=body, headers=headers, write=True)
-
-        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+        effects = (assignment_rule, duplicates)
+        return self._records.update(records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def upsert(
@@ -184,7 +173,7 @@ class SalesforceLeadsHook(HttpHook):
         external_id_field: str,
         *,
         sobject: str = "Lead",
-        batch_size: int = paging.MAX_RECORDS,
+        batch_size: int = 200,
         assignment_rule: str | None = None,
         duplicates: Duplicates = "reject",
     ) -> list[RecordResult]:
@@ -199,18 +188,12 @@ class SalesforceLeadsHook(HttpHook):
         :param assignment_rule: as in :meth:`create`, but none by default: Salesforce would run it on updates too.
         :param duplicates: as in :meth:`create`.
         """
-        headers = paging.headers(assignment_rule, duplicates)
-        path = f"composite/sobjects/{paging.name(sobject)}/{paging.name(external_id_field)}"
-
-        def call(page: list[Record]) -> Call:
-            body = {"allOrNone": False, "records": paging.typed(sobject, page)}
-            return Call(method="PATCH", path=path, body=body, headers=headers, write=True)
-
-        return paging.write(self.client.send, call, records, batch_size, conn_id=self.salesforce_conn_id)
+        effects = (assignment_rule, duplicates)
+        return self._records.upsert(records, external_id_field, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def get(
-        self, ids: Iterable[str], fields: Sequence[str], *, sobject: str = "Lead", batch_size: int = paging.MAX_IDS
+        self, ids: Iterable[str], fields: Sequence[str], *, sobject: str = "Lead", batch_size: int = 2_000
     ) -> list[dict[str, Any] | None]:
         """Read records by id, and return one for each id, in order; ``None`` for one that is missing or hidden.
 
@@ -219,13 +202,7 @@ class SalesforceLeadsHook(HttpHook):
         :param sobject: API name of the object.
         :param batch_size: ids a request, up to 2,000.
         """
-        found: list[dict[str, Any] | None] = []
-        for page in paging.pages(ids, batch_size, limit=paging.MAX_IDS):
-            body = {"ids": page, "fields": list(fields)}
-            call = Call(method="POST", path=f"composite/sobjects/{paging.name(sobject)}", body=body)
-            rows = paging.sequence(call, self.client.send(call), conn_id=self.salesforce_conn_id, count=len(page))
-            found += [None if row is None else paging.bare(row) for row in rows]
-        return found
+        return self._records.get(ids, fields, sobject=sobject, size=batch_size)
 
     def get_conn(self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None) -> Session:
         """Return the pooled session; requests that it sends to the org carry the token, and are not retried.
@@ -233,6 +210,8 @@ class SalesforceLeadsHook(HttpHook):
         :param headers: refused: the session is shared, so give headers to the request instead.
         :param extra_options: refused likewise.
         """
+        from airflow_provider_sfleads.hooks import rest
+
         rest.no_options(headers=headers, extra_options=extra_options)
         return self.client.session
 
@@ -255,6 +234,9 @@ class SalesforceLeadsHook(HttpHook):
         :param extra_options: ``check_response`` and ``timeout``, as in ``HttpHook``.
         :param request_kwargs: ``json`` and ``params``.
         """
+        from airflow_provider_sfleads.core.replies import refusal
+        from airflow_provider_sfleads.hooks import rest
+
         options = rest.options(extra_options)
         call = rest.call(self.method, endpoint, data=data, headers=headers, **request_kwargs)
         reply, response = self.client.fetch(call, timeout=options.timeout)
@@ -264,6 +246,9 @@ class SalesforceLeadsHook(HttpHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether this connection works, and if not, which of its causes it is; never raises."""
+        from airflow_provider_sfleads.hooks import checkup
+        from airflow_provider_sfleads.transport import Retries
+
         client: Client | None = None
         try:
             settings = self._settings()
