@@ -61,7 +61,7 @@ class SalesforceLeadsHook(HttpHook):
         with self._lock:
             if self._client is None:
                 self._client = self._make_client(self._settings())
-                self.base_url, self._base_url_initialized = self._client.settings.host.url, True
+                self.base_url = self._client.settings.host.url
             return self._client
 
     @property
@@ -214,6 +214,13 @@ class SalesforceLeadsHook(HttpHook):
 
         rest.no_options(headers=headers, extra_options=extra_options)
         return self.client.session
+
+    def url_from_endpoint(self, endpoint: str | None) -> str:
+        """Return the URL of a path below the connection's host.
+
+        :param endpoint: path below the host.
+        """
+        return f"{self.client.settings.host.url}/{(endpoint or '').lstrip('/')}"
 
     @_permanent
     def run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -16,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 POOL_SIZE = 32
+IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is a minute
 _progress = threading.local()
 
 
@@ -29,37 +31,41 @@ def was_sent() -> bool:
     return bool(getattr(_progress, "sent", True))
 
 
-class _Http(HTTPConnection):
+class AccountedConnection(HTTPConnection):
+    """Keeps account of whether the request was sent, and is not used again after a long rest."""
+
+    used: float = 0.0
+
     def connect(self) -> None:
-        # Whatever a proxy's tunnel sends in here is not the request.
+        """Connect; whatever a proxy's tunnel or a handshake sends is not the request."""
         try:
             super().connect()
         finally:
             _progress.sent = False
 
     def send(self, data: Any) -> None:  # noqa: ANN401
+        """Send a part of the request."""
         if self.sock is None:
             self.connect()
         _progress.sent = True
+        self.used = time.monotonic()
         super().send(data)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may give this connection out again.
 
-class _Https(HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        finally:
-            _progress.sent = False
+        Firewalls forget resting connections without a word; a create sent over such a one would be of unknown outcome.
+        """
+        return time.monotonic() - self.used < IDLE and super().is_connected
 
-    def send(self, data: Any) -> None:  # noqa: ANN401
-        if self.sock is None:
-            self.connect()
-        _progress.sent = True
-        super().send(data)
+
+class _Https(AccountedConnection, HTTPSConnection):
+    pass
 
 
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
+    ConnectionCls = AccountedConnection
 
 
 class _HttpsPool(HTTPSConnectionPool):

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +70,26 @@ def test_the_form_as_airflow_saves_it_is_a_valid_connection() -> None:
         )
     )
     assert (settings.host.url, settings.timeout, settings.max_api_usage) == ("https://acme.my.salesforce.com", 60, 0.9)
+
+
+def test_airflow_finds_the_hook_by_the_entry_point(tmp_path: Path) -> None:
+    """Once the package is installed, Airflow lists the provider, its hook and its form, with a Test button."""
+    metadata = tmp_path / "airflow_provider_sfleads-9.9.9.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: airflow-provider-sfleads\nVersion: 9.9.9\n")
+    entry = "provider_info = airflow_provider_sfleads.get_provider_info:get_provider_info"
+    (metadata / "entry_points.txt").write_text(f"[apache_airflow_provider]\n{entry}\n")
+    code = """
+import json
+from airflow.providers_manager import ProvidersManager
+manager = ProvidersManager()
+hook = manager.hooks["salesforce_leads"]
+fields = [name for name in manager.connection_form_widgets if "salesforce_leads" in name]
+print(json.dumps([manager.providers["airflow-provider-sfleads"].version, hook.hook_name, hook.connection_testable,
+                  hook.connection_id_attribute_name, len(fields)]))
+"""
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout.splitlines()[-1]) == ["9.9.9", "Salesforce Leads", True, "salesforce_conn_id", 5]

@@ -298,6 +298,12 @@ def test_run_refuses_what_it_cannot_honour(make_hook: MakeHook, arguments: dict[
         make_hook().run(**arguments)
 
 
+def test_a_url_is_below_the_checked_host(stub: Stub, make_hook: MakeHook) -> None:
+    """HttpHook's helper follows this connection type's host rule."""
+    assert make_hook().url_from_endpoint("a/b") == f"{stub.url}/a/b"
+    assert make_hook(host="acme.my.salesforce.com").url_from_endpoint("/a") == "https://acme.my.salesforce.com/a"
+
+
 def test_a_session_with_own_headers_is_refused(make_hook: MakeHook) -> None:
     """The session is shared by all."""
     with pytest.raises(ParameterError):
