@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_sfleads.core.collections import MAX_RECORDS
-from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
-from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators.parameters import (
-    as_auto_assign,
-    as_choice,
-    as_count,
-    as_flag,
-    as_text,
-    as_tolerance,
-)
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.operators.load import LoadSettings
     from airflow_provider_sfleads.sync.plan import Plan
     from airflow_provider_sfleads.sync.prepare import Ground
-
-log = logging.getLogger(__name__)
 
 COMMON_TEMPLATE_FIELDS = (
     "export",
@@ -85,6 +71,7 @@ class LeadSyncOperator(BaseOperator):
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
     ui_color = "#e8f3fc"
+    _stop: Event | None = None
 
     def __init__(
         self,
@@ -92,12 +79,12 @@ class LeadSyncOperator(BaseOperator):
         export: SqlExport | FileExport,
         key: str,
         results_path: str,
-        salesforce_conn_id: str = SalesforceLeadsHook.default_conn_name,
+        salesforce_conn_id: str = "salesforce_leads_default",
         external_id_field: str | None = None,
         fields: Mapping[str, str] | None = None,
         constants: Mapping[str, Any] | None = None,
         api: str = "auto",
-        batch_size: int | str = MAX_RECORDS,
+        batch_size: int | str = 200,
         concurrency: int | str = 4,
         max_rejects: float | str = 0,
         write_back: SqlTable | None = None,
@@ -129,7 +116,6 @@ class LeadSyncOperator(BaseOperator):
         self.duplicates = duplicates
         self.match_email = match_email
         self.assignment_rule = assignment_rule
-        self._stop = Event()
         self.require(export=export, key=key, results_path=results_path)
 
     def require(self, **parameters: object) -> None:
@@ -151,10 +137,14 @@ class LeadSyncOperator(BaseOperator):
         :raises SalesforceLeadsError: see :mod:`airflow_provider_sfleads.exceptions`; what a retry cannot mend
             fails the task without retry.
         """
+        from threading import Event
+
+        from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
         from airflow_provider_sfleads.operators.load import load
 
+        self._stop = Event()
         with no_retry_for_permanent():
-            settings = self._settings()
+            settings = self._settings(self._stop)
             ending = load(settings, self._prepare, context)
             report = ending.report.as_json()
             if ending.failure is not None:
@@ -164,37 +154,45 @@ class LeadSyncOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Send no further page; what is in flight is still recorded."""
-        self._stop.set()
+        if self._stop is not None:
+            self._stop.set()
 
-    def _settings(self) -> LoadSettings:
+    def _settings(self, stop: Event) -> LoadSettings:
+        from airflow_provider_sfleads.core.collections import MAX_RECORDS
+        from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+        from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.operators.load import LoadSettings
 
-        as_choice("api", self.api, ("auto", "collections"))
+        read.as_choice("api", self.api, ("auto", "collections"))
+        conn_id = read.as_text("salesforce_conn_id", self.salesforce_conn_id)
         return LoadSettings(
             export=self.export,
-            hook=SalesforceLeadsHook(salesforce_conn_id=as_text("salesforce_conn_id", self.salesforce_conn_id)),
-            results_path=as_text("results_path", self.results_path),
+            hook=SalesforceLeadsHook(salesforce_conn_id=conn_id),
+            results_path=read.as_text("results_path", self.results_path),
             write_back=self.write_back,
-            batch_size=as_count("batch_size", self.batch_size, least=1, most=MAX_RECORDS),
-            concurrency=as_count("concurrency", self.concurrency, least=1, most=32),
-            max_rejects=as_tolerance("max_rejects", self.max_rejects),
-            dry_run=as_flag("dry_run", self.dry_run),
-            stop=self._stop,
+            batch_size=read.as_count("batch_size", self.batch_size, least=1, most=MAX_RECORDS),
+            concurrency=read.as_count("concurrency", self.concurrency, least=1, most=32),
+            max_rejects=read.as_tolerance("max_rejects", self.max_rejects),
+            dry_run=read.as_flag("dry_run", self.dry_run),
+            stop=stop,
         )
 
     def _common_request(self) -> dict[str, Any]:
         """The part of a request that both operators ask for alike."""
+        from airflow_provider_sfleads.core.mapping import FieldMap
+        from airflow_provider_sfleads.operators import parameters as read
+
         return {
-            "key": as_text("key", self.key),
+            "key": read.as_text("key", self.key),
             "external_id_field": self.external_id_field or None,
             "field_map": FieldMap(
                 columns=dict(self.fields or {}),
                 constants=dict(self.constants or {}),
-                nulls=as_choice("nulls", self.nulls, ("ignore", "clear")),
-                truncate=as_flag("truncate", self.truncate),
+                nulls=read.as_choice("nulls", self.nulls, ("ignore", "clear")),
+                truncate=read.as_flag("truncate", self.truncate),
             ),
-            "auto_assign": as_auto_assign(self.assignment_rule),
-            "allow_duplicates": as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
-            "match_email": as_flag("match_email", self.match_email),
-            "dry_run": as_flag("dry_run", self.dry_run),
+            "auto_assign": read.as_auto_assign(self.assignment_rule),
+            "allow_duplicates": read.as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
+            "match_email": read.as_flag("match_email", self.match_email),
+            "dry_run": read.as_flag("dry_run", self.dry_run),
         }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.base import COMMON_TEMPLATE_FIELDS, LeadSyncOperator
-from airflow_provider_sfleads.operators.parameters import as_choice, as_number, as_text
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.sync.plan import Plan
@@ -36,9 +35,10 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
         self.existing = existing
 
     def _prepare(self, ground: Ground) -> Plan:
+        from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.sync.prepare import CreateRequest, prepare_create
 
-        existing = as_choice("existing", self.existing, ("skip", "update"))
+        existing = read.as_choice("existing", self.existing, ("skip", "update"))
         request = CreateRequest(existing=existing, **self._common_request())
         if existing == "update" and not (request.external_id_field or request.match_email):
             raise ParameterError(
@@ -116,9 +116,10 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
 
     def _prepare(self, ground: Ground) -> Plan:
         from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
+        from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
 
-        stage = as_text("stage", self.stage)
+        stage = read.as_text("stage", self.stage)
         problem = ladder_problem(stage, self.ladder)
         if problem:
             raise ParameterError(problem)
@@ -129,14 +130,14 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         rule = StageRule(
             stage=stage,
             score=self.score,
-            threshold=None if self.threshold is None else as_number("threshold", self.threshold),
+            threshold=None if self.threshold is None else read.as_number("threshold", self.threshold),
             current_stage=self.current_stage,
             from_stages=None if self.from_stages is None else frozenset(rung or None for rung in self.from_stages),
             ladder=None if self.ladder is None else tuple(self.ladder),
         )
         request = StageRequest(
             rule=rule,
-            stage_field=as_text("stage_field", self.stage_field),
+            stage_field=read.as_text("stage_field", self.stage_field),
             lead_id=self.lead_id or None,
             **self._common_request(),
         )
