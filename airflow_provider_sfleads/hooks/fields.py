@@ -49,10 +49,11 @@ def read_settings(connection: Fields) -> Settings:
     extra = read(lambda: _extra(connection.extra), nothing)
     host = read(lambda: parse_host(connection.host, connection.schema, connection.port), Host("", "", loopback=False))
     key, secret = (connection.login or "").strip(), (connection.password or "").strip()
-    if not key:
-        problems.append("Login is empty; enter the consumer key of the External Client App.")
-    if not secret:
-        problems.append("Password is empty; enter the consumer secret of the External Client App.")
+    for value, empty in (
+        (key, "Login is empty; enter the consumer key"),
+        (secret, "Password is empty; enter the secret"),
+    ):
+        problems += [] if value else [f"{empty} of the External Client App."]
     version = read(lambda: normalise_version(_first(extra, "api_version", default=DEFAULT_API_VERSION)), "")
     timeout = read(lambda: _timeout(extra), DEFAULT_TIMEOUT)
     share = read(lambda: _share(extra), DEFAULT_MAX_API_USAGE)
