@@ -1,11 +1,12 @@
 """Streaming reads per driver, each in bounded memory.
 
-Each function runs a query and returns its column names and an iterator of batches of rows.
+Each function runs a query and is a context manager that yields its column names and an iterator of batches of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -19,24 +20,24 @@ DbApiCursor: TypeAlias = Any
 Query = Mapping[str, Any] | Sequence[Any] | None
 
 
+@contextmanager
 def cursor_batches(
     connection: DbApiConnection, sql: str, parameters: Query, fetch_size: int
-) -> tuple[tuple[str, ...], Batches]:
+) -> Iterator[tuple[tuple[str, ...], Batches]]:
     """Read through a DB-API cursor and ``fetchmany``."""
-    cursor = _cursor(connection, fetch_size)
-    cursor.execute(sql) if parameters is None else cursor.execute(sql, parameters)
-    # psycopg2 describes a server-side cursor only once something was fetched.
-    first = cursor.fetchmany(fetch_size)
-    columns = tuple(str(column[0]) for column in cursor.description or ())
+    with closing(_cursor(connection, fetch_size)) as cursor:
+        cursor.execute(sql) if parameters is None else cursor.execute(sql, parameters)
+        # psycopg2 describes a server-side cursor only once something was fetched.
+        first = cursor.fetchmany(fetch_size) if _returns_rows(cursor) else []
+        columns = tuple(str(column[0]) for column in cursor.description or ())
 
-    def batches() -> Batches:
-        batch = first
-        while batch:
-            yield (plain_row(columns, values) for values in batch)
-            batch = cursor.fetchmany(fetch_size)
-        cursor.close()
+        def batches() -> Batches:
+            batch = first
+            while batch:
+                yield (plain_row(columns, values) for values in batch)
+                batch = cursor.fetchmany(fetch_size)
 
-    return columns, batches()
+        yield columns, batches()
 
 
 def _cursor(connection: DbApiConnection, fetch_size: int) -> DbApiCursor:
@@ -45,7 +46,7 @@ def _cursor(connection: DbApiConnection, fetch_size: int) -> DbApiCursor:
     A plain cursor of psycopg (2 and 3) fetches everything at ``execute``; a named one lives in the server. The
     driver decides, not the connection type: Redshift has a Postgres-like type and another driver.
     """
-    if type(connection).__module__.partition(".")[0] in {"psycopg", "psycopg2"}:
+    if _is_postgres(connection):
         cursor = connection.cursor(name=f"sfleads_{uuid4().hex}")
         cursor.itersize = fetch_size
         return cursor
@@ -54,20 +55,30 @@ def _cursor(connection: DbApiConnection, fetch_size: int) -> DbApiCursor:
     return cursor
 
 
+def _is_postgres(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] in {"psycopg", "psycopg2"}
+
+
+def _returns_rows(cursor: DbApiCursor) -> bool:
+    """Whether there is something to fetch; a server-side cursor exists for queries only."""
+    return _is_postgres(cursor) or cursor.description is not None
+
+
+@contextmanager
 def duckdb_batches(
     connection: DbApiConnection, sql: str, parameters: Query, fetch_size: int
-) -> tuple[tuple[str, ...], Batches]:
+) -> Iterator[tuple[tuple[str, ...], Batches]]:
     """Read DuckDB through Arrow: its own cursor converts zoned timestamps twenty times slower."""
     relation = connection.sql(sql, params=parameters)
     if relation is None:
-        return (), iter(())
-    columns = tuple(relation.columns)
-    reader = relation.to_arrow_reader(fetch_size)
+        yield (), iter(())
+        return
+    with closing(relation.to_arrow_reader(fetch_size)) as reader:
 
-    def batches() -> Batches:
-        first = 1
-        for batch in reader:
-            yield batch_rows(batch, where="the query's result", first=first)
-            first += batch.num_rows
+        def batches() -> Batches:
+            first = 1
+            for batch in reader:
+                yield batch_rows(batch, where="the query's result", first=first)
+                first += batch.num_rows
 
-    return columns, batches()
+        yield tuple(relation.columns), batches()

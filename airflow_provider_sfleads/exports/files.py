@@ -12,6 +12,8 @@ from airflow_provider_sfleads.exceptions import ExportError, ParameterError
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_sfleads.exports.located import LocatedFile
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -53,7 +55,7 @@ class FileExport(Templated):
 
     def __init__(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | ObjectStoragePath,
         format: str | None = None,  # noqa: A002  (the public name)
         conn_id: str | None = None,
     ) -> None:
@@ -81,7 +83,7 @@ class FileExport(Templated):
             rows.close()
 
 
-def _text_of(path: PathLike[str]) -> str:
+def _text_of(path: PathLike[str] | ObjectStoragePath) -> str:
     """Return the URL of a path; ``str`` and not ``fspath``, which drops an ``ObjectStoragePath``'s scheme."""
     return str(path)
 

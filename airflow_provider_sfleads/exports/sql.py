@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
@@ -58,20 +58,18 @@ class SqlExport(Templated):
             connection = reading_connection(hook)
         except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
             raise self._failure("cannot be opened", problem, hook) from None
-        with closing(connection):
-            columns, batches = self._run(hook, connection)
-            rows = self._rows(hook, batches)
-            try:
-                yield RowStream(columns=columns, rows=rows)
-            finally:
-                rows.close()
+        with closing(connection), ExitStack() as stack:
+            columns, batches = self._run(hook, connection, stack)
+            rows = stack.enter_context(closing(self._rows(hook, batches)))
+            yield RowStream(columns=columns, rows=rows)
 
-    def _run(self, hook: DbApiHook, connection: DbApiConnection) -> tuple[tuple[str, ...], Batches]:
+    def _run(self, hook: DbApiHook, connection: DbApiConnection, stack: ExitStack) -> tuple[tuple[str, ...], Batches]:
         from airflow_provider_sfleads.exports import cursors
 
         read = cursors.duckdb_batches if hook.conn_type == "duckdb" else cursors.cursor_batches
         try:
-            columns, batches = read(connection, self.sql, self.parameters or None, self.fetch_size)
+            found = read(connection, self.sql, self.parameters or None, self.fetch_size)
+            columns, batches = stack.enter_context(found)
         except Exception as problem:  # noqa: BLE001
             raise self._failure("refuses the query", problem, hook) from None
         if not columns:

@@ -21,6 +21,8 @@ from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import Directory
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from airflow_provider_sfleads.results.writer import ResultsWriter
 
 REJECTS = "rejects.csv"
@@ -43,7 +45,7 @@ class ResultsFolder:
     :param conn_id: Airflow connection for remote storage.
     """
 
-    base: str | PathLike[str]
+    base: str | PathLike[str] | ObjectStoragePath
     dag_id: str
     run_id: str
     task_id: str

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _FILE = "keys.sqlite"
 _CACHE_KIB = 32 * 1024
-_RECENT = 200_000
+#: Digests held in memory before they are stored as one run.
+RECENT = 200_000
 _FILTER_BYTES = 1 << 25
 #: Every pair of two bits in a byte.
 _PAIRS = tuple(1 << high | 1 << low for high in range(8) for low in range(high))
@@ -89,7 +90,7 @@ class KeyIndex:
         else:
             self._filter[place] = met | pair
         recent.add(digest)
-        if len(recent) >= _RECENT:
+        if len(recent) >= RECENT:
             self._store_run(self._connection)
         return True
 

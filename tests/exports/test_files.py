@@ -1,6 +1,8 @@
+# ruff: noqa: TID253 - a test is no Dag file
 from __future__ import annotations
 
 import gzip
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from airflow_provider_sfleads.exports import FileExport
 from .conftest import Read
 
 
-def ids(path: Any, **kwargs: Any) -> list[object]:
+def ids(path: str | PathLike[str] | ObjectStoragePath, **kwargs: Any) -> list[object]:
     """Return the ids of the rows at a path."""
     with FileExport(path, **kwargs).open() as stream:
         return [row["id"] for row in stream.rows]  # type: ignore[index]
@@ -168,7 +170,7 @@ def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
         ids(tmp_path / "a.csv")
 
 
-def test_files_are_closed_when_the_export_is_left(remote_storage: str, tmp_path: Path) -> None:
+def test_files_are_closed_when_the_export_is_left(tmp_path: Path) -> None:
     """Also in the middle of a file; an unclosed file would be a warning, and warnings fail tests."""
     (tmp_path / "a.csv").write_text("id\n" + "1\n" * 100_000)
     with FileExport(tmp_path).open() as stream:

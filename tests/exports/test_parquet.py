@@ -1,3 +1,4 @@
+# ruff: noqa: TID253 - a test is no Dag file
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta

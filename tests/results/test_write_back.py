@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from airflow.sdk import BaseHook
+
+from airflow_provider_sfleads.exceptions import ExportError, ParameterError
+from airflow_provider_sfleads.exports import SqlExport, SqlTable
+from airflow_provider_sfleads.results import WriteBackError, WriteBackRow, write_back
+
+DAY = timedelta(days=1)
+NOW = datetime(2026, 1, 10, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_url: str) -> str:
+    """Name of a database of this file's own: it is emptied after each test."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE write_back")
+    return "write_back"
+
+
+@pytest.fixture(params=["postgres", "duckdb", "sqlite"])
+def warehouse(
+    request: pytest.FixtureRequest,
+    postgres_url: str,
+    postgres_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Type of a real database, empty, at connection ``wh``."""
+    url = urlsplit(postgres_url)
+    connection = {"conn_type": request.param, "host": str(tmp_path / "warehouse")}
+    if request.param == "postgres":
+        connection |= {"host": str(url.hostname), "port": url.port, "login": str(url.username)}
+        connection["schema"] = postgres_database
+    monkeypatch.setenv("AIRFLOW_CONN_WH", json.dumps(connection))
+    yield request.param
+    if request.param == "postgres":
+        run("DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS mart CASCADE")
+
+
+def run(sql: str) -> None:
+    """Run SQL at the warehouse."""
+    with closing(BaseHook.get_connection("wh").get_hook().get_conn()) as connection:  # type: ignore[no-untyped-call]
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        cursor.close()
+        connection.commit()
+
+
+def table(name: str = "lead_state") -> dict[str, tuple[object, ...]]:
+    """Return what the table holds, by key."""
+    with SqlExport("wh", f"SELECT * FROM {name}").open() as stream:  # noqa: S608 - a name of ours
+        rows = [dict(row) for row in stream.rows]  # type: ignore[arg-type]
+    found = {
+        str(row.pop("key")): tuple(str(value) if hasattr(value, "year") else value for value in row.values())
+        for row in rows
+    }
+    assert len(found) == len(rows), "a key is there twice"
+    return found
+
+
+def state(name: str = "lead_state") -> dict[str, tuple[object, ...]]:
+    """Return id, action and stage, by key."""
+    return {key: values[:3] for key, values in table(name).items()}
+
+
+def row(
+    key: str, stage: str | None = "MQL", salesforce_id: str | None = "00Q1", action: str = "updated"
+) -> WriteBackRow:
+    """Return a row to write back."""
+    return WriteBackRow(key=key, salesforce_id=salesforce_id, action=action, stage=stage, finished_at=NOW)
+
+
+def test_the_table_is_made_and_holds_one_row_a_key(warehouse: str) -> None:
+    """With the times as they were, in UTC."""
+    assert write_back(SqlTable("wh", "lead_state"), [row("a"), row("b", None, None)], interval_end=NOW - DAY) == 2
+    with SqlExport("wh", "SELECT * FROM lead_state ORDER BY 1").open() as stream:
+        assert stream.columns == ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end")
+        first = dict(next(stream.rows))  # type: ignore[arg-type]
+    as_text = warehouse == "sqlite"
+    assert first["synced_at"] == ("2026-01-10 02:03:04.000005+00:00" if as_text else NOW)
+    assert first["interval_end"] == ("2026-01-09 02:03:04.000005+00:00" if as_text else NOW - DAY)
+    assert state() == {"a": ("00Q1", "updated", "MQL"), "b": (None, "updated", None)}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_writing_again_changes_nothing() -> None:
+    """A retry after a lost connection must be safe."""
+    target = SqlTable("wh", "lead_state")
+    rows = [row("a"), row("b", "New")]
+    write_back(target, rows, interval_end=NOW)
+    before = table()
+    assert write_back(target, rows, interval_end=NOW) == 2
+    assert table() == before
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_later_interval_replaces_and_keeps_what_it_does_not_know() -> None:
+    """The stage and the id stay where the new ones are null, and keys that it does not have are left alone."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a"), row("b", "New"), row("c")], interval_end=NOW - DAY)
+    write_back(target, [row("a", None, None, "unchanged"), row("b", "SQL", "00Q2")], interval_end=NOW)
+    assert state() == {
+        "a": ("00Q1", "unchanged", "MQL"), "b": ("00Q2", "updated", "SQL"), "c": ("00Q1", "updated", "MQL"),
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_an_older_interval_never_replaces_a_newer_one() -> None:
+    """A backfill of last week runs today; keys that are new to the table are written all the same."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", "SQL")], interval_end=NOW)
+    assert write_back(target, [row("a", "MQL"), row("b", "MQL")], interval_end=NOW - DAY) == 1
+    assert state() == {"a": ("00Q1", "updated", "SQL"), "b": ("00Q1", "updated", "MQL")}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_intervals_compare_as_moments_whatever_their_zone() -> None:
+    """A Dag in New York and one in UTC write the same table."""
+    from zoneinfo import ZoneInfo
+
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", "SQL")], interval_end=NOW)
+    west = (NOW - timedelta(hours=1)).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert write_back(target, [row("a", "MQL")], interval_end=west) == 0
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_run_without_an_interval_counts_as_of_its_own_time() -> None:
+    """It saw the warehouse as it was then."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", "SQL")], interval_end=None, synced_at=NOW)
+    assert write_back(target, [row("a", "MQL")], interval_end=NOW - DAY) == 0
+    assert write_back(target, [row("a", "Won")], interval_end=NOW + DAY) == 1
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_of_two_rows_with_one_key_the_last_one_counts() -> None:
+    """Also far apart."""
+    rows = [row("a", "New"), *(row(f"k{number}") for number in range(6_000)), row("a", "MQL")]
+    assert write_back(SqlTable("wh", "lead_state"), rows, interval_end=NOW) == 6_001
+    assert state()["a"] == ("00Q1", "updated", "MQL")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_ten_thousand_rows_are_written_and_replaced() -> None:
+    """In several batches, the last one short."""
+    target = SqlTable("wh", "lead_state")
+    for day, stage in enumerate(("New", "MQL")):
+        rows = (row(f"k{number}", stage) for number in range(10_001))
+        assert write_back(target, rows, interval_end=NOW + day * DAY) == 10_001
+    assert set(state().values()) == {("00Q1", "updated", "MQL")}
+    assert len(table()) == 10_001
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_no_rows_make_an_empty_table() -> None:
+    """The next export can join it from the first day on."""
+    assert write_back(SqlTable("wh", "lead_state"), [], interval_end=NOW) == 0
+    assert table() == {}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_odd_text_comes_through() -> None:
+    """Quotes, placeholders, line ends."""
+    keys = ["it's", 'say "x"', "100%s", "{x}", "?", "$1", "a\nb\u2028", "ü\U0001f600", "a\\b"]
+    write_back(SqlTable("wh", "lead_state"), [row(key) for key in keys], interval_end=NOW)
+    assert set(state()) == set(keys)
+
+
+def test_a_table_in_a_schema_and_a_name_that_needs_quotes(warehouse: str) -> None:
+    """Plain names mean what they mean in the database's own SQL."""
+    if warehouse != "sqlite":
+        run("CREATE SCHEMA mart")
+        write_back(SqlTable("wh", "mart.Lead_State"), [row("a")], interval_end=NOW)
+        assert set(state("MART.lead_state")) == {"a"}
+    write_back(SqlTable("wh", '"Lead ""State"""'), [row("a")], interval_end=NOW)
+    write_back(SqlTable("wh", "order"), [row("a")], interval_end=NOW)
+    assert set(state('"Lead ""State"""')) == set(state('"order"')) == {"a"}
+
+
+def test_a_table_without_the_interval_gets_it(warehouse: str) -> None:
+    """People make the table from the five columns that they know; it has no key either, and other columns stay."""
+    kind = "TEXT" if warehouse == "sqlite" else "TIMESTAMP"
+    run(
+        f"CREATE TABLE lead_state (owner TEXT, key TEXT, salesforce_id TEXT, action TEXT, stage TEXT, synced_at {kind})"
+    )
+    for _ in range(2):
+        write_back(SqlTable("wh", "lead_state"), [row("a")], interval_end=NOW)
+    with SqlExport("wh", "SELECT key, synced_at FROM lead_state").open() as stream:
+        (found,) = list(stream.rows)
+    assert str(dict(found)["synced_at"]).startswith("2026-01-10 02:03:04.000005")  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_table_that_lacks_columns_is_an_error_that_names_them() -> None:
+    """It is some other table then."""
+    run("CREATE TABLE lead_state (key VARCHAR(20), stage VARCHAR(20))")
+    with pytest.raises(WriteBackError, match="lacks salesforce_id, action, synced_at, interval_end"):
+        write_back(SqlTable("wh", "lead_state"), [row("a")], interval_end=NOW)
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_all_or_nothing() -> None:
+    """Rows that fail on the way leave the table as it was, and their own error is the one that is raised."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", "New")], interval_end=NOW)
+
+    def broken() -> Iterator[WriteBackRow]:
+        yield row("a", "MQL")
+        yield from (row(f"k{number}") for number in range(6_000))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_back(target, broken(), interval_end=NOW)
+    assert state() == {"a": ("00Q1", "updated", "New")}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_what_the_database_refuses_is_an_error_that_says_that_the_leads_are_synced() -> None:
+    """And that a retry can mend; here the name is a view's."""
+    columns = "'a' AS key, 'b' AS salesforce_id, 'c' AS action, 'd' AS stage, 'e' AS synced_at, 'f' AS interval_end"
+    run(f"CREATE VIEW lead_state AS SELECT {columns} LIMIT 1")
+    with pytest.raises(WriteBackError, match="Nothing was written back to 'lead_state' at connection 'wh'; the leads"):
+        write_back(SqlTable("wh", "lead_state"), [row("a")], interval_end=NOW)
+    assert WriteBackError.transient
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a.b.c.d", "a;DROP TABLE x", "a.", ".a", '"a', 'a"b"', "1a", "a--", "a.b;", '""', "a\n"]
+)
+def test_a_name_that_is_no_table_is_refused(name: str) -> None:
+    """Before a connection is opened."""
+    with pytest.raises(ParameterError, match="is no table name"):
+        write_back(SqlTable("wh", name), [row("a")], interval_end=NOW)
+
+
+def test_a_connection_that_is_no_database_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for an export."""
+    monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": "fs"}))
+    with pytest.raises(ExportError, match="no SQL database"):
+        write_back(SqlTable("files", "lead_state"), [row("a")], interval_end=NOW)
