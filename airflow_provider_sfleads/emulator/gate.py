@@ -62,7 +62,7 @@ class Gate:
         reply = Reply(status=0)
         try:
             body = await request.body()
-            target = f"{request.url.path}?{request.url.query}"
+            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             fault = self._emulator.faults.pick(request.method, target, body)
             if fault is not None and fault.effect == "drop_then_commit":
                 await Dropped()(request.scope, request.receive, _no_send)
@@ -184,7 +184,7 @@ def _instead(fault: Fault | None) -> Reply | None:
 def _too_long(request: Request) -> Reply | None:
     raw_path: bytes = request.scope.get("raw_path") or request.url.path.encode()
     uri = len(raw_path) + len(request.scope["query_string"]) + bool(request.scope["query_string"])
-    headers = sum(len(name) + len(value) for name, value in request.headers.raw)
+    headers = sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers.raw)
     if uri > MAX_URI:
         return Reply(status=414, body="<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
     if uri + headers > MAX_URI:

@@ -22,7 +22,7 @@ _MATCH = (
 OWNER_NAMES: dict[str, str] = {row["Id"]: row["Name"] for kind in ("User", "Group") for row in SETUP_ROWS[kind]}
 _HEAD = (
     "<tr><th>Name</th><th>Company</th><th>E-mail</th><th>Stage</th><th class=num>Score</th><th>Status</th>"
-    "<th>Owner</th><th>External id</th><th>Last modified (UTC)</th></tr>"
+    "<th>Owner</th><th>External id</th><th>Modified (UTC)</th></tr>"
 )
 
 
@@ -40,6 +40,7 @@ def show(emulator: Emulator, query: Mapping[str, str]) -> str:
         )
         total = emulator.store.read_named("SELECT COUNT(*) AS n FROM Lead WHERE NOT IsDeleted", {})[0]["n"]
         found = emulator.store.read_named(f"SELECT COUNT(*) AS n FROM Lead WHERE {_MATCH}", named)[0]["n"]  # noqa: S608
+        number = min(number, max(1, -(-found // PAGE_SIZE)))
         rows = emulator.store.read_named(
             f'SELECT * FROM Lead WHERE {_MATCH} ORDER BY "Id" LIMIT :size OFFSET :start',  # noqa: S608 - constants
             {**named, "size": PAGE_SIZE, "start": (number - 1) * PAGE_SIZE},
@@ -101,5 +102,5 @@ def _pager(number: int, found: int, target: Mapping[str, str]) -> str:
         links.append(f'<a href="{_link({**target, "page": str(number - 1)})}">&larr; Previous</a>')
     if last < found:
         links.append(f'<a href="{_link({**target, "page": str(number + 1)})}">Next &rarr;</a>')
-    shown = f"{first:,}&ndash;{last:,} of {found:,}" if first <= found else f"{found:,} leads"
+    shown = f"{first:,}&ndash;{last:,} of {found:,}"
     return f'<div class="pages"><span>{shown}</span><span class="next">{"".join(links)}</span></div>'

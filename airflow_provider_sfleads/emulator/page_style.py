@@ -14,9 +14,9 @@ body { margin: 0; background: var(--bg); color: var(--ink);
   font: 14px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 header { background: var(--bar); color: #fff; }
-header div { max-width: 1320px; margin: 0 auto; padding: 14px 28px; display: flex; gap: 14px; align-items: baseline; }
+header div { max-width: 1400px; margin: 0 auto; padding: 14px 28px; display: flex; gap: 14px; align-items: baseline; }
 header a { color: #fff; font-weight: 650; font-size: 16px; } header span { color: #b7c9dd; }
-main { max-width: 1320px; margin: 0 auto; padding: 22px 28px 48px; }
+main { max-width: 1400px; margin: 0 auto; padding: 22px 28px 48px; }
 h1 { font-size: 22px; margin: 0; font-weight: 650; overflow-wrap: anywhere; }
 h2 { font-size: 15px; margin: 0; padding: 13px 16px; border-bottom: 1px solid var(--line); font-weight: 650; }
 .bar { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin: 0 0 16px; }
@@ -33,8 +33,8 @@ th { text-align: left; font-weight: 600; color: var(--soft); background: var(--h
 th, td { padding: 8px 16px; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td, tr:last-child th { border-bottom: 0; } tbody tr:hover td { background: var(--hover); }
 td { overflow-wrap: break-word; } td.pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.list td { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 230px; }
-.list th, .list td { padding: 8px 12px; } .list td.id { max-width: 150px; } td.by { white-space: nowrap; }
+.list td { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 180px; }
+.list th, .list td { padding: 8px 10px; } .list td.id { max-width: 130px; } td.by { white-space: nowrap; }
 td.num { text-align: right; font-variant-numeric: tabular-nums; } th.num { text-align: right; }
 td.time, td.id { white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--soft); }
 .chip { display: inline-block; padding: 2px 9px; border-radius: 99px; background: var(--chip); color: var(--ink);

@@ -7,7 +7,7 @@ from typing import Literal
 
 from airflow_provider_sfleads.emulator.soql_tokens import Token, malformed, tokens
 
-_RESERVED = frozenset({"WHERE", "ORDER", "LIMIT", "OFFSET", "AND", "OR", "NOT", "FROM", "SELECT", "GROUP"})
+_RESERVED = frozenset({"WHERE", "ORDER", "LIMIT", "OFFSET", "AND", "OR", "NOT", "FROM", "SELECT"})
 _COMPARISONS = frozenset({"=", "!=", "<>", "<", ">", "<=", ">="})
 
 

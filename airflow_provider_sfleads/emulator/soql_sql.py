@@ -33,12 +33,13 @@ class Compiled:
 
 def compile_query(query: Query, schemas: Mapping[str, ObjectSchema], *, include_deleted: bool) -> Compiled:
     """The SQL of a query."""
-    return _Compiler(query, schemas).compile(include_deleted=include_deleted)
+    return _Compiler(query, schemas, include_deleted=include_deleted).compile()
 
 
 class _Compiler:
-    def __init__(self, query: Query, schemas: Mapping[str, ObjectSchema]) -> None:
+    def __init__(self, query: Query, schemas: Mapping[str, ObjectSchema], *, include_deleted: bool) -> None:
         self._query = query
+        self._include_deleted = include_deleted
         by_lower = {name.lower(): schema for name, schema in schemas.items()}
         schema = by_lower.get(query.object.text.lower())
         if schema is None:
@@ -49,11 +50,11 @@ class _Compiler:
         self._schema = schema
         self._parameters: list[Any] = []
 
-    def compile(self, *, include_deleted: bool) -> Compiled:
+    def compile(self) -> Compiled:
         query = self._query
         columns = self._columns()
         where = [self._condition(query.where)] if query.where else []
-        if "IsDeleted" in self._schema.fields and not include_deleted:
+        if "IsDeleted" in self._schema.fields and not self._include_deleted:
             where.append("NOT IsDeleted")
         what = ", ".join(quoted(spec.name) for spec in columns) or "COUNT(*)"
         sql = f"SELECT {what} FROM {quoted(self._schema.name)}"
@@ -151,7 +152,7 @@ class _Compiler:
             # By way of the index. It holds live records only, so a deleted one is compared itself.
             self._parameters += [self._schema.name, spec.name, *(key_of(spec, value) for value in values)]
             indexed = f'"Id" IN (SELECT id FROM record_key WHERE object = ? AND field = ? AND key IN ({marks}))'
-            if "IsDeleted" not in self._schema.fields:
+            if not self._include_deleted or "IsDeleted" not in self._schema.fields:
                 return indexed
             self._parameters += [_folded(spec, value) for value in values]
             return f"{indexed} OR (IsDeleted AND {_column(spec)} IN ({marks}))"

@@ -82,9 +82,10 @@ class Store:
 
     def ensure_columns(self, name: str, specs: Iterable[FieldSpec]) -> None:
         """Make the object's table, and columns for fields that it has not seen yet."""
-        table = quoted(name)
+        table, specs = quoted(name), list(specs)
+        others = "".join(f", {_column(spec)}" for spec in specs if spec.name != "Id")
         with self._lock:
-            self._db.execute(f'CREATE TABLE IF NOT EXISTS {table} ("Id" TEXT PRIMARY KEY)')
+            self._db.execute(f'CREATE TABLE IF NOT EXISTS {table} ("Id" TEXT PRIMARY KEY{others})')
             known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
             for spec in specs:
                 if spec.name not in known:

@@ -1,0 +1,18 @@
+"""A client of the emulator that the root's `emulator` fixture runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.emulator.client import Api
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+
+@pytest.fixture
+def api(emulator: EmulatorServer) -> Api:
+    """A client with a token."""
+    return Api(emulator).login()
