@@ -8,6 +8,18 @@ In a test::
         ...  # talk to server.url with key `emulator-key` and secret `emulator-secret`
         assert server.stats()["leads"] == 1
 
+What is served: client-credentials tokens (introspect, revoke, userinfo), versions, limits, `/sobjects`, describe of
+Lead, rows of Lead, sObject Collections of Lead, SOQL on Lead, Contact, User, Group, AssignmentRule and Organization
+(fields, COUNT(), conditions, order, limit, offset). `EmulatorSettings` and `Fault` list what can be switched.
+
+What is faked: one run-as user who may do everything that is not hidden; the assignment rule takes every lead; the
+duplicate rule compares exactly; records are saved one request at a time, so nothing ever races inside the org; limits
+other than API requests are constants; lengths count code points; numbers are rounded to their scale.
+
+What is not served: Bulk API, composite, batch, tree and graph, other flows than client credentials, writes to other
+objects than Lead, record types, person accounts, validation rules, triggers, state and country picklists, undelete,
+SOQL relationships, functions, GROUP BY and date literals such as TODAY, conditional headers on rows.
+
 From a shell: ``python -m airflow_provider_sfleads.emulator --help``. Both need the extra
 ``airflow-provider-sfleads[emulator]``.
 """

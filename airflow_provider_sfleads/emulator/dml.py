@@ -144,7 +144,7 @@ def _result(draft: Draft, write: Write) -> RowResult:
     upserts = write.operation == "upsert"
     if draft.errors:
         return RowResult(
-            id=draft.id if draft.current else None,
+            id=None,
             success=False,
             created=False if upserts else None,
             errors=tuple(draft.errors),

@@ -25,10 +25,19 @@ def output(spec: FieldSpec) -> Callable[[Any], Any]:
 
 def record(row: Mapping[str, Any], specs: Iterable[FieldSpec]) -> dict[str, Any]:
     """These fields of a stored record."""
-    return {spec.name: None if (value := row.get(spec.name)) is None else output(spec)(value) for spec in specs}
+    return _fields(row, [(spec.name, output(spec)) for spec in specs])
 
 
-def sobject(row: Mapping[str, Any], specs: Iterable[FieldSpec], *, name: str, prefix: str) -> dict[str, Any]:
-    """A record as the row and collections resources give it out."""
-    attributes = {"type": name, "url": f"{prefix}/sobjects/{name}/{row['Id']}"}
-    return {"attributes": attributes, **record(row, specs)}
+def _fields(row: Mapping[str, Any], makers: Iterable[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+    return {name: None if (value := row.get(name)) is None else make(value) for name, make in makers}
+
+
+def renderer(specs: Iterable[FieldSpec], *, name: str, prefix: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """The function that turns a stored record into what the row and collections resources give out."""
+    makers = [(spec.name, output(spec)) for spec in specs]
+
+    def render(row: Mapping[str, Any]) -> dict[str, Any]:
+        attributes = {"type": name, "url": f"{prefix}/sobjects/{name}/{row['Id']}"}
+        return {"attributes": attributes, **_fields(row, makers)}
+
+    return render

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from airflow_provider_sfleads.emulator import dml
@@ -11,7 +12,7 @@ from airflow_provider_sfleads.emulator.drafts import RowResult
 from airflow_provider_sfleads.emulator.fields import FieldSpec, key_of
 from airflow_provider_sfleads.emulator.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.emulator.json_types import Json
-from airflow_provider_sfleads.emulator.render import sobject
+from airflow_provider_sfleads.emulator.render import renderer
 from airflow_provider_sfleads.emulator.values import FieldProblem, converter
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, RowError, not_found
 
@@ -128,7 +129,7 @@ def _change(call: Call, record: Mapping[str, Any], operation: Json) -> Reply:
     (result,) = execute(call.emulator, [{**record, "Id": _lead_id(call)}], write)
     if result.success:
         return Reply(status=204, records=1)
-    if result.errors[0].code == "INVALID_CROSS_REFERENCE_KEY" and result.id is None:
+    if result.errors[0].code == "INVALID_CROSS_REFERENCE_KEY" and result.errors[0].status == HTTPStatus.NOT_FOUND:
         raise not_found()
     return _refusal(call, result.errors)
 
@@ -210,7 +211,7 @@ def _show(call: Call, lead_id: str) -> Reply:
         raise not_found()
     if row["IsDeleted"]:
         raise ApiError("ENTITY_IS_DELETED", "entity is deleted", status=404)
-    return Reply(body=sobject(row, specs, name="Lead", prefix=call.prefix), records=1)
+    return Reply(body=renderer(specs, name="Lead", prefix=call.prefix)(row), records=1)
 
 
 def show(call: Call) -> Reply:

@@ -21,7 +21,8 @@ def list_leads(emulator: Emulator, *, include_deleted: bool = False) -> list[dic
     """All leads with all fields, oldest first."""
     with emulator.store.transaction():
         rows = emulator.store.read('SELECT * FROM Lead WHERE ? OR NOT IsDeleted ORDER BY "Id"', [include_deleted])
-    return [record(dict(row), emulator.full_schema.fields.values()) for row in rows]
+    specs = list(emulator.full_schema.fields.values())
+    return [record(dict(row), specs) for row in rows]
 
 
 def _found(emulator: Emulator, lead_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_sfleads.emulator.dml import Write, execute
 from airflow_provider_sfleads.emulator.drafts import RowResult
 from airflow_provider_sfleads.emulator.ids import to_18
-from airflow_provider_sfleads.emulator.render import sobject
+from airflow_provider_sfleads.emulator.render import renderer
 from airflow_provider_sfleads.emulator.rows import check_lead, headers_of, key_field, selected
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, RowError
 
@@ -157,12 +157,12 @@ def _retrieved(call: Call, ids: list[str], fields: list[str]) -> Reply:
     wanted = [_checked_id(raw) for raw in raw_ids]
     specs = selected(call, names)
     with call.emulator.store.transaction():
-        found = call.emulator.store.by_ids(set(wanted))
+        found = call.emulator.store.by_ids(set(wanted), columns=[spec.name for spec in specs])
+    render = renderer(specs, name="Lead", prefix=call.prefix)
     body = []
     for lead_id in wanted:
         row = found.get(lead_id)
-        gone = row is None or row["IsDeleted"]
-        body.append(None if gone or row is None else sobject(row, specs, name="Lead", prefix=call.prefix))
+        body.append(None if row is None or row["IsDeleted"] else render(row))
     return Reply(body=body, records=len(body))
 
 
