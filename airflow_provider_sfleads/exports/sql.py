@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
-from airflow_provider_sfleads.exports.connections import DbApiConnection, driver_message, reading_connection, sql_hook
+from airflow_provider_sfleads.exports.connections import (
+    DbApiConnection,
+    WarehouseUnavailableError,
+    driver_message,
+    reading_connection,
+    sql_hook,
+)
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
@@ -50,14 +56,14 @@ class SqlExport(Templated):
     def open(self) -> Iterator[RowStream]:
         """Run the query and yield its rows; the connection is closed when the context is left.
 
-        :raises ExportError: the connection cannot be used, the query fails, or columns share a name; also while
-            iterating, when the warehouse fails then.
+        :raises ExportError: the connection is none, the query is refused, or columns share a name.
+        :raises WarehouseUnavailableError: the connection cannot be opened; also while iterating, when it fails then.
         """
         hook = sql_hook(self.conn_id)
         try:
             connection = reading_connection(hook)
         except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
-            raise self._failure("cannot be opened", problem, hook) from None
+            raise WarehouseUnavailableError(self._failed("cannot be opened", problem, hook)) from None
         with closing(connection), ExitStack() as stack:
             columns, batches = self._run(hook, connection, stack)
             rows = stack.enter_context(closing(self._rows(hook, batches)))
@@ -71,7 +77,7 @@ class SqlExport(Templated):
             found = read(connection, self.sql, self.parameters or None, self.fetch_size)
             columns, batches = stack.enter_context(found)
         except Exception as problem:  # noqa: BLE001
-            raise self._failure("refuses the query", problem, hook) from None
+            raise ExportError(self._failed("refuses the query", problem, hook)) from None
         if not columns:
             raise ExportError(f"The query at connection {self.conn_id!r} returns no rows at all; it must be a SELECT.")
         twice = [name for name, count in Counter(columns).items() if count > 1]
@@ -88,11 +94,12 @@ class SqlExport(Templated):
             try:
                 batch = next(batches, None)
             except Exception as problem:  # noqa: BLE001
-                raise self._failure("failed while the rows were read", problem, hook) from None
+                message = self._failed("failed while the rows were read", problem, hook)
+                raise WarehouseUnavailableError(message) from None
             if batch is None:
                 return
             yield from batch
 
-    def _failure(self, what: str, problem: Exception, hook: DbApiHook) -> ExportError:
+    def _failed(self, what: str, problem: Exception, hook: DbApiHook) -> str:
         message = driver_message(problem, hook=hook, parameters=self.parameters)
-        return ExportError(f"Connection {self.conn_id!r} {what}: {message}")
+        return f"Connection {self.conn_id!r} {what}: {message}"

@@ -71,6 +71,12 @@ class Directory:
         os.close(handle)
         return Path(path)
 
+    def remove_drafts(self) -> None:
+        """Remove what a killed worker left unfinished; remote storage never sees a draft."""
+        if self.is_local:
+            for draft in Path(self.path).glob(".*.part"):
+                draft.unlink()
+
     def publish(self, draft: Path, name: str) -> None:
         """Make a complete draft appear as the file ``name``, durably."""
         if self.is_local:

@@ -53,6 +53,7 @@ class ResultsWriter:
         self._parquet: pq.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
+        self._directory.remove_drafts()
         parts = part_names(self._directory)
         self._rejects.start(resume=self._resume, parts=parts)
         for name in parts:

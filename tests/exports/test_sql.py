@@ -196,6 +196,7 @@ def test_a_query_that_is_refused_is_an_error_with_the_drivers_words(kind: str, s
     with pytest.raises(ExportError, match=rf"Connection '{kind}' refuses the query: .*(nowhere|SELEC)") as caught:
         read(SqlExport(kind, sql))
     assert caught.value.__suppress_context__
+    assert not caught.value.transient
 
 
 @pytest.mark.usefixtures("connections")
@@ -244,6 +245,7 @@ def test_a_server_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ExportError, match="Connection 'down' cannot be opened: OperationalError") as caught:
         read(SqlExport("down", "SELECT 1 AS id"))
     assert "hunter2" not in str(caught.value)
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "10", 2.5])

@@ -256,8 +256,11 @@ def test_an_execution_that_is_not_resumed_starts_anew(folder: ResultsFolder) -> 
     with folder.writer(columns=("id",), part_rows=1) as writer:
         for number in range(3):
             writer.write(outcome(number, Action.REJECTED), {"id": "old"})
+    if folder.directory.is_local:
+        folder.directory.new_draft("results-00007.parquet").touch()
     with folder.writer(columns=("id",)):
         pass
+    assert names(folder) == ["rejects.csv", "results-00000.parquet"]
     assert list(recorded_outcomes(folder)) == []
     assert rejects(folder) == b"id,error_code,error_message\n"
 
