@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_sfleads.emulator.soql_tokens import Token, malformed, tokens
+from airflow_provider_sfleads.emulator.wire import ApiError
 
 _RESERVED = frozenset({"WHERE", "ORDER", "LIMIT", "OFFSET", "AND", "OR", "NOT", "FROM", "SELECT"})
+_DEEPEST = 100
+_MOST = 2**31 - 1
 _COMPARISONS = frozenset({"=", "!=", "<>", "<", ">", "<=", ">="})
 
 
@@ -63,6 +66,7 @@ class _Parser:
         self._text = text
         self._tokens = tokens(text)
         self._at = 0
+        self._depth = 0
 
     @property
     def _next(self) -> Token:
@@ -131,6 +135,14 @@ class _Parser:
         return Logic(operator=operator, parts=tuple(parts))
 
     def _term(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ApiError("QUERY_TOO_COMPLICATED", "The conditions are nested too deeply")
+        term = self._innermost()
+        self._depth -= 1
+        return term
+
+    def _innermost(self) -> Condition:
         if self._accept("NOT"):
             return Logic(operator="NOT", parts=(self._term(),))
         if self._accept("("):
@@ -187,4 +199,4 @@ class _Parser:
         token = self._next
         if token.kind != "number" or not token.text.isdigit():
             self._unexpected("expecting a number")
-        return int(self._take().text)
+        return min(int(self._take().text), _MOST)

@@ -140,6 +140,8 @@ def test_query_all_sees_the_recycle_bin(api: Api) -> None:
         ("SELECT Id FROM Lead WHERE Lead_Score__c LIKE '1%'", "INVALID_FIELD"),
         ("SELECT Id FROM Nothing__c", "INVALID_TYPE"),
         ("SELECT Id FROM Lead WHERE Id = 'nonsense'", "INVALID_QUERY_FILTER_OPERATOR"),
+        ("SELECT Id FROM Lead WHERE " + "NOT " * 200 + "Id = null", "QUERY_TOO_COMPLICATED"),
+        ("SELECT Id FROM Lead LIMIT 1 OFFSET " + "9" * 30, "NUMBER_OUTSIDE_VALID_RANGE"),
         ("SELECT Id FROM Lead OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE"),
     ],
 )
