@@ -7,12 +7,16 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, islice
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import SyncError
 from airflow_provider_sfleads.exports.connections import driver_message, sql_hook
 from airflow_provider_sfleads.exports.table import SqlTable
 from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
 from airflow_provider_sfleads.results.warehouse import Cell, Warehouse, warehouse_of
+
+if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 COLUMNS = ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end")
 _TIMES = frozenset({"synced_at", "interval_end"})
@@ -71,24 +75,29 @@ def write_back(
     name = table_sql(table.table, dialect_of(hook.conn_type))
     moment = synced_at or datetime.now(UTC)
     try:
-        warehouse = warehouse_of(hook)
-        with closing(warehouse):
-            try:
-                written = _merge(warehouse, name, rows, interval_end or moment, moment)
-                warehouse.commit()
-            except BaseException:
-                with suppress(Exception):  # the first error is the one to tell; closing rolls back as well
-                    warehouse.rollback()
-                raise
+        return _in_one_transaction(hook, name, rows, interval_end or moment, moment)
     except SyncError:
         raise
+    except _RowsFailedError as failed:
+        raise failed.cause from None
     except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
-        if isinstance(problem, _RowsFailedError):
-            raise problem.cause from None
         raise WriteBackError(
             f"Nothing was written back to {table.table!r} at connection {table.conn_id!r}; the leads themselves are "
             f"synced: {driver_message(problem, hook=hook)}"
         ) from None
+
+
+def _in_one_transaction(
+    hook: DbApiHook, table: str, rows: Iterable[WriteBackRow], interval_end: datetime, moment: datetime
+) -> int:
+    with closing(warehouse_of(hook)) as warehouse:
+        try:
+            written = _merge(warehouse, table, rows, interval_end, moment)
+            warehouse.commit()
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to tell; closing rolls back as well
+                warehouse.rollback()
+            raise
     return written
 
 
