@@ -1,0 +1,273 @@
+"""Run a sync against the org in memory, with the shortest of everything else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from threading import Event
+from typing import Any
+
+from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.core.mapping import FieldMap
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.wire import Send
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.pages import PageSender
+from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.prepare import (
+    CreateRequest,
+    Ground,
+    StageRequest,
+    prepare_create,
+    prepare_stage,
+)
+from airflow_provider_sfleads.sync.run import Earlier, Settings, SyncRun
+from tests.sync.org import USER, Org
+
+LADDER = ("New", "MQL", "SQL", "Won")
+STARTED = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def field_of(name: str, kind: str = "string", **more: Any) -> dict[str, Any]:
+    """One field of a describe."""
+    usual = {"nillable": True, "createable": True, "updateable": True, "length": 255 if kind == "string" else 0}
+    return {"name": name, "type": kind} | usual | more
+
+
+def describe(**changes: dict[str, Any]) -> SObjectInfo:
+    """Lead's describe, with some fields' properties changed."""
+    key: dict[str, Any] = {"externalId": True, "unique": True}
+    number: dict[str, Any] = {"precision": 18, "scale": 0}
+    fields = [
+        field_of("Id", "id", createable=False, updateable=False, nillable=False, idLookup=True),
+        field_of("External_Id__c", length=36, **key),
+        field_of("Number_Id__c", "double", **key, **number),
+        field_of("Badge__c", length=10, unique=True),
+        field_of("LastName", length=80, nillable=False),
+        field_of("FirstName", length=40),
+        field_of("Company", nillable=False),
+        field_of("Email", "email", length=80, idLookup=True),
+        field_of("Lead_Stage__c", "picklist", length=255),
+        field_of("Score__c", "double", **number),
+        field_of("IsConverted", "boolean", createable=False, updateable=False),
+    ]
+    return parse_describe({"name": "Lead", "fields": [one | changes.get(one["name"], {}) for one in fields]})
+
+
+class Seen:
+    """Remembers pairs."""
+
+    def __init__(self) -> None:
+        self._pairs: set[tuple[str, str]] = set()
+
+    def __call__(self, space: str, value: str) -> bool:
+        """Whether the pair is new."""
+        new = (space, value) not in self._pairs
+        self._pairs.add((space, value))
+        return new
+
+
+class EarlierTry:
+    """What a try before settled: each recorded row answers for one."""
+
+    def __init__(self, outcomes: Iterable[Outcome]) -> None:
+        self._rows: Counter[tuple[str, str]] = Counter()
+        self.outcomes = [outcome for outcome in outcomes if outcome.action is not Action.NOT_SENT]
+        for outcome in outcomes:
+            if outcome.action is not Action.NOT_SENT:
+                self._rows[outcome.key, "again" if outcome.action is Action.DUPLICATE_KEY else "first"] += 1
+            elif outcome.reason == Reason.OUTCOME_UNKNOWN:
+                self._rows[outcome.key, "unknown"] += 1
+
+    def settled(self, key: str, *, is_duplicate: bool) -> bool:
+        """Whether such a row is recorded."""
+        return self._take(key, "again" if is_duplicate else "first")
+
+    def unknown(self, key: str) -> bool:
+        """Whether such a row was sent and never heard of."""
+        return self._take(key, "unknown")
+
+    def _take(self, key: str, kind: str) -> bool:
+        there = self._rows[key, kind] > 0
+        self._rows[key, kind] -= there
+        return there
+
+
+@dataclass(slots=True)
+class Done:
+    """A run that ended; ``outcomes`` are those of this try."""
+
+    run: SyncRun
+    outcomes: list[Outcome] = field(default_factory=list)
+    rejects: list[Row] = field(default_factory=list)
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take an outcome, as a sink does."""
+        self.outcomes.append(outcome)
+        if values is not None:
+            self.rejects.append(values)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The report's counts, less zeros."""
+        return {name: number for name, number in self.run.tally.counts().items() if number}
+
+    def by_key(self) -> dict[str, Outcome]:
+        """The outcomes by key."""
+        return {outcome.key: outcome for outcome in self.outcomes}
+
+
+def carry_out(
+    plan: Plan,
+    seen: Seen,
+    send: Send,
+    rows: Iterable[Row | BadRow],
+    *,
+    batch_size: int = 200,
+    concurrency: int = 2,
+    earlier: Earlier | None = None,
+    stop: Event | None = None,
+    pause: Callable[[int], None] = lambda _repeats: None,
+    dry_run: bool = False,
+) -> Done:
+    """Run a plan; where it raises, the exception's note holds nothing: use :func:`prepared` instead."""
+    done = prepared(
+        plan,
+        seen,
+        send,
+        batch_size=batch_size,
+        concurrency=concurrency,
+        earlier=earlier,
+        stop=stop,
+        pause=pause,
+        dry_run=dry_run,
+    )
+    done.run.execute(rows)
+    return done
+
+
+def prepared(
+    plan: Plan,
+    seen: Seen,
+    send: Send,
+    *,
+    batch_size: int = 200,
+    concurrency: int = 2,
+    earlier: Earlier | None = None,
+    stop: Event | None = None,
+    pause: Callable[[int], None] = lambda _repeats: None,
+    dry_run: bool = False,
+) -> Done:
+    """A run that has not begun."""
+    numbers: Iterator[int] = count(1)
+    holder: list[Done] = []
+    run = SyncRun(
+        plan=plan,
+        sender=PageSender(send=send, pause=pause, number=lambda: str(next(numbers)), conn_id="sf"),
+        lookup=LeadLookup(send=send, conn_id="sf"),
+        seen=seen,
+        sink=_Forward(holder),
+        earlier=earlier,
+        settings=Settings(
+            batch_size=batch_size,
+            concurrency=concurrency,
+            dry_run=dry_run,
+            attempt=1,
+            now=lambda: STARTED,
+            lead_url=lambda lead: f"https://acme/{lead}",
+            stop=stop or Event(),
+        ),
+    )
+    if isinstance(earlier, EarlierTry):
+        for outcome in earlier.outcomes:
+            run.tally.add(outcome)
+    holder.append(Done(run))
+    return holder[0]
+
+
+class _Forward:
+    def __init__(self, holder: list[Done]) -> None:
+        self._holder = holder
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Hand on."""
+        self._holder[0].write(outcome, values)
+
+
+def ground(seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None) -> Ground:
+    """What a plan stands on."""
+    return Ground(lead=lead or describe(), columns=tuple(columns), seen=seen, user_id=USER, started=STARTED)
+
+
+def create_request(**changes: Any) -> CreateRequest:
+    """A create with an external ID and a few fields."""
+    usual: dict[str, Any] = {
+        "key": "id",
+        "external_id_field": "External_Id__c",
+        "field_map": FieldMap(columns={"name": "LastName", "firm": "Company"}),
+        "auto_assign": "TRUE",
+        "allow_duplicates": False,
+        "match_email": False,
+        "dry_run": False,
+        "existing": "skip",
+    }
+    return CreateRequest(**(usual | changes))
+
+
+def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
+    """A create plan and the memory that it uses."""
+    seen, lead = Seen(), changes.pop("lead", None)
+    return prepare_create(create_request(**changes), ground(seen, columns, lead)), seen
+
+
+def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
+    """Create leads; ``plan`` holds changes of the request."""
+    asked: dict[str, Any] = how.pop("plan", {})
+    plan, seen = create_plan(**asked)
+    return carry_out(plan, seen, org.send, rows, dry_run=asked.get("dry_run", False), **how)
+
+
+def stage_request(**changes: Any) -> StageRequest:
+    """A move to MQL by Lead id."""
+    usual: dict[str, Any] = {
+        "key": "id",
+        "external_id_field": None,
+        "field_map": FieldMap(),
+        "auto_assign": "TRUE",
+        "allow_duplicates": False,
+        "match_email": False,
+        "dry_run": False,
+        "rule": StageRule(stage="MQL", score="score", threshold=Decimal(80), ladder=LADDER),
+        "stage_field": "Lead_Stage__c",
+        "lead_id": "lead",
+    }
+    return StageRequest(**(usual | changes))
+
+
+def stage_plan(columns: Iterable[str] = ("id", "lead", "score"), **changes: Any) -> tuple[Plan, Seen]:
+    """A stage plan and the memory that it uses."""
+    seen, lead = Seen(), changes.pop("lead", None)
+    return prepare_stage(stage_request(**changes), ground(seen, columns, lead)), seen
+
+
+def move(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
+    """Move leads; ``plan`` holds changes of the request."""
+    asked: dict[str, Any] = how.pop("plan", {})
+    plan, seen = stage_plan(**asked)
+    return carry_out(plan, seen, org.send, rows, dry_run=asked.get("dry_run", False), **how)
+
+
+def new_row(key: object, name: object = "Ray", firm: object = "Acme", **more: object) -> dict[str, object]:
+    """A row of an export of new leads."""
+    return {"id": key, "name": name, "firm": firm} | more
+
+
+def scored(key: object, lead: object = None, score: object = 90, **more: object) -> dict[str, object]:
+    """A row of an export of scores."""
+    return {"id": key, "lead": lead, "score": score} | more
