@@ -281,7 +281,7 @@ def test_a_mapping_that_fits_nothing_lists_it_all() -> None:
             match_email=True,
         )
     text = "\n".join(caught.value.problems)
-    for words in ("Badge__c: it is not an external ID", "Nope__c", "LastName", "Company", "match_email", "column 'id'"):
+    for words in ("Badge__c: it is not an external ID", "Nope__c", "LastName", "Company", "match_email", "'id' (key)"):
         assert words in text
 
 

@@ -300,8 +300,8 @@ def test_a_mapping_that_fits_nothing_lists_it_all() -> None:
         "ladder 'Won' -> Lead_Stage__c",
         "Lead_Stage__c: the sync itself writes it",
         "Nope__c",
-        "column 'lead' (lead_id)",
-        "column 'score' (score)",
+        "'lead' (lead_id)",
+        "'score' (score)",
     ):
         assert words in text, words
 
