@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.integration.support import report_of
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -26,18 +28,6 @@ def example_dag(dag_id: str) -> DAG:
     return bag.dags[dag_id]
 
 
-def report_of(run: Any, task_id: str) -> dict[str, Any]:
-    """The report that a task pushed."""
-    from airflow.models.xcom import XComModel
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        query = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids=task_id, key="return_value")
-        value = session.execute(query).scalars().first().value
-    report: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
-    return report
-
-
 @pytest.fixture
 def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A DuckDB warehouse with two days of sign-ups and scores."""
@@ -47,7 +37,8 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with duckdb.connect(str(path)) as db:
         db.execute(
             "CREATE TABLE signups (lead_key VARCHAR, first_name VARCHAR, last_name VARCHAR, company VARCHAR, "
-            "email VARCHAR, phone VARCHAR, city VARCHAR, country VARCHAR, lead_source VARCHAR, signed_up_at TIMESTAMPTZ)"
+            "email VARCHAR, phone VARCHAR, city VARCHAR, country VARCHAR, lead_source VARCHAR, "
+            "signed_up_at TIMESTAMPTZ)"
         )
         db.execute("CREATE TABLE lead_scores (lead_key VARCHAR, score DOUBLE, stage VARCHAR, scored_at TIMESTAMPTZ)")
         for n, day in enumerate(("2026-11-19 10:00+00", "2026-11-19 11:00+00", "2026-11-20 10:00+00")):
