@@ -8,6 +8,7 @@
     │   ├── ParameterError            an operator parameter cannot be right
     │   └── MappingError              the mapping does not fit Lead's describe; lists every problem
     ├── ExportError                   the export cannot be read (missing file, column, wrong encoding ...)
+    │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
     ├── AuthenticationError           Salesforce gives no usable token
     │   ├── WrongHostError            no Salesforce token endpoint answers at this host
     │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's
@@ -22,7 +23,8 @@
     ├── OutcomeUnknownError           a write was sent and no answer came back
     └── SyncError                     the sync ran to its end and did not come out clean
         ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
-        └── RowsNotSentError          rows were left unsent; a retry sends them
+        ├── RowsNotSentError          rows were left unsent; a retry sends them
+        └── WriteBackError            Salesforce is in order, the warehouse table is not; a retry writes it
 
 ``transient`` says whether trying the same again can help. Errors that are not transient fail an
 Airflow task without retry when they leave the hook or an operator (see :mod:`.hooks.failing`).
@@ -65,6 +67,12 @@ class MappingError(ConfigurationError):
 
 class ExportError(SalesforceLeadsError):
     """The export cannot be read to its end."""
+
+
+class WarehouseUnavailableError(ExportError):
+    """The warehouse cannot be reached, or was lost while the rows were read."""
+
+    transient = True
 
 
 class AuthenticationError(SalesforceLeadsError):
@@ -143,5 +151,11 @@ class RejectsExceededError(SyncError):
 
 class RowsNotSentError(SyncError):
     """Rows were left unsent or their outcome is unknown."""
+
+    transient = True
+
+
+class WriteBackError(SyncError):
+    """Salesforce is in order, but the warehouse table was not written; a retry writes it."""
 
     transient = True

@@ -201,14 +201,14 @@ def check_external_id(lead: SObjectInfo, name: str, *, unique: bool) -> FieldInf
 
 
 def missing_columns(wanted: Mapping[str, str], columns: Iterable[str]) -> tuple[str, ...]:
-    """Sentences on columns that the export does not have.
+    """A sentence on the columns that the export does not have.
 
     :param wanted: column -> what it is used for.
-    :param columns: the export's columns.
+    :param columns: the export's columns; none at all where an export without a header has no rows.
     """
     there = tuple(columns)
-    return tuple(
-        f"column {column!r} ({use}) is not in the export, which has: {', '.join(map(repr, there))}"
-        for column, use in wanted.items()
-        if column not in there
-    )
+    lacking = [f"{column!r} ({use})" for column, use in wanted.items() if column not in there]
+    if not there or not lacking:
+        return ()
+    plural = "s" if len(lacking) > 1 else ""
+    return (f"the export has no column{plural} {', '.join(lacking)}; it has: {', '.join(map(repr, there))}",)

@@ -20,6 +20,8 @@ FieldValue = str | bool | int | Decimal | None
 BLANKS = " \t\r\n"
 
 _TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
+# A longer number is written with an exponent: written out, 1e9999999 would fill the memory.
+_WRITTEN_OUT = 400
 _NO_TEXT = (bytes, bytearray, list, tuple, set, dict)
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -63,10 +65,18 @@ def text_of(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, Decimal):
-        return format(value.normalize() if value == value.to_integral_value() else value, "f")
+        return _decimal_text(value)
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     return text_of(str(value))
+
+
+def _decimal_text(value: Decimal) -> str:
+    # Not normalize(), which rounds to 28 digits and so takes two long keys for one.
+    if not value.is_finite() or value.adjusted() > _WRITTEN_OUT:
+        return str(value)
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def number_of(value: object) -> Decimal | None:

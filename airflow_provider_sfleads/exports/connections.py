@@ -17,12 +17,6 @@ DbApiConnection: TypeAlias = Any
 _SHORTEST_HIDDEN = 4  # hiding "1" or "a" would garble every message and protect nothing
 
 
-class WarehouseUnavailableError(ExportError):
-    """The warehouse does not answer, or stopped while rows were read; a later retry may find it back."""
-
-    transient = True
-
-
 def sql_hook(conn_id: str) -> DbApiHook:
     """Return the ``DbApiHook`` of a connection.
 

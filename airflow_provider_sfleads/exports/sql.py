@@ -8,10 +8,9 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
-from airflow_provider_sfleads.exceptions import ExportError, ParameterError
+from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
 from airflow_provider_sfleads.exports.connections import (
     DbApiConnection,
-    WarehouseUnavailableError,
     driver_message,
     reading_connection,
     sql_hook,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -126,6 +127,12 @@ class LeadSyncOperator(BaseOperator):
         missing = [name for name, value in parameters.items() if not value]
         if missing:
             raise ParameterError(f"{self.task_id}: {', '.join(missing)} must be given and not empty")
+
+    def prepare_for_execution(self) -> Self:
+        """Give each execution exports of its own: Airflow renders nested values in place."""
+        own = super().prepare_for_execution()
+        own.export, own.write_back = copy(own.export), copy(own.write_back)
+        return own
 
     @abstractmethod
     def _prepare(self, ground: Ground) -> Plan:

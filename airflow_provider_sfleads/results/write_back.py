@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.exceptions import SyncError
+from airflow_provider_sfleads.exceptions import SyncError, WriteBackError
 from airflow_provider_sfleads.exports.connections import driver_message, sql_hook
 from airflow_provider_sfleads.exports.table import SqlTable
 from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
@@ -22,12 +22,6 @@ COLUMNS = ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end
 _TIMES = frozenset({"synced_at", "interval_end"})
 _ADDED = "interval_end"
 _BATCH = 5_000
-
-
-class WriteBackError(SyncError):
-    """Salesforce is in order, but the warehouse table was not written; a retry writes it."""
-
-    transient = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from airflow.sdk import BaseHook
 
-from airflow_provider_sfleads.exceptions import ExportError, ParameterError
+from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WriteBackError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.results import WriteBackError, WriteBackRow, write_back
+from airflow_provider_sfleads.results import WriteBackRow, write_back
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 10, 2, 3, 4, 5, tzinfo=UTC)
