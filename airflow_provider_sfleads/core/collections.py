@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.replies import ApiError, results_of
+from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
 
 MAX_RECORDS = 200
@@ -36,12 +36,17 @@ _LATER = frozenset({"API_CURRENTLY_DISABLED", "INSERT_UPDATE_DELETE_NOT_ALLOWED_
 _WRAPPING = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
 
 
+# Nothing more can be written, whichever record comes next.
+_ENDING = frozenset({"STORAGE_LIMIT_EXCEEDED"})
+
+
 class Cure(StrEnum):
     """What can be done about a record's error."""
 
     NONE = "none"
     REPEAT = "repeat"
     LATER = "later"
+    END = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +100,25 @@ class Verdict:
     error: ApiError | None = None
     repeated: bool = False
 
-    @property
-    def cure(self) -> Cure:
+    def cure(self, kind: PageKind) -> Cure:
         """Whether sending the record again can help."""
         if self.error is None:
             return Cure.NONE
         code = self.error.code
+        if code in _ENDING:
+            return Cure.END
         if code in _PASSING or (code in _WRAPPING and "UNABLE_TO_LOCK_ROW" in self.error.message):
+            return Cure.REPEAT
+        if kind.operation == "upsert" and kind.external_id_field in duplicate_fields(self.error):
+            # Somebody else created the lead between the upsert's look and its write: the next upsert finds it.
             return Cure.REPEAT
         return Cure.LATER if code in _LATER else Cure.NONE
 
 
-def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
+def verdicts_of(reply: Reply, count: int, *, repeated: bool = False) -> list[Verdict]:
     """The verdicts of a 2xx reply, by position.
 
+    :param repeated: whether an earlier page with these records may have been carried out already.
     :raises OutcomeUnknownError: where it does not speak of every record.
     """
     return [
@@ -116,7 +126,7 @@ def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
             id=result.id,
             created=result.created,
             error=None if result.success else result.errors[0],
-            repeated=reply.repeated,
+            repeated=repeated or reply.repeated,
         )
         for result in results_of(reply, count)
     ]

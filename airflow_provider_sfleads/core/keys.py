@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_sfleads.core.values import BLANKS, is_null, text_of
+from collections.abc import Callable
+
+from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, is_null, number_of, text_of
+
+Compare = Callable[[str], str]
+"""Brings a key into the form in which keys are compared."""
 
 
 def key_text(value: object) -> str:
@@ -10,9 +16,20 @@ def key_text(value: object) -> str:
     return "" if is_null(value) else text_of(value).strip(BLANKS)
 
 
-def comparable(key: str, *, case_sensitive: bool) -> str:
-    """A key as it is compared, in the export and with Salesforce's values.
+def compared_by(external: FieldInfo | None) -> Compare:
+    """How keys are compared, in the export and with Salesforce's values.
 
-    ``lower`` and not ``casefold``: the latter would take "straße" and "strasse" for one key.
+    Without letter case, unless the external-ID field minds it; as numbers where it is one, so that 7 and 007 are
+    one key.
     """
-    return key if case_sensitive else key.lower()
+    if external is None:
+        return str.lower
+    if external.type in NUMBERS:
+        return _number_form
+    # lower() and not casefold(): the latter would take "straße" and "strasse" for one key.
+    return str if external.case_sensitive else str.lower
+
+
+def _number_form(key: str) -> str:
+    number = number_of(key)
+    return key.lower() if number is None else text_of(number)

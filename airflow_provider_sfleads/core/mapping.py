@@ -67,6 +67,8 @@ class BoundMapping:
             elif self.nulls == "clear":
                 # A checkbox has no null: cleared, it is unchecked.
                 record[info.name] = False if info.type == "boolean" else None
+                if record[info.name] is None and not info.nillable:
+                    refusals.append(_missing([info.name]))
         if need_required:
             named = {name for refusal in refusals for name in refusal.fields}
             lacking = self.lacking({**dict.fromkeys(named, ""), **record})
@@ -123,8 +125,10 @@ def bind(
         value = convert(info, raw, truncate=field_map.truncate)
         if isinstance(value, Refusal):
             problems.append(f"constant -> {info.name}: {value.code}: {value.message}")
+        elif value is None and not info.nillable and info.type != "boolean":
+            problems.append(f"constant -> {info.name}: it is blank, and the field takes no blank")
         else:
-            constants[info.name] = value
+            constants[info.name] = False if value is None and info.type == "boolean" else value
     required = tuple(info.name for info in lead.required_on_create) if purpose.creates else ()
     written = {info.name for _, info in columns} | set(constants) | {_canonical(lead, n) for n in reserved}
     problems += _unmapped(required, written)
@@ -151,10 +155,11 @@ def _unmapped(required: Iterable[str], written: set[str]) -> Iterator[str]:
 
 
 def _free(taken: dict[str, str], info: FieldInfo, source: str, problems: list[str]) -> bool:
-    other = taken.setdefault(info.name.lower(), f"{source} is mapped to it too")
-    if other != f"{source} is mapped to it too":
-        problems.append(f"{source} -> {info.name}: {other}")
+    name = info.name.lower()
+    if name in taken:
+        problems.append(f"{source} -> {info.name}: {taken[name]}")
         return False
+    taken[name] = f"{source} is mapped to it too"
     return True
 
 
@@ -165,23 +170,23 @@ def _writable(lead: SObjectInfo, name: str, source: str, purpose: Purpose, probl
             f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it (field-level security)"
         )
         return None
-    refused = [
-        verb
-        for verb, wanted, allowed in (
-            ("create", purpose.creates, info.createable),
-            ("update", purpose.updates, info.updateable),
-        )
-        if wanted and not allowed
-    ]
+    refused = _refused(info, purpose)
     if refused:
-        problems.append(f"{source} -> {info.name}: the field is read-only on {' and '.join(refused)}")
+        problems.append(f"{source} -> {info.name}: the field is read-only on {refused}")
         return None
     return info
 
 
-def check_external_id(lead: SObjectInfo, name: str, *, unique: bool) -> FieldInfo | str:
+def _refused(info: FieldInfo, purpose: Purpose) -> str:
+    on_create = purpose.creates and not info.createable
+    on_update = purpose.updates and not info.updateable
+    return " and ".join(["create"] * on_create + ["update"] * on_update)
+
+
+def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique: bool) -> FieldInfo | str:
     """The external-ID field of that name, or what is wrong with it.
 
+    :param purpose: whether it is written on create; an update finds leads by it and does not write it.
     :param unique: whether the sync relies on Salesforce refusing a second lead with the same value.
     """
     info = lead.find(name)
@@ -192,6 +197,8 @@ def check_external_id(lead: SObjectInfo, name: str, *, unique: bool) -> FieldInf
         )
     if not (info.external_id or info.id_lookup):
         return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
+    if purpose.creates and not info.createable:
+        return f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it"
     if unique and not info.unique:
         return (
             f"external_id_field {info.name}: it is not unique, so Salesforce would create a lead twice; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
@@ -89,5 +90,6 @@ class Tally:
 def too_many_rejects(rejected: int, read: int, max_rejects: float) -> bool:
     """Whether ``max_rejects`` is exceeded: an int is a count, a float a share of the rows read."""
     if isinstance(max_rejects, float):
-        return rejected > max_rejects * read
+        # As the person wrote it: in binary 0.29 of 100 is less than 29.
+        return rejected > Decimal(str(max_rejects)) * read
     return rejected > max_rejects

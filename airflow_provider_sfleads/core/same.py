@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.values import BLANKS, number_of, text_of
+from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, number_of, text_of
 
-_NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
+# Room for every digit of two numbers and a scale; the default of 28 is less than a NUMERIC(38, 0) has.
+_EXACT = Context(prec=1000, rounding=ROUND_HALF_UP)
 
 
 def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
@@ -31,9 +33,9 @@ def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> b
 
 
 def _stored(kind: str, value: object, scale: int) -> object:
-    if kind in _NUMBERS:
+    if kind in NUMBERS:
         number = number_of(value)
-        return None if number is None else round(number, scale)
+        return None if number is None else number.quantize(Decimal(1).scaleb(-scale), context=_EXACT)
     if kind == "datetime":
         return _second(value)
     text = text_of(value).strip(BLANKS)

@@ -65,14 +65,16 @@ class StageRule:
         return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(self.stage) else None
 
 
-def ladder_problem(stage: str, ladder: Sequence[str] | None) -> str | None:
+def ladder_problem(stage: str, ladder: Sequence[object] | None) -> str | None:
     """What is wrong with a ladder, as a sentence."""
     if ladder is None:
         return None
+    if isinstance(ladder, str) or not all(isinstance(rung, str) and rung.strip(BLANKS) for rung in ladder):
+        return (
+            "ladder: it takes a list of stages, none of them blank (a lead without a stage is below the first anyway)"
+        )
     if stage not in ladder:
         return f"ladder: the stage {stage!r} is not on it"
     if len(set(ladder)) != len(ladder):
         return "ladder: a stage stands on it twice"
-    if any(not rung.strip() for rung in ladder):
-        return "ladder: a rung is blank; a lead without a stage is below the first rung anyway"
     return None

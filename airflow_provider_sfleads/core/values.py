@@ -6,7 +6,7 @@ Formats: REST API Developer Guide, "Valid Date and DateTime Formats"; Object Ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -19,10 +19,11 @@ FieldValue = str | bool | int | Decimal | None
 # Salesforce trims these and nothing else: str.strip() would also take U+0085 and U+2028, which are data.
 BLANKS = " \t\r\n"
 
+NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
+
 _TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
-# A longer number is written with an exponent: written out, 1e9999999 would fill the memory.
+# Digits to which a number is written out: 1e9999999 would fill the memory.
 _WRITTEN_OUT = 400
-_NO_TEXT = (bytes, bytearray, list, tuple, set, dict)
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
@@ -49,11 +50,27 @@ def is_null(value: object) -> bool:
         return True
     if isinstance(value, str):
         return not value.strip(BLANKS)
+    if isinstance(value, Decimal):
+        return value.is_nan()
     try:
         return bool(value != value)  # noqa: PLR0124 - only the not-a-numbers differ from themselves
     except (TypeError, ValueError):
         # pandas.NA answers NA to every comparison, and NA has no truth value.
         return type(value).__name__ == "NAType"
+
+
+def is_container(value: object) -> bool:
+    """Whether a value holds several (list, bytes, array ...), so that it is no text and no key."""
+    return not isinstance(value, str) and isinstance(value, Iterable)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether text can be sent at all: a lone surrogate has no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def text_of(value: object) -> str:
@@ -73,21 +90,25 @@ def text_of(value: object) -> str:
 
 def _decimal_text(value: Decimal) -> str:
     # Not normalize(), which rounds to 28 digits and so takes two long keys for one.
-    if not value.is_finite() or value.adjusted() > _WRITTEN_OUT:
+    if not value.is_finite() or abs(value.adjusted()) > _WRITTEN_OUT:
         return str(value)
-    text = format(value, "f")
+    text = format(value, "f") if value else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def number_of(value: object) -> Decimal | None:
-    """A finite number, or ``None`` where the value is none; booleans are none."""
+    """A finite number of a sane size, or ``None`` where the value is none; booleans are none."""
     if isinstance(value, bool):
         return None
+    text = str(value).strip(BLANKS)
+    if "_" in text:
+        # Decimal reads 7_5 as Python does, people and Salesforce do not.
+        return None
     try:
-        number = Decimal(str(value).strip(BLANKS))
+        number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _WRITTEN_OUT else None
 
 
 def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldValue | Refusal:
@@ -118,9 +139,11 @@ def _wrong_type(info: FieldInfo, wanted: str) -> Refusal:
 
 
 def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    if isinstance(value, _NO_TEXT):
+    if is_container(value):
         return _wrong_type(info, "text")
     text = text_of(value)
+    if not text.isascii() and not is_unicode(text):
+        return _wrong_type(info, "text, and this holds half a character (a lone surrogate)")
     if not info.length or len(text) <= info.length:
         return text
     size = len(text.strip(BLANKS))
@@ -153,7 +176,7 @@ def _integer(info: FieldInfo, value: object) -> FieldValue | Refusal:
     number = number_of(value)
     if number is None or number != number.to_integral_value():
         return _wrong_type(info, "a whole number")
-    return int(number) if len(str(abs(int(number)))) <= (info.digits or 9) else _out_of_range(info)
+    return int(number) if number.adjusted() < (info.digits or 9) else _out_of_range(info)
 
 
 def _decimal(info: FieldInfo, value: object) -> FieldValue | Refusal:
@@ -189,7 +212,7 @@ def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
         utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError:
         return _out_of_range(info)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _moment(value: object) -> datetime | None:
@@ -219,9 +242,10 @@ def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
 
 
 def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    joined = ";".join(map(text_of, value)) if isinstance(value, (list, tuple, set)) else value
-    text = _text(info, joined)
-    return text if not isinstance(text, str) else _listed(info, text, tuple(text.split(";")))
+    parts = value if isinstance(value, (list, tuple, set, frozenset)) else text_of(value).split(";")
+    choices = tuple(text_of(part).strip(BLANKS) for part in parts if not is_null(part))
+    text = _text(info, ";".join(choices)) if choices else None
+    return text if not isinstance(text, str) else _listed(info, text, choices)
 
 
 def _listed(info: FieldInfo, text: str, choices: tuple[str, ...]) -> FieldValue | Refusal:

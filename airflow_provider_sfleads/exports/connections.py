@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 DbApiConnection: TypeAlias = Any
 
 _SHORTEST_HIDDEN = 4  # hiding "1" or "a" would garble every message and protect nothing
+
+
+# Where drivers repeat the value that they cannot take: values are personal data, names of tables and columns are not.
+_VALUES = (
+    re.compile(r"(')(?:[^']|'')*(')"),
+    re.compile(r'(invalid input (?:syntax|value)[^"]*")[^"]*(")', re.IGNORECASE),
+    re.compile(r"(\)=\()[^)]*(\))"),
+)
 
 
 def sql_hook(conn_id: str) -> DbApiHook:
@@ -81,6 +90,8 @@ def driver_message(problem: BaseException, *, hook: DbApiHook | None = None, par
             hidden.update(_texts(hook.get_connection(hook.get_conn_id()).password))
     for value in sorted(hidden, key=len, reverse=True):
         text = text.replace(value, "***")
+    for pattern in _VALUES:
+        text = pattern.sub(r"\1***\2", text)
     return f"{type(problem).__name__}: {text}"
 
 

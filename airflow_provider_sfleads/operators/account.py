@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import RejectsExceededError, RowsNotSentError, SalesforceLeadsError
-from airflow_provider_sfleads.intervals import interval_of
+from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.sync.run import SyncRun
@@ -33,10 +31,9 @@ def report_of(
     client: Client,
     folder: ResultsFolder,
     execution: Execution,
-    context: Mapping[str, Any],
+    interval: Interval | None,
 ) -> SyncReport:
     """The report of an execution, over all its tries."""
-    interval = interval_of(context)
     usage = client.api_usage
     return SyncReport(
         **tally.counts(),

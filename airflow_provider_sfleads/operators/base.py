@@ -193,8 +193,8 @@ class LeadSyncOperator(BaseOperator):
             "key": read.as_text("key", self.key),
             "external_id_field": self.external_id_field or None,
             "field_map": FieldMap(
-                columns=dict(self.fields or {}),
-                constants=dict(self.constants or {}),
+                columns={column: str(name) for column, name in read.as_fields("fields", self.fields).items()},
+                constants=read.as_fields("constants", self.constants),
                 nulls=read.as_choice("nulls", self.nulls, ("ignore", "clear")),
                 truncate=read.as_flag("truncate", self.truncate),
             ),

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-_KEY = "salesforce_leads"
-
 
 class Store(Protocol):
     """Airflow's task state store, as far as it is used here."""
@@ -48,39 +46,39 @@ class Execution:
 
 @dataclass(slots=True)
 class Journal:
-    """Keeps the execution at hand; without a store (Airflow before 3.3) each try is an execution of its own."""
+    """Keeps the execution at hand; without a store (Airflow before 3.3) each try is an execution of its own.
+
+    Dry and live executions are kept apart: neither goes on with the other's.
+    """
 
     store: Store | None
 
-    def begin(self, now: datetime, *, dry_run: bool) -> Execution:
-        """Go on with the execution that an earlier try left open, or begin one."""
-        last = self._last()
-        if last is not None and last.open and last.dry_run == dry_run:
-            execution = replace(last, tries=last.tries + 1)
-        else:
-            name = now.strftime("%Y%m%dT%H%M%S.%fZ")
-            execution = Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
-        self._keep(execution)
-        return execution
+    def next(self, now: datetime, *, dry_run: bool) -> Execution:
+        """The execution that an earlier try left open, or a new one; nothing is kept yet."""
+        last = self._last(dry_run=dry_run)
+        if last is not None and last.open:
+            return replace(last, tries=last.tries + 1)
+        name = now.strftime("%Y%m%dT%H%M%S.%fZ")
+        return Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
 
-    def end(self, execution: Execution, *, api_calls: int, token_requests: int, is_open: bool) -> None:
-        """Note what a try cost, and whether another one has to go on.
-
-        :param api_calls: of the whole execution.
-        :param token_requests: likewise.
-        """
-        self._keep(replace(execution, api_calls=api_calls, token_requests=token_requests, open=is_open))
-
-    def _keep(self, execution: Execution) -> None:
+    def keep(self, execution: Execution) -> None:
+        """Write the execution down, so that a retry goes on with it."""
         if self.store is not None:
-            self.store.set(_KEY, asdict(execution))
+            self.store.set(_key(dry_run=execution.dry_run), asdict(execution))
 
-    def _last(self) -> Execution | None:
-        value = self.store.get(_KEY) if self.store is not None else None
+    def _last(self, *, dry_run: bool) -> Execution | None:
+        value = self.store.get(_key(dry_run=dry_run)) if self.store is not None else None
         if not isinstance(value, Mapping):
             return None
+        # Somebody may have edited it in the UI, or another version of this provider may have written it.
         try:
-            return Execution(**value)
-        except TypeError:
-            # Somebody edited it in the UI, or another version of this provider wrote it.
+            last = Execution(**value)
+            datetime.fromisoformat(last.started_at)
+        except (TypeError, ValueError):
             return None
+        kinds = [type(item) for item in (last.name, last.tries, last.api_calls, last.token_requests)]
+        return last if last.name and kinds == [str, int, int, int] else None
+
+
+def _key(*, dry_run: bool) -> str:
+    return "salesforce_leads_dry_run" if dry_run else "salesforce_leads"

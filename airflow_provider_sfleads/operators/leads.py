@@ -119,21 +119,23 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
 
-        stage = read.as_text("stage", self.stage)
-        problem = ladder_problem(stage, self.ladder)
+        stage = read.as_text("stage", self.stage).strip()
+        ladder = None if self.ladder is None else read.as_list("ladder", self.ladder)
+        problem = ladder_problem(stage, ladder)
         if problem:
             raise ParameterError(problem)
-        if self.ladder is None:
+        if ladder is None:
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
             )
+        known = None if self.from_stages is None else read.as_list("from_stages", self.from_stages)
         rule = StageRule(
             stage=stage,
             score=self.score,
             threshold=None if self.threshold is None else read.as_number("threshold", self.threshold),
             current_stage=self.current_stage,
-            from_stages=None if self.from_stages is None else frozenset(rung or None for rung in self.from_stages),
-            ladder=None if self.ladder is None else tuple(self.ladder),
+            from_stages=None if known is None else frozenset(str(rung).strip() if rung else None for rung in known),
+            ladder=None if ladder is None else tuple(str(rung).strip() for rung in ladder),
         )
         request = StageRequest(
             rule=rule,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import uniform
@@ -16,14 +16,21 @@ from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.core.rows import Row, RowStream
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.intervals import interval_of
+from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.naming import log_name
-from airflow_provider_sfleads.results import KeyIndex, ResultsFolder, ResultsWriter, settled_rows, write_back
-from airflow_provider_sfleads.results.earlier import EarlierTries
+from airflow_provider_sfleads.results import (
+    KeyIndex,
+    ResultsFolder,
+    ResultsWriter,
+    settled_rows,
+    write_back,
+)
+from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
@@ -87,38 +94,52 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
     """
     mode = "DRY RUN: Salesforce is only read" if settings.dry_run else "LIVE: changes are sent to Salesforce"
     log.info("%s. Connection %r.", mode, settings.hook.salesforce_conn_id)
+    interval = _interval(context)
     now = datetime.now(UTC)
     with ExitStack() as closing:
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
         journal = Journal(context.get("task_state_store"))
-        execution = journal.begin(now, dry_run=settings.dry_run)
+        execution = journal.next(now, dry_run=settings.dry_run)
         folder = _folder(settings, context, execution)
-        under_way = _Load(settings, prepare, context, folder, execution)
+        under_way = _Load(settings, prepare, folder, execution, interval, _try_number(context))
         try:
-            run = under_way.carry_out(lead)
+            run = under_way.carry_out(lead, journal)
         except BaseException:
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
             under_way.write_report()
             raise
         report = under_way.write_report()
         failure = failure_of(run, report, settings.max_rejects)
-        unwritten = _write_back(settings, folder, context)
+        unwritten = _write_back(settings, folder, interval)
         is_open = bool(report.not_sent or run.export_error or unwritten)
-        journal.end(execution, api_calls=report.api_calls, token_requests=report.token_requests, is_open=is_open)
+        calls, tokens = report.api_calls, report.token_requests
+        journal.keep(replace(execution, api_calls=calls, token_requests=tokens, open=is_open))
         if not is_open:
             folder.remove_staging()
     log.info("%s", summary(report))
     return Ending(report=report, failure=unwritten or failure)
 
 
+def _interval(context: Mapping[str, Any]) -> Interval | None:
+    """The interval for the report and the write-back; a Param that only happens to be named ``from`` is none."""
+    try:
+        return interval_of(context)
+    except ParameterError as error:
+        log.warning("%s The run's data interval is reported instead.", error)
+        return interval_of({**context, "params": {}})
+
+
+def _try_number(context: Mapping[str, Any]) -> int:
+    return int(getattr(context["ti"], "try_number", 1))
+
+
 def _write_back(
-    settings: LoadSettings, folder: ResultsFolder, context: Mapping[str, Any]
+    settings: LoadSettings, folder: ResultsFolder, interval: Interval | None
 ) -> SalesforceLeadsError | None:
     """Tell the warehouse; the sync itself stands, whatever becomes of that."""
     if settings.write_back is None or settings.dry_run:
         return None
-    interval = interval_of(context)
     try:
         n = write_back(settings.write_back, settled_rows(folder), interval_end=interval.end if interval else None)
     except SalesforceLeadsError as error:
@@ -146,36 +167,61 @@ class _Load:
 
     settings: LoadSettings
     prepare: Prepare
-    context: Mapping[str, Any]
     folder: ResultsFolder
     execution: Execution
+    interval: Interval | None
+    attempt: int
     tally: Tally = field(default_factory=Tally)
     operation: str = ""
 
     def write_report(self) -> SyncReport:
         """Write the report as it stands."""
         client = self.settings.hook.client
-        report = report_of(self.tally, self.operation, client, self.folder, self.execution, self.context)
+        report = report_of(self.tally, self.operation, client, self.folder, self.execution, self.interval)
         self.folder.write_report(report.as_json())
         return report
 
-    def carry_out(self, lead: SObjectInfo) -> SyncRun:
+    def carry_out(self, lead: SObjectInfo, journal: Journal) -> SyncRun:
         """Bring every row of the export to an outcome; the export is closed afterwards."""
-        staging = self.folder.staging()
-        resumes = self.execution.tries > 1
         with ExitStack() as closing:
             stream = closing.enter_context(self.settings.export.open())
-            index = closing.enter_context(KeyIndex(staging))
-            earlier = closing.enter_context(EarlierTries(self.folder, staging)) if resumes else None
+            index = closing.enter_context(KeyIndex(self.folder.staging()))
             plan = self.prepare(self._ground(lead, stream, index))
             self.operation = plan.operation
-            if earlier is not None:
-                earlier.load(self.tally)
-                log.info("Try %d goes on: %d rows are settled already.", self.execution.tries, self.tally.read)
-            writer = closing.enter_context(self.folder.writer(columns=stream.columns, resume=resumes))
-            run = self._run(plan, index, _Sink(writer, salt=self.folder.dag_id), earlier)
+            # From here on rows may be sent, and a try that is killed is to be resumed.
+            journal.keep(self.execution)
+            announcements = None if plan.repeatable else Announcements(self.folder, plan.compare)
+            if not plan.repeatable:
+                closing.callback(self._conclude, plan)
+            earlier = closing.enter_context(self._earlier(plan))
+            writer = closing.enter_context(self.folder.writer(columns=stream.columns, resume=self._resumed))
+            run = self._run(plan, index, _Sink(writer, salt=self.folder.dag_id))
+            run.earlier, run.announce = earlier, announcements
             run.execute(stream.rows)
         return run
+
+    @property
+    def _resumed(self) -> bool:
+        return self.execution.tries > 1
+
+    @contextmanager
+    def _earlier(self, plan: Plan) -> Iterator[EarlierRows | None]:
+        """What was done before, where that matters: for a retry, and for leads that a re-run could create again."""
+        if plan.repeatable and not self._resumed:
+            yield None
+            return
+        with EarlierRows(self.folder.staging(), plan.compare) as rows:
+            if self._resumed:
+                rows.resume(self.folder, self.tally)
+                log.info("Try %d goes on: %d rows are settled already.", self.execution.tries, self.tally.read)
+            if not plan.repeatable:
+                rows.remember(self.folder.others())
+            yield rows
+
+    def _conclude(self, plan: Plan) -> None:
+        """All rows are recorded: what stays announced is what nobody knows of."""
+        with EarlierRows(self.folder.staging(), plan.compare) as rows:
+            rows.conclude(self.folder)
 
     def _ground(self, lead: SObjectInfo, stream: RowStream, index: KeyIndex) -> Ground:
         client = self.settings.hook.client
@@ -187,9 +233,10 @@ class _Load:
             seen=index.add,
             user_id=client.user_id,
             started=datetime.fromisoformat(self.execution.started_at) + ahead,
+            resumed=self._resumed,
         )
 
-    def _run(self, plan: Plan, index: KeyIndex, sink: _Sink, earlier: EarlierTries | None) -> SyncRun:
+    def _run(self, plan: Plan, index: KeyIndex, sink: _Sink) -> SyncRun:
         settings, client = self.settings, self.settings.hook.client
         numbers, lock = count(1), Lock()
 
@@ -200,24 +247,25 @@ class _Load:
         conn_id = settings.hook.salesforce_conn_id
         return SyncRun(
             plan=plan,
-            sender=PageSender(send=client.send, pause=self._pause, number=number, conn_id=conn_id),
+            sender=PageSender(
+                send=client.send, pause=self._pause, stopped=settings.stop.is_set, number=number, conn_id=conn_id
+            ),
             lookup=LeadLookup(send=client.send, conn_id=conn_id),
             seen=index.add,
             sink=sink,
-            earlier=earlier,
             tally=self.tally,
             settings=Settings(
                 batch_size=settings.batch_size,
                 concurrency=settings.concurrency,
                 dry_run=settings.dry_run,
-                attempt=getattr(self.context["ti"], "try_number", 1),
+                attempt=self.attempt,
                 now=lambda: datetime.now(UTC),
                 lead_url=lambda lead_id: f"{client.base_url}/lightning/r/Lead/{lead_id}/view",
                 stop=settings.stop,
             ),
         )
 
-    def _pause(self, repeats: int) -> None:
+    def _pause(self, rounds: int) -> None:
         """Wait before records are sent again, longer each time; a stop ends the wait."""
-        longest = min(_LONGEST_PAUSE, 0.5 * 2**repeats)
+        longest = min(_LONGEST_PAUSE, 0.5 * 2**rounds)
         self.settings.stop.wait(uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret

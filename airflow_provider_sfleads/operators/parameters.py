@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from ast import literal_eval
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 from airflow_provider_sfleads.core.ids import to_18
@@ -55,10 +57,40 @@ def as_tolerance(name: str, value: object) -> int | float:
     :raises ParameterError: for anything else.
     """
     number = number_of(value)
-    is_share = isinstance(value, float) or (isinstance(value, str) and "." in value)
-    if number is None or number < 0 or (is_share and number >= 1) or (not is_share and number % 1):
-        raise ParameterError(f"{name}={value!r}: it takes a count (0 or more) or a share (0.0 up to, not with, 1.0)")
-    return float(number) if is_share else int(number)
+    if number is not None and number >= 0:
+        is_whole = number == number.to_integral_value()
+        is_share = isinstance(value, float) or not is_whole or (isinstance(value, str) and "." in value)
+        if is_share and number < 1:
+            return float(number)
+        if not is_share:
+            return int(number)
+    raise ParameterError(f"{name}={value!r}: it takes a count (0 or more) or a share (0.0 up to, not with, 1.0)")
+
+
+def as_list(name: str, value: object) -> list[object]:
+    """A list; also one that Jinja has turned into text.
+
+    :raises ParameterError: for anything else, above all for text that is one item and not a list of one.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            value = literal_eval(value.strip())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return list(value)
+    raise ParameterError(f"{name}={value!r}: it takes a list")
+
+
+def as_fields(name: str, value: object) -> dict[str, object]:
+    """A dict; also one that Jinja has turned into text; nothing is an empty one.
+
+    :raises ParameterError: for anything else.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError):
+            value = literal_eval(value.strip())
+    if value is None or isinstance(value, Mapping):
+        return dict(value or {})
+    raise ParameterError(f"{name}={value!r}: it takes a dict")
 
 
 def as_choice(name: str, value: object, choices: Collection[str]) -> str:

@@ -1,14 +1,17 @@
-"""What the tries before this one settled, so that a resumed task goes on where the last one stopped."""
+"""What the tries and executions of a task before this one did, so that this one repeats nothing."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.keys import Compare
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
 
@@ -18,19 +21,19 @@ if TYPE_CHECKING:
 _FILE = "earlier.sqlite"
 
 
-class EarlierTries:
-    """The recorded rows of earlier tries, counted by key in a file, so that memory does not grow with them.
+class EarlierRows:
+    """The rows recorded before, by digest of their key and in a file, so that memory does not grow with them.
 
-    Rows are told apart by key and by whether they were a key's first row: the same key may stand in the export
-    several times, and an empty key is a row of its own each time.
+    Rows of one key are told apart by what they were: the key's first row, a repetition of the key, or a row that
+    could not be read.
 
-    :param folder: the execution's folder.
     :param directory: where the file lies.
+    :param compare: brings a key into the form in which keys are compared.
     """
 
-    def __init__(self, folder: ResultsFolder, directory: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path, compare: Compare) -> None:
         self._path = directory / _FILE
+        self._compare = compare
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
@@ -40,7 +43,9 @@ class EarlierTries:
         self._connection = sqlite3.connect(self._path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=OFF")
         self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("CREATE TABLE rows (digest BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE settled (digest BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE created (digest BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE unknown (digest BLOB PRIMARY KEY) WITHOUT ROWID")
         self._connection.execute("BEGIN")
         self._cursor = self._connection.cursor()
         return self
@@ -53,38 +58,65 @@ class EarlierTries:
             self._connection = None
         self._path.unlink(missing_ok=True)
 
-    def load(self, tally: Tally) -> None:
-        """Read the recorded rows, and count those that are settled into ``tally``."""
-        for outcome in recorded_outcomes(self._folder):
+    def resume(self, folder: ResultsFolder, tally: Tally) -> None:
+        """Take over what earlier tries of this execution settled, and count it."""
+        self._note_announced(folder)
+        for outcome in recorded_outcomes(folder):
             if outcome.action is not Action.NOT_SENT:
                 tally.add(outcome)
-                self._add(_digest(outcome.key, is_duplicate=outcome.action is Action.DUPLICATE_KEY))
-            elif outcome.reason == Reason.OUTCOME_UNKNOWN:
-                self._add(_unknown(outcome.key))
+                self._cursor.execute(
+                    "INSERT INTO settled VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (self._digest(outcome),)
+                )
+                self._forget_announced(outcome)
 
-    def settled(self, key: str, *, is_duplicate: bool) -> bool:
+    def remember(self, folders: Iterable[ResultsFolder]) -> None:
+        """Learn which leads earlier executions of the task created, or may have."""
+        for folder in folders:
+            self._note_announced(folder)
+            for outcome in recorded_outcomes(folder):
+                if outcome.action is Action.CREATED:
+                    row = (self._digest(outcome), outcome.salesforce_id or "")
+                    self._cursor.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
+                if outcome.action is not Action.NOT_SENT:
+                    self._forget_announced(outcome)
+
+    def conclude(self, folder: ResultsFolder) -> None:
+        """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
+        self._note_announced(folder)
+        for outcome in recorded_outcomes(folder):
+            if outcome.reason != Reason.OUTCOME_UNKNOWN:
+                self._forget_announced(outcome)
+        self._cursor.execute("SELECT digest FROM unknown")
+        Announcements(folder, self._compare).conclude(digest for (digest,) in self._cursor)
+
+    def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
-        return self._take(_digest(key, is_duplicate=is_duplicate))
-
-    def unknown(self, key: str) -> bool:
-        """Whether an earlier try sent such a row and never learned what became of it."""
-        return self._take(_unknown(key))
-
-    def _add(self, digest: bytes) -> None:
-        self._cursor.execute("INSERT INTO rows VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (digest,))
-
-    def _take(self, digest: bytes) -> bool:
-        self._cursor.execute("UPDATE rows SET n = n - 1 WHERE digest = ? AND n > 0", (digest,))
+        self._cursor.execute("UPDATE settled SET n = n - 1 WHERE digest = ? AND n > 0", (self._digest(outcome),))
         return self._cursor.rowcount == 1
 
+    def unknown(self, key: str) -> bool:
+        """Whether such a row was sent before, and what became of it was never learned."""
+        self._cursor.execute("SELECT 1 FROM unknown WHERE digest = ?", (digest_of(self._compare(key)),))
+        return self._cursor.fetchone() is not None
 
-def _digest(key: str, *, is_duplicate: bool) -> bytes:
-    return _hash("duplicate" if is_duplicate else "first", key)
+    def created(self, key: str) -> str | None:
+        """Id of the lead that an earlier execution of the task made of such a row."""
+        self._cursor.execute("SELECT id FROM created WHERE digest = ?", (digest_of(self._compare(key), "first"),))
+        found = self._cursor.fetchone()
+        return str(found[0]) if found else None
 
+    def _note_announced(self, folder: ResultsFolder) -> None:
+        rows = ((digest,) for digest in Announcements(folder, self._compare).digests())
+        self._cursor.executemany("INSERT OR IGNORE INTO unknown VALUES (?)", rows)
 
-def _unknown(key: str) -> bytes:
-    return _hash("unknown", key)
+    def _forget_announced(self, outcome: Outcome) -> None:
+        self._cursor.execute("DELETE FROM unknown WHERE digest = ?", (digest_of(self._compare(outcome.key)),))
 
-
-def _hash(space: str, key: str) -> bytes:
-    return hashlib.blake2b(f"{space}\0{key}".encode(errors="surrogatepass"), digest_size=16).digest()
+    def _digest(self, outcome: Outcome) -> bytes:
+        space = "first"
+        # A repetition found by a look-up has the lead's id: the export alone shows it as a first row again.
+        if outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None:
+            space = "repetition"
+        elif outcome.error_code == "MALFORMED_ROW":
+            space = "unreadable"
+        return digest_of(self._compare(outcome.key), space)

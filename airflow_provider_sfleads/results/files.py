@@ -42,11 +42,18 @@ class Directory:
 
     def names(self) -> list[str]:
         """Return the names of the complete files, sorted; none where the directory does not exist."""
+        return self._entries("file")
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders in this one, sorted; none where it does not exist."""
+        return self._entries("directory")
+
+    def _entries(self, kind: str) -> list[str]:
         self.fs.invalidate_cache()
         if not self.fs.isdir(self.path):
             return []
         entries = self.fs.ls(self.path, detail=True)
-        names = (basename(entry["name"]) for entry in entries if entry["type"] == "file")
+        names = (basename(entry["name"].rstrip("/")) for entry in entries if entry["type"] == kind)
         return sorted(name for name in names if not name.startswith("."))
 
     def remove(self, name: str) -> None:

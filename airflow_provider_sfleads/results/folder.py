@@ -10,8 +10,8 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -106,6 +106,13 @@ class ResultsFolder:
         from airflow_provider_sfleads.results.writer import ResultsWriter
 
         return ResultsWriter(self.directory, columns=tuple(columns), resume=resume, part_rows=part_rows)
+
+    def others(self) -> Iterator[ResultsFolder]:
+        """Yield the folders of the task's other executions in this run, oldest first."""
+        parent = Directory(self.directory.fs, self.directory.path.rpartition("/")[0], self.directory.is_local)
+        for name in parent.folders():
+            if name != self.directory.path.rpartition("/")[2]:
+                yield replace(self, execution=name)
 
     def write_report(self, report: Mapping[str, Any]) -> str:
         """Write ``report.json`` and return its URL."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from airflow_provider_sfleads.results.digests import digest_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -76,7 +77,7 @@ class KeyIndex:
         """
         if self._connection is None:
             raise ValueError("KeyIndex is used outside its context")
-        digest = blake2b(f"{space}\0{key}".encode(), digest_size=16).digest()
+        digest = digest_of(key, space)
         recent = self._recent
         if digest in recent:
             return False

@@ -9,15 +9,15 @@ from datetime import datetime
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, duplicate_id
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
-from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.pages import Result, Unsent
+from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
@@ -37,7 +37,8 @@ class CreateRules:
     :param allow_duplicates: override alert-type duplicate rules.
     :param people: finds leads and contacts by e-mail, where asked for.
     :param user_id: the integration user.
-    :param started: the run's start by Salesforce's clock.
+    :param started: the execution's start by Salesforce's clock.
+    :param resumed: whether an earlier try of the execution may have sent rows that it could not record.
     """
 
     mapping: BoundMapping
@@ -49,6 +50,7 @@ class CreateRules:
     people: People | None
     user_id: str | None
     started: datetime
+    resumed: bool
 
 
 class CreatePlan:
@@ -65,13 +67,16 @@ class CreatePlan:
     """
 
     operation = "create"
+    fresh = False
 
     def __init__(self, rules: CreateRules, intake: Intake, *, dry_run: bool) -> None:
         self._rules = rules
         self._intake = intake
+        self.compare = intake.compare
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS
-        self.repeatable = rules.external is not None
+        # Without uniqueness a repeat that overtakes its first sending would create the lead a second time.
+        self.repeatable = rules.external is not None and rules.external.unique
         insert = PageKind(
             operation="insert",
             auto_assign=rules.auto_assign,
@@ -79,16 +84,17 @@ class CreatePlan:
             repeatable=self.repeatable,
         )
         self._new = insert
-        self._known = replace(insert, operation="update", auto_assign="FALSE", repeatable=True)
+        self._by_id = replace(insert, operation="update", auto_assign="FALSE", repeatable=True)
+        self._known = self._by_id
         if rules.external is not None and rules.existing == "update":
-            upsert = replace(insert, operation="upsert", external_id_field=rules.external.name)
-            self._new, self._known = upsert, replace(upsert, auto_assign="FALSE")
+            self._new = replace(insert, operation="upsert", external_id_field=rules.external.name)
+            self._known = replace(self._new, auto_assign="FALSE", repeatable=True)
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
         return self._intake.take(row)
 
-    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, _seen: Seen) -> Iterable[Item | Settled]:
+    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
         """Find the leads that exist, by external ID and, where asked for, by e-mail."""
         known = self._by_external_id(candidates, lookup) if self._asks else {}
         rest = [candidate for candidate in candidates if candidate.external_id not in known]
@@ -96,136 +102,155 @@ class CreatePlan:
         for candidate in candidates:
             records = known.get(candidate.external_id or "", ())
             if records:
-                yield self._existing(candidate, records)
+                yield self._existing(candidate, records, seen)
             elif person := people.get(candidate.key):
-                yield self._person(candidate, person)
+                yield self._person(candidate, person, seen)
             else:
-                yield self._item(candidate)
+                yield self._new_lead(candidate, seen)
 
-    def _item(self, candidate: Candidate) -> Item | Settled:
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:  # noqa: ARG002
+        """Nothing stands in the way of sending again: the last writer wins, and a lead that exists is met."""
+        return {}
+
+    def _new_lead(self, candidate: Candidate, seen: Seen) -> Item | Settled:
         lacking = self._rules.mapping.lacking(candidate.record) if self._rules.existing == "update" else None
         if lacking is not None:
             return refuse(candidate.key, candidate.row, lacking)
+        email = self._rules.people.email_of(candidate) if self._rules.people else ""
+        if email and not seen(email, "email"):
+            return unchanged(candidate, Reason.ALREADY_EXISTS)
         return Item(candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED)
 
     def _by_external_id(
         self, candidates: Sequence[Candidate], lookup: LeadLookup
     ) -> Mapping[str, Sequence[LeadRecord]]:
         external = self._rules.external
-        if external is None:
+        if external is None or not candidates:
             return {}
         values = [str(candidate.record[external.name]) for candidate in candidates]
-        return lookup.by_field(external, values, self._fields())
+        own = self._rules.mapping.field_names if self._rules.existing == "update" else ()
+        return lookup.by_field(external, values, (*STANDING, "CreatedDate", "CreatedById", *own))
 
-    def _fields(self) -> tuple[str, ...]:
-        rules = self._rules
-        own = rules.mapping.field_names if rules.existing == "update" else ()
-        return tuple(dict.fromkeys(("IsConverted", "ConvertedContactId", "CreatedDate", "CreatedById", *own)))
-
-    def _existing(self, candidate: Candidate, records: Sequence[LeadRecord]) -> Item | Settled:
+    def _existing(self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen) -> Item | Settled:
         if len(records) > 1:
             return refuse(candidate.key, candidate.row, _ambiguous(self._rules.external, records))
         lead = records[0]
-        lead_id = to_18(lead["Id"])
-        if lead.get("IsConverted"):
-            return unchanged(
-                candidate,
-                Reason.CONVERTED,
-                salesforce_id=lead_id,
-                contact_id=lead.get("ConvertedContactId"),
+        lead_id = to_18(lead["Id"]) or lead["Id"]
+        if self._rules.resumed and self._is_ours(lead):
+            return Settled(
+                outcome=Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id), row=candidate.row
             )
+        return self._found(candidate, lead, self._known, seen)
+
+    def _found(self, candidate: Candidate, lead: LeadRecord, kind: PageKind, seen: Seen) -> Item | Settled:
+        lead_id = to_18(lead["Id"]) or lead["Id"]
+        contact_id = lead.get("ConvertedContactId")
+        if lead.get("IsConverted"):
+            return unchanged(candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id)
         if self._rules.existing == "skip":
             return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
+        if not seen(lead_id, "id"):
+            outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
+            return Settled(outcome=outcome, row=candidate.row)
         if same_record(self._rules.lead, candidate.record, lead):
             return unchanged(candidate, Reason.SAME_VALUES, salesforce_id=lead_id)
         return Item(
             candidate=candidate,
-            kind=self._known,
-            record=candidate.record,
+            kind=kind,
+            record=candidate.record if kind.operation == "upsert" else {"id": lead_id, **candidate.record},
             expected=Action.UPDATED,
             salesforce_id=lead_id,
         )
 
-    def _person(self, candidate: Candidate, records: Sequence[LeadRecord]) -> Item | Settled:
+    def _person(self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen) -> Item | Settled:
         """A lead or contact with the row's e-mail counts as existing."""
         leads = [record for record in records if "IsConverted" in record]
-        open_leads = [record for record in leads if not record["IsConverted"]]
         contact_id = next((record["Id"] for record in records if "IsConverted" not in record), None)
-        if contact_id or not open_leads or self._rules.existing == "skip":
-            only = to_18(leads[0]["Id"]) if len(leads) == 1 else None
-            return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=only, contact_id=contact_id)
-        if len(open_leads) > 1:
-            return refuse(candidate.key, candidate.row, _several(open_leads))
-        kind = replace(self._known, operation="update", external_id_field=None)
-        lead_id = to_18(open_leads[0]["Id"])
-        record = {**candidate.record, "id": lead_id}
-        return Item(
-            candidate=candidate,
-            kind=kind,
-            record=record,
-            expected=Action.UPDATED,
-            salesforce_id=lead_id,
-        )
+        if len(leads) == 1 and not contact_id and not self._is_another(candidate, leads[0]):
+            return self._found(candidate, leads[0], self._by_id, seen)
+        if len(leads) == 1:
+            contact_id = contact_id or leads[0].get("ConvertedContactId")
+            return unchanged(
+                candidate, Reason.ALREADY_EXISTS, salesforce_id=to_18(leads[0]["Id"]), contact_id=contact_id
+            )
+        if leads and not contact_id and self._rules.existing == "update":
+            return refuse(candidate.key, candidate.row, _several(leads))
+        return unchanged(candidate, Reason.ALREADY_EXISTS, contact_id=contact_id)
 
-    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
+    def _is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
+        """Whether a lead found by e-mail belongs to another key, which must not be taken from it."""
+        external = self._rules.external
+        theirs = key_text(lead.get(external.name)) if external else ""
+        return bool(theirs) and self.compare(theirs) != candidate.external_id
+
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
         """Turn a page's results into outcomes.
 
         An insert that meets its own external ID did not fail: the lead exists already, or was created by
         an earlier sending of the same page whose answer was lost.
         """
-        present = self._present(items, results, lookup)
-        return [
-            self._settled(item, result, present.get(item.candidate.external_id or ""))
-            for item, result in zip(items, results, strict=True)
-        ]
+        unclear = [self._is_unclear(item, result) for item, result in zip(items, results, strict=True)]
+        asked = [item.candidate for item, ask in zip(items, unclear, strict=True) if ask]
+        present = self._by_external_id(asked, lookup) if lookup else {}
+        settled: list[Settled] = []
+        for item, result, ask in zip(items, results, unclear, strict=True):
+            if ask and lookup is None and isinstance(result, Verdict):
+                settled.append(not_sent(item, Unsent(reason=Reason.TRY_AGAIN)))
+            else:
+                settled.append(self._settled(item, result, present.get(item.candidate.external_id or "")))
+        return settled
 
-    def _present(
-        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup
-    ) -> Mapping[str, Sequence[LeadRecord]]:
-        """Read the leads that a failed insert may have met, where the error alone does not name them."""
-        if self._rules.external is None:
-            return {}
-        unclear = [
-            item.candidate
-            for item, result in zip(items, results, strict=True)
-            if isinstance(result, Verdict) and item.expected is Action.CREATED and self._is_unclear(result)
-        ]
-        return self._by_external_id(unclear, lookup) if unclear else {}
-
-    def _is_unclear(self, verdict: Verdict) -> bool:
+    def _is_unclear(self, item: Item, result: Result) -> bool:
+        """Whether only a look can tell what an error, or a missing answer, means."""
+        if self._rules.external is None or item.expected is not Action.CREATED:
+            return False
+        if isinstance(result, Unsent):
+            return result.reason is Reason.OUTCOME_UNKNOWN
+        error = result.error if isinstance(result, Verdict) else None
+        if error is None or not isinstance(result, Verdict):
+            return False
         # Duplicate rules run before the uniqueness check: a lead that exists may meet either first.
-        code = verdict.error.code if verdict.error else ""
-        if code == "DUPLICATES_DETECTED":
+        if error.code == "DUPLICATES_DETECTED":
             return True
-        return code == "DUPLICATE_VALUE" and (verdict.repeated or self._met(verdict) is None)
+        doubtful = result.repeated or self._rules.resumed
+        return error.code == "DUPLICATE_VALUE" and (doubtful or self._met(error) is None)
 
-    def _met(self, verdict: Verdict) -> str | None:
+    def _met(self, error: ApiError) -> str | None:
         """Id of the lead that holds the external ID already, where the error names it."""
-        external, error = self._rules.external, verdict.error
-        if external is None or error is None or external.name not in duplicate_fields(error):
+        external = self._rules.external
+        if external is None or external.name not in duplicate_fields(error):
             return None
         return duplicate_id(error)
 
     def _settled(self, item: Item, result: Result, present: Sequence[LeadRecord] | None) -> Settled:
-        if isinstance(result, Unsent):
-            return not_sent(item, result)
-        if result.error is None:
+        if isinstance(result, Overtaken):
+            return Settled(outcome=result.outcome, row=item.candidate.row)
+        if isinstance(result, Verdict) and result.error is None:
             return written(item, result)
         if present and len(present) == 1:
-            lead_id = to_18(present[0]["Id"])
-            if result.repeated and self._is_ours(present[0]):
-                return written(item, replace(result, error=None, id=lead_id, created=True))
-            return self._existing_after(item, lead_id, present[0])
-        met = self._met(result)
-        return rejected(item, result.error) if met is None else self._existing_after(item, met, None)
+            return self._present(item, result, present[0])
+        if isinstance(result, Unsent):
+            return not_sent(item, result)
+        met = self._met(result.error) if result.error else None
+        if met is not None:
+            return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=met)
+        return rejected(item, result)
 
-    def _existing_after(self, item: Item, lead_id: str | None, lead: LeadRecord | None) -> Settled:
-        contact = lead.get("ConvertedContactId") if lead else None
-        reason = Reason.CONVERTED if lead and lead.get("IsConverted") else Reason.ALREADY_EXISTS
-        return unchanged(item.candidate, reason, salesforce_id=lead_id, contact_id=contact)
+    def _present(self, item: Item, result: Verdict | Unsent, lead: LeadRecord) -> Settled:
+        """The lead is there: made by this execution, or by somebody else before."""
+        lead_id = to_18(lead["Id"])
+        doubtful = isinstance(result, Unsent) or result.repeated or self._rules.resumed
+        if doubtful and self._is_ours(lead):
+            return written(item, Verdict(id=lead_id, created=True))
+        if isinstance(result, Unsent) and self._rules.existing == "update":
+            # It is there, but whether with these values is not known: the retry compares them.
+            return not_sent(item, result)
+        reason = Reason.CONVERTED if lead.get("IsConverted") else Reason.ALREADY_EXISTS
+        contact_id = lead.get("ConvertedContactId")
+        return unchanged(item.candidate, reason, salesforce_id=lead_id, contact_id=contact_id)
 
     def _is_ours(self, lead: LeadRecord) -> bool:
-        """Whether this integration user created the lead since the run began."""
+        """Whether this integration user created the lead since the execution began."""
         created = datetime.fromisoformat(str(lead["CreatedDate"]))
         by = to_18(str(lead["CreatedById"]))
         return created >= self._rules.started and by == to_18(self._rules.user_id or "")
@@ -239,6 +264,7 @@ def candidate_builder(
     :param need_required: refuse rows without the required fields at once; with ``existing="update"`` a row
         may lack them, since a lead that exists has them already.
     """
+    compare = compared_by(external)
 
     def build(key: str, row: Row) -> Candidate | Refusal:
         record = mapping.record(row, need_required=need_required)
@@ -247,8 +273,7 @@ def candidate_builder(
         value = convert(external, key)
         if isinstance(value, Refusal):
             return value
-        compared = comparable(key_text(value), case_sensitive=external.case_sensitive)
-        return Candidate(key=key, row=row, record={external.name: value, **record}, external_id=compared)
+        return Candidate(key=key, row=row, record={external.name: value, **record}, external_id=compare(key))
 
     return build
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.soql import in_queries
+from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.core.wire import Call, Send
 
-_NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
+# What must be known of a lead before anything is done to it.
+STANDING = ("Id", "IsConverted", "ConvertedContactId")
 
 T = TypeVar("T")
 LeadRecord = Mapping[str, Any]
@@ -65,14 +67,14 @@ class LeadLookup:
     ) -> dict[str, list[LeadRecord]]:
         """Records by the comparable form of a field's value; several where the field is not unique."""
         select = tuple(dict.fromkeys(("Id", info.name, *fields)))
-        if info.type in _NUMBERS:
+        if info.type in NUMBERS:
             queries = [soql for soql, _ in in_queries(select, sobject, info.name, map(Decimal, values))]
         else:
             queries = [soql for soql, _ in in_queries(select, sobject, info.name, values)]
+        compare = compared_by(info)
         found: defaultdict[str, list[LeadRecord]] = defaultdict(list)
         for record in self._all(queries):
-            value = key_text(record[info.name])
-            found[comparable(value, case_sensitive=info.case_sensitive)].append(record)
+            found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
 
     def _all(self, queries: Sequence[str], *, resource: str = "query") -> list[LeadRecord]:

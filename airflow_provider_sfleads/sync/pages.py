@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.core.outcome import Outcome, Reason
 from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
-from airflow_provider_sfleads.core.wire import Reply, Send
+from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
     ConnectionFailedError,
     OutcomeUnknownError,
+    RequestRefusedError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
 
-# A lock is held for seconds; five tries with growing pauses outlast most, and the task's own retry the rest.
-MAX_REPEATS = 5
+# What part of a page goes into one request, round by round: records that fail for a passing reason are sent again
+# apart from the rest and in ever smaller pages. A lock is held for seconds, so the pauses between outlast most.
+ROUNDS = (1, 4, 8, 20, 20, 20)
 # The transport has repeated what it may; a page it may not repeat is given up alone, but not one after another.
 MAX_UNKNOWN = 3
-_SHRINK = 4
 _BAD_REQUEST = 400
 _TOO_LARGE = 413
+_NO_COLUMN = re.compile(r"No such column '(\w+)'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,21 @@ class Unsent:
     message: str | None = None
 
 
-Result = Verdict | Unsent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overtaken:
+    """A record that is not sent again, since its lead has changed meanwhile."""
+
+    outcome: Outcome
+
+
+Result = Verdict | Unsent | Overtaken
+Recheck = Callable[[Sequence[int]], Mapping[int, Outcome]]
+"""Reads leads anew before their records are sent again: the positions not to send, with their outcomes."""
+
+
+def nothing_changed(_positions: Sequence[int]) -> Mapping[int, Outcome]:
+    """The :data:`Recheck` of records that may be sent again whatever became of their leads."""
+    return {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,7 +62,7 @@ class Delivery:
     """What became of a page.
 
     :param results: one for each record, by position.
-    :param batches: number of the request that settled it, by position.
+    :param batches: number of the request that settled it, by position; ``None`` where none was sent.
     :param stop: why no further page can be sent.
     """
 
@@ -63,124 +80,188 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
     return Reason.STOPPED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    positions: tuple[int, ...]
-    repeats: int = 0
-
-
 @dataclass(slots=True, kw_only=True)
 class PageSender:
     """Delivers pages; one instance serves all threads of a sync.
 
     :param send: the transport.
-    :param pause: waits before a record is sent again; takes the number of repeats so far.
+    :param pause: waits before records are sent again; takes the number of rounds so far.
+    :param stopped: whether the run is to end.
     :param number: the next request's number, for the results.
     :param conn_id: the connection that errors name.
     """
 
     send: Send
     pause: Callable[[int], None]
+    stopped: Callable[[], bool]
     number: Callable[[], str]
     conn_id: str
-    # Salesforce refuses a field by its name, whatever its value: rows with the same fields need not be tried.
-    _refused_fields: dict[frozenset[str], ApiError] = field(default_factory=dict)
+    # A column that is missing is missing for every record: the next ones that have it need not be tried.
+    _missing_columns: dict[str, ApiError] = field(default_factory=dict)
     _unknown: int = 0
 
-    def deliver(self, kind: PageKind, records: Sequence[Record]) -> Delivery:
+    def deliver(self, kind: PageKind, records: Sequence[Record], recheck: Recheck = nothing_changed) -> Delivery:
         """Send records until each has a result.
 
-        Records that fail for a passing reason are sent again alone, in smaller pages, a bounded number of
-        times. A page that is refused as a whole is halved until the record that caused it stands alone, so
-        that its neighbours go through.
+        Records that fail for a passing reason are sent again alone. A page that is refused as a whole is halved
+        until the record that caused it stands alone, so that its neighbours go through.
         """
-        nothing = Unsent(reason=Reason.STOPPED)
-        delivery = Delivery(results=[nothing] * len(records), batches=[None] * len(records))
-        work = deque([_Work(positions=tuple(range(len(records))))])
-        while work:
-            piece = work.popleft()
-            if delivery.stop is None:
-                work.extendleft(reversed(self._step(kind, records, piece, delivery)))
-            else:
-                _set(delivery, piece, Unsent(reason=reason_for(delivery.stop)))
-        return delivery
+        return _Page(self, kind, records, recheck).deliver()
 
-    def _step(self, kind: PageKind, records: Sequence[Record], piece: _Work, delivery: Delivery) -> list[_Work]:
-        piece = self._without_known_refusals(records, piece, delivery)
-        if not piece.positions:
-            return []
-        if piece.repeats:
-            self.pause(piece.repeats)
-        number = self.number()
-        for position in piece.positions:
-            delivery.batches[position] = number
+    def known_refusal(self, record: Record) -> ApiError | None:
+        """The error that a record is sure to meet, from what others met before."""
+        for name in self._missing_columns.keys() & record.keys():
+            return self._missing_columns[name]
+        return None
+
+    def note_refusal(self, record: Record, error: ApiError) -> None:
+        """Remember a column that is missing."""
+        named = _NO_COLUMN.search(error.message) if error.code == "INVALID_FIELD" else None
+        if named and named[1] in record:
+            self._missing_columns[named[1]] = error
+
+    def note_unknown(self) -> bool:
+        """Count a page of unknown outcome; whether there were too many to go on."""
+        self._unknown += 1
+        return self._unknown >= MAX_UNKNOWN
+
+
+@dataclass(slots=True)
+class _Page:
+    """One page under way."""
+
+    sender: PageSender
+    kind: PageKind
+    records: Sequence[Record]
+    recheck: Recheck
+    delivery: Delivery = field(init=False)
+    again: list[int] = field(default_factory=list)
+    refused: int = 0
+    repeated: bool = False
+
+    def deliver(self) -> Delivery:
+        size = len(self.records)
+        self.delivery = Delivery(results=[Unsent(reason=Reason.STOPPED)] * size, batches=[None] * size)
+        self.again = list(range(size))
+        for round_, part in enumerate(ROUNDS):
+            if not self.again or self.delivery.stop is not None:
+                break
+            positions, self.again = self.again, []
+            if round_:
+                self.sender.pause(round_)
+                positions = self._rechecked(positions)
+            self._send(deque(_batched(positions, -(-size // part))))
+        self._notice_that_all_is_refused()
+        return self.delivery
+
+    def _rechecked(self, positions: list[int]) -> list[int]:
         try:
-            return self._try(kind, records, piece, delivery)
-        except OutcomeUnknownError as error:
-            self._unknown += 1
-            if kind.repeatable or self._unknown >= MAX_UNKNOWN:
-                delivery.stop = error
-            _set(delivery, piece, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=str(error)))
+            overtaken = self.recheck(positions)
         except SalesforceLeadsError as error:
-            delivery.stop = error
-            _set(delivery, piece, Unsent(reason=reason_for(error), message=str(error)))
-        return []
+            self._stop(positions, error)
+            return []
+        for position, outcome in overtaken.items():
+            self.delivery.results[position] = Overtaken(outcome=outcome)
+        return [position for position in positions if position not in overtaken]
 
-    def _try(self, kind: PageKind, records: Sequence[Record], piece: _Work, delivery: Delivery) -> list[_Work]:
-        call = kind.call([records[position] for position in piece.positions])
-        reply = self.send(call)
+    def _send(self, pieces: deque[tuple[int, ...]]) -> None:
+        while pieces:
+            piece = self._worth_trying(pieces.popleft())
+            if not piece:
+                continue
+            if self.delivery.stop is not None:
+                self._leave(piece, reason_for(self.delivery.stop))
+            elif self.sender.stopped():
+                self._leave(piece, Reason.STOPPED)
+            elif self._try(piece) is _HALVE:
+                half = (len(piece) + 1) // 2
+                pieces.extendleft((piece[half:], piece[:half]))
+
+    def _worth_trying(self, piece: tuple[int, ...]) -> tuple[int, ...]:
+        hopeless = {position: self.sender.known_refusal(self.records[position]) for position in piece}
+        for position, error in hopeless.items():
+            if error is not None:
+                self.delivery.results[position] = Verdict(error=error)
+        return tuple(position for position in piece if hopeless[position] is None)
+
+    def _try(self, piece: tuple[int, ...]) -> object:
+        number = self.sender.number()
+        call = self.kind.call([self.records[position] for position in piece])
+        try:
+            reply = self.sender.send(call)
+            self._number(piece, number)
+            return self._read(piece, call, reply)
+        except OutcomeUnknownError as error:
+            self._number(piece, number)
+            if self.sender.note_unknown() or self.kind.repeatable:
+                self.delivery.stop = error
+            self._leave(piece, Reason.OUTCOME_UNKNOWN, message=str(error))
+        except SalesforceLeadsError as error:
+            self._stop(piece, error)
+        return None
+
+    def _read(self, piece: tuple[int, ...], call: Call, reply: Reply) -> object:
+        self.repeated = self.repeated or reply.repeated
         if reply.status in (_BAD_REQUEST, _TOO_LARGE):
-            return self._refused(records, piece, reply, delivery)
+            if len(piece) > 1:
+                return _HALVE
+            self._refuse(piece[0], reply)
+            return None
         if not reply.taken:
-            raise refusal(call, reply, conn_id=self.conn_id)
-        return self._read(piece, verdicts_of(reply, len(piece.positions)), delivery)
+            raise refusal(call, reply, conn_id=self.sender.conn_id)
+        for position, verdict in zip(piece, verdicts_of(reply, len(piece), repeated=self.repeated), strict=True):
+            self._judge(position, verdict)
+        return None
 
-    def _read(self, piece: _Work, verdicts: Sequence[Verdict], delivery: Delivery) -> list[_Work]:
-        again: list[int] = []
-        for position, verdict in zip(piece.positions, verdicts, strict=True):
-            if verdict.cure is Cure.REPEAT and piece.repeats < MAX_REPEATS:
-                again.append(position)
-            else:
-                delivery.results[position] = _final(verdict)
-        size = max(1, len(piece.positions) // _SHRINK)
-        return [_Work(positions=part, repeats=piece.repeats + 1) for part in _batched(again, size)]
+    def _judge(self, position: int, verdict: Verdict) -> None:
+        cure, error = verdict.cure(self.kind), verdict.error
+        self.delivery.results[position] = verdict
+        if cure is Cure.NONE or error is None:
+            return
+        self.delivery.results[position] = Unsent(reason=Reason.TRY_AGAIN, code=error.code, message=error.message)
+        if cure is Cure.REPEAT:
+            self.again.append(position)
+        elif cure is Cure.END:
+            self.delivery.stop = ServiceUnavailableError(
+                f"Salesforce stores no more records (connection {self.sender.conn_id!r}, {error.code}): free data "
+                "storage or buy more, see Setup > Storage Usage."
+            )
 
-    def _refused(self, records: Sequence[Record], piece: _Work, reply: Reply, delivery: Delivery) -> list[_Work]:
-        if len(piece.positions) > 1:
-            half = (len(piece.positions) + 1) // 2
-            return [_Work(positions=piece.positions[:half]), _Work(positions=piece.positions[half:])]
-        (position,) = piece.positions
+    def _refuse(self, position: int, reply: Reply) -> None:
         unnamed = ApiError("UNKNOWN_EXCEPTION", f"HTTP {reply.status} without a reason")
         error = next(iter(errors_of(reply)), unnamed)
-        if error.code == "INVALID_FIELD":
-            self._refused_fields[frozenset(records[position])] = error
-        delivery.results[position] = _final(Verdict(error=error))
-        return []
+        self.sender.note_refusal(self.records[position], error)
+        self.refused += 1
+        self._judge(position, Verdict(error=error, repeated=self.repeated))
 
-    def _without_known_refusals(self, records: Sequence[Record], piece: _Work, delivery: Delivery) -> _Work:
-        if not self._refused_fields:
-            return piece
-        open_positions: list[int] = []
-        for position in piece.positions:
-            error = self._refused_fields.get(frozenset(records[position]))
-            if error is None:
-                open_positions.append(position)
-            else:
-                delivery.results[position] = Verdict(error=error)
-        return _Work(positions=tuple(open_positions), repeats=piece.repeats)
+    def _notice_that_all_is_refused(self) -> None:
+        """Stop where each record of a page was refused for one reason: the next page would fare no better."""
+        results = self.delivery.results
+        codes = {result.error.code for result in results if isinstance(result, Verdict) and result.error}
+        if self.refused > 1 and self.refused == len(results) and len(codes) == 1:
+            code = codes.pop()
+            self.delivery.stop = self.delivery.stop or RequestRefusedError(
+                f"Salesforce refuses every record with {code} (connection {self.sender.conn_id!r}); see error_message "
+                "in the results.",
+                status=_BAD_REQUEST,
+                codes=(code,),
+            )
+
+    def _number(self, piece: tuple[int, ...], number: str) -> None:
+        for position in piece:
+            self.delivery.batches[position] = number
+
+    def _stop(self, positions: Sequence[int], error: SalesforceLeadsError) -> None:
+        self.delivery.stop = error
+        self._leave(positions, reason_for(error), message=str(error))
+
+    def _leave(self, positions: Sequence[int], reason: Reason, message: str | None = None) -> None:
+        for position in positions:
+            self.delivery.results[position] = Unsent(reason=reason, message=message)
 
 
-def _final(verdict: Verdict) -> Result:
-    """What stands once a record is not sent again: a reason of the moment is not the record's own fault."""
-    if verdict.error is None or verdict.cure is Cure.NONE:
-        return verdict
-    return Unsent(reason=Reason.TRY_AGAIN, code=verdict.error.code, message=verdict.error.message)
+_HALVE = object()
 
 
-def _set(delivery: Delivery, piece: _Work, result: Result) -> None:
-    for position in piece.positions:
-        delivery.results[position] = result
-
-
-def _batched(positions: list[int], size: int) -> list[tuple[int, ...]]:
+def _batched(positions: Sequence[int], size: int) -> list[tuple[int, ...]]:
     return [tuple(positions[start : start + size]) for start in range(0, len(positions), size)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 from airflow_provider_sfleads.sync.plan import Candidate
 
@@ -39,4 +39,4 @@ class People:
 
     def email_of(self, candidate: Candidate) -> str:
         """The candidate's e-mail address as it is compared; empty where it has none."""
-        return comparable(key_text(candidate.row[self.column]), case_sensitive=False)
+        return compared_by(_EMAIL)(key_text(candidate.row[self.column]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.keys import Compare, key_text
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.values import Refusal
+from airflow_provider_sfleads.core.values import Refusal, is_container, is_unicode
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import Result
 
@@ -65,19 +65,21 @@ class Settled:
 
 
 Seen = Callable[[str, str], bool]
-"""Remembers a value in a space (``key``, ``id``); answers whether it is new there."""
+"""Remembers a value in a space (``key``, ``id``, ``email``); answers whether it is new there."""
 
 
 class Plan(Protocol):
     """How one operator's rows are looked up, sent and settled.
 
-    ``group_size`` rows are looked up together; ``repeatable`` says whether sending a row again is harmless
-    when its outcome is unknown.
+    ``group_size`` rows are looked up together. ``repeatable`` says whether sending a row again is harmless when its
+    outcome is unknown, ``fresh`` whether a row must go out right after its look-up.
     """
 
     operation: str
     group_size: int
     repeatable: bool
+    fresh: bool
+    compare: Compare
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
@@ -85,8 +87,14 @@ class Plan(Protocol):
     def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
         """Ask Salesforce what is there, and decide who is sent."""
 
-    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
-        """Turn a page's results into outcomes; may ask Salesforce what stands in a record's way."""
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
+        """Look again before items are sent again: the positions of those that must not be, with their outcomes."""
+
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
+        """Turn a page's results into outcomes.
+
+        :param lookup: asks Salesforce what stands in a record's way; ``None`` where it cannot be asked now.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +105,7 @@ class Intake:
 
     :param key_column: export column of the key.
     :param seen: remembers keys.
-    :param case_sensitive: whether keys that differ in case only are two keys.
+    :param compare: brings a key into the form in which keys are compared.
     :param rule: why a row is filtered out.
     :param lead_id_of: the row's Lead id, 18 characters, where it has a well-formed one.
     :param build: the candidate, or why the row cannot be sent.
@@ -105,7 +113,7 @@ class Intake:
 
     key_column: str
     seen: Seen
-    case_sensitive: bool
+    compare: Compare
     rule: Callable[[Row], Reason | Refusal | None]
     lead_id_of: Callable[[Row], str | None]
     build: Callable[[str, Row], Candidate | Refusal]
@@ -116,13 +124,13 @@ class Intake:
             key = key_text(row.values.get(self.key_column))
             return refuse(key, row.values, Refusal(code=row.code, message=row.message))
         key = key_text(row[self.key_column])
-        if not key:
-            message = f"column {self.key_column!r}: the key is empty"
-            return refuse("", row, Refusal(code="MISSING_ARGUMENT", message=message))
+        problem = self._key_problem(key, row)
+        if problem is not None:
+            return refuse("", row, problem)
         lead_id = self.lead_id_of(row)
-        new = self.seen("key", comparable(key, case_sensitive=self.case_sensitive))
+        new = self.seen(self.compare(key), "key")
         if new and lead_id is not None:
-            new = self.seen("id", lead_id)
+            new = self.seen(lead_id, "id")
         if not new:
             return Settled(outcome=Outcome(key=key, action=Action.DUPLICATE_KEY), row=row)
         verdict = self.rule(row)
@@ -132,6 +140,14 @@ class Intake:
             return Settled(outcome=Outcome(key=key, action=Action.FILTERED, reason=verdict), row=row)
         built = self.build(key, row)
         return refuse(key, row, built) if isinstance(built, Refusal) else built
+
+    def _key_problem(self, key: str, row: Row) -> Refusal | None:
+        if not key:
+            return Refusal(code="MISSING_ARGUMENT", message=f"column {self.key_column!r}: the key is empty")
+        if is_container(row[self.key_column]) or not is_unicode(key):
+            message = f"column {self.key_column!r}: the key is no text and no number"
+            return Refusal(code="INVALID_TYPE_ON_FIELD_IN_RECORD", message=message)
+        return None
 
 
 def refuse(key: str, row: Row, refusal: Refusal, *, salesforce_id: str | None = None) -> Settled:

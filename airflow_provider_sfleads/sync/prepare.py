@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.mapping import (
     BoundMapping,
     FieldMap,
@@ -21,6 +22,8 @@ from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Intake, Seen
+
+_STAGE_TYPES = frozenset({"picklist", "string", "textarea", "combobox"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,8 @@ class Ground:
     :param columns: the export's columns.
     :param seen: remembers keys and ids.
     :param user_id: the integration user.
-    :param started: the run's start by Salesforce's clock.
+    :param started: the execution's start by Salesforce's clock.
+    :param resumed: whether an earlier try of the execution may have sent rows that it could not record.
     """
 
     lead: SObjectInfo
@@ -77,6 +81,7 @@ class Ground:
     seen: Seen
     user_id: str | None
     started: datetime
+    resumed: bool
 
 
 @dataclass(slots=True)
@@ -85,8 +90,8 @@ class _Problems:
 
     sentences: list[str] = field(default_factory=list)
 
-    def external_id(self, lead: SObjectInfo, name: str | None, *, unique: bool) -> FieldInfo | None:
-        found = check_external_id(lead, name, unique=unique) if name else None
+    def external_id(self, lead: SObjectInfo, name: str | None, purpose: Purpose, *, unique: bool) -> FieldInfo | None:
+        found = check_external_id(lead, name, purpose, unique=unique) if name else None
         if isinstance(found, str):
             self.sentences.append(found)
             return None
@@ -121,10 +126,10 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
     """
     problems = _Problems()
     updates = request.existing == "update"
-    external = problems.external_id(ground.lead, request.external_id_field, unique=not updates)
-    reserved = (external.name,) if external else ()
     purpose = Purpose(creates=True, updates=updates)
-    mapping = problems.mapping(request.field_map, ground.lead, purpose, reserved)
+    external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=not updates)
+    reserved = (external.name,) if external else ()
+    mapping = problems.mapping(_own_fields(request), ground.lead, purpose, reserved)
     email = problems.email_column(request)
     problems.columns(_common_columns(request), ground.columns)
     if problems.sentences or mapping is None:
@@ -136,15 +141,16 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
         existing=request.existing,
         auto_assign=request.auto_assign,
         allow_duplicates=request.allow_duplicates,
-        people=People(column=email, fields=(), contacts=True) if email else None,
+        people=_people(email, mapping, external, updates=updates),
         user_id=ground.user_id,
         started=ground.started,
+        resumed=ground.resumed,
     )
     need_required = not (updates and external)
     intake = Intake(
         key_column=request.key,
         seen=ground.seen,
-        case_sensitive=bool(external and external.case_sensitive),
+        compare=compared_by(external),
         rule=lambda _row: None,
         lead_id_of=lambda _row: None,
         build=create.candidate_builder(mapping, external, need_required=need_required),
@@ -158,11 +164,10 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     :raises MappingError: with every problem, before anything is sent.
     """
     problems = _Problems()
-    external = problems.external_id(ground.lead, request.external_id_field, unique=False)
+    purpose = Purpose(creates=False, updates=True)
+    external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=False)
     stage_field = _stage_field(request, ground.lead, problems)
-    mapping = problems.mapping(
-        request.field_map, ground.lead, Purpose(creates=False, updates=True), (request.stage_field,)
-    )
+    mapping = problems.mapping(_own_fields(request), ground.lead, purpose, (request.stage_field,))
     email = problems.email_column(request)
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
@@ -179,7 +184,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     intake = Intake(
         key_column=request.key,
         seen=ground.seen,
-        case_sensitive=bool(external and external.case_sensitive),
+        compare=compared_by(external),
         rule=request.rule.filter,
         lead_id_of=stage.lead_id_reader(request.lead_id),
         build=stage.candidate_builder(mapping, rules),
@@ -187,11 +192,32 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     return stage.StagePlan(rules, intake)
 
 
+def _own_fields(request: Request) -> FieldMap:
+    """The mapping less the key's own field: to name it there too is right, and says nothing new."""
+    name = (request.external_id_field or "").lower()
+    columns = {
+        column: target
+        for column, target in request.field_map.columns.items()
+        if not (column == request.key and target.lower() == name)
+    }
+    return replace(request.field_map, columns=columns)
+
+
+def _people(email: str | None, mapping: BoundMapping, external: FieldInfo | None, *, updates: bool) -> People | None:
+    if email is None:
+        return None
+    fields = (*mapping.field_names,) if updates else ()
+    return People(column=email, fields=(*fields, *((external.name,) if external else ())), contacts=True)
+
+
 def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
     """The stage field, checked as a constant is; its problems are worded by the mapping's own check."""
     constant = FieldMap(constants={request.stage_field: request.rule.stage})
     problems.mapping(constant, lead, Purpose(creates=False, updates=True), ())
     info = lead.find(request.stage_field)
+    if info is not None and info.type not in _STAGE_TYPES:
+        problems.sentences.append(f"stage_field {info.name}: it is of type {info.type}, and a stage is text")
+        return None
     for rung in request.rule.ladder or ():
         value = convert(info, rung) if info else None
         if isinstance(value, Refusal):

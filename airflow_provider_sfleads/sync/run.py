@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,8 +17,8 @@ from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.pages import PageSender, Result, Unsent, reason_for
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Seen, Settled
+from airflow_provider_sfleads.sync.pages import PageSender, Unsent, reason_for
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Seen, Settled, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, would
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 _WAITING_PER_THREAD = 4
 
 
-_Delivered = list[tuple[Settled, str | None]]
-"""The rows of a page, each with the number of the request that carried it."""
+_Line = tuple[Settled, str | None]
+"""A row whose outcome is known, with the number of the request that carried it."""
 
 
 class Sink(Protocol):
@@ -39,13 +39,16 @@ class Sink(Protocol):
 
 
 class Earlier(Protocol):
-    """What the tries before this one settled."""
+    """What the tries and executions before this one did."""
 
-    def settled(self, key: str, *, is_duplicate: bool) -> bool:
+    def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
 
     def unknown(self, key: str) -> bool:
-        """Whether an earlier try sent such a row and never learned what became of it."""
+        """Whether such a row was sent before, and what became of it was never learned."""
+
+    def created(self, key: str) -> str | None:
+        """Id of the lead that an earlier execution of the task made of such a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,8 @@ class Settings:
 class SyncRun:
     """One run; after :meth:`execute`, the fields say how it ended.
 
-    :param earlier: what earlier tries of the task settled.
+    :param earlier: what was done before.
+    :param announce: makes durable which rows are about to be sent, for plans that may not send them twice.
     :param tally: the account.
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
@@ -87,12 +91,16 @@ class SyncRun:
     sink: Sink
     settings: Settings
     earlier: Earlier | None = None
+    announce: Callable[[Sequence[str]], None] | None = None
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
+    # A row is in exactly one of these until it is settled, so that none is lost wherever an exception strikes.
     _waiting: list[Candidate] = field(default_factory=list)
+    _planned: deque[Item | Settled] = field(default_factory=deque)
     _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
-    _flying: set[Future[_Delivered]] = field(default_factory=set)
+    _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
+    _landed: deque[_Line] = field(default_factory=deque)
 
     def execute(self, rows: Iterable[Row | BadRow]) -> None:
         """Bring every row to an outcome.
@@ -105,9 +113,23 @@ class SyncRun:
                 self._read(rows, pool)
                 self._finish(pool)
             except BaseException:
-                self.settings.stop.set()
-                self._finish(pool)
+                self._wind_up(pool)
                 raise
+
+    def _wind_up(self, pool: ThreadPoolExecutor) -> None:
+        self.settings.stop.set()
+        while True:
+            before = self._open_rows()
+            try:
+                self._finish(pool)
+            except Exception:
+                log.exception("While the run was wound up:")
+            if self._open_rows() in (0, before):
+                return
+
+    def _open_rows(self) -> int:
+        in_pages = sum(len(items) for items in (*self._pages.values(), *self._flying.values()))
+        return in_pages + len(self._waiting) + len(self._planned) + len(self._landed)
 
     def _read(self, rows: Iterable[Row | BadRow], pool: ThreadPoolExecutor) -> None:
         source = iter(rows)
@@ -122,94 +144,110 @@ class SyncRun:
             self._take(self.plan.take(row), pool)
 
     def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
+        known = self._known_before(taken)
+        if known is not None:
+            self._land(known)
+            return
+        if isinstance(taken, Candidate):
+            self._waiting.append(taken)
+            if len(self._waiting) >= self.plan.group_size:
+                self._plan_group(pool)
+
+    def _known_before(self, taken: Candidate | Settled) -> list[_Line] | None:
+        """The lines of a row that needs no look-up: none for one that an earlier try recorded already."""
         outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
-        is_duplicate = outcome.action is Action.DUPLICATE_KEY
-        if self.earlier is not None and self.earlier.settled(outcome.key, is_duplicate=is_duplicate):
-            return
+        if self.earlier is not None and self.earlier.settled(outcome):
+            return []
         if isinstance(taken, Settled):
-            self._settle(taken)
-            return
-        if self.earlier is not None and not self.plan.repeatable and self.earlier.unknown(taken.key):
-            # Sending it again could create it a second time; nothing short of a look in Salesforce can tell.
-            self._leave([taken], Reason.OUTCOME_UNKNOWN)
-            return
-        self._waiting.append(taken)
-        if len(self._waiting) >= self.plan.group_size:
-            self._plan_group(pool)
+            return [(taken, None)]
+        if self.earlier is None or self.plan.repeatable:
+            return None
+        lead_id = self.earlier.created(taken.key)
+        if lead_id is not None:
+            return [(unchanged(taken, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)]
+        # Sending it again could create it a second time; nothing short of a look in Salesforce can tell.
+        return _left([taken], Reason.OUTCOME_UNKNOWN) if self.earlier.unknown(taken.key) else None
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
+        self._settle_landed()
+        self._route(pool)
         self._plan_group(pool)
-        for kind in list(self._pages):
-            self._submit(kind, pool)
+        self._flush(pool)
         while self._flying:
             self._collect()
 
     def _plan_group(self, pool: ThreadPoolExecutor) -> None:
-        group, self._waiting = self._waiting, []
-        if not group:
-            return
         reason = self._stop_reason()
+        if reason is None and self._waiting:
+            side_by_side = replace(self.lookup, gather=lambda functions: _gather(pool, functions))
+            try:
+                self._planned.extend(list(self.plan.look_up(self._waiting, side_by_side, self.seen)))
+            except SalesforceLeadsError as error:
+                self._halt(error)
+                reason = reason_for(error)
         if reason is not None:
-            self._leave(group, reason)
-            return
-        side_by_side = replace(self.lookup, gather=lambda functions: _gather(pool, functions))
-        try:
-            planned = list(self.plan.look_up(group, side_by_side, self.seen))
-        except SalesforceLeadsError as error:
-            self._halt(error)
-            self._leave(group, reason_for(error))
-            return
-        for step in planned:
+            self._landed.extend(_left(self._waiting, reason))
+        self._waiting = []
+        self._settle_landed()
+        self._route(pool)
+        if self.plan.fresh:
+            self._flush(pool)
+
+    def _route(self, pool: ThreadPoolExecutor) -> None:
+        while self._planned:
+            step = self._planned.popleft()
             if isinstance(step, Settled):
-                self._settle(step)
+                self._land([(step, None)])
             elif self.settings.dry_run:
-                self._settle(would(step))
+                self._land([(would(step), None)])
             else:
-                self._queue(step, pool)
+                self._pages[step.kind].append(step)
+                if len(self._pages[step.kind]) >= self.settings.batch_size:
+                    self._submit(step.kind, pool)
 
-    def _leave(self, group: Sequence[Candidate], reason: Reason) -> None:
-        for candidate in group:
-            outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
-            self._settle(Settled(outcome=outcome, row=candidate.row))
-
-    def _queue(self, item: Item, pool: ThreadPoolExecutor) -> None:
-        page = self._pages[item.kind]
-        page.append(item)
-        if len(page) >= self.settings.batch_size:
-            self._submit(item.kind, pool)
+    def _flush(self, pool: ThreadPoolExecutor) -> None:
+        for kind in list(self._pages):
+            self._submit(kind, pool)
 
     def _submit(self, kind: PageKind, pool: ThreadPoolExecutor) -> None:
-        items = self._pages.pop(kind)
         while len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD:
             self._collect()
-        self._flying.add(pool.submit(self._deliver, kind, items))
+        items = self._pages.pop(kind)
+        self._flying[pool.submit(self._deliver, kind, items)] = items
 
     def _collect(self) -> None:
-        done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
+        broken: BaseException | None = None
+        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
         for future in done:
-            for settled, batch in future.result():
-                self._settle(settled, batch)
+            broken = broken or future.exception()
+            items = self._flying.pop(future)
+            unknown = Unsent(reason=Reason.OUTCOME_UNKNOWN)
+            lines = [(not_sent(item, unknown), None) for item in items] if future.exception() else future.result()
+            self._landed.extend(lines)
+        self._settle_landed()
+        if broken is not None:
+            raise broken
 
-    def _deliver(self, kind: PageKind, items: list[Item]) -> _Delivered:
+    def _deliver(self, kind: PageKind, items: list[Item]) -> list[_Line]:
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
-        delivery = self.sender.deliver(kind, [item.record for item in items])
+        if self.announce is not None and not kind.repeatable:
+            self.announce([item.candidate.key for item in items])
+
+        def recheck(positions: Sequence[int]) -> Mapping[int, Outcome]:
+            found = self.plan.recheck([items[position] for position in positions], self.lookup)
+            return {positions[place]: outcome for place, outcome in found.items()}
+
+        delivery = self.sender.deliver(kind, [item.record for item in items], recheck)
         if delivery.stop is not None:
             self._halt(delivery.stop)
-        return list(zip(self._settle_page(items, delivery.results), delivery.batches, strict=True))
-
-    def _settle_page(self, items: Sequence[Item], results: Sequence[Result]) -> list[Settled]:
         try:
-            return self.plan.settle(items, results, self.lookup)
+            settled = self.plan.settle(items, delivery.results, self.lookup)
         except SalesforceLeadsError as error:
-            # What an error meant could not be asked: such rows are left to the task's retry.
             self._halt(error)
-            open_question = Unsent(reason=reason_for(error))
-            results = [
-                result if isinstance(result, Unsent) or result.error is None else open_question for result in results
-            ]
-            return self.plan.settle(items, results, self.lookup)
+            settled = self.plan.settle(items, delivery.results, None)
+        return list(zip(settled, delivery.batches, strict=True))
 
     def _halt(self, error: SalesforceLeadsError) -> None:
         if self.halted is None:
@@ -221,18 +259,36 @@ class SyncRun:
             return reason_for(self.halted)
         return Reason.STOPPED if self.settings.stop.is_set() else None
 
-    def _settle(self, settled: Settled, batch: str | None = None) -> None:
-        lead_id = settled.outcome.salesforce_id
-        outcome = replace(
-            settled.outcome,
-            api="collections" if batch else None,
-            batch=batch,
-            attempt=self.settings.attempt,
-            finished_at=self.settings.now(),
-            lead_url=self.settings.lead_url(lead_id) if lead_id else None,
-        )
-        self.tally.add(outcome)
-        self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
+    def _land(self, lines: list[_Line]) -> None:
+        self._landed.extend(lines)
+        self._settle_landed()
+
+    def _settle_landed(self) -> None:
+        while self._landed:
+            settled, batch = self._landed[0]
+            lead_id = settled.outcome.salesforce_id
+            outcome = replace(
+                settled.outcome,
+                api="collections" if batch else None,
+                batch=batch,
+                attempt=self.settings.attempt,
+                finished_at=self.settings.now(),
+                lead_url=self.settings.lead_url(lead_id) if lead_id else None,
+            )
+            self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
+            self.tally.add(outcome)
+            self._landed.popleft()
+
+
+def _left(group: Sequence[Candidate], reason: Reason) -> list[_Line]:
+    """The lines of candidates that are not sent."""
+    outcomes = [
+        Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
+        for candidate in group
+    ]
+    return [
+        (Settled(outcome=outcome, row=candidate.row), None) for outcome, candidate in zip(outcomes, group, strict=True)
+    ]
 
 
 def _gather(pool: ThreadPoolExecutor, functions: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -6,8 +6,9 @@ from airflow_provider_sfleads.core.collections import Verdict
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.replies import ApiError
+from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.sync.pages import Unsent
-from airflow_provider_sfleads.sync.plan import Item, Settled
+from airflow_provider_sfleads.sync.plan import Item, Settled, refuse
 
 
 def written(item: Item, verdict: Verdict) -> Settled:
@@ -27,20 +28,11 @@ def written(item: Item, verdict: Verdict) -> Settled:
     )
 
 
-def rejected(item: Item, error: ApiError) -> Settled:
+def rejected(item: Item, verdict: Verdict) -> Settled:
     """A record that Salesforce refused."""
-    return Settled(
-        outcome=Outcome(
-            key=item.candidate.key,
-            action=Action.REJECTED,
-            salesforce_id=item.salesforce_id,
-            error_code=error.code,
-            error_message=error.message,
-            error_fields=error.fields,
-            old_stage=item.old_stage,
-        ),
-        row=item.candidate.row,
-    )
+    error = verdict.error or ApiError("UNKNOWN_EXCEPTION", "no reason given")
+    refusal = Refusal(code=error.code, message=error.message, fields=error.fields)
+    return refuse(item.candidate.key, item.candidate.row, refusal, salesforce_id=item.salesforce_id)
 
 
 def not_sent(item: Item, unsent: Unsent) -> Settled:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.collections import PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.keys import comparable, key_text
+from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert, is_null
-from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.pages import Result, Unsent
+from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
@@ -55,6 +55,8 @@ class StagePlan:
     operation = "update_stage"
     group_size = _GROUP
     repeatable = True
+    # The stage that the ladder is held against must be the one read right before the write.
+    fresh = True
 
     def __init__(self, rules: StageRules, intake: Intake) -> None:
         self._rules = rules
@@ -64,7 +66,8 @@ class StagePlan:
             auto_assign=rules.auto_assign,
             allow_duplicates=rules.allow_duplicates,
         )
-        self._fields = ("Id", rules.stage_field.name, "IsConverted", "ConvertedContactId")
+        self.compare = intake.compare
+        self._fields = (*STANDING, rules.stage_field.name)
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
@@ -87,7 +90,13 @@ class StagePlan:
             if len(found) == 1:
                 yield self._standing(candidate, found[0], seen)
             else:
-                yield self._not_one(candidate, found, deleted)
+                by_email = found is people.get(candidate.key)
+                yield refuse(
+                    candidate.key,
+                    candidate.row,
+                    self._not_one(candidate, found, deleted, by_email=by_email),
+                    salesforce_id=candidate.lead_id,
+                )
 
     def _by_key(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, Sequence[LeadRecord]]:
         external = self._rules.external
@@ -96,16 +105,13 @@ class StagePlan:
 
     def _standing(self, candidate: Candidate, lead: LeadRecord, seen: Seen) -> Item | Settled:
         lead_id = to_18(lead["Id"]) or lead["Id"]
-        if not candidate.lead_id and not seen("id", lead_id):
+        if not candidate.lead_id and not seen(lead_id, "id"):
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
             return Settled(outcome=outcome, row=candidate.row)
         stage = lead.get(self._rules.stage_field.name)
-        if lead.get("IsConverted"):
-            contact_id = lead.get("ConvertedContactId")
-            return unchanged(candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage)
-        reason = self._rules.rule.standing(stage)
-        if reason is not None:
-            return unchanged(candidate, reason, salesforce_id=lead_id, old_stage=stage)
+        left = self._left_alone(candidate, lead_id, lead)
+        if left is not None:
+            return left
         return Item(
             candidate=candidate,
             kind=self._kind,
@@ -116,52 +122,71 @@ class StagePlan:
             new_stage=self._rules.rule.stage,
         )
 
-    def _not_one(self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str]) -> Settled:
-        external = self._rules.external.name if self._rules.external else "Email"
+    def _left_alone(self, candidate: Candidate, lead_id: str, lead: LeadRecord) -> Settled | None:
+        """Why a lead is not to be moved, by how it stands now."""
+        stage = lead.get(self._rules.stage_field.name)
+        contact_id = lead.get("ConvertedContactId")
+        reason = Reason.CONVERTED if lead.get("IsConverted") else self._rules.rule.standing(stage)
+        if reason is None:
+            return None
+        return unchanged(candidate, reason, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage)
+
+    def _not_one(
+        self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str], *, by_email: bool
+    ) -> Refusal:
+        """Why none, or no single, lead was found."""
+        external = "Email" if by_email or self._rules.external is None else self._rules.external.name
         if found:
             ids = ", ".join(str(lead["Id"]) for lead in found)
             message = f"{external}: more than one record found for external id field: [{ids}]"
-            refusal = Refusal(code="DUPLICATE_EXTERNAL_ID", message=message, fields=(external,))
-        elif candidate.lead_id is None:
+            return Refusal(code="DUPLICATE_EXTERNAL_ID", message=message, fields=(external,))
+        if candidate.lead_id is None:
             message = f"no lead has this {external}; an update never creates one"
-            refusal = Refusal(code="NOT_FOUND", message=message, fields=(external,))
-        elif candidate.lead_id in deleted:
-            refusal = Refusal(code="ENTITY_IS_DELETED", message="entity is deleted", fields=("Id",))
-        else:
-            message = "invalid cross reference id: no lead has this id, or the Run-As user may not see it"
-            refusal = Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
-        return refuse(candidate.key, candidate.row, refusal, salesforce_id=candidate.lead_id)
+            return Refusal(code="NOT_FOUND", message=message, fields=(external,))
+        if candidate.lead_id in deleted:
+            return Refusal(code="ENTITY_IS_DELETED", message="entity is deleted", fields=("Id",))
+        message = "invalid cross reference id: no lead has this id, or the Run-As user may not see it"
+        return Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
 
-    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup) -> list[Settled]:
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
+        """Read the leads once more: a lock means that somebody is just writing them.
+
+        A lead that now stands at the stage may stand there by this very run, and writing it again changes nothing.
+        """
+        leads = lookup.by_id([item.salesforce_id for item in items if item.salesforce_id], self._fields)
+        overtaken: dict[int, Outcome] = {}
+        for position, item in enumerate(items):
+            lead = leads.get(item.salesforce_id or "")
+            left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
+            if left is not None and left.outcome.reason is not Reason.ALREADY_AT_STAGE:
+                overtaken[position] = left.outcome
+        return overtaken
+
+    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
         """Turn a page's results into outcomes; a lead converted since it was read is left alone."""
         converted = [
             item.salesforce_id
             for item, result in zip(items, results, strict=True)
             if _is_converted(result) and item.salesforce_id
         ]
-        leads = lookup.by_id(converted, self._fields) if converted else {}
+        leads = lookup.by_id(converted, self._fields) if converted and lookup else {}
         return [self._settled(item, result, leads) for item, result in zip(items, results, strict=True)]
 
     def _settled(self, item: Item, result: Result, leads: Mapping[str, LeadRecord]) -> Settled:
         if isinstance(result, Unsent):
             return not_sent(item, result)
+        if isinstance(result, Overtaken):
+            return Settled(outcome=result.outcome, row=item.candidate.row)
         if result.error is None:
             # An update says nothing of "created", and the stage operator never creates.
             return written(item, replace(result, created=None))
         lead = leads.get(item.salesforce_id or "")
-        if lead is not None and lead.get("IsConverted"):
-            return unchanged(
-                item.candidate,
-                Reason.CONVERTED,
-                salesforce_id=item.salesforce_id,
-                contact_id=lead.get("ConvertedContactId"),
-                old_stage=item.old_stage,
-            )
-        return rejected(item, result.error)
+        left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
+        return left if left is not None and left.outcome.reason is Reason.CONVERTED else rejected(item, result)
 
 
 def _is_converted(result: Result) -> bool:
-    error = None if isinstance(result, Unsent) else result.error
+    error = result.error if isinstance(result, Verdict) else None
     return error is not None and error.code == "CANNOT_UPDATE_CONVERTED_LEAD"
 
 
@@ -179,6 +204,7 @@ def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
 def candidate_builder(mapping: BoundMapping, rules: StageRules) -> Callable[[str, Row], Candidate | Refusal]:
     """How the stage operator turns a row into a candidate."""
     read_id = lead_id_reader(rules.lead_id)
+    compare = compared_by(rules.external)
 
     def build(key: str, row: Row) -> Candidate | Refusal:
         record = mapping.record(row)
@@ -192,12 +218,10 @@ def candidate_builder(mapping: BoundMapping, rules: StageRules) -> Callable[[str
         if lead_id is None and rules.external is None and rules.people is None:
             message = f"column {rules.lead_id!r}: the Lead id is empty, and no external_id_field is given"
             return Refusal(code="MISSING_ARGUMENT", message=message, fields=("Id",))
-        external_id = None
-        if rules.external is not None:
-            value = convert(rules.external, key)
-            if isinstance(value, Refusal):
-                return value
-            external_id = comparable(key_text(value), case_sensitive=rules.external.case_sensitive)
+        unfit = convert(rules.external, key) if rules.external is not None and lead_id is None else None
+        if isinstance(unfit, Refusal):
+            return unfit
+        external_id = compare(key) if rules.external is not None else None
         moved = {rules.stage_field.name: rules.rule.stage, **record}
         return Candidate(key=key, row=row, record=moved, lead_id=lead_id, external_id=external_id)
 
