@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
@@ -70,14 +70,16 @@ class BoundMapping:
                 if record[info.name] is None and not info.nillable:
                     refusals.append(_missing([info.name]))
         if need_required:
-            named = {name for refusal in refusals for name in refusal.fields}
-            lacking = self.lacking({**dict.fromkeys(named, ""), **record})
+            lacking = self.lacking(record, refused=[name for refusal in refusals for name in refusal.fields])
             refusals[:0] = [lacking] if lacking else []
         return _joined(refusals) if refusals else record
 
-    def lacking(self, record: Record) -> Refusal | None:
-        """Why a record cannot be created: the required fields that it has no value for."""
-        names = [name for name in self.required if record.get(name) is None]
+    def lacking(self, record: Record, *, refused: Sequence[str] = ()) -> Refusal | None:
+        """Why a record cannot be created: the required fields that it has no value for.
+
+        :param refused: fields that have a value, but not one that can be sent.
+        """
+        names = [name for name in self.required if record.get(name) is None and name not in refused]
         return _missing(names) if names else None
 
 

@@ -233,7 +233,7 @@ class _Load:
             seen=index.add,
             user_id=client.user_id,
             started=datetime.fromisoformat(self.execution.started_at) + ahead,
-            resumed=self._resumed,
+            resumed=self._resumed and not self.settings.dry_run,
         )
 
     def _run(self, plan: Plan, index: KeyIndex, sink: _Sink) -> SyncRun:
