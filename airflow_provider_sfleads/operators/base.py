@@ -38,6 +38,8 @@ COMMON_TEMPLATE_FIELDS = (
     "nulls",
     "truncate",
     "duplicates",
+    "changed_only",
+    "full_refresh",
     "match_email",
     "assignment_rule",
 )
@@ -63,6 +65,9 @@ class LeadSyncOperator(BaseOperator):
     :param nulls: ``"ignore"`` leaves a field alone where the export has nothing, ``"clear"`` empties it.
     :param truncate: cut over-long text to the field's length instead of rejecting the row.
     :param duplicates: ``"allow"`` overrides Salesforce's alert-type duplicate rules (blocking ones cannot be).
+    :param changed_only: leave alone, without a call, rows whose mapped values are those that an earlier run wrote or
+        found (it needs ``write_back``, whose table remembers them). What Sales edits by hand meanwhile is not noticed.
+    :param full_refresh: with ``changed_only``, send every row once more, and remember anew.
     :param match_email: also find existing people by the e-mail address mapped to ``Email``.
     :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
         ``None`` runs none, an id runs that rule.
@@ -93,6 +98,8 @@ class LeadSyncOperator(BaseOperator):
         nulls: str = "ignore",
         truncate: bool | str = False,
         duplicates: str = "reject",
+        changed_only: bool | str = False,
+        full_refresh: bool | str = False,
         match_email: bool | str = False,
         assignment_rule: str | None = "default",
         **kwargs: Any,
@@ -115,6 +122,8 @@ class LeadSyncOperator(BaseOperator):
         self.nulls = nulls
         self.truncate = truncate
         self.duplicates = duplicates
+        self.changed_only = changed_only
+        self.full_refresh = full_refresh
         self.match_email = match_email
         self.assignment_rule = assignment_rule
         self.require(export=export, key=key, results_path=results_path)
@@ -181,8 +190,18 @@ class LeadSyncOperator(BaseOperator):
             concurrency=read.as_count("concurrency", self.concurrency, least=1, most=32),
             max_rejects=read.as_tolerance("max_rejects", self.max_rejects),
             dry_run=read.as_flag("dry_run", self.dry_run),
+            changed_only=self._changed_only(),
+            full_refresh=read.as_flag("full_refresh", self.full_refresh),
             stop=stop,
         )
+
+    def _changed_only(self) -> bool:
+        from airflow_provider_sfleads.operators.parameters import as_flag
+
+        changed_only = as_flag("changed_only", self.changed_only)
+        if changed_only and self.write_back is None:
+            raise ParameterError("changed_only needs write_back: its table remembers what was confirmed")
+        return changed_only
 
     def _common_request(self) -> dict[str, Any]:
         """The part of a request that both operators ask for alike."""

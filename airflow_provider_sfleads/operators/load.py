@@ -30,12 +30,15 @@ from airflow_provider_sfleads.results import (
     write_back,
 )
 from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.prepare import Ground
-from airflow_provider_sfleads.sync.run import Settings, SyncRun
+from airflow_provider_sfleads.sync.run import SyncRun
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
@@ -60,6 +63,8 @@ class LoadSettings:
     concurrency: int
     max_rejects: float
     dry_run: bool
+    changed_only: bool
+    full_refresh: bool
     stop: Event
 
 
@@ -102,7 +107,7 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
         journal = Journal(context.get("task_state_store"))
         execution = journal.next(now, dry_run=settings.dry_run)
         folder = _folder(settings, context, execution)
-        under_way = _Load(settings, prepare, folder, execution, interval, _try_number(context))
+        under_way = _Load(settings, prepare, folder, execution, interval, _try_number(context), closing)
         try:
             run = under_way.carry_out(lead, journal)
         except BaseException:
@@ -111,7 +116,7 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
             raise
         report = under_way.write_report()
         failure = failure_of(run, report, settings.max_rejects)
-        unwritten = _write_back(settings, folder, interval)
+        unwritten = under_way.write_back()
         is_open = bool(report.not_sent or run.export_error or unwritten)
         calls, tokens = report.api_calls, report.token_requests
         journal.keep(replace(execution, api_calls=calls, token_requests=tokens, open=is_open))
@@ -132,20 +137,6 @@ def _interval(context: Mapping[str, Any]) -> Interval | None:
 
 def _try_number(context: Mapping[str, Any]) -> int:
     return int(getattr(context["ti"], "try_number", 1))
-
-
-def _write_back(
-    settings: LoadSettings, folder: ResultsFolder, interval: Interval | None
-) -> SalesforceLeadsError | None:
-    """Tell the warehouse; the sync itself stands, whatever becomes of that."""
-    if settings.write_back is None or settings.dry_run:
-        return None
-    try:
-        n = write_back(settings.write_back, settled_rows(folder), interval_end=interval.end if interval else None)
-    except SalesforceLeadsError as error:
-        return error
-    log.info("Wrote %d rows back to %r.", n, settings.write_back)
-    return None
 
 
 def _folder(settings: LoadSettings, context: Mapping[str, Any], execution: Execution) -> ResultsFolder:
@@ -171,6 +162,8 @@ class _Load:
     execution: Execution
     interval: Interval | None
     attempt: int
+    until_the_end: ExitStack
+    confirmed: ConfirmedValues | None = None
     tally: Tally = field(default_factory=Tally)
     operation: str = ""
 
@@ -196,9 +189,35 @@ class _Load:
             earlier = closing.enter_context(self._earlier(plan))
             writer = closing.enter_context(self.folder.writer(columns=stream.columns, resume=self._resumed))
             run = self._run(plan, index, _Sink(writer, salt=self.folder.dag_id))
-            run.earlier, run.announce = earlier, announcements
+            run.earlier, run.announce, run.confirmed = earlier, announcements, self._confirmed(plan)
             run.execute(stream.rows)
         return run
+
+    def write_back(self) -> SalesforceLeadsError | None:
+        """Tell the warehouse; the sync itself stands, whatever becomes of that."""
+        table, confirmed = self.settings.write_back, self.confirmed
+        if table is None or self.settings.dry_run:
+            return None
+        try:
+            n = write_back(
+                table,
+                settled_rows(self.folder, confirmed.sent) if confirmed else settled_rows(self.folder),
+                interval_end=self.interval.end if self.interval else None,
+                confirmed_column=CONFIRMED_COLUMNS[self.operation] if confirmed else None,
+            )
+        except SalesforceLeadsError as error:
+            return error
+        log.info("Wrote %d rows back to %r.", n, table)
+        return None
+
+    def _confirmed(self, plan: Plan) -> ConfirmedValues | None:
+        table = self.settings.write_back
+        if table is None or not self.settings.changed_only:
+            return None
+        values = ConfirmedValues(self.folder.staging(), plan.compare, is_refresh=self.settings.full_refresh)
+        self.confirmed = self.until_the_end.enter_context(values)
+        self.confirmed.load(table, CONFIRMED_COLUMNS[plan.operation])
+        return self.confirmed
 
     @property
     def _resumed(self) -> bool:

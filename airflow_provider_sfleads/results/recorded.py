@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 from airflow_provider_sfleads.results.writer import part_names
 
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
+# Left alone for another reason than that the values are right.
+_UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED})
 _BATCH = 5_000
 
 
@@ -21,9 +23,14 @@ def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
         yield to_outcome(row)
 
 
-def settled_rows(folder: ResultsFolder) -> Iterator[WriteBackRow]:
-    """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at."""
-    columns = ("key", "salesforce_id", "action", "old_stage", "new_stage", "finished_at")
+def settled_rows(
+    folder: ResultsFolder, fingerprint: Callable[[str], str | None] = lambda _key: None
+) -> Iterator[WriteBackRow]:
+    """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at.
+
+    :param fingerprint: of the values sent, by key; noted for the rows of which Salesforce has confirmed them.
+    """
+    columns = ("key", "salesforce_id", "action", "reason", "old_stage", "new_stage", "finished_at")
     for row in _recorded(folder, columns):
         if row["action"] in _SETTLED:
             yield WriteBackRow(
@@ -32,6 +39,7 @@ def settled_rows(folder: ResultsFolder) -> Iterator[WriteBackRow]:
                 action=row["action"],
                 stage=row["new_stage"] or row["old_stage"],
                 finished_at=row["finished_at"],
+                confirmed=None if row["reason"] in _UNCONFIRMED else fingerprint(row["key"]),
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 COLUMNS = ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end")
+#: Fingerprints of the values last confirmed, by what the operators call their operation.
+CONFIRMED_COLUMNS = {"create": "created_values", "update_stage": "stage_values"}
 _TIMES = frozenset({"synced_at", "interval_end"})
-_ADDED = "interval_end"
+_ADDED = frozenset({"interval_end", *CONFIRMED_COLUMNS.values()})
 _BATCH = 5_000
 
 
@@ -33,6 +35,7 @@ class WriteBackRow:
     :param action: ``created``, ``updated`` or ``unchanged``.
     :param stage: its stage; ``None`` keeps the one in the table.
     :param finished_at: when that was so.
+    :param confirmed: fingerprint of the values that Salesforce now holds of the row; ``None`` keeps the one there.
     """
 
     key: str
@@ -40,6 +43,7 @@ class WriteBackRow:
     action: str
     stage: str | None
     finished_at: datetime | None = None
+    confirmed: str | None = None
 
 
 def write_back(
@@ -48,6 +52,7 @@ def write_back(
     *,
     interval_end: datetime | None,
     synced_at: datetime | None = None,
+    confirmed_column: str | None = None,
 ) -> int:
     """Write the state of leads into a table, in one transaction, and return how many rows were replaced or added.
 
@@ -61,6 +66,7 @@ def write_back(
 
     :param interval_end: end of the run's data interval.
     :param synced_at: time of rows without ``finished_at``; default: now.
+    :param confirmed_column: column for :attr:`WriteBackRow.confirmed`, added where it is missing.
     :raises ParameterError: the table's name is none.
     :raises ExportError: the connection is no SQL database.
     :raises WriteBackError: the database refuses; nothing was written then.
@@ -69,7 +75,7 @@ def write_back(
     name = table_sql(table.table, dialect_of(hook.conn_type))
     moment = synced_at or datetime.now(UTC)
     try:
-        return _in_one_transaction(hook, name, rows, interval_end or moment, moment)
+        return _in_one_transaction(hook, name, rows, _Batch(interval_end or moment, moment, confirmed_column))
     except SyncError:
         raise
     except _RowsFailedError as failed:
@@ -81,12 +87,19 @@ def write_back(
         ) from None
 
 
-def _in_one_transaction(
-    hook: DbApiHook, table: str, rows: Iterable[WriteBackRow], interval_end: datetime, moment: datetime
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What all rows of a write-back have in common."""
+
+    interval_end: datetime
+    moment: datetime
+    confirmed: str | None
+
+
+def _in_one_transaction(hook: DbApiHook, table: str, rows: Iterable[WriteBackRow], batch: _Batch) -> int:
     with closing(warehouse_of(hook)) as warehouse:
         try:
-            written = _merge(warehouse, table, rows, interval_end, moment)
+            written = _merge(warehouse, table, rows, batch)
             warehouse.commit()
         except BaseException:
             with suppress(Exception):  # the first error is the one to tell; closing rolls back as well
@@ -103,14 +116,11 @@ class _RowsFailedError(Exception):
         self.cause = cause
 
 
-def _merge(
-    warehouse: Warehouse, table: str, rows: Iterable[WriteBackRow], interval_end: datetime, moment: datetime
-) -> int:
-    columns = {name: warehouse.dialect.identifier(name) for name in COLUMNS}
-    _make_ready(warehouse, table, columns)
+def _merge(warehouse: Warehouse, table: str, rows: Iterable[WriteBackRow], shared: _Batch) -> int:
+    columns = _make_ready(warehouse, table, shared.confirmed)
     staged = warehouse.temporary("staged", [*_definitions(warehouse, columns), f"{_seq(warehouse)} BIGINT"])
     merged = warehouse.temporary("merged", _definitions(warehouse, columns))
-    cells = _cells(warehouse, rows, interval_end, moment)
+    cells = _cells(warehouse, rows, shared, tuple(columns)[len(COLUMNS) :])
     while batch := list(islice(cells, _BATCH)):
         warehouse.append(staged, batch)
     warehouse.execute(_merged_sql(columns, table, staged, merged, _seq(warehouse)))
@@ -121,12 +131,14 @@ def _merge(
     return warehouse.count(merged)
 
 
-def _make_ready(warehouse: Warehouse, table: str, columns: dict[str, str]) -> None:
-    """Begin the transaction with a table that has all columns.
+def _make_ready(warehouse: Warehouse, table: str, confirmed: str | None) -> dict[str, str]:
+    """Begin the transaction with a table that has all columns, and return these as SQL by name.
 
     It is asked for first, because ``CREATE TABLE IF NOT EXISTS`` needs the right to make tables even where there is
     one; a failed statement ends a transaction in some databases, so that a new one is begun.
     """
+    wanted = (*COLUMNS, *([confirmed] if confirmed else []))
+    columns = {name: warehouse.dialect.identifier(name) for name in wanted}
     warehouse.begin(table)
     try:
         found = warehouse.columns(table)
@@ -136,14 +148,18 @@ def _make_ready(warehouse: Warehouse, table: str, columns: dict[str, str]) -> No
         definitions = ", ".join([*_definitions(warehouse, columns), f"PRIMARY KEY ({columns['key']})"])
         warehouse.execute(f"CREATE TABLE IF NOT EXISTS {table} ({definitions})")
         found = warehouse.columns(table)
-    missing = [name for name in COLUMNS if name not in found]
-    if missing == [_ADDED]:
-        warehouse.execute(f"ALTER TABLE {table} ADD COLUMN {columns[_ADDED]} {warehouse.dialect.time}")
-    elif missing:
+    missing = [name for name in wanted if name not in found]
+    if not _ADDED.issuperset(missing):
         raise WriteBackError(
             f"The table to write back to, {table}, lacks {', '.join(missing)}. It needs the columns "
             f"{', '.join(COLUMNS)}; name another table and it is made."
         )
+    for name in missing:
+        kind = warehouse.dialect.time if name in _TIMES else warehouse.dialect.text
+        warehouse.execute(f"ALTER TABLE {table} ADD COLUMN {columns[name]} {kind}")
+    # A row is deleted and inserted anew: what the other operator confirmed has to come along.
+    others = [name for name in CONFIRMED_COLUMNS.values() if name in found and name not in columns]
+    return columns | {name: warehouse.dialect.identifier(name) for name in others}
 
 
 def _definitions(warehouse: Warehouse, columns: dict[str, str]) -> list[str]:
@@ -157,10 +173,10 @@ def _seq(warehouse: Warehouse) -> str:
 
 
 def _cells(
-    warehouse: Warehouse, rows: Iterable[WriteBackRow], interval_end: datetime, moment: datetime
+    warehouse: Warehouse, rows: Iterable[WriteBackRow], shared: _Batch, confirmed_columns: Sequence[str]
 ) -> Iterator[tuple[Cell, ...]]:
     as_time = warehouse.dialect.moment
-    end = as_time(interval_end)
+    end = as_time(shared.interval_end)
     numbers = count()
     source = iter(rows)
     while True:
@@ -170,13 +186,14 @@ def _cells(
             return
         except Exception as problem:  # noqa: BLE001  (whatever it is, it goes on to the caller)
             raise _RowsFailedError(problem) from None
-        finished = as_time(row.finished_at or moment)
-        yield row.key, row.salesforce_id, str(row.action), row.stage, finished, end, next(numbers)
+        finished = as_time(row.finished_at or shared.moment)
+        confirmed = [row.confirmed if name == shared.confirmed else None for name in confirmed_columns]
+        yield row.key, row.salesforce_id, str(row.action), row.stage, finished, end, *confirmed, next(numbers)
 
 
 def _merged_sql(columns: dict[str, str], table: str, staged: str, merged: str, seq: str) -> str:
     """Return the statement that joins staged rows with what the table holds, by set and not row by row."""
-    kept = {"salesforce_id", "stage"}
+    kept = {"salesforce_id", "stage", *CONFIRMED_COLUMNS.values()}
     values = ", ".join(
         f"COALESCE(s.{sql}, t.{sql}) AS {sql}" if name in kept else f"s.{sql} AS {sql}" for name, sql in columns.items()
     )

@@ -7,9 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
@@ -19,6 +17,7 @@ from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsErro
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender, Unsent, reason_for
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Seen, Settled, unchanged
+from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings, Sink
 from airflow_provider_sfleads.sync.settling import not_sent, would
 
 log = logging.getLogger(__name__)
@@ -31,54 +30,13 @@ _Line = tuple[Settled, str | None]
 """A row whose outcome is known, with the number of the request that carried it."""
 
 
-class Sink(Protocol):
-    """Where outcomes go."""
-
-    def write(self, outcome: Outcome, values: Row | None) -> None:
-        """Take one outcome, and the original row where it is a reject."""
-
-
-class Earlier(Protocol):
-    """What the tries and executions before this one did."""
-
-    def settled(self, outcome: Outcome) -> bool:
-        """Whether an earlier try settled such a row; each recorded row answers for one row read."""
-
-    def unknown(self, key: str) -> bool:
-        """Whether such a row was sent before, and what became of it was never learned."""
-
-    def created(self, key: str) -> str | None:
-        """Id of the lead that an earlier execution of the task made of such a row."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a run is carried out.
-
-    :param batch_size: records to a request.
-    :param concurrency: requests in flight.
-    :param dry_run: send no change.
-    :param attempt: try number of the task.
-    :param now: the clock.
-    :param lead_url: a lead's address from its id.
-    :param stop: set where the run is to end early.
-    """
-
-    batch_size: int
-    concurrency: int
-    dry_run: bool
-    attempt: int
-    now: Callable[[], datetime]
-    lead_url: Callable[[str], str]
-    stop: Event
-
-
 @dataclass(slots=True, kw_only=True)
 class SyncRun:
     """One run; after :meth:`execute`, the fields say how it ended.
 
     :param earlier: what was done before.
     :param announce: makes durable which rows are about to be sent, for plans that may not send them twice.
+    :param confirmed: what needs no call, since it has not changed.
     :param tally: the account.
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
@@ -92,6 +50,7 @@ class SyncRun:
     settings: Settings
     earlier: Earlier | None = None
     announce: Callable[[Sequence[str]], None] | None = None
+    confirmed: Confirmed | None = None
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
@@ -156,10 +115,13 @@ class SyncRun:
     def _known_before(self, taken: Candidate | Settled) -> list[_Line] | None:
         """The lines of a row that needs no look-up: none for one that an earlier try recorded already."""
         outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
+        is_same = self._same_as_confirmed(taken)
         if self.earlier is not None and self.earlier.settled(outcome):
             return []
         if isinstance(taken, Settled):
             return [(taken, None)]
+        if is_same is not None:
+            return [(unchanged(taken, Reason.SAME_VALUES, salesforce_id=is_same or None), None)]
         if self.earlier is None or self.plan.repeatable:
             return None
         lead_id = self.earlier.created(taken.key)
@@ -167,6 +129,11 @@ class SyncRun:
             return [(unchanged(taken, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)]
         # Sending it again could create it a second time; nothing short of a look in Salesforce can tell.
         return _left([taken], Reason.OUTCOME_UNKNOWN) if self.earlier.unknown(taken.key) else None
+
+    def _same_as_confirmed(self, taken: Candidate | Settled) -> str | None:
+        if self.confirmed is None or isinstance(taken, Settled):
+            return None
+        return self.confirmed.same(taken.key, taken.record)
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         self._settle_landed()

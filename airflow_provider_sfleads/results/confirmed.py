@@ -1,0 +1,107 @@
+"""What Salesforce was last known to hold of each row, so that rows that did not change cost no call."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from airflow_provider_sfleads.core.keys import Compare
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports import SqlExport, SqlTable
+from airflow_provider_sfleads.exports.connections import sql_hook
+from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
+from airflow_provider_sfleads.results.digests import digest_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+log = logging.getLogger(__name__)
+
+_FILE = "confirmed.sqlite"
+_BATCH = 10_000
+
+
+def fingerprint_of(record: Record) -> str:
+    """A short text that is another one where any mapped value is."""
+    return hashlib.blake2b(repr(sorted(record.items())).encode(), digest_size=12).hexdigest()
+
+
+class ConfirmedValues:
+    """The fingerprints of earlier runs, from the write-back table, and those of this run, for it.
+
+    Kept in a file by digest of the key, so that memory does not grow with the table.
+
+    :param directory: where the file lies.
+    :param compare: brings a key into the form in which keys are compared.
+    :param is_refresh: send every row, whatever was confirmed.
+    """
+
+    def __init__(self, directory: Path, compare: Compare, *, is_refresh: bool) -> None:
+        self._path = directory / _FILE
+        self._compare = compare
+        self._is_refresh = is_refresh
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        import sqlite3
+
+        self._path.unlink(missing_ok=True)
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode=OFF")
+        self._connection.execute("PRAGMA synchronous=OFF")
+        self._connection.execute("CREATE TABLE known (digest BLOB PRIMARY KEY, print TEXT, id TEXT) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE sent (digest BLOB PRIMARY KEY, print TEXT) WITHOUT ROWID")
+        self._connection.execute("BEGIN")
+        self._cursor = self._connection.cursor()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._path.unlink(missing_ok=True)
+
+    def load(self, table: SqlTable, column: str) -> None:
+        """Read what earlier runs confirmed; a table that is not there yet confirms nothing."""
+        rows = ((digest_of(self._compare(key)), text, lead_id) for key, lead_id, text in _confirmed(table, column))
+        try:
+            self._cursor.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+        except ExportError as error:
+            if error.transient:
+                raise
+            log.info("Nothing is confirmed yet in %r: every row is sent.", table)
+
+    def same(self, key: str, record: Record) -> str | None:
+        """The lead's id where the row's values are those last confirmed; notes them for the write-back either way."""
+        digest, text = digest_of(self._compare(key)), fingerprint_of(record)
+        self._cursor.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (digest, text))
+        if self._is_refresh:
+            return None
+        self._cursor.execute("SELECT id FROM known WHERE digest = ? AND print = ?", (digest, text))
+        found = self._cursor.fetchone()
+        return str(found[0] or "") if found else None
+
+    def sent(self, key: str) -> str | None:
+        """The fingerprint of a row of this run."""
+        self._cursor.execute("SELECT print FROM sent WHERE digest = ?", (digest_of(self._compare(key)),))
+        found = self._cursor.fetchone()
+        return str(found[0]) if found else None
+
+
+def _confirmed(table: SqlTable, column: str) -> Iterator[tuple[str, str | None, str]]:
+    dialect = dialect_of(sql_hook(table.conn_id).conn_type)
+    names = [dialect.identifier(name) for name in ("key", "salesforce_id", column)]
+    source = table_sql(table.table, dialect)
+    sql = f"SELECT {', '.join(names)} FROM {source} WHERE {names[2]} IS NOT NULL"  # noqa: S608  (checked names)
+    with SqlExport(table.conn_id, sql, fetch_size=_BATCH).open() as stream:
+        for row in stream.rows:
+            if isinstance(row, dict):
+                key, lead_id, text = row.values()
+                yield str(key), lead_id, str(text)

@@ -1,0 +1,62 @@
+"""What a run works with, and does not care who provides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import Protocol
+
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.outcome import Outcome
+from airflow_provider_sfleads.core.rows import Row
+
+
+class Sink(Protocol):
+    """Where outcomes go."""
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take one outcome, and the original row where it is a reject."""
+
+
+class Earlier(Protocol):
+    """What the tries and executions before this one did."""
+
+    def settled(self, outcome: Outcome) -> bool:
+        """Whether an earlier try settled such a row; each recorded row answers for one row read."""
+
+    def unknown(self, key: str) -> bool:
+        """Whether such a row was sent before, and what became of it was never learned."""
+
+    def created(self, key: str) -> str | None:
+        """Id of the lead that an earlier execution of the task made of such a row."""
+
+
+class Confirmed(Protocol):
+    """What Salesforce was last known to hold."""
+
+    def same(self, key: str, record: Record) -> str | None:
+        """The lead's id (empty where it is not known) if the row's values are those last confirmed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run is carried out.
+
+    :param batch_size: records to a request.
+    :param concurrency: requests in flight.
+    :param dry_run: send no change.
+    :param attempt: try number of the task.
+    :param now: the clock.
+    :param lead_url: a lead's address from its id.
+    :param stop: set where the run is to end early.
+    """
+
+    batch_size: int
+    concurrency: int
+    dry_run: bool
+    attempt: int
+    now: Callable[[], datetime]
+    lead_url: Callable[[str], str]
+    stop: Event
