@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_sfleads.exceptions import ExportError
@@ -59,12 +60,16 @@ def reading_connection(hook: DbApiHook) -> DbApiConnection:
     A DuckDB file is opened read-only: a read-write connection locks the file against every other process, and
     opening a file that is not there would make an empty one instead of failing. In-memory and MotherDuck databases
     know no such mode; a connection extra ``read_only`` is left to its owner.
+
+    :raises ExportError: there is no DuckDB file.
     """
     if hook.conn_type != "duckdb" or "read_only" in hook.connection_extra:
         return hook.get_conn()
     database = hook.get_database()
     if database.startswith((":memory:", "md:")):
         return hook.get_conn()
+    if not Path(database).exists():
+        raise ExportError(f"There is no DuckDB database at {database}, where connection {hook.get_conn_id()!r} points.")
     import duckdb
 
     try:

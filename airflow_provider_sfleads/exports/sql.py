@@ -61,6 +61,8 @@ class SqlExport(Templated):
         hook = sql_hook(self.conn_id)
         try:
             connection = reading_connection(hook)
+        except ExportError:
+            raise
         except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
             raise WarehouseUnavailableError(self._failed("cannot be opened", problem, hook)) from None
         with closing(connection), ExitStack() as stack:
