@@ -17,7 +17,8 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
     """Create the leads that Salesforce does not have yet.
 
     With a unique ``external_id_field`` no lead is created twice, whatever fails and however often the task runs.
-    Without one, nothing in Salesforce can tell a new lead from one created before: see "Limits" in README.
+    Without one, retries and re-runs of the same Dag run know from ``results_path`` what they created, but nothing tells
+    another run: see "Limits" in README.
 
     :param fields: export column -> Lead field; LastName and Company must be among them or in ``constants``.
     :param constants: Lead field -> value, for every row.
@@ -46,8 +47,9 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             )
         if request.external_id_field is None:
             self.log.warning(
-                "No external_id_field: Salesforce cannot refuse a lead that exists already, so a task that is cleared "
-                "or run again creates its leads again. Give the org a unique external-ID field to be safe."
+                "No external_id_field: Salesforce cannot refuse a lead that exists already. Retries and re-runs of this "
+                "Dag run know from results_path what they created; any other run creates its rows again. Give the org a "
+                "unique external-ID field to be safe."
             )
         return prepare_create(request, ground)
 
