@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -258,6 +259,16 @@ def is_write(request: Mapping[str, Any]) -> bool:
     if request["method"] == "POST":
         return route.endswith("/composite/sobjects")
     return bool(request["method"] == "PATCH")
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 20) -> bool:
+    """Wait until something has happened, looking again and again; whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        os.sched_yield()
+    return True
 
 
 def by_external_id(emulator: EmulatorServer) -> dict[str, Record]:

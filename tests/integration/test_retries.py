@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 NEARLY_ALL = 110_000
+NO_REQUESTS_LEFT: dict[str, Any] = {
+    "status": 403,
+    "reply": [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
+}
 RETRY: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(0)}
 
 
@@ -86,7 +90,6 @@ def test_too_many_rejects_fail_the_task_without_a_retry(
     assert emulator.stats()["leads"] == 3
 
 
-@pytest.mark.xfail(strict=True, reason="a resumed try counts its own leads as already_exists")
 def test_a_killed_worker_s_rows_are_created_once_and_counted_as_created(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -116,7 +119,6 @@ def test_a_killed_worker_s_moves_are_not_repeated(emulator: EmulatorServer, tmp_
     assert len(stages) == 6_000
 
 
-@pytest.mark.xfail(strict=True, reason="pages on their way are not staged")
 def test_a_killed_worker_without_external_id_creates_no_lead_twice(emulator: EmulatorServer, tmp_path: Path) -> None:
     """A page that may have been sent is not sent again where nothing in Salesforce could refuse it."""
     task = Task()
@@ -143,7 +145,6 @@ def test_a_dropped_connection_without_external_id_leaves_rows_unknown_and_never_
     assert "No external_id_field" in capsys.readouterr().out
 
 
-@pytest.mark.xfail(strict=True, reason="not_sent rows are dropped before they are settled")
 def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(emulator: EmulatorServer, tmp_path: Path) -> None:
     """What the first try left in doubt is still in doubt in the third."""
     task = Task()
@@ -157,20 +158,37 @@ def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(emulator: Emu
     assert ran.counts == {"not_sent": 200}
 
 
-@pytest.mark.xfail(strict=True, reason="unknown outcomes are not carried over")
 def test_a_row_whose_first_sending_went_through_is_created_also_when_the_retry_finds_out(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
     """`already_exists` is for leads that were there before the task."""
     task = Task()
     emulator.seed_leads(leads(people(1)))
-    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", times=5)
+    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
+    emulator.add_fault("status", path="/composite/sobjects|/query", **NO_REQUESTS_LEFT)
     first = task.run(creating(people(10), tmp_path))
+    assert emulator.stats()["leads"] == 10
     assert first.counts == {"not_sent": 10}
     assert {row["reason"] for row in first.rows} == {"outcome_unknown"}
+    assert not no_retry(first.error)
+    emulator.clear_faults()
     second = task.run(creating(people(10), tmp_path))
 
+    assert second.error is None
     assert second.counts == {"created": 9, "unchanged": 1}
+
+
+def test_a_page_whose_answer_is_lost_each_time_is_looked_up_and_settled_at_once(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """A lead that is found needs no retry to be known of."""
+    emulator.seed_leads(leads(people(1)))
+    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", times=5)
+    ran = run(creating(people(10), tmp_path))
+
+    assert ran.error is None
+    assert ran.counts == {"created": 9, "unchanged": 1}
+    assert ran.by_key["K-0"]["reason"] == "already_exists"
 
 
 @pytest.mark.parametrize("effect", ["drop_before", "drop_after", "truncate", "drop_then_commit"])
@@ -186,7 +204,6 @@ def test_a_lost_answer_is_asked_for_again_and_counts_as_created(
     assert ran.counts == {"created": 595, "unchanged": 5}
 
 
-@pytest.mark.xfail(strict=True, reason="a duplicate found by look-up is counted in each try")
 def test_rows_of_one_lead_count_once_over_a_retry(emulator: EmulatorServer, tmp_path: Path) -> None:
     """A row that turned out to mean a lead taken before is settled as such for the next try."""
     ids = emulator.seed_leads(leads(people(2)))
@@ -197,8 +214,7 @@ def test_rows_of_one_lead_count_once_over_a_retry(emulator: EmulatorServer, tmp_
         method="PATCH",
         body=ids[1],
         times=1,
-        status=403,
-        reply=[{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
+        **NO_REQUESTS_LEFT,
     )
     first = task.run(moving(rows, tmp_path, lead_id="id", batch_size=1, concurrency=1))
     second = task.run(moving(rows, tmp_path, lead_id="id", batch_size=1, concurrency=1))
@@ -207,7 +223,6 @@ def test_rows_of_one_lead_count_once_over_a_retry(emulator: EmulatorServer, tmp_
     assert second.counts == {"updated": 2, "duplicate_keys": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="settled rows are known by exact spelling and order")
 def test_rows_count_once_over_a_retry_whose_query_gives_them_in_another_order(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -220,8 +235,7 @@ def test_rows_count_once_over_a_retry_whose_query_gives_them_in_another_order(
         path="/composite/sobjects",
         body="K-0",
         times=1,
-        status=403,
-        reply=[{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
+        **NO_REQUESTS_LEFT,
     )
     first = task.run(creating(rows, tmp_path, batch_size=1, concurrency=1))
     second = task.run(creating(rows[::-1], tmp_path, batch_size=1, concurrency=1))
@@ -230,7 +244,6 @@ def test_rows_count_once_over_a_retry_whose_query_gives_them_in_another_order(
     assert second.full["read"] == 3
 
 
-@pytest.mark.xfail(strict=True, reason="a re-run without external ID creates everything again")
 def test_a_cleared_task_without_external_id_creates_no_lead_twice(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The results of the execution before say which rows have their lead."""
     task = Task()
