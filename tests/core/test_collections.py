@@ -10,6 +10,8 @@ from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError
 
 ID = "00Q5g00000AbCdEEAV"
+INSERT = PageKind(operation="insert")
+UPSERT = PageKind(operation="upsert", external_id_field="X__c")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +51,29 @@ def test_headers() -> None:
         ("API_CURRENTLY_DISABLED", "", Cure.LATER),
         ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", Cure.LATER),
         ("DUPLICATE_VALUE", "", Cure.NONE),
+        ("STORAGE_LIMIT_EXCEEDED", "", Cure.END),
     ],
 )
 def test_cures(code: str, message: str, cure: Cure) -> None:
     """Which errors are of the moment, of the hour, and of the record."""
-    assert Verdict(error=ApiError(code, message)).cure is cure
-    assert Verdict(id=ID).cure is Cure.NONE
+    for kind in (INSERT, UPSERT):
+        assert Verdict(error=ApiError(code, message)).cure(kind) is cure
+        assert Verdict(id=ID).cure(kind) is Cure.NONE
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "cure"),
+    [
+        (UPSERT, "X__c", Cure.REPEAT),
+        (UPSERT, "Badge__c", Cure.NONE),
+        (INSERT, "X__c", Cure.NONE),
+        (PageKind(operation="update"), "X__c", Cure.NONE),
+    ],
+)
+def test_a_lead_that_comes_between_look_and_write(kind: PageKind, name: str, cure: Cure) -> None:
+    """An upsert that meets its own key was overtaken by another, and the next one finds the lead; no other field's."""
+    error = ApiError("DUPLICATE_VALUE", f"duplicate value found: {name} duplicates value on record with id: {ID}")
+    assert Verdict(error=error).cure(kind) is cure
 
 
 @pytest.mark.parametrize("more", [{}, {"id": None}, {"id": ID}, {"created": False}, {"id": ID, "created": True}])
@@ -80,6 +99,13 @@ def test_created_of_a_repeat() -> None:
     assert first.created is False
     assert again.created is None
     assert again.repeated
+
+
+def test_a_doubt_from_before() -> None:
+    """Where an earlier page with the records may have been carried out, each verdict says so."""
+    line = {"id": ID, "success": True, "errors": []}
+    (verdict,) = verdicts_of(Reply(status=200, body=[line]), 1, repeated=True)
+    assert verdict.repeated
 
 
 @pytest.mark.parametrize("body", [None, [], [{}, {}, {}], {"success": True}, "done", ["x", "y"], [{}, None], 7])

@@ -163,7 +163,7 @@ def test_required_fields_can_wait() -> None:
 )
 def test_fields_that_cannot_be_the_key(name: str, unique: bool, words: str) -> None:  # noqa: FBT001
     """An external-ID field exists, is one, and is unique where the sync relies on that."""
-    found = check_external_id(LEAD, name, unique=unique)
+    found = check_external_id(LEAD, name, CREATE, unique=unique)
     assert isinstance(found, str)
     assert words in found
 
@@ -171,7 +171,7 @@ def test_fields_that_cannot_be_the_key(name: str, unique: bool, words: str) -> N
 @pytest.mark.parametrize(("name", "unique"), [("key__C", True), ("Loose__c", False), ("Email", False)])
 def test_fields_that_can_be_the_key(name: str, unique: bool) -> None:  # noqa: FBT001
     """Otherwise it is found in any letter case."""
-    found = check_external_id(LEAD, name, unique=unique)
+    found = check_external_id(LEAD, name, CREATE, unique=unique)
     assert isinstance(found, FieldInfo)
     assert found.name.lower() == name.lower()
 
@@ -185,26 +185,22 @@ def test_missing_columns() -> None:
     assert missing_columns({"id": "key"}, ("id",)) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="two constants share one source text, so _free() takes them for the same")
 def test_two_constants_for_one_field() -> None:
     """Constants that differ only in letter case are a problem, not a race."""
     assert problems(FieldMap(columns=MINIMAL, constants={"Email": "a@b.co", "email": "c@d.co"}))
 
 
-@pytest.mark.xfail(strict=True, reason="a blank constant counts as written, and then every row is rejected")
 @pytest.mark.parametrize("blank", [None, "", " "])
 def test_a_blank_constant_for_a_required_field(blank: object) -> None:
     """A required field with a constant that is nothing is a problem of the mapping."""
     assert problems(FieldMap(columns={"name": "LastName"}, constants={"Company": blank}))
 
 
-@pytest.mark.xfail(strict=True, reason="a constant of nothing is null, which a checkbox refuses")
 def test_a_blank_constant_unchecks() -> None:
     """A checkbox has no null, in constants either."""
     assert bound(FieldMap(columns=MINIMAL, constants={"Box__c": None})).constants["Box__c"] is False
 
 
-@pytest.mark.xfail(strict=True, reason="required is empty for updates, so null goes out and Salesforce refuses the row")
 def test_a_required_field_is_not_cleared() -> None:
     """A row that would empty a required field of a lead is refused here and costs no call."""
     mapping = bound(FieldMap(columns={"name": "LastName"}, nulls="clear"), UPDATE)

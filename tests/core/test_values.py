@@ -434,10 +434,6 @@ def test_a_moment_stays_the_moment(moment: datetime) -> None:
     assert timedelta(0) <= moment - datetime.fromisoformat(sent) < timedelta(milliseconds=1)
 
 
-# Bugs that are reported: each mark goes when its bug does.
-
-
-@pytest.mark.xfail(strict=True, reason="Decimal.normalize() rounds to 28 digits")
 def test_long_decimals_keep_their_digits() -> None:
     """NUMERIC(38,0) values do not lose digits as text."""
     assert convert(info("string"), Decimal(12345678901234567890123456789012345678)) == (
@@ -445,17 +441,12 @@ def test_long_decimals_keep_their_digits() -> None:
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="int() and normalize() of a huge exponent: ValueError, Overflow, minutes of work"
-)
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
         ("int", "1e5000"),
         ("int", Decimal("1E+5000")),
-        ("string", Decimal("1E+1000001")),
         ("boolean", Decimal("1E+1000001")),
-        ("picklist", Decimal("1E+1000001")),
         ("reference", Decimal("1E+1000001")),
     ],
 )
@@ -464,32 +455,33 @@ def test_absurd_exponents_are_refused(kind: str, value: object) -> None:
     assert code(convert(info(kind, length=255), value))
 
 
-@pytest.mark.xfail(strict=True, reason="strftime('%Y') does not pad on Linux")
+@pytest.mark.parametrize("kind", ["string", "picklist"])
+def test_absurd_exponents_stay_short(kind: str) -> None:
+    """As text such a number goes out as it is written, and is not written out."""
+    assert convert(info(kind, length=255), Decimal("1E+1000001")) == "1E+1000001"
+
+
 def test_years_have_four_digits() -> None:
     """A year before 1000 is written with four digits."""
     assert convert(info("datetime"), "0999-01-01T00:00:00Z") == "0999-01-01T00:00:00.000Z"
 
 
-@pytest.mark.xfail(strict=True, reason="comparing a signalling NaN raises InvalidOperation")
 def test_a_signalling_nan_is_nothing() -> None:
     """Decimal's other NaN is nothing, too."""
     assert convert(info("double"), Decimal("sNaN")) is None
 
 
-@pytest.mark.xfail(strict=True, reason="half a surrogate pair passes, and one row then stops the whole run at encode()")
 def test_half_a_surrogate_pair_is_refused() -> None:
     """Text that UTF-8 cannot carry rejects its row."""
     assert code(convert(info("string"), "broken \ud83d"))
 
 
-@pytest.mark.xfail(strict=True, reason="only list, tuple, set, dict, bytes and bytearray are known")
 @pytest.mark.parametrize("value", [memoryview(b"x"), frozenset({1}), np.array([1, 2])], ids=["buffer", "set", "array"])
 def test_other_containers_are_no_text(value: object) -> None:
     """Other containers are refused like lists, not sent as "<memory at 0x...>"."""
     assert code(convert(info("string"), value)) == BAD_TYPE
 
 
-@pytest.mark.xfail(strict=True, reason="None inside a list becomes the word None; an empty list becomes blank text")
 @pytest.mark.parametrize(("value", "sent"), [(["Hot", None], "Hot"), ([], None), (["Hot", ""], "Hot")])
 def test_gaps_in_a_multipicklist(value: object, sent: str | None) -> None:
     """What is nothing within a list is no choice, and a list of nothing is nothing."""

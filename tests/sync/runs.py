@@ -20,6 +20,7 @@ from airflow_provider_sfleads.core.wire import Send
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.ports import Earlier, Settings
 from airflow_provider_sfleads.sync.prepare import (
     CreateRequest,
     Ground,
@@ -27,7 +28,7 @@ from airflow_provider_sfleads.sync.prepare import (
     prepare_create,
     prepare_stage,
 )
-from airflow_provider_sfleads.sync.run import Earlier, Settings, SyncRun
+from airflow_provider_sfleads.sync.run import SyncRun
 from tests.sync.org import USER, Org
 
 LADDER = ("New", "MQL", "SQL", "Won")
@@ -61,42 +62,60 @@ def describe(**changes: dict[str, Any]) -> SObjectInfo:
 
 
 class Seen:
-    """Remembers pairs."""
+    """Remembers values, each in its space."""
 
     def __init__(self) -> None:
         self._pairs: set[tuple[str, str]] = set()
 
-    def __call__(self, space: str, value: str) -> bool:
-        """Whether the pair is new."""
+    def __call__(self, value: str, space: str) -> bool:
+        """Whether the value is new there."""
         new = (space, value) not in self._pairs
         self._pairs.add((space, value))
         return new
 
 
 class EarlierTry:
-    """What a try before settled: each recorded row answers for one."""
+    """What was done before: each recorded row of a try answers for one, and nobody knows of what was only announced.
 
-    def __init__(self, outcomes: Iterable[Outcome]) -> None:
-        self._rows: Counter[tuple[str, str]] = Counter()
-        self.outcomes = [outcome for outcome in outcomes if outcome.action is not Action.NOT_SENT]
-        for outcome in outcomes:
-            if outcome.action is not Action.NOT_SENT:
-                self._rows[outcome.key, "again" if outcome.action is Action.DUPLICATE_KEY else "first"] += 1
-            elif outcome.reason == Reason.OUTCOME_UNKNOWN:
-                self._rows[outcome.key, "unknown"] += 1
+    :param outcomes: what earlier tries of the execution recorded.
+    :param announced: keys of rows that were about to be sent.
+    :param others: what other executions of the task recorded.
+    """
 
-    def settled(self, key: str, *, is_duplicate: bool) -> bool:
+    def __init__(
+        self, outcomes: Iterable[Outcome], *, announced: Iterable[str] = (), others: Iterable[Outcome] = ()
+    ) -> None:
+        recorded = list(outcomes)
+        self.outcomes = [outcome for outcome in recorded if outcome.action is not Action.NOT_SENT]
+        self._rows = Counter(_row(outcome) for outcome in self.outcomes)
+        known = {outcome.key.lower() for outcome in recorded if outcome.reason != Reason.OUTCOME_UNKNOWN}
+        unknown = {outcome.key.lower() for outcome in recorded if outcome.reason == Reason.OUTCOME_UNKNOWN}
+        self._unknown = unknown | ({key.lower() for key in announced} - known)
+        self._created = {
+            outcome.key.lower(): outcome.salesforce_id for outcome in others if outcome.action is Action.CREATED
+        }
+
+    def settled(self, outcome: Outcome) -> bool:
         """Whether such a row is recorded."""
-        return self._take(key, "again" if is_duplicate else "first")
+        row = _row(outcome)
+        there = self._rows[row] > 0
+        self._rows[row] -= there
+        return there
 
     def unknown(self, key: str) -> bool:
         """Whether such a row was sent and never heard of."""
-        return self._take(key, "unknown")
+        return key.lower() in self._unknown
 
-    def _take(self, key: str, kind: str) -> bool:
-        there = self._rows[key, kind] > 0
-        self._rows[key, kind] -= there
-        return there
+    def created(self, key: str) -> str | None:
+        """Id of the lead that another execution made of such a row."""
+        return self._created.get(key.lower())
+
+
+def _row(outcome: Outcome) -> tuple[str, str]:
+    """A recorded row, as the export alone shows it."""
+    again = outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None
+    kind = "unreadable" if outcome.error_code == "MALFORMED_ROW" else "again" if again else "first"
+    return outcome.key.lower(), kind
 
 
 @dataclass(slots=True)
@@ -166,10 +185,11 @@ def prepared(
 ) -> Done:
     """A run that has not begun."""
     numbers: Iterator[int] = count(1)
+    stop = stop or Event()
     holder: list[Done] = []
     run = SyncRun(
         plan=plan,
-        sender=PageSender(send=send, pause=pause, number=lambda: str(next(numbers)), conn_id="sf"),
+        sender=PageSender(send=send, pause=pause, stopped=stop.is_set, number=lambda: str(next(numbers)), conn_id="sf"),
         lookup=LeadLookup(send=send, conn_id="sf"),
         seen=seen,
         sink=_Forward(holder),
@@ -181,7 +201,7 @@ def prepared(
             attempt=1,
             now=lambda: STARTED,
             lead_url=lambda lead: f"https://acme/{lead}",
-            stop=stop or Event(),
+            stop=stop,
         ),
     )
     if isinstance(earlier, EarlierTry):
@@ -200,9 +220,11 @@ class _Forward:
         self._holder[0].write(outcome, values)
 
 
-def ground(seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None) -> Ground:
+def ground(seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None, *, resumed: bool = False) -> Ground:
     """What a plan stands on."""
-    return Ground(lead=lead or describe(), columns=tuple(columns), seen=seen, user_id=USER, started=STARTED)
+    return Ground(
+        lead=lead or describe(), columns=tuple(columns), seen=seen, user_id=USER, started=STARTED, resumed=resumed
+    )
 
 
 def create_request(**changes: Any) -> CreateRequest:
@@ -222,14 +244,14 @@ def create_request(**changes: Any) -> CreateRequest:
 
 def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
     """A create plan and the memory that it uses."""
-    seen, lead = Seen(), changes.pop("lead", None)
-    return prepare_create(create_request(**changes), ground(seen, columns, lead)), seen
+    seen, lead, resumed = Seen(), changes.pop("lead", None), changes.pop("resumed", False)
+    return prepare_create(create_request(**changes), ground(seen, columns, lead, resumed=resumed)), seen
 
 
 def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
-    """Create leads; ``plan`` holds changes of the request."""
+    """Create leads; ``plan`` holds changes of the request, and a try with one before it goes on with it."""
     asked: dict[str, Any] = how.pop("plan", {})
-    plan, seen = create_plan(**asked)
+    plan, seen = create_plan(resumed="earlier" in how, **asked)
     return carry_out(plan, seen, org.send, rows, dry_run=asked.get("dry_run", False), **how)
 
 

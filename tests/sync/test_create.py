@@ -9,9 +9,10 @@ import pytest
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exceptions import MappingError
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import MappingError, ServiceUnavailableError
 from tests.sync.org import NOW, Org
-from tests.sync.runs import EarlierTry, create, create_plan, describe, new_row
+from tests.sync.runs import EarlierTry, carry_out, create, create_plan, describe, new_row
 
 UPDATE = {"existing": "update"}
 WITH_EMAIL = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email"})
@@ -285,10 +286,6 @@ def test_a_mapping_that_fits_nothing_lists_it_all() -> None:
         assert words in text
 
 
-# Bugs that are reported: each mark goes when its bug does.
-
-
-@pytest.mark.xfail(strict=True, reason="rows are told apart by the text of the key, not by the value that is written")
 @pytest.mark.parametrize("existing", ["skip", "update"])
 def test_one_number_in_two_spellings_is_one_key(existing: str) -> None:
     """7 and 007 are one key for a number field: the second is a duplicate, and the first is not lost."""
@@ -298,7 +295,6 @@ def test_one_number_in_two_spellings_is_one_key(existing: str) -> None:
     assert done.counts == {"read": 2, "created": 1, "duplicate_keys": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="no look at lead ids met before: the same id twice in a request loses both rows")
 def test_two_rows_for_one_person() -> None:
     """Two rows with one e-mail address update its lead once; the second row is a duplicate."""
     org = Org()
@@ -309,9 +305,6 @@ def test_two_rows_for_one_person() -> None:
     assert org.leads[there]["LastName"] == "Ray"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a lead found by e-mail has its external ID overwritten, which another row's key is"
-)
 def test_a_key_is_not_taken_from_a_lead() -> None:
     """A lead with the same e-mail that has another key already keeps it; a second run changes nothing."""
     org = Org()
@@ -320,25 +313,38 @@ def test_a_key_is_not_taken_from_a_lead() -> None:
     assert org.leads[there]["External_Id__c"] == "L-1"
 
 
-@pytest.mark.xfail(strict=True, reason="createable and updateable of the external-ID field are not looked at")
 def test_a_key_field_that_cannot_be_written() -> None:
     """A read-only external ID (an auto-number, say) is a problem of the mapping, not of every row."""
     with pytest.raises(MappingError, match="read-only"):
         create_plan(lead=describe(External_Id__c={"createable": False, "updateable": False}))
 
 
-@pytest.mark.xfail(strict=True, reason="the doubt of an earlier try is not handed on: already_exists")
-def test_a_lost_answer_of_an_earlier_try() -> None:
-    """What an earlier try's sending of unknown outcome created counts as created."""
-    org = Org(faults={1: "lost_after"})
-    done = create(org, [new_row("L-1")])
-    assert done.counts == {"read": 1, "not_sent": 1}
-    assert org.live()[0]["CreatedDate"] == NOW
-    again = create(org, [new_row("L-1")], earlier=EarlierTry(done.outcomes))
-    assert again.counts == {"read": 1, "created": 1}
+@pytest.mark.parametrize("wording", ["plain", "local", "bare"])
+@pytest.mark.parametrize("existing", ["skip", "update"])
+def test_a_lost_answer_of_an_earlier_try(existing: str, wording: str) -> None:
+    """What an earlier try's sending of unknown outcome created counts as created, other leads do not."""
+    org = Org(faults={1: "lost_after"}, wording=wording)
+    there = org.add(External_Id__c="L-0", LastName="Ray", Company="Acme")
+    asked = {"existing": existing}
+    first = {"existing": existing, "external_id_field": "External_Id__c"}
+    plan, seen = create_plan(**first)
+
+    def send(call: Call) -> Reply:
+        if org.writes and not call.write:
+            raise ServiceUnavailableError("down")
+        return org.send(call)
+
+    rows = [new_row("L-0"), new_row("L-1")]
+    done = carry_out(plan, seen, send, rows)
+    lost = [outcome for outcome in done.outcomes if outcome.action is Action.NOT_SENT]
+    assert {outcome.reason for outcome in lost} == {"outcome_unknown"}
+    assert org.live()[1]["CreatedDate"] == NOW
+    again = create(org, rows, plan=asked, earlier=EarlierTry(done.outcomes))
+    assert again.counts == {"read": 2, "created": 1, "unchanged": 1}
+    assert {outcome.salesforce_id for outcome in again.outcomes if outcome.reason} <= {there}
+    assert len(org.leads) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="repeated is forgotten when a record is sent again for a lock: already_exists")
 def test_a_lost_answer_and_a_lock() -> None:
     """A record that its own first sending locks, and has created, counts as created."""
     org = Org(faults={1: "drop_locked"})
@@ -346,7 +352,6 @@ def test_a_lost_answer_and_a_lock() -> None:
     assert done.counts == {"read": 2, "created": 2}
 
 
-@pytest.mark.xfail(strict=True, reason="repeatable wherever there is an external ID, unique or not")
 def test_a_key_that_is_not_unique_is_sent_once() -> None:
     """An upsert on a field that is not unique is not repeated while the first may still run: it creates twice."""
     org = Org()
@@ -356,7 +361,6 @@ def test_a_key_that_is_not_unique_is_sent_once() -> None:
     assert not any(call.repeatable for call in org.calls if call.write)
 
 
-@pytest.mark.xfail(strict=True, reason="only the contacts found are looked at")
 def test_the_contact_of_a_converted_lead_found_by_email() -> None:
     """A converted lead found by e-mail leads to its contact, and has the reason of one."""
     org = Org()

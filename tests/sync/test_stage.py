@@ -313,10 +313,6 @@ def test_a_stage_field_that_cannot_be_written(name: str) -> None:
         stage_plan(stage_field=name)
 
 
-# Bugs that are reported: each mark goes when its bug does.
-
-
-@pytest.mark.xfail(strict=True, reason="a page that is not full waits for later groups, while its reads grow old")
 def test_a_read_does_not_grow_old() -> None:
     """A lead is written before the next group is read: the look at its stage was the last thing before."""
     org = Org()
@@ -334,9 +330,6 @@ def test_a_read_does_not_grow_old() -> None:
     assert order == [False, True, False]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a duplicate found by look-up is recorded like one found by key: read counts twice"
-)
 def test_a_duplicate_found_late_and_a_second_try() -> None:
     """A row that an earlier try found to be another row's lead is not counted again."""
     org = Org(faults={2: "lost_before"})
@@ -350,7 +343,6 @@ def test_a_duplicate_found_late_and_a_second_try() -> None:
     assert again.counts["read"] == 3
 
 
-@pytest.mark.xfail(strict=True, reason="the key is converted for the key field even where the id finds the lead")
 def test_a_key_is_not_judged_where_the_id_is_used() -> None:
     """A key that would not fit the key field does not reject a row that has its lead's id."""
     org = Org()
@@ -358,7 +350,6 @@ def test_a_key_is_not_judged_where_the_id_is_used() -> None:
     assert move(org, [scored("x" * 37, there)], plan=BOTH).counts == {"read": 1, "updated": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="the stage is taken for text: AttributeError ends the run")
 def test_a_stage_field_of_another_type() -> None:
     """A stage that is a number is compared like the ladder's rungs, or refused before anything is sent."""
     org = Org()
@@ -371,7 +362,6 @@ def test_a_stage_field_of_another_type() -> None:
     assert org.leads[there]["Score__c"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the message and field name the external ID even where the e-mail was used")
 def test_an_ambiguous_email_is_named() -> None:
     """Where an e-mail address finds several leads, the reject names Email."""
     org = Org()
