@@ -47,9 +47,9 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             )
         if request.external_id_field is None:
             self.log.warning(
-                "No external_id_field: Salesforce cannot refuse a lead that exists already. Retries and re-runs of this "
-                "Dag run know from results_path what they created; any other run creates its rows again. Give the org a "
-                "unique external-ID field to be safe."
+                "No external_id_field: Salesforce cannot refuse a lead that exists already. Retries and re-runs of "
+                "this Dag run know from results_path what they created; any other run creates its rows again. Give "
+                "the org a unique external-ID field to be safe."
             )
         return prepare_create(request, ground)
 
