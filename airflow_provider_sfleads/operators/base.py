@@ -182,6 +182,8 @@ class LeadSyncOperator(BaseOperator):
         read.as_choice("api", self.api, ("auto", "collections"))
         conn_id = read.as_text("salesforce_conn_id", self.salesforce_conn_id)
         return LoadSettings(
+            dag_id=self.dag_id,
+            task_id=self.task_id,
             export=self.export,
             hook=SalesforceLeadsHook(salesforce_conn_id=conn_id),
             results_path=read.as_text("results_path", self.results_path),

@@ -55,6 +55,8 @@ _LONGEST_PAUSE = 30.0
 class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning."""
 
+    dag_id: str
+    task_id: str
     export: SqlExport | FileExport
     hook: SalesforceLeadsHook
     results_path: str
@@ -140,13 +142,13 @@ def _try_number(context: Mapping[str, Any]) -> int:
 
 
 def _folder(settings: LoadSettings, context: Mapping[str, Any], execution: Execution) -> ResultsFolder:
-    ti = context["ti"]
-    map_index = getattr(ti, "map_index", -1)
+    ti, dag_run = context["ti"], context.get("dag_run")
+    map_index = getattr(ti, "map_index", None)
     return ResultsFolder(
         base=settings.results_path,
-        dag_id=ti.dag_id,
-        run_id=ti.run_id,
-        task_id=ti.task_id,
+        dag_id=getattr(ti, "dag_id", None) or settings.dag_id,
+        run_id=getattr(ti, "run_id", None) or getattr(dag_run, "run_id", None) or "no_run",
+        task_id=getattr(ti, "task_id", None) or settings.task_id,
         map_index=-1 if map_index is None else map_index,
         execution=execution.name,
     )
