@@ -6,17 +6,21 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from datetime import date
 from random import Random
 from typing import TYPE_CHECKING
 
 from demo import findings, warehouse
 from demo.folder import FolderError, make_folder
+from demo.guide import show_guide, write_environment
 from demo.nights import JOBS, Airflow, Night, airflow_environment, chatter_to, start_airflow
 from demo.options import Options, parse
-from demo.processes import ChildDiedError, ended_by_signals
+from demo.postgres import postgres
+from demo.processes import ChildDiedError, ended_by_signals, watch
 from demo.salesforce import Salesforce, emulator
 from demo.screen import Screen, make_console, show_problems
+from demo.ui import airflow_ui, choose_port, store_connections, ui_environment
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +35,7 @@ def main() -> int:
     try:
         with ended_by_signals():
             return Demo(options, console).run()
-    except (FolderError, ChildDiedError, TimeoutError) as error:
+    except (FolderError, ChildDiedError, OSError) as error:
         console.print(f"[red]{error}[/]")
         return 1
     except KeyboardInterrupt:
@@ -54,16 +58,37 @@ class Demo:
         """Show it all; 0 where report and emulator agree."""
         options, started = self._options, time.monotonic()
         kept = make_folder(options)
-        logs = options.work / "logs"
-        with emulator(
-            options.work / "salesforce.db", log=logs / "emulator.log", port=options.emulator_port
-        ) as salesforce:
+        logs, db = options.work / "logs", options.work / "salesforce.db"
+        with ExitStack() as stack:
+            salesforce = stack.enter_context(emulator(db, log=logs / "emulator.log", port=options.emulator_port))
+            database = stack.enter_context(postgres(logs / "postgres.log")) if options.ui else None
             os.environ.clear()
-            os.environ.update(airflow_environment(options.work, salesforce.url))
+            os.environ.update(airflow_environment(options.work, salesforce.url, database=database))
             with self._screen.live(), chatter_to(logs / "airflow.log"):
                 self._prepare(salesforce, kept=kept)
                 nights = self._week(Airflow(salesforce=salesforce, warehouse=self._file), salesforce)
-            return self._tell(nights, seconds=time.monotonic() - started)
+            code = self._tell(nights, seconds=time.monotonic() - started)
+            if options.ui:
+                self._serve(salesforce)
+        return code
+
+    def _serve(self, salesforce: Salesforce) -> None:
+        """Leave Airflow's UI running until somebody stops it."""
+        options, console = self._options, self._console
+        env = ui_environment(os.environ, choose_port(options.port))
+        url = env["AIRFLOW__API__BASE_URL"]
+        write_environment(options.work, env)
+        logs = options.work / "logs"
+        with chatter_to(logs / "airflow.log"):
+            store_connections()
+        with ExitStack() as stack:
+            with console.status("starting Airflow's UI"):
+                children = stack.enter_context(airflow_ui(env, logs))
+            show_guide(console, options, url=url, emulator_url=salesforce.url)
+            try:
+                watch([*children, salesforce.child])
+            except KeyboardInterrupt:
+                console.print("Stopping ...")
 
     def _prepare(self, salesforce: Salesforce, *, kept: bool) -> None:
         options, screen = self._options, self._screen

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from demo.salesforce import CLIENT_ID, CLIENT_SECRET, Holdings, Salesforce
 from demo.warehouse import ask, start_of
 
 if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
 
 _AGAIN = timedelta(minutes=30)
@@ -72,15 +75,20 @@ class Night:
     problems: tuple[str, ...]
 
 
-def airflow_environment(work: Path, url: str) -> dict[str, str]:
-    """The settings of the demo's Airflow; nothing is taken over from an Airflow of the person who runs it."""
+def airflow_environment(work: Path, url: str, *, database: str | None = None) -> dict[str, str]:
+    """The settings of the demo's Airflow; nothing is taken over from an Airflow of the person who runs it.
+
+    :param url: the emulator's.
+    :param database: SQLAlchemy's URL for the metadata; a SQLite file by default.
+    """
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     home = work / "airflow"
     return mine | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW_CONN_SALESFORCE_LEADS_DEFAULT": json.dumps(
             {"conn_type": "salesforce_leads", "host": url, "login": CLIENT_ID, "password": CLIENT_SECRET}
@@ -131,7 +139,9 @@ class Airflow:
         # Of a run by hand, which this is, the interval is the last whole one before its logical date.
         # Another run of the same interval needs another logical date.
         ended = start_of(day + timedelta(days=1), job.hour)
+        started = datetime.now(UTC)
         run = _read(job).test(logical_date=ended + _AGAIN if again else ended)
+        _note_start(run, started)
         instance = run.get_task_instance(job.task_id)
         report = instance.xcom_pull(task_ids=job.task_id) if instance else None
         after = self._salesforce.holdings()
@@ -169,6 +179,17 @@ def _read(job: Job) -> DAG:
     if bag.import_errors:
         raise RuntimeError(f"The Dag {job.dag_id} cannot be read: {bag.import_errors}")
     return bag.dags[job.dag_id]
+
+
+def _note_start(run: DagRun, started: datetime) -> None:
+    """Put right when a run began: ``DAG.test`` writes its logical date, and the UI would show a run of days."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.get(DagRun, run.id)
+        if found is not None:
+            found.start_date = started
 
 
 def _problems(job: Job, report: Mapping[str, Any], before: Holdings, after: Holdings) -> list[str]:

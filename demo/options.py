@@ -43,21 +43,21 @@ class Options:
         return self.leads * 4 // 3
 
     @property
-    def spare_days(self) -> int:
-        """Days before those, which are in the warehouse but left to a backfill from the UI."""
-        return self.days if self.ui else 0
-
-    @property
     def nights(self) -> list[date]:
         """The days that are synced."""
         return [self.until - timedelta(days=back) for back in range(self.days, 0, -1)]
+
+    @property
+    def spare_days(self) -> list[date]:
+        """As many days before those, in the warehouse but left to a backfill from the UI."""
+        return [day - timedelta(days=self.days) for day in self.nights] if self.ui else []
 
     def data(self) -> dict[str, str | int]:
         """What the warehouse's content follows from."""
         return {
             "until": self.until.isoformat(),
             "days": self.days,
-            "spare_days": self.spare_days,
+            "spare_days": len(self.spare_days),
             "leads": self.leads,
             "seed": self.seed,
         }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
 
 _PATIENCE = 10.0  # seconds for a process to end by itself
 
@@ -18,13 +21,14 @@ class ChildDiedError(RuntimeError):
 
 
 class Child:
-    """A program in a process group of its own, so that Ctrl-C reaches it only through the demo.
+    """A program in a session of its own, so that Ctrl-C reaches it only through the demo.
 
     :param name: what to call it in messages.
     :param command: what to run.
     :param log: file for what it prints.
     :param env: its environment.
     :param account: user to run it as, where that is another one.
+    :param ends_on: the signal that ends it.
     """
 
     def __init__(
@@ -35,8 +39,10 @@ class Child:
         log: Path,
         env: Mapping[str, str] | None = None,
         account: str | None = None,
+        ends_on: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
+        self._ends_on = ends_on
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -48,6 +54,8 @@ class Child:
                 cwd="/" if account else None,
                 start_new_session=True,
                 user=account,
+                group=pwd.getpwnam(account).pw_gid if account else None,
+                extra_groups=[] if account else None,
             )
 
     @property
@@ -67,14 +75,21 @@ class Child:
                 f"{self.name} ended with exit code {code}; its log ({self.log}) closes with:\n" + "\n".join(last)
             )
 
+    def ask_to_stop(self) -> None:
+        """Tell it to end, and do not wait."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(self._ends_on)
+
     def stop(self) -> None:
         """End it, politely at first, and whatever it has started."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        # Airflow puts its tasks into process groups of their own, but they stay in the session.
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) == self.pid:
+                    os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
 
@@ -103,14 +118,28 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, what: str, children
         time.sleep(0.1)
 
 
+def watch(children: Sequence[Child]) -> None:
+    """Wait until a signal ends the demo.
+
+    :raises ChildDiedError: one of the children ended.
+    """
+    while True:
+        for child in children:
+            child.check()
+        time.sleep(1)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end the demo as Ctrl-C does, so that its children end too."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: object) -> None:
+        # Impatience must not interrupt the stopping, which is over in some seconds.
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield

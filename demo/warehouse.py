@@ -40,22 +40,29 @@ def start_of(day: date, hour: int) -> datetime:
 
 def make_content(options: Options) -> Content:
     """Make up all rows; the same for the same options."""
-    rng = Random(options.seed)
-    content, maker = Content(), _Maker(rng)
+    content = Content()
+    maker = _Maker(Random(options.seed), prefix="WEB")
     content.old_leads = maker.old_leads(max(10, options.leads // 200))
-    count = options.days + options.spare_days
-    for back in range(count, 0, -1):
-        day = options.until - timedelta(days=back)
-        content.signups += maker.signups(day, options.leads // options.days)
-        content.scores += maker.scores(day, options.scores // options.days)
+    for day in options.nights:
+        _add_day(content, maker, day, options)
+    # Other people: scores of leads that nobody has created yet would be rejects.
+    maker = _Maker(Random(options.seed + 1), prefix="FAIR")
+    for day in options.spare_days:
+        _add_day(content, maker, day, options)
     return content
+
+
+def _add_day(content: Content, maker: _Maker, day: date, options: Options) -> None:
+    content.signups += maker.signups(day, options.leads // options.days)
+    content.scores += maker.scores(day, options.scores // options.days)
 
 
 class _Maker:
     """Makes the rows of one day after the other, and remembers who signed up."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, *, prefix: str) -> None:
         self._rng = rng
+        self._prefix = prefix
         self._number = 0
         self._people: dict[str, Person] = {}
         self._old: list[str] = []
@@ -64,7 +71,7 @@ class _Maker:
 
     def _new_key(self) -> str:
         self._number += 1
-        return f"WEB-{self._number:06d}-{self._rng.randrange(16**4):04x}"
+        return f"{self._prefix}-{self._number:06d}-{self._rng.randrange(16**4):04x}"
 
     def old_leads(self, count: int) -> list[Record]:
         """Leads that Sales typed in before the sync began; the warehouse will export them all the same."""
@@ -105,7 +112,7 @@ class _Maker:
             key = self._rng.choice(self._recent)
             again = self._rng.choice((key, key.lower(), f" {key} "))
             return again, self._people[key]
-        if roll < 0.028:
+        if roll < 0.028 and self._old:
             key = self._rng.choice(self._old)
             return key, self._people[key]
         key = self._new_key()
