@@ -174,7 +174,9 @@ class StateStore:
         """Write a value."""
         self.values[key] = json.loads(json.dumps(value))
         if self.path is not None:
-            self.path.write_text(json.dumps(self.values))
+            draft = self.path.with_suffix(".draft")
+            draft.write_text(json.dumps(self.values))
+            draft.replace(self.path)
 
 
 @dataclass
@@ -281,6 +283,11 @@ def by_external_id(emulator: EmulatorServer) -> dict[str, Record]:
 
 def killed(operator: LeadSyncOperator, task: Task) -> None:
     """Run a try in a process that has to die by SIGKILL, as a worker does that runs out of memory."""
+    assert forked(operator, task), "the try came to its end before it was killed"
+
+
+def forked(operator: LeadSyncOperator, task: Task) -> bool:
+    """Run a try in a process of its own; whether that was killed. What the try reported is in its folder only."""
     folder = Path(tempfile.mkdtemp(prefix="sfleads-state-"))
     kept = folder / "state.json"
     task.store.path = kept
@@ -292,12 +299,12 @@ def killed(operator: LeadSyncOperator, task: Task) -> None:
             finally:
                 os._exit(0)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), "the try came to its end before it was killed"
         task.store.values = json.loads(kept.read_text()) if kept.exists() else task.store.values
     finally:
         task.store.path = None
         shutil.rmtree(folder)
     task.tries += 1
+    return os.WIFSIGNALED(status)
 
 
 def die_once_sent(emulator_url: str, count: int) -> Callable[[int], None]:
