@@ -78,7 +78,7 @@ class Org:
     moves: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     writes: int = 0
     limited: bool = False
-    _index: dict[tuple[str, object], list[str]] = field(default_factory=dict)
+    _index: dict[tuple[str, object], dict[str, None]] = field(default_factory=dict)
     _guard: Any = field(default_factory=Lock)
 
     def add(self, **values: Any) -> str:
@@ -91,7 +91,7 @@ class Org:
 
     def _note(self, lead: str) -> None:
         for name in _UNIQUE:
-            self._index.setdefault((name, _folded(self.leads[lead].get(name))), []).append(lead)
+            self._index.setdefault((name, _folded(self.leads[lead].get(name))), {})[lead] = None
 
     def _holding(self, name: str, value: object) -> list[dict[str, Any]]:
         """Leads that hold a value of a unique field, in any letter case."""

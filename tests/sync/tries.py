@@ -1,0 +1,185 @@
+"""A task that is tried, killed, tried again and cleared: as the load does it, with the real records of its tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
+from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.pages import PageSender
+from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.ports import Settings
+from airflow_provider_sfleads.sync.run import SyncRun
+from tests.sync.org import Org
+from tests.sync.runs import STARTED, Seen
+
+
+class Killed(BaseException):
+    """The worker is gone."""
+
+
+@dataclass(slots=True)
+class Life:
+    """How long a worker lives: after so many events it is dead, and nothing that it does has an effect any more.
+
+    :param left: events until it dies; ``None`` for one that lives on.
+    """
+
+    left: int | None = None
+    _lock: Any = field(default_factory=Lock)
+
+    def tick(self) -> None:
+        """Let an event pass."""
+        with self._lock:
+            if self.left is None:
+                return
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+
+    @property
+    def over(self) -> bool:
+        """Whether the worker is dead."""
+        return self.left == 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """One task instance and all that outlives its workers.
+
+    :param base: where results go.
+    :param org: the org.
+    :param rows: the export.
+    :param make: the plan and its memory; takes whether the try goes on with an earlier one.
+    :param batch_size: records to a request.
+    :param part_rows: rows to a part of the results.
+    """
+
+    base: Path
+    org: Org
+    rows: Sequence[Row | BadRow]
+    make: Callable[[bool], tuple[Plan, Seen]]
+    batch_size: int = 2
+    part_rows: int = 3
+    concurrency: int = 1
+    executions: int = 1
+    tries: int = 0
+    doubtful: set[str] = field(default_factory=set)
+
+    @property
+    def folder(self) -> ResultsFolder:
+        """The folder of the execution at hand."""
+        return ResultsFolder(self.base, "dag", "run", "task", -1, f"{self.executions:03}")
+
+    def recorded(self) -> list[Outcome]:
+        """What the execution at hand has recorded."""
+        return list(recorded_outcomes(self.folder))
+
+    def clear(self) -> None:
+        """Begin a new execution."""
+        self.executions += 1
+        self.tries = 0
+
+    def attempt(self, life: Life | None = None, *, rows: Sequence[Row | BadRow] | None = None) -> Tally | None:
+        """Try the task; the account, or ``None`` where the worker was killed."""
+        life = life or Life()
+        self.tries += 1
+        plan, seen = self.make(self.tries > 1)
+        tally, folder = Tally(), self.folder
+        staging = folder.staging()
+        with ExitStack() as closing:
+            earlier = closing.enter_context(EarlierRows(staging, plan.compare))
+            if self.tries > 1:
+                earlier.resume(folder, tally)
+            if not plan.repeatable:
+                earlier.remember(folder.others())
+            writer = folder.writer(columns=("id",), resume=self.tries > 1, part_rows=self.part_rows)
+            writer.__enter__()
+            run = self._run(plan, seen, writer, tally, life)
+            run.earlier = earlier
+            try:
+                run.execute(iter(self.rows if rows is None else rows))
+            except Killed:
+                _bury(writer)
+                return None
+            writer.__exit__(None, None, None)
+        if not plan.repeatable:
+            with EarlierRows(staging, plan.compare) as ended:
+                ended.conclude(folder)
+        return tally
+
+    def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> SyncRun:
+        announcements = Announcements(self.folder, plan.compare)
+
+        def send(call: Call) -> Reply:
+            life.tick()
+            reply = self.org.send(call)
+            life.tick()
+            return reply
+
+        def announce(keys: Sequence[str]) -> None:
+            life.tick()
+            announcements(keys)
+            self.doubtful.update(keys)
+            life.tick()
+
+        numbers, stop = count(1), Event()
+        return SyncRun(
+            plan=plan,
+            sender=PageSender(
+                send=send,
+                pause=lambda _rounds: None,
+                stopped=stop.is_set,
+                number=lambda: str(next(numbers)),
+                conn_id="sf",
+            ),
+            lookup=LeadLookup(send=send, conn_id="sf"),
+            seen=seen,
+            sink=_MortalSink(writer, life),
+            tally=tally,
+            announce=None if plan.repeatable else announce,
+            settings=Settings(
+                batch_size=self.batch_size,
+                concurrency=self.concurrency,
+                dry_run=False,
+                attempt=self.tries,
+                now=lambda: STARTED,
+                lead_url=lambda lead: f"https://acme/{lead}",
+                stop=stop,
+            ),
+        )
+
+
+@dataclass(slots=True)
+class _MortalSink:
+    writer: ResultsWriter
+    life: Life
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Record, if there is still somebody who could."""
+        self.life.tick()
+        self.writer.write(outcome, values)
+
+
+def _bury(writer: ResultsWriter) -> None:
+    """Close what the system closes when a process is gone, lest Python warns of it later."""
+    piece = writer._rejects._piece
+    if piece is not None:
+        piece.close()
+
+
+def states(outcomes: Iterable[Outcome], action: Action) -> set[str]:
+    """The keys in a state."""
+    return {outcome.key for outcome in outcomes if outcome.action is action}
