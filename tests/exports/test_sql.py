@@ -275,7 +275,7 @@ def test_a_duckdb_file_stays_open_to_other_readers_and_is_free_afterwards(duckdb
 def test_a_duckdb_file_that_is_not_there_is_an_error_and_not_made(duckdb_file: Path) -> None:
     """A typing error in the path must not come out as a table that is missing."""
     duckdb_file.unlink()
-    with pytest.raises(ExportError, match="There is no DuckDB database at .* connection 'duckdb' points") as caught:
+    with pytest.raises(ExportError, match=r"There is no DuckDB database at .* connection 'duckdb' points") as caught:
         read(SqlExport("duckdb", "SELECT 1 AS id"))
     assert not caught.value.transient
     assert not duckdb_file.exists()
