@@ -250,6 +250,18 @@ def report_of(dag_run: DagRun, task_id: str, *, map_index: int = -1) -> Record:
     return report
 
 
+def try_of(dag_run: DagRun, task_id: str, *, map_index: int = -1) -> tuple[str | None, int]:
+    """State and number of a task's last try."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    names = {"dag_id": dag_run.dag_id, "run_id": dag_run.run_id, "task_id": task_id, "map_index": map_index}
+    with create_session() as session:
+        found = session.scalars(select(TaskInstance).filter_by(**names)).one()
+        return found.state, found.try_number
+
+
 def writes(emulator: EmulatorServer) -> list[Record]:
     """The requests that wrote leads."""
     return [request for request in emulator.requests() if is_write(request)]

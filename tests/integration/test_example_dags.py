@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.support import report_of
+from airflow_provider_sfleads.exports import SqlExport
+from airflow_provider_sfleads.intervals import INTERVAL_MACROS
+from tests.integration.support import creating, report_of, try_of, writes
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -65,3 +67,148 @@ def test_both_example_dags_create_and_qualify_what_is_new_in_the_interval(
     assert report_of(moved, "move_to_mql")["updated"] == 1
     stages = {lead["External_Id__c"]: lead["Lead_Stage__c"] for lead in emulator.leads()}
     assert stages == {"L-0": None, "L-1": "MQL"}
+
+
+BOTH = pytest.mark.parametrize(
+    ("dag_id", "task_id"),
+    [("salesforce_create_leads", "create_leads"), ("salesforce_nightly_mql_sync", "move_to_mql")],
+    ids=["create", "move"],
+)
+NONE_OF_ITS_OWN: dict[str, Any] = {"logical_date": None}
+
+
+@BOTH
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_manual_run_reads_the_stretch_of_its_params(
+    run_dag: RunDag, emulator: EmulatorServer, dag_id: str, task_id: str
+) -> None:
+    """`from` is in it and `to` is not; they go before an interval of the run's own."""
+    emulator.seed_leads([{"LastName": "x", "Company": "y", "External_Id__c": "L-1"}] * (task_id == "move_to_mql"))
+    conf = {"from": "2026-11-19T11:00:00Z", "to": "2026-11-20T10:00:00+00:00"}
+    for when in (NONE_OF_ITS_OWN, {"logical_date": DAY.replace(month=3)}):
+        dag_run = run_dag(example_dag(dag_id), run_conf=conf, **when)
+        report = report_of(dag_run, task_id)
+        assert dag_run.state == "success"
+        assert (report["read"], report["interval_start"]) == (1, "2026-11-19T11:00:00+00:00")
+        assert report["interval_end"] == "2026-11-20T10:00:00+00:00"
+    assert [lead["External_Id__c"] for lead in emulator.leads()] == ["L-1"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({}, "'from' and 'to'"),
+        ({"from": "2026-11-19T00:00:00Z"}, "only one of them is given"),
+        ({"from": "2026-11-20T00:00:00Z", "to": "2026-11-19T00:00:00Z"}, "must lie before"),
+    ],
+    ids=["none", "half", "backwards"],
+)
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_run_without_a_stretch_of_time_is_refused_at_once_and_says_what_to_do(
+    run_dag: RunDag,
+    emulator: EmulatorServer,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    dag_id: str,
+    task_id: str,
+    conf: dict[str, str],
+    says: str,
+) -> None:
+    """No retry can mend it, and nothing is sent."""
+    dag = example_dag(dag_id)
+    dag_run = run_dag(dag, run_conf=conf, **NONE_OF_ITS_OWN)
+    text = "".join(capfd.readouterr())
+
+    assert dag.task_dict[task_id].retries == 3
+    assert (dag_run.state, try_of(dag_run, task_id)) == ("failed", ("failed", 1))
+    assert says in text
+    assert writes(emulator) == []
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_bare_cron_string_gives_no_stretch_of_time_and_is_refused(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its interval has no width in Airflow 3: a Dag that was copied and given one would read nothing, every night."""
+    from airflow.sdk import DAG
+
+    sql = "SELECT lead_key AS key, last_name AS last, company FROM signups WHERE signed_up_at >= CAST(? AS TIMESTAMPTZ)"
+    with DAG(
+        "bare_cron", schedule="0 2 * * *", start_date=DAY.replace(day=1), user_defined_macros=INTERVAL_MACROS
+    ) as dag:
+        creating(SqlExport("warehouse", sql, parameters=["{{ interval_start() }}"]), tmp_path, retries=3)
+    dag_run = run_dag(dag, logical_date=DAY)
+
+    assert (dag_run.state, try_of(dag_run, "create")) == ("failed", ("failed", 1))
+    assert "CronDataIntervalTimetable" in "".join(capfd.readouterr())
+    assert writes(emulator) == []
+
+
+@pytest.mark.parametrize(("threshold", "moved"), [(None, {"L-1"}), (69, {"L-0", "L-1"}), (70.5, set()), (200, set())])
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_the_threshold_param_is_the_threshold(
+    run_dag: RunDag, emulator: EmulatorServer, threshold: float | None, moved: set[str]
+) -> None:
+    """Only a greater score counts."""
+    emulator.seed_leads([{"LastName": "x", "Company": "y", "External_Id__c": f"L-{n}"} for n in range(3)])
+    conf = {} if threshold is None else {"threshold": threshold}
+    dag_run = run_dag(example_dag("salesforce_nightly_mql_sync"), logical_date=DAY.replace(hour=3), run_conf=conf)
+
+    report = report_of(dag_run, "move_to_mql")
+    assert dag_run.state == "success"
+    assert (report["read"], report["updated"]) == (2, len(moved))
+    assert {lead["External_Id__c"] for lead in emulator.leads() if lead["Lead_Stage__c"]} == moved
+
+
+@BOTH
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_the_dry_run_param_changes_nothing_anywhere(
+    run_dag: RunDag, emulator: EmulatorServer, warehouse: Path, dag_id: str, task_id: str
+) -> None:
+    """Not in Salesforce, and not in the warehouse."""
+    import duckdb
+
+    if task_id == "move_to_mql":
+        emulator.seed_leads([{"LastName": "x", "Company": "y", "External_Id__c": f"L-{n}"} for n in range(3)])
+    history = emulator.history()
+    dag_run = run_dag(example_dag(dag_id), logical_date=DAY.replace(hour=3), run_conf={"dry_run": True})
+
+    report = report_of(dag_run, task_id)
+    assert (dag_run.state, report["dry_run"]) == ("success", True)
+    assert report["would_create"] + report["would_update"] > 0
+    assert emulator.history() == history
+    with duckdb.connect(str(warehouse), read_only=True) as db:
+        assert [name for (name,) in db.execute("SHOW TABLES").fetchall()] == ["lead_scores", "signups"]
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator: EmulatorServer) -> None:
+    """A backfill over days that were done is harmless, and the warehouse knows ids and stages by then."""
+    for dag_id, day in (("salesforce_create_leads", DAY), ("salesforce_nightly_mql_sync", DAY.replace(hour=3))):
+        run_dag(example_dag(dag_id), logical_date=day)
+    history = emulator.history()
+    created = run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
+    moved = run_dag(example_dag("salesforce_nightly_mql_sync"), logical_date=DAY.replace(hour=3))
+
+    assert report_of(created, "create_leads")["unchanged_reasons"] == {"already_exists": 2}
+    assert report_of(moved, "move_to_mql")["unchanged_reasons"] == {"already_at_stage": 1}
+    assert emulator.history() == history
+    with SqlExport("warehouse", "SELECT key, stage FROM salesforce_leads ORDER BY key").open() as stream:
+        assert [tuple(row.values()) for row in stream.rows if isinstance(row, dict)] == [("L-0", None), ("L-1", "MQL")]
+
+
+@BOTH
+def test_an_example_dag_is_set_up_to_be_copied(dag_id: str, task_id: str) -> None:
+    """Short, on a cron with real intervals, one run at a time also in backfills, with its Params."""
+    dag = example_dag(dag_id)
+    lines = (DAGS / f"{dag_id}.py").read_text().splitlines()
+
+    assert len([line for line in lines if line.strip()]) < 60
+    assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    task = dag.task_dict[task_id]
+    assert task.max_active_tis_per_dag == 1 or task.pool != "default_pool"
+    assert task.retries
+    assert {"from", "to", "dry_run"} <= set(dag.params)
+    assert ("threshold" in dag.params) is (task_id == "move_to_mql")

@@ -140,7 +140,7 @@ def test_a_move_by_e_mail_takes_no_lead_that_belongs_to_another_key(emulator: Em
 def test_rows_that_mean_one_lead_by_key_and_by_e_mail_move_it_once(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The second is a duplicate."""
     emulator.seed_leads([{"LastName": "A", "Company": "X", "External_Id__c": "K-0", "Email": "ada@example.com"}])
-    given = [
+    given: list[Record] = [
         {"key": "K-0", "mail": None},
         {"key": "K-1", "mail": "ada@example.com"},
         {"key": "K-2", "mail": "ADA@example.com"},
@@ -156,7 +156,7 @@ def test_addresses_with_quotes_and_many_of_them_are_asked_for_in_full(emulator: 
     """An address is a string in a query: nothing in it ends it, and each list fits a URL."""
     mails = [f"o'neil.{n}.{'x' * 40}@example.com" for n in range(450)]
     emulator.seed_leads([{"LastName": "A", "Company": "X", "Email": mail} for mail in mails])
-    given = [{**row, "mail": mail.upper()} for row, mail in zip(people(450), mails, strict=True)]
+    given: list[Record] = [{**row, "mail": mail.upper()} for row, mail in zip(people(450), mails, strict=True)]
     ran = run(creating(given, tmp_path, **BY_MAIL))
 
     assert ran.counts == {"unchanged": 450}

@@ -24,6 +24,7 @@ from tests.integration.support import (
     report_of,
     results_of,
     run,
+    try_of,
     writes,
 )
 
@@ -62,7 +63,7 @@ def test_a_retry_goes_on_in_the_same_folder_and_sends_nothing_twice(
 
     report = report_of(dag_run, "create")
     found = results_of(report)
-    assert dag_run.state == "success"
+    assert (dag_run.state, try_of(dag_run, "create")) == ("success", ("success", 2))
     assert calm
     assert (report["read"], report["created"], report["rejected"], report["duplicate_keys"]) == (2_002, 2_000, 1, 1)
     assert (report["attempts"], report["token_requests"]) == (2, 2)
@@ -84,10 +85,54 @@ def test_too_many_rejects_fail_the_task_without_a_retry(
     dag_run = run_dag(dag)
 
     report = report_of(dag_run, "create")
-    assert dag_run.state == "failed"
+    assert (dag_run.state, try_of(dag_run, "create")) == ("failed", ("failed", 1))
     assert retried == []
     assert (report["created"], report["rejected"], report["attempts"]) == (3, 1, 1)
     assert emulator.stats()["leads"] == 3
+
+
+def test_rejects_beside_rows_that_were_not_sent_do_not_keep_airflow_from_trying_again(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """The second try sends the rest, and only then do the rejects fail the task for good."""
+    emulator.seed_leads(leads(people(3)))
+    emulator.add_fault("status", method="PATCH", path="/composite/sobjects", times=1, **NO_REQUESTS_LEFT)
+    with DAG("rejects_and_rows_not_sent", schedule=None) as dag:
+        moving(people(4), tmp_path, **RETRY | {"retries": 5})
+    dag_run = run_dag(dag)
+
+    report = report_of(dag_run, "move")
+    assert (dag_run.state, try_of(dag_run, "move")) == ("failed", ("failed", 2))
+    assert (report["updated"], report["rejected"], report["not_sent"], report["attempts"]) == (3, 1, 0, 2)
+
+
+def test_airflow_tries_again_as_often_as_it_is_told_and_the_last_report_is_the_one_that_counts(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """A task that never gets through ends failed, with every row accounted for."""
+    emulator.add_fault("invalid_session", method="POST", path="/composite/sobjects")
+    with DAG("never_through", schedule=None) as dag:
+        creating(people(3), tmp_path, **RETRY)
+    dag_run = run_dag(dag)
+
+    report = report_of(dag_run, "create")
+    assert (dag_run.state, try_of(dag_run, "create")) == ("failed", ("failed", 2))
+    assert (report["not_sent"], report["attempts"]) == (3, 2)
+    assert [row["attempt"] for row in results_of(report)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [{"key": "nothing"}, {"fields": {"last": "NoSuch__c"}}, {"dry_run": "maybe"}],
+    ids=lambda spoil: next(iter(spoil)),
+)
+def test_what_no_retry_can_mend_fails_at_once(run_dag: RunDag, tmp_path: Path, spoil: Record) -> None:
+    """Mistakes in the Dag stay mistakes."""
+    with DAG("mistaken", schedule=None) as dag:
+        creating(people(3), tmp_path, **RETRY | spoil)
+    dag_run = run_dag(dag)
+
+    assert (dag_run.state, try_of(dag_run, "create")) == ("failed", ("failed", 1))
 
 
 def test_a_killed_worker_s_rows_are_created_once_and_counted_as_created(

@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
-from tests.integration.support import FIELDS, creating, folder_of, leads, no_retry, people, report_of, run
+from tests.integration.support import FIELDS, creating, folder_of, leads, moving, no_retry, people, report_of, run
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -237,3 +237,105 @@ def test_a_task_can_be_copied_as_airflow_copies_it(tmp_path: Path) -> None:
     copy.deepcopy(create)
 
     assert dag.partial_subset("create").task_dict["create"].task_id == "create"
+
+
+def test_lists_and_dicts_that_jinja_renders_to_text_are_read_as_such(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """Also numbers, None and switches in Python's spelling, whether Jinja gives text or the objects themselves."""
+    emulator.seed_leads(leads(people(4), Lead_Stage__c="Lead"))
+    rows = [{**row, "now": now, "score": 80} for row, now in zip(people(4), ("", "Lead", "SAL", "x"), strict=True)]
+    path = csv_of(rows, tmp_path / "day.csv").path
+    words: dict[str, Any] = {
+        "fields": {"score": "Lead_Score__c"},
+        "constants": {"City": "Paris", "Is_Trial__c": True},
+        "ladder": LADDER,
+        "from_stages": [None, "Lead"],
+        "threshold": 70,
+        "max_rejects": 0.5,
+        "two": 2,
+        "no": False,
+    }
+    take = {name: f"{{{{ params.{name} }}}}" for name in words}
+    for native in (False, True):
+        with DAG(f"rendered_{native}", schedule=None, params=words, render_template_as_native_obj=native) as dag:
+            SalesforceUpdateLeadStageOperator(
+                task_id="move",
+                export=FileExport(path),
+                key="key",
+                results_path=str(tmp_path / "results"),
+                external_id_field="External_Id__c",
+                current_stage="now",
+                score="score",
+                batch_size=take["two"],
+                concurrency=take["two"],
+                dry_run=take["no"],
+                truncate=take["no"],
+                match_email=take["no"],
+                **{name: take[name] for name in words if name not in ("two", "no")},
+            )
+        dag_run = run_dag(dag)
+        report = report_of(dag_run, "move")
+        assert dag_run.state == "success"
+        assert report["filtered"] == 2
+        assert report["updated"] == (0 if native else 2)
+    moved = [lead for lead in emulator.leads() if lead["Lead_Stage__c"] == "MQL"]
+    assert {(lead["City"], lead["Lead_Score__c"], lead["Is_Trial__c"]) for lead in moved} == {("Paris", 80, True)}
+    assert len(moved) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ladder", "Lead, MQL, SQL"),
+        ("from_stages", "Lead"),
+        ("fields", "score: Lead_Score__c"),
+        ("constants", "['City']"),
+        ("threshold", "high"),
+        ("threshold", ""),
+        ("stage", " "),
+        ("ladder", "['MQL', 'MQL']"),
+        ("ladder", "['MQL', '']"),
+    ],
+)
+def test_rendered_text_that_is_no_list_dict_or_number_is_an_error(
+    emulator: EmulatorServer, tmp_path: Path, name: str, value: str
+) -> None:
+    """One stage as text is not a list of letters; nothing is sent."""
+    emulator.seed_leads(leads(people(1)))
+    given: dict[str, Any] = {"score": "score", "threshold": 1, "current_stage": "now", "from_stages": [None]}
+    ran = run(moving(people(1, score=5, now=None), tmp_path, **given | {name: value}))
+
+    assert no_retry(ran.error)
+    assert name in str(ran.error)
+    assert {lead["Lead_Stage__c"] for lead in emulator.leads()} == {None}
+
+
+def test_what_a_task_before_returns_can_be_mapped_over(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """A task that lists the files, and a sync for each; one that fails leaves the others alone."""
+    from airflow.sdk import task
+
+    for n in range(3):
+        csv_of(people(2, start=2 * n), tmp_path / f"{n}.csv")
+    (tmp_path / "1.csv").write_text("key,last,company\nK-2,,Acme\n")
+    with DAG("mapped_over_files", schedule=None) as dag:
+
+        @task
+        def paths() -> list[str]:
+            return [str(tmp_path / f"{n}.csv") for n in range(3)]
+
+        SalesforceCreateLeadsOperator.partial(
+            task_id="create",
+            key="key",
+            fields=FIELDS,
+            external_id_field="External_Id__c",
+            results_path=str(tmp_path / "results"),
+        ).expand(export=paths().map(FileExport))
+    dag_run = run_dag(dag)
+
+    assert dag_run.state == "failed"
+    counts = [report_of(dag_run, "create", map_index=index) for index in range(3)]
+    assert [(report["created"], report["rejected"]) for report in counts] == [(2, 0), (0, 1), (2, 0)]
+    assert emulator.stats()["leads"] == 4
