@@ -367,3 +367,51 @@ def test_the_contact_of_a_converted_lead_found_by_email() -> None:
     org.add(Email="a@b.co", IsConverted=True, ConvertedContactId="003A", LastName="x", Company="x")
     (outcome,) = create(org, [new_row("L-1", mail="a@b.co")], plan=MATCH).outcomes
     assert outcome.contact_id == "003A"
+
+
+# Bugs that are reported: each mark goes when its bug does.
+
+
+@pytest.mark.xfail(strict=True, reason="a lead of ours is taken for this row's own work, whatever values it has")
+def test_a_lead_made_meanwhile_with_other_values_is_updated() -> None:
+    """A retry updates a lead that its user made since the start, where it has not the row's values."""
+    org = Org()
+    org.add(External_Id__c="L-1", LastName="Old", Company="Acme", CreatedDate=NOW)
+    create(org, [new_row("L-1")], plan=UPDATE, earlier=EarlierTry([]))
+    assert org.live()[0]["LastName"] == "Ray"
+
+
+LOOSE = UPDATE | {"lead": describe(External_Id__c={"unique": False})}
+
+
+@pytest.mark.xfail(strict=True, reason="what another execution created is never looked at again: already_exists")
+def test_a_rerun_updates_what_it_created() -> None:
+    """With existing="update" and a key that is not unique, a re-run writes the values that have changed."""
+    org = Org()
+    first = create(org, [new_row("L-1")], plan=LOOSE)
+    done = create(org, [new_row("L-1", "Poe")], plan=LOOSE, earlier=EarlierTry([], others=first.outcomes))
+    assert done.counts == {"read": 1, "updated": 1}
+    assert org.live()[0]["LastName"] == "Poe"
+
+
+@pytest.mark.xfail(strict=True, reason="an unknown row is left without a look, though its key would find the lead")
+def test_an_unknown_row_that_can_be_found_is_settled() -> None:
+    """Where the key finds the lead that an earlier sending made, the row is settled, and not left for ever."""
+    org = Org()
+    there = org.add(External_Id__c="L-1", LastName="Ray", Company="Acme", CreatedDate=NOW)
+    (outcome,) = create(org, [new_row("L-1")], plan=LOOSE, earlier=EarlierTry([], announced=["L-1"])).outcomes
+    assert (outcome.action, outcome.salesforce_id) == (Action.CREATED, there)
+
+
+@pytest.mark.xfail(strict=True, reason="the e-mail counts as seen when its row is planned, not when its lead is there")
+def test_the_second_row_of_a_person_whose_first_is_refused() -> None:
+    """A row does not count as existing for another row that Salesforce refuses."""
+    org = Org()
+    org.add(External_Id__c="other", Badge__c="7", LastName="Old", Company="Old")
+    field_map = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email", "badge": "Badge__c"})
+    asked = {"columns": ("id", "name", "firm", "mail", "badge"), "field_map": field_map, "match_email": True}
+    done = create(
+        org, [new_row("L-1", mail="a@b.co", badge="7"), new_row("L-2", mail="a@b.co", badge=None)], plan=asked
+    )
+    assert done.by_key()["L-1"].action is Action.REJECTED
+    assert done.by_key()["L-2"].reason != "already_exists"

@@ -370,3 +370,16 @@ def test_an_ambiguous_email_is_named() -> None:
     asked = BY_KEY | {"columns": ("id", "score", "mail"), "field_map": FieldMap(columns={"mail": "Email"})}
     (outcome,) = move(org, [scored(2, mail="twice@b.co")], plan=asked | {"match_email": True}).outcomes
     assert outcome.error_fields == ("Email",)
+
+
+# Bugs that are reported: each mark goes when its bug does.
+
+
+@pytest.mark.xfail(strict=True, reason="2,000 leads are read together, and small pages of them go out much later")
+def test_small_pages_are_read_right_before_they_go() -> None:
+    """However small the pages are, not more than a few go out between a look and the last write that relies on it."""
+    org = Org()
+    ids = [person(org) for _ in range(60)]
+    move(org, [scored(n, each) for n, each in enumerate(ids)], batch_size=1, concurrency=1)
+    runs = "".join("w" if call.write else "r" for call in org.calls).split("r")
+    assert max(map(len, runs)) <= 10
