@@ -43,9 +43,17 @@ def record(folder: ResultsFolder, outcomes: Iterable[Outcome], announced: Iterab
 
 
 def done(key: str, action: Action = Action.CREATED, reason: str | None = None, code: str | None = None) -> Outcome:
-    """An outcome; a created lead has an id."""
-    made = LEAD if action is Action.CREATED else None
-    return Outcome(key=key, action=action, reason=reason, error_code=code, salesforce_id=made)
+    """An outcome; a created lead has an id and was sent, as was what Salesforce itself may have refused or locked."""
+    is_sent = action in (Action.CREATED, Action.NOT_SENT)
+    return Outcome(
+        key=key,
+        action=action,
+        reason=reason,
+        error_code=code,
+        salesforce_id=LEAD if action is Action.CREATED else None,
+        api="collections" if is_sent else None,
+        batch="1" if is_sent else None,
+    )
 
 
 def taken(key: str) -> Outcome:
@@ -133,7 +141,7 @@ def test_what_was_announced_and_not_recorded_is_unknown(tmp_path: Path, make: Ma
 
 def test_what_another_execution_created_is_known(tmp_path: Path, make: Make) -> None:
     """Leads that other executions created, or may have, are not created again; their settled rows are not ours."""
-    first = record(make("1"), [done("A"), done("r", Action.REJECTED)], announced=["A", "r", "lost"])
+    first = record(make("1"), [done("A"), done("r", Action.REJECTED)], announced=["A", "lost"])
     with rows(tmp_path) as earlier:
         earlier.remember(make("2").others())
         assert earlier.created("a") == LEAD

@@ -19,13 +19,13 @@ from tests.sync.tries import Life, Task, states
 EXPORT = ("a", "b", "c", "d", "e", "f", "A", "b", "", "g", "h")
 LEADS = 8  # different keys of the export
 BROKEN = BadRow(values=new_row("c"), code="MALFORMED_ROW", message="line 12")
-SEEDS = 6
+SEEDS = 5
 FORGOTTEN = pytest.mark.xfail(
     strict=True,
     reason="EarlierRows forgets an announced row as soon as a repetition of its key or an unreadable row with it is "
     "recorded: the next try sends it again, and its lead is there twice",
 )
-FAULTS = ("drop_after", "drop_before", "lost_after", "lost_before", "down")
+FAULTS = ("drop_after", "drop_before", "lost_after", "lost_before", "down", "limit")
 
 
 def export_of(chance: Random) -> list[Row | BadRow]:
@@ -55,14 +55,15 @@ def no_lead_twice(org: Org) -> None:
 def tried_until_done(task: Task, chance: Random, *, kills: int) -> None:
     """Kill some workers, let others meet faults, and let the last ones live."""
     for _ in range(kills):
-        at = task.org.writes
+        at, task.org.limited = task.org.writes, False
+        task.org.locked.update({f"name-{chance.choice('abcdefgh')}": chance.randint(0, 9)})
         task.org.faults = {at + chance.randint(1, 4): chance.choice(FAULTS)} if chance.random() < 0.5 else {}
         ended = task.attempt(Life(chance.randrange(40)))
         audit(task, whole=ended is not None)
         no_lead_twice(task.org)
         if ended is not None and not ended.actions[Action.NOT_SENT]:
             return
-    task.org.faults = {}
+    task.org.faults, task.org.limited = {}, False
     task.org.locked.clear()
     ended = task.attempt()
     assert ended is not None

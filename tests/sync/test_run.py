@@ -66,7 +66,7 @@ fault_plans = st.dictionaries(st.integers(1, 12), st.sampled_from(FAULTS), max_s
 lock_plans = st.dictionaries(st.sampled_from(["a", "A", "b", "c", "d", "Poe"]), st.integers(1, 8), max_size=2)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=lead_rows,
     known=st.sets(st.sampled_from(["a", "b", "c", "q"])),
@@ -117,7 +117,7 @@ def test_creates_add_up(
     assert set(held) == good | known
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     rows=lead_rows,
     batch_size=batch_sizes,
@@ -155,7 +155,7 @@ score_rows = st.lists(
 stages = st.sampled_from([*LADDER, None, "Nurture"])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     drawn=score_rows,
     standing=st.lists(stages, min_size=6, max_size=6),
