@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -543,11 +543,13 @@ def test_two_interruptions_lose_no_page() -> None:
     org = Org()
     plan, seen = create_plan()
     recorded = {key: Event() for key in ("0", "1")}
+    all_under_way = Barrier(3, timeout=5)
 
     def send(call: Call) -> Reply:
         assert isinstance(call.body, dict)
         (record,) = call.body["records"]
         number = int(record["External_Id__c"])
+        all_under_way.wait()
         if number:
             recorded[str(number - 1)].wait(5)
         if number < 2:
