@@ -174,3 +174,16 @@ def test_match_email_needs_a_column_that_is_mapped_to_email(
     assert no_retry(ran.error)
     assert "match_email" in str(ran.error)
     assert writes(emulator) == []
+
+
+@pytest.mark.xfail(strict=True, reason="an address counts as known as soon as a row with it is about to be sent")
+def test_of_two_rows_of_one_address_the_second_is_not_lost_where_the_first_is_refused(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """`already_exists` is for somebody who exists: else neither row has a lead, and no retry sends the second."""
+    emulator.change_settings(duplicate_rule="block")
+    emulator.seed_leads([{"LastName": "Last 0", "Company": "Acme"}])
+    ran = run(creating(people(2, mail="ada@example.com"), tmp_path, max_rejects=2, **BY_MAIL))
+
+    assert ran.by_key["K-0"]["action"] == "rejected"
+    assert ran.by_key["K-1"]["reason"] != "already_exists"
