@@ -71,16 +71,18 @@ def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> Salesfor
 
     Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.
     """
+    if report.not_sent:
+        cause = run.halted or run.export_error
+        reason = f" Sending stopped: {run.halted}" if run.halted else ""
+        reason += f" Reading stopped: {run.export_error}" if run.export_error else ""
+        error = RowsNotSentError(
+            f"{report.not_sent:,} of {report.read:,} rows were not sent, or what became of them is not known; a retry "
+            f"of the task goes on with them.{reason} Per row: {report.results_path}"
+        )
+        error.__cause__ = cause
+        return error
     if run.export_error is not None:
         return run.export_error
-    if report.not_sent:
-        cause = f" Sending stopped: {run.halted}" if run.halted else ""
-        error = RowsNotSentError(
-            f"{report.not_sent:,} of {report.read:,} rows were not sent; a retry of the task sends them.{cause} "
-            f"Per row: {report.results_path}"
-        )
-        error.__cause__ = run.halted
-        return error
     if too_many_rejects(report.rejected, report.read, max_rejects):
         top = ", ".join(f"{code} {n:,}" for code, n in list(report.reject_reasons.items())[:_NAMED_REASONS])
         return RejectsExceededError(

@@ -73,11 +73,21 @@ class Journal:
         # Somebody may have edited it in the UI, or another version of this provider may have written it.
         try:
             last = Execution(**value)
-            datetime.fromisoformat(last.started_at)
-        except (TypeError, ValueError):
+        except TypeError:
             return None
-        kinds = [type(item) for item in (last.name, last.tries, last.api_calls, last.token_requests)]
-        return last if last.name and kinds == [str, int, int, int] else None
+        return last if _is_sound(last) and last.dry_run is dry_run else None
+
+
+def _is_sound(execution: Execution) -> bool:
+    numbers = (execution.tries, execution.api_calls, execution.token_requests)
+    if not all(type(number) is int and number >= 0 for number in numbers) or execution.tries < 1:
+        return False
+    if type(execution.name) is not str or not execution.name or type(execution.open) is not bool:
+        return False
+    try:
+        return datetime.fromisoformat(execution.started_at).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def _key(*, dry_run: bool) -> str:

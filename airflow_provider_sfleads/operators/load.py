@@ -216,7 +216,9 @@ class _Load:
         table = self.settings.write_back
         if table is None or not self.settings.changed_only:
             return None
-        values = ConfirmedValues(self.folder.staging(), plan.compare, is_refresh=self.settings.full_refresh)
+        values = ConfirmedValues(
+            self.folder.staging(), plan.compare, mode=plan.mode, is_refresh=self.settings.full_refresh
+        )
         self.confirmed = self.until_the_end.enter_context(values)
         self.confirmed.load(table, CONFIRMED_COLUMNS[plan.operation])
         return self.confirmed
@@ -234,6 +236,9 @@ class _Load:
         with EarlierRows(self.folder.staging(), plan.compare) as rows:
             if self._resumed:
                 rows.resume(self.folder, self.tally)
+                if not plan.repeatable:
+                    # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
+                    rows.conclude(self.folder)
                 log.info("Try %d goes on: %d rows are settled already.", self.execution.tries, self.tally.read)
             if not plan.repeatable:
                 rows.remember(self.folder.others())

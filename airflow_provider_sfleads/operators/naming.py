@@ -12,7 +12,7 @@ def log_name(key: str, *, salt: str) -> str:
     """
     if "@" not in key:
         return repr(key)
-    return "sha:" + hashlib.blake2b(key.encode(), digest_size=8, salt=_salt(salt)).hexdigest()
+    return "sha:" + hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, salt=_salt(salt)).hexdigest()
 
 
 def _salt(text: str) -> bytes:

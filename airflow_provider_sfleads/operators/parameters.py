@@ -70,12 +70,12 @@ def as_tolerance(name: str, value: object) -> int | float:
 def as_list(name: str, value: object) -> list[object]:
     """A list; also one that Jinja has turned into text.
 
-    :raises ParameterError: for anything else, above all for text that is one item and not a list of one.
+    :raises ParameterError: for anything else: text that is one item and not a list of one, a set, which has no order.
     """
     if isinstance(value, str):
         with suppress(ValueError, SyntaxError):
             value = literal_eval(value.strip())
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple)):
         return list(value)
     raise ParameterError(f"{name}={value!r}: it takes a list")
 

@@ -26,9 +26,12 @@ _FILE = "confirmed.sqlite"
 _BATCH = 10_000
 
 
-def fingerprint_of(record: Record) -> str:
-    """A short text that is another one where any mapped value is."""
-    return hashlib.blake2b(repr(sorted(record.items())).encode(), digest_size=12).hexdigest()
+def fingerprint_of(record: Record, *context: str | None) -> str:
+    """A short text that is another one where any mapped value is, or what else it stands for.
+
+    :param context: what makes the same values another matter: the lead meant, the way it is written.
+    """
+    return hashlib.blake2b(repr((sorted(record.items()), context)).encode(), digest_size=12).hexdigest()
 
 
 class ConfirmedValues:
@@ -38,12 +41,14 @@ class ConfirmedValues:
 
     :param directory: where the file lies.
     :param compare: brings a key into the form in which keys are compared.
+    :param mode: how the run treats leads that exist; what one way confirmed says nothing of another.
     :param is_refresh: send every row, whatever was confirmed.
     """
 
-    def __init__(self, directory: Path, compare: Compare, *, is_refresh: bool) -> None:
+    def __init__(self, directory: Path, compare: Compare, *, mode: str, is_refresh: bool) -> None:
         self._path = directory / _FILE
         self._compare = compare
+        self._mode = mode
         self._is_refresh = is_refresh
         self._connection: sqlite3.Connection | None = None
 
@@ -78,9 +83,9 @@ class ConfirmedValues:
                 raise
             log.info("Nothing is confirmed yet in %r: every row is sent.", table)
 
-    def same(self, key: str, record: Record) -> str | None:
+    def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
         """The lead's id where the row's values are those last confirmed; notes them for the write-back either way."""
-        digest, text = digest_of(self._compare(key)), fingerprint_of(record)
+        digest, text = digest_of(self._compare(key)), fingerprint_of(record, lead_id, self._mode)
         self._cursor.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (digest, text))
         if self._is_refresh:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -46,6 +46,7 @@ class EarlierRows:
         self._connection.execute("CREATE TABLE settled (digest BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
         self._connection.execute("CREATE TABLE created (digest BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID")
         self._connection.execute("CREATE TABLE unknown (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._connection.execute("CREATE TABLE announced (digest BLOB PRIMARY KEY) WITHOUT ROWID")
         self._connection.execute("BEGIN")
         self._cursor = self._connection.cursor()
         return self
@@ -60,34 +61,39 @@ class EarlierRows:
 
     def resume(self, folder: ResultsFolder, tally: Tally) -> None:
         """Take over what earlier tries of this execution settled, and count it."""
-        self._note_announced(folder)
-        for outcome in recorded_outcomes(folder):
+        for outcome in self._learned(folder):
             if outcome.action is not Action.NOT_SENT:
                 tally.add(outcome)
                 self._cursor.execute(
                     "INSERT INTO settled VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (self._digest(outcome),)
                 )
-                self._forget_announced(outcome)
 
     def remember(self, folders: Iterable[ResultsFolder]) -> None:
         """Learn which leads earlier executions of the task created, or may have."""
         for folder in folders:
-            self._note_announced(folder)
-            for outcome in recorded_outcomes(folder):
+            for outcome in self._learned(folder):
                 if outcome.action is Action.CREATED:
                     row = (self._digest(outcome), outcome.salesforce_id or "")
                     self._cursor.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
-                if outcome.action is not Action.NOT_SENT:
-                    self._forget_announced(outcome)
 
     def conclude(self, folder: ResultsFolder) -> None:
         """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
-        self._note_announced(folder)
-        for outcome in recorded_outcomes(folder):
-            if outcome.reason != Reason.OUTCOME_UNKNOWN:
-                self._forget_announced(outcome)
+        for _ in self._learned(folder):
+            pass
         self._cursor.execute("SELECT digest FROM unknown")
         Announcements(folder, self._compare).conclude(digest for (digest,) in self._cursor)
+
+    def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
+        """The outcomes of an execution; its rows that were announced and are not accounted for become unknown."""
+        rows = ((digest,) for digest in Announcements(folder, self._compare).digests())
+        self._cursor.executemany("INSERT OR IGNORE INTO announced VALUES (?)", rows)
+        for outcome in recorded_outcomes(folder):
+            if _is_known(outcome):
+                digest = digest_of(self._compare(outcome.key))
+                self._cursor.execute("DELETE FROM announced WHERE digest = ?", (digest,))
+            yield outcome
+        self._cursor.execute("INSERT OR IGNORE INTO unknown SELECT digest FROM announced")
+        self._cursor.execute("DELETE FROM announced")
 
     def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
@@ -105,13 +111,6 @@ class EarlierRows:
         found = self._cursor.fetchone()
         return str(found[0]) if found else None
 
-    def _note_announced(self, folder: ResultsFolder) -> None:
-        rows = ((digest,) for digest in Announcements(folder, self._compare).digests())
-        self._cursor.executemany("INSERT OR IGNORE INTO unknown VALUES (?)", rows)
-
-    def _forget_announced(self, outcome: Outcome) -> None:
-        self._cursor.execute("DELETE FROM unknown WHERE digest = ?", (digest_of(self._compare(outcome.key)),))
-
     def _digest(self, outcome: Outcome) -> bytes:
         space = "first"
         # A repetition found by a look-up has the lead's id: the export alone shows it as a first row again.
@@ -120,3 +119,10 @@ class EarlierRows:
         elif outcome.error_code == "MALFORMED_ROW":
             space = "unreadable"
         return digest_of(self._compare(outcome.key), space)
+
+
+def _is_known(outcome: Outcome) -> bool:
+    """Whether a row says what became of its own sending; a repetition, or a refusal before it was sent, does not."""
+    if outcome.action is Action.NOT_SENT:
+        return outcome.reason != Reason.OUTCOME_UNKNOWN
+    return outcome.api is not None

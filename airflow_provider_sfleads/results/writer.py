@@ -76,16 +76,18 @@ class ResultsWriter:
     def write(self, outcome: Outcome, values: Row | None = None) -> None:
         """Record one row.
 
+        What is full is written first: where the storage fails, the row is not recorded, and may be given again.
+
         :param values: the row as it was read; given for rejected rows, left out for all others.
         """
-        if outcome.action is Action.REJECTED:
-            self._rejects.add(values or {}, outcome.error_code, outcome.error_message)
-        self._waiting.append(outcome)
-        self._in_part += 1
         if self._in_part >= self._part_rows:
             self._complete_part()
         elif len(self._waiting) >= _GROUP_ROWS:
             self._write_group()
+        if outcome.action is Action.REJECTED:
+            self._rejects.add(values or {}, outcome.error_code, outcome.error_message)
+        self._waiting.append(outcome)
+        self._in_part += 1
 
     def flush(self) -> None:
         """Make everything written so far durable, by completing the part at hand."""
@@ -107,13 +109,17 @@ class ResultsWriter:
         return f"results-{self._number:05}.parquet"
 
     def _complete_part(self) -> None:
-        self._write_group()
-        if self._parquet is None or self._draft is None:
+        if self._draft is None or self._parquet is not None or self._waiting:
+            self._write_group()
+        if self._draft is None:
             return
-        self._parquet.close()
-        self._rejects.write_piece(self._part)
+        # Step by step, so that a storage that fails can be asked again without writing the part anew.
+        if self._parquet is not None:
+            self._parquet.close()
+            self._parquet = None
+            self._rejects.write_piece(self._part)
         self._directory.publish(self._draft, self._part)
-        self._parquet = self._draft = None
+        self._draft = None
         self._in_part = 0
         self._number += 1
 

@@ -73,6 +73,7 @@ class CreatePlan:
         self._rules = rules
         self._intake = intake
         self.compare = intake.compare
+        self.mode = rules.existing
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS
         # Without uniqueness a repeat that overtakes its first sending would create the lead a second time.
@@ -136,7 +137,8 @@ class CreatePlan:
             return refuse(candidate.key, candidate.row, _ambiguous(self._rules.external, records))
         lead = records[0]
         lead_id = to_18(lead["Id"]) or lead["Id"]
-        if self._rules.resumed and self._is_ours(lead):
+        is_as_sent = self._rules.existing == "skip" or same_record(self._rules.lead, candidate.record, lead)
+        if self._rules.resumed and self._is_ours(lead) and is_as_sent:
             return Settled(
                 outcome=Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id), row=candidate.row
             )

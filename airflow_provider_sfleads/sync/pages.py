@@ -26,6 +26,8 @@ from airflow_provider_sfleads.exceptions import (
 ROUNDS = (1, 4, 8, 20, 20, 20)
 # The transport has repeated what it may; a page it may not repeat is given up alone, but not one after another.
 MAX_UNKNOWN = 3
+# So many records of one page refused alone, and all for one reason, are no coincidence.
+MANY = 20
 _BAD_REQUEST = 400
 _TOO_LARGE = 413
 _NO_COLUMN = re.compile(r"No such column '(\w+)'")
@@ -100,13 +102,23 @@ class PageSender:
     _missing_columns: dict[str, ApiError] = field(default_factory=dict)
     _unknown: int = 0
 
-    def deliver(self, kind: PageKind, records: Sequence[Record], recheck: Recheck = nothing_changed) -> Delivery:
+    def deliver(
+        self,
+        kind: PageKind,
+        records: Sequence[Record],
+        recheck: Recheck = nothing_changed,
+        *,
+        recheck_first: bool = False,
+    ) -> Delivery:
         """Send records until each has a result.
 
         Records that fail for a passing reason are sent again alone. A page that is refused as a whole is halved
         until the record that caused it stands alone, so that its neighbours go through.
+
+        :param recheck: reads the leads anew before records are sent again.
+        :param recheck_first: also before they are sent the first time.
         """
-        return _Page(self, kind, records, recheck).deliver()
+        return _Page(self, kind, records, recheck).deliver(recheck_first=recheck_first)
 
     def known_refusal(self, record: Record) -> ApiError | None:
         """The error that a record is sure to meet, from what others met before."""
@@ -139,7 +151,7 @@ class _Page:
     refused: int = 0
     repeated: bool = False
 
-    def deliver(self) -> Delivery:
+    def deliver(self, *, recheck_first: bool) -> Delivery:
         size = len(self.records)
         self.delivery = Delivery(results=[Unsent(reason=Reason.STOPPED)] * size, batches=[None] * size)
         self.again = list(range(size))
@@ -149,6 +161,7 @@ class _Page:
             positions, self.again = self.again, []
             if round_:
                 self.sender.pause(round_)
+            if round_ or recheck_first:
                 positions = self._rechecked(positions)
             self._send(deque(_batched(positions, -(-size // part))))
         self._notice_that_all_is_refused()
@@ -238,7 +251,7 @@ class _Page:
         """Stop where each record of a page was refused for one reason: the next page would fare no better."""
         results = self.delivery.results
         codes = {result.error.code for result in results if isinstance(result, Verdict) and result.error}
-        if self.refused > 1 and self.refused == len(results) and len(codes) == 1:
+        if self.refused >= MANY and self.refused == len(results) and len(codes) == 1:
             code = codes.pop()
             self.delivery.stop = self.delivery.stop or RequestRefusedError(
                 f"Salesforce refuses every record with {code} (connection {self.sender.conn_id!r}); see error_message "

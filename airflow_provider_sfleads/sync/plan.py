@@ -72,10 +72,12 @@ class Plan(Protocol):
     """How one operator's rows are looked up, sent and settled.
 
     ``group_size`` rows are looked up together. ``repeatable`` says whether sending a row again is harmless when its
-    outcome is unknown, ``fresh`` whether a row must go out right after its look-up.
+    outcome is unknown, ``fresh`` whether a row must go out right after its look-up, ``mode`` how leads that exist are
+    treated.
     """
 
     operation: str
+    mode: str
     group_size: int
     repeatable: bool
     fresh: bool

@@ -36,7 +36,7 @@ class Earlier(Protocol):
 class Confirmed(Protocol):
     """What Salesforce was last known to hold."""
 
-    def same(self, key: str, record: Record) -> str | None:
+    def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
         """The lead's id (empty where it is not known) if the row's values are those last confirmed."""
 
 

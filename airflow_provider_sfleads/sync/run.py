@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_sfleads.core.collections import PageKind
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Pages that may wait for a free thread: enough that reading never starves the threads, few enough to hold.
 _WAITING_PER_THREAD = 4
+# A page that waited longer for a free thread is looked up anew, where it matters how its leads stand.
+_FRESH = timedelta(seconds=10)
 
 
 _Line = tuple[Settled, str | None]
@@ -76,12 +79,13 @@ class SyncRun:
                 raise
 
     def _wind_up(self, pool: ThreadPoolExecutor) -> None:
+        """Record what can be recorded; another exception on the way there does not end it."""
         self.settings.stop.set()
         while True:
             before = self._open_rows()
             try:
                 self._finish(pool)
-            except Exception:
+            except BaseException:
                 log.exception("While the run was wound up:")
             if self._open_rows() in (0, before):
                 return
@@ -100,7 +104,17 @@ class SyncRun:
             except ExportError as error:
                 self.export_error = error
                 return
-            self._take(self.plan.take(row), pool)
+            self._take(self._decide(row), pool)
+
+    def _decide(self, row: Row | BadRow) -> Candidate | Settled:
+        try:
+            return self.plan.take(row)
+        except BaseException:
+            # Read, and so accounted for, though nobody can say more of it.
+            values = row.values if isinstance(row, BadRow) else row
+            lost = Outcome(key="", action=Action.NOT_SENT, reason=Reason.STOPPED)
+            self._landed.append((Settled(outcome=lost, row=values), None))
+            raise
 
     def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
         known = self._known_before(taken)
@@ -115,25 +129,28 @@ class SyncRun:
     def _known_before(self, taken: Candidate | Settled) -> list[_Line] | None:
         """The lines of a row that needs no look-up: none for one that an earlier try recorded already."""
         outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
-        is_same = self._same_as_confirmed(taken)
         if self.earlier is not None and self.earlier.settled(outcome):
             return []
         if isinstance(taken, Settled):
             return [(taken, None)]
-        if is_same is not None:
-            return [(unchanged(taken, Reason.SAME_VALUES, salesforce_id=is_same or None), None)]
-        if self.earlier is None or self.plan.repeatable:
-            return None
-        lead_id = self.earlier.created(taken.key)
-        if lead_id is not None:
-            return [(unchanged(taken, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)]
-        # Sending it again could create it a second time; nothing short of a look in Salesforce can tell.
-        return _left([taken], Reason.OUTCOME_UNKNOWN) if self.earlier.unknown(taken.key) else None
+        lead_id = self._same_as_confirmed(taken)
+        return (
+            None if lead_id is None else [(unchanged(taken, Reason.SAME_VALUES, salesforce_id=lead_id or None), None)]
+        )
 
-    def _same_as_confirmed(self, taken: Candidate | Settled) -> str | None:
-        if self.confirmed is None or isinstance(taken, Settled):
+    def _sent_before(self, item: Item) -> list[_Line] | None:
+        """The line of a row that may not be sent, since that could create its lead a second time."""
+        if self.earlier is None or self.plan.repeatable or item.expected is not Action.CREATED:
             return None
-        return self.confirmed.same(taken.key, taken.record)
+        lead_id = self.earlier.created(item.candidate.key)
+        if lead_id is not None:
+            return [(unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)]
+        return _left([item.candidate], Reason.OUTCOME_UNKNOWN) if self.earlier.unknown(item.candidate.key) else None
+
+    def _same_as_confirmed(self, candidate: Candidate) -> str | None:
+        if self.confirmed is None:
+            return None
+        return self.confirmed.same(candidate.key, candidate.lead_id, candidate.record)
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         self._settle_landed()
@@ -165,6 +182,8 @@ class SyncRun:
             step = self._planned.popleft()
             if isinstance(step, Settled):
                 self._land([(step, None)])
+            elif (known := self._sent_before(step)) is not None:
+                self._land(known)
             elif self.settings.dry_run:
                 self._land([(would(step), None)])
             else:
@@ -179,8 +198,9 @@ class SyncRun:
     def _submit(self, kind: PageKind, pool: ThreadPoolExecutor) -> None:
         while len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD:
             self._collect()
-        items = self._pages.pop(kind)
-        self._flying[pool.submit(self._deliver, kind, items)] = items
+        items = self._pages[kind]
+        self._flying[pool.submit(self._deliver, kind, items, self.settings.now())] = items
+        del self._pages[kind]
 
     def _collect(self) -> None:
         broken: BaseException | None = None
@@ -195,7 +215,7 @@ class SyncRun:
         if broken is not None:
             raise broken
 
-    def _deliver(self, kind: PageKind, items: list[Item]) -> list[_Line]:
+    def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[_Line]:
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
@@ -206,7 +226,8 @@ class SyncRun:
             found = self.plan.recheck([items[position] for position in positions], self.lookup)
             return {positions[place]: outcome for place, outcome in found.items()}
 
-        delivery = self.sender.deliver(kind, [item.record for item in items], recheck)
+        is_stale = self.plan.fresh and self.settings.now() - looked_up > _FRESH
+        delivery = self.sender.deliver(kind, [item.record for item in items], recheck, recheck_first=is_stale)
         if delivery.stop is not None:
             self._halt(delivery.stop)
         try:

@@ -57,6 +57,7 @@ class StagePlan:
     repeatable = True
     # The stage that the ladder is held against must be the one read right before the write.
     fresh = True
+    mode = "stage"
 
     def __init__(self, rules: StageRules, intake: Intake) -> None:
         self._rules = rules
