@@ -43,7 +43,8 @@ def show_guide(console: Console, options: Options, *, url: str, emulator_url: st
         f"  2. From: pick {first:%B %-d}. To: pick {last:%B %-d}. It says that {options.days} runs will be triggered. "
         "Leave the rest as it is, and press Run Backfill.\n"
         f"  3. When these runs are green, do the same with {url}/dags/{stage}, which moves leads that are there.\n"
-        "  4. Click a run's green square to read its log; its report is under Storage, XCom.\n"
+        "  4. Click a run's green square to read its log; its report is under Storage, XCom. (The runs above logged to "
+        f"{options.work / 'logs/airflow.log'}.)\n"
         f"  5. See the new leads at {emulator_url}.\n"
         "Run the same backfill again with All Runs: nothing is created, and nothing changes."
     )

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
 
-_AGAIN = timedelta(minutes=30)
+# Not on the tick: the scheduler would take a run by hand for its own one of the next interval, and wait for ever.
+_SOON, _AGAIN = timedelta(minutes=1), timedelta(minutes=30)
 STATES = ("filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent")
 
 
@@ -137,10 +138,9 @@ class Airflow:
         """
         before = self._salesforce.holdings()
         # Of a run by hand, which this is, the interval is the last whole one before its logical date.
-        # Another run of the same interval needs another logical date.
         ended = start_of(day + timedelta(days=1), job.hour)
         started = datetime.now(UTC)
-        run = _read(job).test(logical_date=ended + _AGAIN if again else ended)
+        run = _read(job).test(logical_date=ended + (_AGAIN if again else _SOON))
         _note_start(run, started)
         instance = run.get_task_instance(job.task_id)
         report = instance.xcom_pull(task_ids=job.task_id) if instance else None

@@ -37,7 +37,9 @@ def free_port(wanted: int = 0) -> int:
 def ui_environment(base: Mapping[str, str], port: int) -> dict[str, str]:
     """The settings of an Airflow with a UI, small and for this machine only."""
     url = f"http://127.0.0.1:{port}"
-    return {name: value for name, value in base.items() if not name.startswith("AIRFLOW_CONN_")} | {
+    # Connections are stored, so that the UI shows them; the context is a leftover of tasks run in this process.
+    left_out = ("AIRFLOW_CONN_", "AIRFLOW_CTX_")
+    return {name: value for name, value in base.items() if not name.startswith(left_out)} | {
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
