@@ -72,7 +72,7 @@ class CreatePlan:
     def __init__(self, rules: CreateRules, intake: Intake, *, dry_run: bool) -> None:
         self._rules = rules
         self._intake = intake
-        self.compare = intake.compare
+        self.compare, self.key_of = intake.compare, intake.key_of
         self.mode = rules.existing
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS

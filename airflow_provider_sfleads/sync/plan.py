@@ -83,6 +83,9 @@ class Plan(Protocol):
     fresh: bool
     compare: Compare
 
+    def key_of(self, row: Row | BadRow) -> str:
+        """A row's key, trimmed."""
+
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
 
@@ -120,12 +123,15 @@ class Intake:
     lead_id_of: Callable[[Row], str | None]
     build: Callable[[str, Row], Candidate | Refusal]
 
+    def key_of(self, row: Row | BadRow) -> str:
+        """A row's key, trimmed; empty where it has none."""
+        return key_text((row.values if isinstance(row, BadRow) else row).get(self.key_column))
+
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide about one row."""
+        key = self.key_of(row)
         if isinstance(row, BadRow):
-            key = key_text(row.values.get(self.key_column))
             return refuse(key, row.values, Refusal(code=row.code, message=row.message))
-        key = key_text(row[self.key_column])
         problem = self._key_problem(key, row)
         if problem is not None:
             return refuse("", row, problem)

@@ -112,7 +112,7 @@ class SyncRun:
         except BaseException:
             # Read, and so accounted for, though nobody can say more of it.
             values = row.values if isinstance(row, BadRow) else row
-            lost = Outcome(key="", action=Action.NOT_SENT, reason=Reason.STOPPED)
+            lost = Outcome(key=self.plan.key_of(row), action=Action.NOT_SENT, reason=Reason.STOPPED)
             self._landed.append((Settled(outcome=lost, row=values), None))
             raise
 

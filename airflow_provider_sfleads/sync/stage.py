@@ -67,7 +67,7 @@ class StagePlan:
             auto_assign=rules.auto_assign,
             allow_duplicates=rules.allow_duplicates,
         )
-        self.compare = intake.compare
+        self.compare, self.key_of = intake.compare, intake.key_of
         self._fields = (*STANDING, rules.stage_field.name)
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:

@@ -89,10 +89,13 @@ def test_the_message_of_rows_not_sent() -> None:
 
 
 def test_the_order() -> None:
-    """A broken export goes before rows not sent, and these before rejects."""
+    """Rows not sent go first, since they are worth a retry; then a broken export, then rejects."""
     broken = ExportError("line 7")
     both = report_of(not_sent=1, codes={"X": 1})
-    assert failure_of(run_of(export_error=broken), both, 0) is broken
+    unsent = failure_of(run_of(export_error=broken), both, 0)
+    assert isinstance(unsent, RowsNotSentError)
+    assert "line 7" in str(unsent)
+    assert failure_of(run_of(export_error=broken), report_of(codes={"X": 1}), 0) is broken
     assert isinstance(failure_of(run_of(), both, 0), RowsNotSentError)
     assert isinstance(failure_of(run_of(), report_of(codes={"X": 1}), 0), RejectsExceededError)
 

@@ -182,7 +182,6 @@ def test_the_memory_is_gone_afterwards(tmp_path: Path, make: Make) -> None:
 # Bugs that are reported: each mark goes when its bug does.
 
 
-@pytest.mark.xfail(strict=True, reason="_forget_announced() asks for the key only, whichever of its rows is recorded")
 @pytest.mark.parametrize("other", [done("A", REPEATED), UNREADABLE], ids=["repetition", "unreadable"])
 def test_another_row_of_the_key_settles_nothing(tmp_path: Path, make: Make, other: Outcome) -> None:
     """That a repetition or an unreadable row is recorded says nothing of the row that was sent."""
@@ -194,7 +193,6 @@ def test_another_row_of_the_key_settles_nothing(tmp_path: Path, make: Make, othe
         assert earlier.unknown("a")
 
 
-@pytest.mark.xfail(strict=True, reason="remember() forgets an unknown row for whatever another execution says of it")
 @pytest.mark.parametrize("action", [Action.WOULD_CREATE, Action.REJECTED, Action.FILTERED, REPEATED])
 def test_another_execution_that_sent_nothing_settles_nothing(tmp_path: Path, make: Make, action: Action) -> None:
     """A dry run, or an execution that refused the row, says nothing of what an earlier one sent."""
@@ -205,7 +203,6 @@ def test_another_execution_that_sent_nothing_settles_nothing(tmp_path: Path, mak
         assert earlier.unknown("a")
 
 
-@pytest.mark.xfail(strict=True, reason="resume() leaves announced what a killed try has recorded as not sent")
 def test_a_killed_try_knows_what_it_did_not_send(tmp_path: Path, make: Make) -> None:
     """A row of which a killed try recorded that it was not written can be sent by the next."""
     folder = record(make("1"), [done("a", Action.NOT_SENT, Reason.TRY_AGAIN)], announced=["a"])

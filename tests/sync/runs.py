@@ -182,6 +182,7 @@ def prepared(
     stop: Event | None = None,
     pause: Callable[[int], None] = lambda _repeats: None,
     dry_run: bool = False,
+    now: Callable[[], datetime] = lambda: STARTED,
 ) -> Done:
     """A run that has not begun."""
     numbers: Iterator[int] = count(1)
@@ -199,7 +200,7 @@ def prepared(
             concurrency=concurrency,
             dry_run=dry_run,
             attempt=1,
-            now=lambda: STARTED,
+            now=now,
             lead_url=lambda lead: f"https://acme/{lead}",
             stop=stop,
         ),

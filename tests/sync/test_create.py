@@ -372,7 +372,6 @@ def test_the_contact_of_a_converted_lead_found_by_email() -> None:
 # Bugs that are reported: each mark goes when its bug does.
 
 
-@pytest.mark.xfail(strict=True, reason="a lead of ours is taken for this row's own work, whatever values it has")
 def test_a_lead_made_meanwhile_with_other_values_is_updated() -> None:
     """A retry updates a lead that its user made since the start, where it has not the row's values."""
     org = Org()
@@ -384,7 +383,6 @@ def test_a_lead_made_meanwhile_with_other_values_is_updated() -> None:
 LOOSE = UPDATE | {"lead": describe(External_Id__c={"unique": False})}
 
 
-@pytest.mark.xfail(strict=True, reason="what another execution created is never looked at again: already_exists")
 def test_a_rerun_updates_what_it_created() -> None:
     """With existing="update" and a key that is not unique, a re-run writes the values that have changed."""
     org = Org()
@@ -394,7 +392,6 @@ def test_a_rerun_updates_what_it_created() -> None:
     assert org.live()[0]["LastName"] == "Poe"
 
 
-@pytest.mark.xfail(strict=True, reason="an unknown row is left without a look, though its key would find the lead")
 def test_an_unknown_row_that_can_be_found_is_settled() -> None:
     """Where the key finds the lead that an earlier sending made, the row is settled, and not left for ever."""
     org = Org()

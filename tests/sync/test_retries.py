@@ -20,11 +20,6 @@ EXPORT = ("a", "b", "c", "d", "e", "f", "A", "b", "", "g", "h")
 LEADS = 8  # different keys of the export
 BROKEN = BadRow(values=new_row("c"), code="MALFORMED_ROW", message="line 12")
 SEEDS = 5
-FORGOTTEN = pytest.mark.xfail(
-    strict=True,
-    reason="EarlierRows forgets an announced row as soon as a repetition of its key or an unreadable row with it is "
-    "recorded: the next try sends it again, and its lead is there twice",
-)
 FAULTS = ("drop_after", "drop_before", "lost_after", "lost_before", "down", "limit")
 
 
@@ -95,7 +90,7 @@ def test_no_lead_twice_with_a_key(tmp_path: Path, existing: str) -> None:
         assert {key.lower() for key in states(outcomes, Action.CREATED)} == made, seed
 
 
-@pytest.mark.parametrize("export", [plain_export, pytest.param(export_of, marks=FORGOTTEN)])
+@pytest.mark.parametrize("export", [plain_export, export_of])
 def test_no_lead_twice_without_a_key(tmp_path: Path, export: Callable[[Random], list[Row | BadRow]]) -> None:
     """Without one, no row is sent twice in tries and executions; only what was under way when all ended is unknown."""
     for seed in range(SEEDS):
