@@ -299,7 +299,6 @@ def test_a_cleared_task_without_external_id_creates_no_lead_twice(emulator: Emul
     assert emulator.stats()["leads"] == 12
 
 
-@pytest.mark.xfail(strict=True, reason="the repetition's line in the results strikes its key off the announced rows")
 def test_a_repeated_key_does_not_make_an_unknown_outcome_forgotten(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The second row with a key was never sent, so its outcome says nothing of the first."""
     task = Task()
@@ -312,7 +311,6 @@ def test_a_repeated_key_does_not_make_an_unknown_outcome_forgotten(emulator: Emu
     assert ran.counts == {"not_sent": 2, "duplicate_keys": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="a lead that the killed try made counts as created without a look at its values")
 def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -326,7 +324,6 @@ def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
     assert {lead["Company"] for lead in emulator.leads()} == {"New"}
 
 
-@pytest.mark.xfail(strict=True, reason="announced rows are left alone, though their external ID can be looked up")
 def test_an_unknown_outcome_is_looked_up_in_the_retry_also_where_the_external_id_is_not_unique(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -343,7 +340,6 @@ def test_an_unknown_outcome_is_looked_up_in_the_retry_also_where_the_external_id
     assert (second.error, second.counts) == (None, {"created": 5})
 
 
-@pytest.mark.xfail(strict=True, reason="RowsNotSentError says the same of rows that no retry ever sends")
 def test_a_failure_over_unknown_outcomes_does_not_promise_that_a_retry_helps(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:

@@ -34,8 +34,6 @@ MODES = ("unique", "upsert", "plain", "stage")
 LOST_ANSWERS = ("drop_before", "drop_after", "drop_then_commit", "truncate", "html_503")
 LADDER = ["Lead", "MQL", "SAL", "SQL"]
 MOVABLE = (None, "Lead")
-# Until test_a_repeated_key_does_not_make_an_unknown_outcome_forgotten passes.
-NO_REPETITIONS = ("plain",)
 
 
 class HastyHook(SalesforceLeadsHook):
@@ -98,7 +96,7 @@ class Schedule:
             self.rows.append({**row, "key": f"bad {key}", "last": None})
         self.rows.append(row)
         self.wanted[key] = row
-        if luck > 0.95 and self.mode not in NO_REPETITIONS:
+        if luck > 0.95:
             self.rows.append({**row, "key": f" {key.lower()}", "last": "Second"})
 
     def _known(self, key: str) -> Record:
