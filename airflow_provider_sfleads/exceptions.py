@@ -18,6 +18,7 @@
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
     ├── LeadAccessError               the Run-As user cannot see the Lead object
     ├── ApiLimitError                 a request limit is reached; worth a later retry
+    │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
     ├── ConnectionFailedError         the request never reached Salesforce; worth a retry
     ├── OutcomeUnknownError           a write was sent and no answer came back
@@ -36,9 +37,13 @@ from typing import ClassVar
 
 
 class SalesforceLeadsError(Exception):
-    """Base of every error raised by this provider."""
+    """Base of every error raised by this provider.
+
+    ``retry_after`` is how many seconds Salesforce asks to wait, where it does.
+    """
 
     transient: ClassVar[bool] = False
+    retry_after: float | None = None
 
 
 class ConfigurationError(SalesforceLeadsError):
@@ -121,6 +126,10 @@ class ApiLimitError(SalesforceLeadsError):
     """A request limit of the org, or the connection's ``max_api_usage``, is reached."""
 
     transient = True
+
+
+class ConcurrencyLimitError(ApiLimitError):
+    """The org runs too many long requests at once."""
 
 
 class ServiceUnavailableError(SalesforceLeadsError):

@@ -58,6 +58,7 @@ class PageKind:
     :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id (header ``Sforce-Auto-Assign``).
     :param allow_duplicates: whether alert-type duplicate rules are overridden.
     :param repeatable: whether sending the page twice is harmless.
+    :param once: whether leads must be looked at before a page is sent again, whatever kept it from going through.
     """
 
     operation: Operation
@@ -65,6 +66,7 @@ class PageKind:
     auto_assign: str = "FALSE"
     allow_duplicates: bool = False
     repeatable: bool = True
+    once: bool = False
 
     def call(self, records: Sequence[Record]) -> Call:
         """The request that sends these records."""
@@ -82,6 +84,7 @@ class PageKind:
             headers=headers,
             repeatable=self.repeatable,
             write=True,
+            once=self.once,
         )
 
 

@@ -24,6 +24,7 @@ class Call:
     :param repeatable: whether sending it twice leaves Salesforce as sending it once does. What is not is
         never sent again once it may have been received.
     :param write: whether it changes records; such calls stop at ``max_api_usage``.
+    :param once: leave it to the caller to try again, who has to look at something first.
     """
 
     method: Method
@@ -33,6 +34,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     write: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

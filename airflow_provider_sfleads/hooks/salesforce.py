@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import mask_secret
 from airflow.providers.http.hooks.http import HttpHook
 
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import ConnectionFieldError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
 
 # Dag files import this module: what only a running task needs is imported where it is used.
@@ -71,9 +71,16 @@ class SalesforceLeadsHook(HttpHook):
         return Records(self.client)
 
     def _settings(self) -> Settings:
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
         from airflow_provider_sfleads.hooks.fields import read_settings
 
-        connection = self.get_connection(self.salesforce_conn_id)
+        try:
+            connection = self.get_connection(self.salesforce_conn_id)
+        except AirflowNotFoundException as error:
+            raise ConnectionFieldError(
+                f"There is no Airflow connection {self.salesforce_conn_id!r}; make one of type {self.conn_type}."
+            ) from error
         settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
         mask_secret(settings.consumer_secret)
         for url in (settings.proxies or {}).values():

@@ -63,7 +63,7 @@ def _api_reason(tally: Tally, execution: Execution) -> str:
         return "sObject Collections is the only API offered yet"
     if execution.dry_run:
         return "a dry run sends nothing"
-    return "no row was left to send"
+    return "sending stopped before the first row" if tally.counts()["not_sent"] else "no row was left to send"
 
 
 def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:

@@ -49,6 +49,7 @@ Prepare = Callable[[Ground], Plan]
 
 _REJECTS_LOGGED = 20
 _LONGEST_PAUSE = 30.0
+_LONGEST_ASKED = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +292,8 @@ class _Load:
             ),
         )
 
-    def _pause(self, rounds: int) -> None:
-        """Wait before records are sent again, longer each time; a stop ends the wait."""
+    def _pause(self, rounds: int, asked: float) -> None:
+        """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""
         longest = min(_LONGEST_PAUSE, 0.5 * 2**rounds)
-        self.settings.stop.wait(uniform(longest / 2, longest))  # noqa: S311 - jitter, no secret
+        jittered = uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
+        self.settings.stop.wait(max(jittered, min(asked, _LONGEST_ASKED)))

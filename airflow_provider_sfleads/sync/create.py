@@ -12,15 +12,15 @@ from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, duplicate_id
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.sync.encounters import Encounters
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
+from airflow_provider_sfleads.sync.pages import Result, Unsent
 from airflow_provider_sfleads.sync.people import People
-from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
-from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
+from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.sync.settling import not_sent
 
 _GROUP = 2000
 
@@ -74,6 +74,15 @@ class CreatePlan:
         self._intake = intake
         self.compare, self.key_of = intake.compare, intake.key_of
         self.mode = rules.existing
+        self._dry_run = dry_run
+        self._encounters = Encounters(
+            external=rules.external,
+            existing=rules.existing,
+            user_id=rules.user_id,
+            started=rules.started,
+            resumed=rules.resumed,
+        )
+        self._pass = 0
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS
         # Without uniqueness a repeat that overtakes its first sending would create the lead a second time.
@@ -95,7 +104,9 @@ class CreatePlan:
         """Decide what the export alone can decide."""
         return self._intake.take(row)
 
-    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
+    def look_up(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
+    ) -> Iterable[Item | Settled | Later]:
         """Find the leads that exist, by external ID and, where asked for, by e-mail."""
         known = self._by_external_id(candidates, lookup) if self._asks else {}
         rest = [candidate for candidate in candidates if candidate.external_id not in known]
@@ -109,17 +120,22 @@ class CreatePlan:
             else:
                 yield self._new_lead(candidate, seen)
 
+    def next_pass(self) -> None:
+        """What was put off comes again: a row that shares its e-mail with an earlier one, now that this one is done."""
+        self._pass += 1
+
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:  # noqa: ARG002
         """Nothing stands in the way of sending again: the last writer wins, and a lead that exists is met."""
         return {}
 
-    def _new_lead(self, candidate: Candidate, seen: Seen) -> Item | Settled:
+    def _new_lead(self, candidate: Candidate, seen: Seen) -> Item | Settled | Later:
         lacking = self._rules.mapping.lacking(candidate.record) if self._rules.existing == "update" else None
         if lacking is not None:
             return refuse(candidate.key, candidate.row, lacking)
         email = self._rules.people.email_of(candidate) if self._rules.people else ""
-        if email and not seen(email, "email"):
-            return unchanged(candidate, Reason.ALREADY_EXISTS)
+        if email and not seen(email, f"email {self._pass}"):
+            # A dry run creates no lead for the second row to meet, and says what a live run would.
+            return unchanged(candidate, Reason.ALREADY_EXISTS) if self._dry_run else Later(candidate=candidate)
         return Item(candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED)
 
     def _by_external_id(
@@ -138,7 +154,7 @@ class CreatePlan:
         lead = records[0]
         lead_id = to_18(lead["Id"]) or lead["Id"]
         is_as_sent = self._rules.existing == "skip" or same_record(self._rules.lead, candidate.record, lead)
-        if self._rules.resumed and self._is_ours(lead) and is_as_sent:
+        if self._rules.resumed and self._encounters.is_ours(lead) and is_as_sent:
             return Settled(
                 outcome=Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id), row=candidate.row
             )
@@ -147,10 +163,11 @@ class CreatePlan:
     def _found(self, candidate: Candidate, lead: LeadRecord, kind: PageKind, seen: Seen) -> Item | Settled:
         lead_id = to_18(lead["Id"]) or lead["Id"]
         contact_id = lead.get("ConvertedContactId")
+        if self._rules.existing == "skip":
+            # Not "converted", even where it is: a live insert is told that the lead exists, and no more.
+            return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id, contact_id=contact_id)
         if lead.get("IsConverted"):
             return unchanged(candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id)
-        if self._rules.existing == "skip":
-            return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
         if not seen(lead_id, "id"):
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
             return Settled(outcome=outcome, row=candidate.row)
@@ -191,7 +208,8 @@ class CreatePlan:
         An insert that meets its own external ID did not fail: the lead exists already, or was created by
         an earlier sending of the same page whose answer was lost.
         """
-        unclear = [self._is_unclear(item, result) for item, result in zip(items, results, strict=True)]
+        met = self._encounters
+        unclear = [met.is_unclear(item, result) for item, result in zip(items, results, strict=True)]
         asked = [item.candidate for item, ask in zip(items, unclear, strict=True) if ask]
         present = self._by_external_id(asked, lookup) if lookup else {}
         settled: list[Settled] = []
@@ -199,63 +217,8 @@ class CreatePlan:
             if ask and lookup is None and isinstance(result, Verdict):
                 settled.append(not_sent(item, Unsent(reason=Reason.TRY_AGAIN)))
             else:
-                settled.append(self._settled(item, result, present.get(item.candidate.external_id or "")))
+                settled.append(met.settled(item, result, present.get(item.candidate.external_id or "")))
         return settled
-
-    def _is_unclear(self, item: Item, result: Result) -> bool:
-        """Whether only a look can tell what an error, or a missing answer, means."""
-        if self._rules.external is None or item.expected is not Action.CREATED:
-            return False
-        if isinstance(result, Unsent):
-            return result.reason is Reason.OUTCOME_UNKNOWN
-        error = result.error if isinstance(result, Verdict) else None
-        if error is None or not isinstance(result, Verdict):
-            return False
-        # Duplicate rules run before the uniqueness check: a lead that exists may meet either first.
-        if error.code == "DUPLICATES_DETECTED":
-            return True
-        doubtful = result.repeated or self._rules.resumed
-        return error.code == "DUPLICATE_VALUE" and (doubtful or self._met(error) is None)
-
-    def _met(self, error: ApiError) -> str | None:
-        """Id of the lead that holds the external ID already, where the error names it."""
-        external = self._rules.external
-        if external is None or external.name not in duplicate_fields(error):
-            return None
-        return duplicate_id(error)
-
-    def _settled(self, item: Item, result: Result, present: Sequence[LeadRecord] | None) -> Settled:
-        if isinstance(result, Overtaken):
-            return Settled(outcome=result.outcome, row=item.candidate.row)
-        if isinstance(result, Verdict) and result.error is None:
-            return written(item, result)
-        if present and len(present) == 1:
-            return self._present(item, result, present[0])
-        if isinstance(result, Unsent):
-            return not_sent(item, result)
-        met = self._met(result.error) if result.error else None
-        if met is not None:
-            return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=met)
-        return rejected(item, result)
-
-    def _present(self, item: Item, result: Verdict | Unsent, lead: LeadRecord) -> Settled:
-        """The lead is there: made by this execution, or by somebody else before."""
-        lead_id = to_18(lead["Id"])
-        doubtful = isinstance(result, Unsent) or result.repeated or self._rules.resumed
-        if doubtful and self._is_ours(lead):
-            return written(item, Verdict(id=lead_id, created=True))
-        if isinstance(result, Unsent) and self._rules.existing == "update":
-            # It is there, but whether with these values is not known: the retry compares them.
-            return not_sent(item, result)
-        reason = Reason.CONVERTED if lead.get("IsConverted") else Reason.ALREADY_EXISTS
-        contact_id = lead.get("ConvertedContactId")
-        return unchanged(item.candidate, reason, salesforce_id=lead_id, contact_id=contact_id)
-
-    def _is_ours(self, lead: LeadRecord) -> bool:
-        """Whether this integration user created the lead since the execution began."""
-        created = datetime.fromisoformat(str(lead["CreatedDate"]))
-        by = to_18(str(lead["CreatedById"]))
-        return created >= self._rules.started and by == to_18(self._rules.user_id or "")
 
 
 def candidate_builder(

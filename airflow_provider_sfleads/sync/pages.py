@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
+    ConcurrencyLimitError,
     ConnectionFailedError,
     OutcomeUnknownError,
     RequestRefusedError,
@@ -87,14 +88,15 @@ class PageSender:
     """Delivers pages; one instance serves all threads of a sync.
 
     :param send: the transport.
-    :param pause: waits before records are sent again; takes the number of rounds so far.
+    :param pause: waits before records are sent again; takes the number of rounds so far, and the seconds that
+        Salesforce asks to wait.
     :param stopped: whether the run is to end.
     :param number: the next request's number, for the results.
     :param conn_id: the connection that errors name.
     """
 
     send: Send
-    pause: Callable[[int], None]
+    pause: Callable[[int, float], None]
     stopped: Callable[[], bool]
     number: Callable[[], str]
     conn_id: str
@@ -148,34 +150,39 @@ class _Page:
     recheck: Recheck
     delivery: Delivery = field(init=False)
     again: list[int] = field(default_factory=list)
+    whole: list[tuple[int, ...]] = field(default_factory=list)
+    halt: SalesforceLeadsError | None = None
     refused: int = 0
     repeated: bool = False
 
     def deliver(self, *, recheck_first: bool) -> Delivery:
         size = len(self.records)
         self.delivery = Delivery(results=[Unsent(reason=Reason.STOPPED)] * size, batches=[None] * size)
-        self.again = list(range(size))
+        self.whole = [tuple(range(size))]
         for round_, part in enumerate(ROUNDS):
-            if not self.again or self.delivery.stop is not None:
+            if not (self.again or self.whole) or self.delivery.stop is not None:
                 break
-            positions, self.again = self.again, []
+            single, whole, halt = tuple(self.again), self.whole, self.halt
+            self.again, self.whole, self.halt = [], [], None
             if round_:
-                self.sender.pause(round_)
+                self.sender.pause(round_, (halt.retry_after if halt else None) or 0.0)
             if round_ or recheck_first:
-                positions = self._rechecked(positions)
-            self._send(deque(_batched(positions, -(-size // part))))
+                single, *whole = self._rechecked([single, *whole])
+            self._send(deque([*whole, *_batched(single, max(1, -(-size // part)))]))
+        self.delivery.stop = self.delivery.stop or self.halt
         self._notice_that_all_is_refused()
         return self.delivery
 
-    def _rechecked(self, positions: list[int]) -> list[int]:
+    def _rechecked(self, pieces: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        positions = [position for piece in pieces for position in piece]
         try:
             overtaken = self.recheck(positions)
         except SalesforceLeadsError as error:
             self._stop(positions, error)
-            return []
+            return [()]
         for position, outcome in overtaken.items():
             self.delivery.results[position] = Overtaken(outcome=outcome)
-        return [position for position in positions if position not in overtaken]
+        return [tuple(position for position in piece if position not in overtaken) for piece in pieces]
 
     def _send(self, pieces: deque[tuple[int, ...]]) -> None:
         while pieces:
@@ -206,12 +213,25 @@ class _Page:
             return self._read(piece, call, reply)
         except OutcomeUnknownError as error:
             self._number(piece, number)
-            if self.sender.note_unknown() or self.kind.repeatable:
-                self.delivery.stop = error
             self._leave(piece, Reason.OUTCOME_UNKNOWN, message=str(error))
+            if self.kind.once and self.kind.repeatable:
+                self._later(piece, error)
+            elif self.sender.note_unknown() or self.kind.repeatable:
+                self.delivery.stop = error
+        except (ServiceUnavailableError, ConnectionFailedError, ConcurrencyLimitError) as error:
+            self._stop(piece, error)
+            if self.kind.once:
+                self._later(piece, error)
         except SalesforceLeadsError as error:
             self._stop(piece, error)
         return None
+
+    def _later(self, piece: tuple[int, ...], error: SalesforceLeadsError) -> None:
+        """Send a page again as it was, in the next round; where there is none left, the error ends the run."""
+        self.delivery.stop = None
+        self.halt = error
+        self.repeated = self.repeated or isinstance(error, OutcomeUnknownError)
+        self.whole.append(piece)
 
     def _read(self, piece: tuple[int, ...], call: Call, reply: Reply) -> object:
         self.repeated = self.repeated or reply.repeated

@@ -64,6 +64,13 @@ class Settled:
     row: Row
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A candidate of which nothing can be said before what was sent ahead of it is settled."""
+
+    candidate: Candidate
+
+
 Seen = Callable[[str, str], bool]
 """Remembers a value in a space (``key``, ``id``, ``email``); answers whether it is new there."""
 
@@ -89,8 +96,13 @@ class Plan(Protocol):
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
 
-    def look_up(self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen) -> Iterable[Item | Settled]:
+    def look_up(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, seen: Seen
+    ) -> Iterable[Item | Settled | Later]:
         """Ask Salesforce what is there, and decide who is sent."""
+
+    def next_pass(self) -> None:
+        """All that was sent is settled, and what was put off comes again."""
 
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
         """Look again before items are sent again: the positions of those that must not be, with their outcomes."""

@@ -141,7 +141,7 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
         existing=request.existing,
         auto_assign=request.auto_assign,
         allow_duplicates=request.allow_duplicates,
-        people=_people(email, mapping, external, updates=updates),
+        people=_people(email, mapping.field_names if updates else (), external, contacts=True),
         user_id=ground.user_id,
         started=ground.started,
         resumed=ground.resumed,
@@ -179,7 +179,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         external=external,
         auto_assign=request.auto_assign,
         allow_duplicates=request.allow_duplicates,
-        people=People(column=email, fields=(stage_field.name,), contacts=False) if email else None,
+        people=_people(email, (stage_field.name,), external, contacts=False),
     )
     intake = Intake(
         key_column=request.key,
@@ -203,11 +203,12 @@ def _own_fields(request: Request) -> FieldMap:
     return replace(request.field_map, columns=columns)
 
 
-def _people(email: str | None, mapping: BoundMapping, external: FieldInfo | None, *, updates: bool) -> People | None:
+def _people(email: str | None, fields: Sequence[str], external: FieldInfo | None, *, contacts: bool) -> People | None:
     if email is None:
         return None
-    fields = (*mapping.field_names,) if updates else ()
-    return People(column=email, fields=(*fields, *((external.name,) if external else ())), contacts=True)
+    # Whose lead it is has to be known: one of another key is not taken from it.
+    own = (external.name,) if external else ()
+    return People(column=email, fields=(*fields, *own), contacts=contacts)
 
 
 def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:

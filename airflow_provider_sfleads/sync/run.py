@@ -17,7 +17,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender, Unsent, reason_for
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Seen, Settled, unchanged
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
 from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings, Sink
 from airflow_provider_sfleads.sync.settling import not_sent, would
 
@@ -59,7 +59,8 @@ class SyncRun:
     export_error: ExportError | None = None
     # A row is in exactly one of these until it is settled, so that none is lost wherever an exception strikes.
     _waiting: list[Candidate] = field(default_factory=list)
-    _planned: deque[Item | Settled] = field(default_factory=deque)
+    _planned: deque[Item | Settled | Later] = field(default_factory=deque)
+    _later: list[Candidate] = field(default_factory=list)
     _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
     _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
     _landed: deque[_Line] = field(default_factory=deque)
@@ -92,7 +93,7 @@ class SyncRun:
 
     def _open_rows(self) -> int:
         in_pages = sum(len(items) for items in (*self._pages.values(), *self._flying.values()))
-        return in_pages + len(self._waiting) + len(self._planned) + len(self._landed)
+        return in_pages + len(self._waiting) + len(self._planned) + len(self._later) + len(self._landed)
 
     def _read(self, rows: Iterable[Row | BadRow], pool: ThreadPoolExecutor) -> None:
         source = iter(rows)
@@ -153,6 +154,13 @@ class SyncRun:
         return self.confirmed.same(candidate.key, candidate.lead_id, candidate.record)
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
+        self._land_all(pool)
+        while self._later:
+            self.plan.next_pass()
+            self._waiting, self._later = self._later, []
+            self._land_all(pool)
+
+    def _land_all(self, pool: ThreadPoolExecutor) -> None:
         self._settle_landed()
         self._route(pool)
         self._plan_group(pool)
@@ -182,6 +190,8 @@ class SyncRun:
             step = self._planned.popleft()
             if isinstance(step, Settled):
                 self._land([(step, None)])
+            elif isinstance(step, Later):
+                self._later.append(step.candidate)
             elif (known := self._sent_before(step)) is not None:
                 self._land(known)
             elif self.settings.dry_run:

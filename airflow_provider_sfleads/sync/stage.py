@@ -66,6 +66,7 @@ class StagePlan:
             operation="update",
             auto_assign=rules.auto_assign,
             allow_duplicates=rules.allow_duplicates,
+            once=True,
         )
         self.compare, self.key_of = intake.compare, intake.key_of
         self._fields = (*STANDING, rules.stage_field.name)
@@ -82,7 +83,7 @@ class StagePlan:
         deleted = lookup.deleted(gone) if gone else frozenset()
         by_key = self._by_key(candidates, lookup)
         lost = [c for c in candidates if not c.lead_id and c.external_id not in by_key]
-        people = self._rules.people.find(lost, lookup) if self._rules.people and lost else {}
+        people = self._by_email(lost, lookup)
         for candidate in candidates:
             if candidate.lead_id:
                 found = [by_id[candidate.lead_id]] if candidate.lead_id in by_id else []
@@ -98,6 +99,21 @@ class StagePlan:
                     self._not_one(candidate, found, deleted, by_email=by_email),
                     salesforce_id=candidate.lead_id,
                 )
+
+    def _by_email(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, list[LeadRecord]]:
+        """Leads by e-mail, less those that belong to another key."""
+        if self._rules.people is None or not candidates:
+            return {}
+        found = self._rules.people.find(candidates, lookup)
+        return {
+            candidate.key: [lead for lead in found.get(candidate.key, ()) if not self._is_another(candidate, lead)]
+            for candidate in candidates
+        }
+
+    def _is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
+        external = self._rules.external
+        theirs = key_text(lead.get(external.name)) if external else ""
+        return bool(theirs) and self.compare(theirs) != candidate.external_id
 
     def _by_key(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, Sequence[LeadRecord]]:
         external = self._rules.external
@@ -148,6 +164,9 @@ class StagePlan:
             return Refusal(code="ENTITY_IS_DELETED", message="entity is deleted", fields=("Id",))
         message = "invalid cross reference id: no lead has this id, or the Run-As user may not see it"
         return Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
+
+    def next_pass(self) -> None:
+        """Nothing is ever put off."""
 
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
         """Read the leads once more: a lock means that somebody is just writing them.

@@ -152,9 +152,10 @@ class Client:
         self._check_usage(call)
         flight = self._prepare(call, timeout)
         try:
-            return self._line.retrying()(self._attempt, flight)
+            return self._attempt(flight) if call.once else self._line.retrying()(self._attempt, flight)
         except TryAgain as last:
             error = last.again.error
+            error.retry_after = last.again.retry_after
         except SalesforceLeadsError as failed:
             if not (flight.doubtful and call.write) or isinstance(failed, OutcomeUnknownError):
                 raise

@@ -9,6 +9,7 @@ from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
     ApiLimitError,
+    ConcurrencyLimitError,
     RequestRefusedError,
     SalesforceLeadsError,
     ServiceUnavailableError,
@@ -156,7 +157,7 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
         )
     if "REQUEST_LIMIT_EXCEEDED" in codes:
         if any("concurrent" in error.message.lower() for error in errors):
-            busy = ApiLimitError(
+            busy = ConcurrencyLimitError(
                 f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
                 "Try again in some minutes, and lower concurrency or batch_size if it comes back."
             )

@@ -364,7 +364,7 @@ def test_the_test_button_survives_a_missing_connection() -> None:
     """Even that is an answer, not an exception."""
     good, text = SalesforceLeadsHook("is_not_there").test_connection()
     assert not good
-    assert "AirflowNotFoundException" in text
+    assert "There is no Airflow connection 'is_not_there'" in text
 
 
 def test_no_access_to_lead_has_its_error(stub: Stub, make_hook: MakeHook) -> None:

@@ -152,7 +152,7 @@ def carry_out(
     concurrency: int = 2,
     earlier: Earlier | None = None,
     stop: Event | None = None,
-    pause: Callable[[int], None] = lambda _repeats: None,
+    pause: Callable[[int, float], None] = lambda _rounds, _asked: None,
     dry_run: bool = False,
 ) -> Done:
     """Run a plan; where it raises, the exception's note holds nothing: use :func:`prepared` instead."""
@@ -180,7 +180,7 @@ def prepared(
     concurrency: int = 2,
     earlier: Earlier | None = None,
     stop: Event | None = None,
-    pause: Callable[[int], None] = lambda _repeats: None,
+    pause: Callable[[int, float], None] = lambda _rounds, _asked: None,
     dry_run: bool = False,
     now: Callable[[], datetime] = lambda: STARTED,
 ) -> Done:

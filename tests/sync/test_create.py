@@ -400,7 +400,6 @@ def test_an_unknown_row_that_can_be_found_is_settled() -> None:
     assert (outcome.action, outcome.salesforce_id) == (Action.CREATED, there)
 
 
-@pytest.mark.xfail(strict=True, reason="the e-mail counts as seen when its row is planned, not when its lead is there")
 def test_the_second_row_of_a_person_whose_first_is_refused() -> None:
     """A row does not count as existing for another row that Salesforce refuses."""
     org = Org()

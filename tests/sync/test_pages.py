@@ -71,7 +71,7 @@ class Line:
         """A sender over this line; requests are numbered from 1."""
         return PageSender(
             send=self,
-            pause=self.pauses.append,
+            pause=lambda rounds, _asked: self.pauses.append(rounds),
             stopped=lambda: False,
             number=lambda: str(len(self.sent) + 1),
             conn_id="sf",

@@ -334,7 +334,7 @@ def test_a_read_does_not_grow_old() -> None:
 
 def test_a_duplicate_found_late_and_a_second_try() -> None:
     """A row that an earlier try found to be another row's lead is not counted again."""
-    org = Org(faults={2: "lost_before"})
+    org = Org(faults={2: "limit"})
     one = person(org, External_Id__c="L-1")
     other = person(org, External_Id__c="L-9")
     rows = [scored("L-1", one), scored("L-2", None), scored("L-9", other)]

@@ -140,7 +140,7 @@ class Task:
             plan=plan,
             sender=PageSender(
                 send=send,
-                pause=lambda _rounds: None,
+                pause=lambda _rounds, _asked: None,
                 stopped=stop.is_set,
                 number=lambda: str(next(numbers)),
                 conn_id="sf",
