@@ -47,7 +47,6 @@ def test_a_wrong_key_is_called_that(emulator: EmulatorServer, tmp_path: Path, co
     assert "key" in refused(emulator, tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the hook lets Airflow's own AirflowNotFoundException through, which is retried")
 def test_a_connection_that_is_not_there_is_no_matter_for_a_retry(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The export's connections say so too, as an error of this package that names the connection."""
     text = refused(emulator, tmp_path, salesforce_conn_id="nowhere")

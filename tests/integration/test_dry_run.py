@@ -63,10 +63,13 @@ def test_a_dry_run_of_a_create_counts_what_the_live_one_does_and_changes_nothing
     known_ids = [
         {row["key"]: row["salesforce_id"] for row in ran.rows if row["action"] == "unchanged"} for ran in (dry, real)
     ]
-    assert known_ids[0] == known_ids[1]
+    assert known_ids[0].keys() == known_ids[1].keys()
+    # A dry run makes no lead, so the second row of a new address has none to name.
+    assert {key: found for key, found in known_ids[1].items() if known_ids[0][key]} == {
+        key: found for key, found in known_ids[0].items() if found
+    }
 
 
-@pytest.mark.xfail(strict=True, reason="a dry run looks leads up and says converted, a live insert says already_exists")
 def test_a_dry_run_of_a_create_gives_a_converted_lead_the_reason_of_the_live_one(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:

@@ -127,7 +127,6 @@ def test_a_move_finds_the_lead_by_e_mail_where_the_key_finds_none(
     assert {lead["Lead_Stage__c"] for lead in emulator.leads() if lead["Id"] not in moved} == {None}
 
 
-@pytest.mark.xfail(strict=True, reason="the stage operator does not look whose key the lead found by e-mail holds")
 def test_a_move_by_e_mail_takes_no_lead_that_belongs_to_another_key(emulator: EmulatorServer, tmp_path: Path) -> None:
     """Two people may share an address; whose lead it is says its key, as for the create operator."""
     ids = known(emulator)
@@ -176,7 +175,6 @@ def test_match_email_needs_a_column_that_is_mapped_to_email(
     assert writes(emulator) == []
 
 
-@pytest.mark.xfail(strict=True, reason="an address counts as known as soon as a row with it is about to be sent")
 def test_of_two_rows_of_one_address_the_second_is_not_lost_where_the_first_is_refused(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:

@@ -332,7 +332,6 @@ def test_a_number_that_no_machine_can_hold_is_one_reject(emulator: EmulatorServe
 WAIT: dict[str, Any] = {"status": 429, "headers": {"Retry-After": "1"}}
 
 
-@pytest.mark.xfail(strict=True, reason="the transport repeats a page without a new look at its leads")
 @pytest.mark.parametrize(
     ("effect", "more"),
     [
