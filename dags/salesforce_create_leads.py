@@ -12,7 +12,7 @@ from airflow_provider_sfleads.intervals import INTERVAL_MACROS
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
 
 SIGNUPS = """
-    SELECT lead_key, first_name, last_name, company, email, phone, city, country, lead_source
+    SELECT lead_key, first_name, last_name, company, email, phone, country, lead_source
     FROM signups
     WHERE signed_up_at >= CAST(? AS TIMESTAMPTZ) AND signed_up_at < CAST(? AS TIMESTAMPTZ)
     ORDER BY signed_up_at
@@ -23,7 +23,6 @@ FIELDS = {
     "company": "Company",
     "email": "Email",
     "phone": "Phone",
-    "city": "City",
     "country": "Country",
     "lead_source": "LeadSource",
 }
