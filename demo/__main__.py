@@ -17,7 +17,7 @@ from demo.guide import show_guide, write_environment
 from demo.nights import JOBS, Airflow, Night, airflow_environment, chatter_to, start_airflow
 from demo.options import Options, parse
 from demo.postgres import postgres
-from demo.processes import ChildDiedError, ended_by_signals, watch
+from demo.processes import ChildDiedError, listen, watch
 from demo.salesforce import Salesforce, emulator
 from demo.screen import Screen, make_console, show_problems
 from demo.ui import airflow_ui, choose_port, store_connections, ui_environment
@@ -33,14 +33,18 @@ def main() -> int:
     options = parse()
     console = make_console(os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace"))
     try:
-        with ended_by_signals():
-            return Demo(options, console).run()
-    except (FolderError, ChildDiedError, OSError) as error:
+        listen()
+        return Demo(options, console).run()
+    except (FolderError, ChildDiedError, RunFailedError, OSError) as error:
         console.print(f"[red]{error}[/]")
         return 1
     except KeyboardInterrupt:
         console.print("Stopped.")
         return _INTERRUPTED
+
+
+class RunFailedError(RuntimeError):
+    """A run of a Dag failed, and what comes after it would only be confused by that."""
 
 
 class Demo:
@@ -121,6 +125,11 @@ class Demo:
             self._screen.step(f"{day}{' again' * again}: {job.dag_id}")
             nights.append(airflow.run(job, day, again=again))
             self._screen.add(nights[-1])
+            if nights[-1].failed:
+                raise RunFailedError(
+                    f"{job.dag_id} failed for {day}; {self._options.work / 'logs/airflow.log'} says why.\n"
+                    f"Its report: {dict(nights[-1].report) or 'none'}"
+                )
         return nights
 
     def _tell(self, nights: list[Night], *, seconds: float) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.options import NIGHT, ROOT
+from demo.processes import heeded
 from demo.salesforce import CLIENT_ID, CLIENT_SECRET, Holdings, Salesforce
 from demo.warehouse import ask, start_of
 
@@ -73,6 +74,7 @@ class Night:
     before: Holdings
     after: Holdings
     seconds: float
+    failed: bool
     problems: tuple[str, ...]
 
 
@@ -140,7 +142,8 @@ class Airflow:
         # Of a run by hand, which this is, the interval is the last whole one before its logical date.
         ended = start_of(day + timedelta(days=1), job.hour)
         started = datetime.now(UTC)
-        run = _read(job).test(logical_date=ended + (_AGAIN if again else _SOON))
+        with heeded():
+            run = _read(job).test(logical_date=ended + (_AGAIN if again else _SOON))
         _note_start(run, started)
         instance = run.get_task_instance(job.task_id)
         report = instance.xcom_pull(task_ids=job.task_id) if instance else None
@@ -161,6 +164,7 @@ class Airflow:
             before=before,
             after=after,
             seconds=_seconds(report),
+            failed=run.state != "success",
             problems=tuple(problems),
         )
 
@@ -178,7 +182,10 @@ def _read(job: Job) -> DAG:
     bag = DagBag(dag_folder=str(ROOT / f"dags/{job.dag_id}.py"))
     if bag.import_errors:
         raise RuntimeError(f"The Dag {job.dag_id} cannot be read: {bag.import_errors}")
-    return bag.dags[job.dag_id]
+    dag = bag.dags[job.dag_id]
+    for task in dag.tasks:
+        task.retries = 0  # a failure is to be seen now, and not when the Dag's patience is over
+    return dag
 
 
 def _note_start(run: DagRun, started: datetime) -> None:

@@ -82,6 +82,7 @@ class Child:
 
     def stop(self) -> None:
         """End it, politely at first, and whatever it has started."""
+        _finish_undisturbed()
         self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
@@ -129,20 +130,45 @@ def watch(children: Sequence[Child]) -> None:
         time.sleep(1)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def listen() -> None:
+    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does."""
+    for number in (*_SIGNALS, signal.SIGALRM):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    # Airflow takes an interrupt for the failure of the task that runs in this process, and goes on: interrupts come
+    # again until the demo is on its way out.
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    raise KeyboardInterrupt
+
+
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does, so that its children end too."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(_number: int, _frame: object) -> None:
-        # Impatience must not interrupt the stopping, which is over in some seconds.
-        for number in signals:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in signals}
+def heeded() -> Iterator[None]:
+    """Let no signal be lost in a block in which Airflow runs a task: it takes SIGTERM over for good."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    came = b""
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.set_wakeup_fd(before)
+        listen()
+        with suppress(BlockingIOError):
+            came = os.read(reader, 1024)
+        os.close(reader)
+        os.close(writer)
+    if set(came) & set(_SIGNALS):
+        raise KeyboardInterrupt
+
+
+def _finish_undisturbed() -> None:
+    """Take no more interrupts: impatience must not leave programs running that are being ended."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

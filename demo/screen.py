@@ -121,7 +121,7 @@ def _table(nights: Sequence[Night], *, reported: bool = False, held: bool = Fals
 def _day(night: Night, before: Night | None) -> str:
     if before is not None and (before.day, before.again) == (night.day, night.again):
         return ""
-    return "again" if night.again else f"{night.day:%a %m-%d}"
+    return "again" if night.again else f"{night.day:%m-%d}"
 
 
 def _counts(night: Night) -> list[str]:
