@@ -11,6 +11,8 @@ from datetime import date
 from random import Random
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from demo import findings, warehouse
 from demo.folder import FolderError, make_folder
 from demo.guide import show_guide, write_environment
@@ -36,11 +38,13 @@ def main() -> int:
         listen()
         return Demo(options, console).run()
     except (FolderError, ChildDiedError, RunFailedError, OSError) as error:
-        console.print(f"[red]{error}[/]")
+        console.print(Text(str(error), style="red"))
         return 1
     except KeyboardInterrupt:
         console.print("Stopped.")
-        return _INTERRUPTED
+        console.file.flush()
+        # Everything is ended by now; Airflow, interrupted in the middle, would only complain of its lost database.
+        os._exit(_INTERRUPTED)
 
 
 class RunFailedError(RuntimeError):

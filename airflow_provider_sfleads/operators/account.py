@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -84,11 +85,10 @@ def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> Salesfor
     if run.export_error is not None:
         return run.export_error
     if too_many_rejects(report.rejected, report.read, max_rejects):
-        top = ", ".join(f"{code} {n:,}" for code, n in list(report.reject_reasons.items())[:_NAMED_REASONS])
         return RejectsExceededError(
-            f"{report.rejected:,} of {report.read:,} rows were rejected ({top}), more than max_rejects={max_rejects} "
-            f"allows; everything else is done. Mend the rows in {report.rejects_path} and feed the file back as a "
-            f"FileExport."
+            f"{report.rejected:,} of {report.read:,} rows were rejected{_top(report.reject_reasons)}, more than "
+            f"max_rejects={max_rejects} allows; everything else is done. Mend the rows in {report.rejects_path} and feed "
+            f"the file back as a FileExport."
         )
     return None
 
@@ -97,5 +97,12 @@ def summary(report: SyncReport) -> str:
     """The report in one line for the log."""
     names = [action.value for action in Action] + ["duplicate_keys"]
     counts = report.as_json()
-    parts = [f"{name} {counts[name]:,}" for name in names if counts.get(name)]
+    reasons = {"rejected": report.reject_reasons, "unchanged": report.unchanged_reasons}
+    parts = [f"{name} {counts[name]:,}{_top(reasons.get(name))}" for name in names if counts.get(name)]
     return f"read {report.read:,}: {', '.join(parts) or 'nothing'}; {report.api_calls} API calls; {report.results_path}"
+
+
+def _top(reasons: Mapping[str, int] | None) -> str:
+    if not reasons:
+        return ""
+    return f" ({', '.join(f'{reason} {n:,}' for reason, n in list(reasons.items())[:_NAMED_REASONS])})"

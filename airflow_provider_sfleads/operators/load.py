@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 Prepare = Callable[[Ground], Plan]
 
-_REJECTS_LOGGED = 20
+_REJECTS_LOGGED = 5
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
 
@@ -73,23 +74,27 @@ class LoadSettings:
 
 @dataclass(slots=True)
 class _Sink:
-    """Writes outcomes, and logs the first rejects by key, so that the log alone says what is wrong."""
+    """Writes outcomes, and logs the first rejects of each kind by key, so that the log alone says what is wrong."""
 
     writer: ResultsWriter
     salt: str
-    rejects: int = 0
+    logged: Counter[str] = field(default_factory=Counter)
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome."""
         self.writer.write(outcome, values)
         if outcome.action is not Action.REJECTED:
             return
-        self.rejects += 1
-        if self.rejects == _REJECTS_LOGGED + 1:
-            log.warning("Further rejects are in rejects.csv only.")
-        elif self.rejects <= _REJECTS_LOGGED:
-            fields = f" (fields {', '.join(outcome.error_fields)})" if outcome.error_fields else ""
-            log.warning("Rejected: key %s: %s%s", log_name(outcome.key, salt=self.salt), outcome.error_code, fields)
+        code = outcome.error_code or ""
+        self.logged[code] += 1
+        if self.logged[code] == _REJECTS_LOGGED + 1:
+            log.warning("Further rejects with %s are in rejects.csv only.", code)
+        elif self.logged[code] <= _REJECTS_LOGGED:
+            # Salesforce's own words may repeat a value; ours do not.
+            said = ", ".join(outcome.error_fields) if outcome.api else outcome.error_message
+            log.warning(
+                "Rejected: key %s: %s (%s)", log_name(outcome.key, salt=self.salt), code, said or "no field named"
+            )
 
 
 def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -> Ending:
