@@ -87,8 +87,8 @@ def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> Salesfor
     if too_many_rejects(report.rejected, report.read, max_rejects):
         return RejectsExceededError(
             f"{report.rejected:,} of {report.read:,} rows were rejected{_top(report.reject_reasons)}, more than "
-            f"max_rejects={max_rejects} allows; everything else is done. Mend the rows in {report.rejects_path} and feed "
-            f"the file back as a FileExport."
+            f"max_rejects={max_rejects} allows; everything else is done. Mend the rows in {report.rejects_path} and "
+            f"feed the file back as a FileExport."
         )
     return None
 
