@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,30 @@ def test_the_demo_deletes_no_folder_but_its_own(
     assert ended.returncode == 1
     assert "not the demo's" in ended.stdout.replace("\n", " ")
     assert somebodys.read_text() == "42"
+
+
+def test_a_signal_in_the_middle_of_a_run_ends_everything(
+    demo_command: list[str], demo_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """SIGTERM is not lost to Airflow's own handling of it, and the emulator goes too."""
+    output = tmp_path / "output.txt"
+    with output.open("w") as writing:
+        demo = subprocess.Popen(demo_command, cwd=ROOT, env=demo_environment, stdout=writing, stderr=writing)
+    try:
+        deadline = time.monotonic() + 120
+        while "salesforce_create_leads" not in output.read_text():
+            assert demo.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.1)
+        family = psutil.Process(demo.pid).children(recursive=True)
+        demo.terminate()
+        assert demo.wait(60) == 130, output.read_text()
+    finally:
+        demo.kill()
+        demo.wait()
+    assert family, "it runs an emulator"
+    assert not psutil.wait_procs(family, timeout=5)[1]
+    assert output.read_text().endswith("Stopped.\n")
 
 
 @pytest.mark.parametrize("wrong", [["--until", "2999-01-01"], ["--leads", "0"], ["--days", "some"]])
