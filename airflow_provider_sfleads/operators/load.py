@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,19 +13,17 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
-from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import SyncReport, Tally
-from airflow_provider_sfleads.core.rows import Row, RowStream
+from airflow_provider_sfleads.core.rows import RowStream
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
 from airflow_provider_sfleads.operators.journal import Execution, Journal
-from airflow_provider_sfleads.operators.naming import log_name
+from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import (
     KeyIndex,
     ResultsFolder,
-    ResultsWriter,
     settled_rows,
     write_back,
 )
@@ -48,7 +45,6 @@ log = logging.getLogger(__name__)
 
 Prepare = Callable[[Ground], Plan]
 
-_REJECTS_LOGGED = 5
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
 
@@ -70,31 +66,6 @@ class LoadSettings:
     changed_only: bool
     full_refresh: bool
     stop: Event
-
-
-@dataclass(slots=True)
-class _Sink:
-    """Writes outcomes, and logs the first rejects of each kind by key, so that the log alone says what is wrong."""
-
-    writer: ResultsWriter
-    salt: str
-    logged: Counter[str] = field(default_factory=Counter)
-
-    def write(self, outcome: Outcome, values: Row | None) -> None:
-        """Take one outcome."""
-        self.writer.write(outcome, values)
-        if outcome.action is not Action.REJECTED:
-            return
-        code = outcome.error_code or ""
-        self.logged[code] += 1
-        if self.logged[code] == _REJECTS_LOGGED + 1:
-            log.warning("Further rejects with %s are in rejects.csv only.", code)
-        elif self.logged[code] <= _REJECTS_LOGGED:
-            # Salesforce's own words may repeat a value; ours do not.
-            said = ", ".join(outcome.error_fields) if outcome.api else outcome.error_message
-            log.warning(
-                "Rejected: key %s: %s (%s)", log_name(outcome.key, salt=self.salt), code, said or "no field named"
-            )
 
 
 def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -> Ending:
@@ -196,7 +167,7 @@ class _Load:
                 closing.callback(self._conclude, plan)
             earlier = closing.enter_context(self._earlier(plan))
             writer = closing.enter_context(self.folder.writer(columns=stream.columns, resume=self._resumed))
-            run = self._run(plan, index, _Sink(writer, salt=self.folder.dag_id))
+            run = self._run(plan, index, Recorder(writer, salt=self.folder.dag_id))
             run.earlier, run.announce, run.confirmed = earlier, announcements, self._confirmed(plan)
             run.execute(stream.rows)
         return run
@@ -268,7 +239,7 @@ class _Load:
             resumed=self._resumed and not self.settings.dry_run,
         )
 
-    def _run(self, plan: Plan, index: KeyIndex, sink: _Sink) -> SyncRun:
+    def _run(self, plan: Plan, index: KeyIndex, sink: Recorder) -> SyncRun:
         settings, client = self.settings, self.settings.hook.client
         numbers, lock = count(1), Lock()
 

@@ -6,8 +6,6 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.mapping import Record
@@ -16,13 +14,10 @@ from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.exports.connections import sql_hook
 from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
 from airflow_provider_sfleads.results.digests import digest_of
-
-if TYPE_CHECKING:
-    import sqlite3
+from airflow_provider_sfleads.results.scratch import Scratch
 
 log = logging.getLogger(__name__)
 
-_FILE = "confirmed.sqlite"
 _BATCH = 10_000
 
 
@@ -34,7 +29,7 @@ def fingerprint_of(record: Record, *context: str | None) -> str:
     return hashlib.blake2b(repr((sorted(record.items()), context)).encode(), digest_size=12).hexdigest()
 
 
-class ConfirmedValues:
+class ConfirmedValues(Scratch):
     """The fingerprints of earlier runs, from the write-back table, and those of this run, for it.
 
     Kept in a file by digest of the key, so that memory does not grow with the table.
@@ -45,39 +40,23 @@ class ConfirmedValues:
     :param is_refresh: send every row, whatever was confirmed.
     """
 
+    _FILE = "confirmed.sqlite"
+    _TABLES = (
+        "known (digest BLOB PRIMARY KEY, print TEXT, id TEXT)",
+        "sent (digest BLOB PRIMARY KEY, print TEXT)",
+    )
+
     def __init__(self, directory: Path, compare: Compare, *, mode: str, is_refresh: bool) -> None:
-        self._path = directory / _FILE
+        super().__init__(directory)
         self._compare = compare
         self._mode = mode
         self._is_refresh = is_refresh
-        self._connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> Self:
-        import sqlite3
-
-        self._path.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=OFF")
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("CREATE TABLE known (digest BLOB PRIMARY KEY, print TEXT, id TEXT) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE sent (digest BLOB PRIMARY KEY, print TEXT) WITHOUT ROWID")
-        self._connection.execute("BEGIN")
-        self._cursor = self._connection.cursor()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._path.unlink(missing_ok=True)
 
     def load(self, table: SqlTable, column: str) -> None:
         """Read what earlier runs confirmed; a table that is not there yet confirms nothing."""
         rows = ((digest_of(self._compare(key)), text, lead_id) for key, lead_id, text in _confirmed(table, column))
         try:
-            self._cursor.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
         except ExportError as error:
             if error.transient:
                 raise
@@ -86,17 +65,16 @@ class ConfirmedValues:
     def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
         """The lead's id where the row's values are those last confirmed; notes them for the write-back either way."""
         digest, text = digest_of(self._compare(key)), fingerprint_of(record, lead_id, self._mode)
-        self._cursor.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (digest, text))
+        self._database.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (digest, text))
         if self._is_refresh:
             return None
-        self._cursor.execute("SELECT id FROM known WHERE digest = ? AND print = ?", (digest, text))
-        found = self._cursor.fetchone()
+        found = self._database.execute("SELECT id FROM known WHERE digest = ? AND print = ?", (digest, text)).fetchone()
         return str(found[0] or "") if found else None
 
     def sent(self, key: str) -> str | None:
         """The fingerprint of a row of this run."""
-        self._cursor.execute("SELECT print FROM sent WHERE digest = ?", (digest_of(self._compare(key)),))
-        found = self._cursor.fetchone()
+        sql = "SELECT print FROM sent WHERE digest = ?"
+        found = self._database.execute(sql, (digest_of(self._compare(key)),)).fetchone()
         return str(found[0]) if found else None
 
 

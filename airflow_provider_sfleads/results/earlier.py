@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
@@ -14,14 +12,10 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
-
-if TYPE_CHECKING:
-    import sqlite3
-
-_FILE = "earlier.sqlite"
+from airflow_provider_sfleads.results.scratch import Scratch
 
 
-class EarlierRows:
+class EarlierRows(Scratch):
     """The rows recorded before, by digest of their key and in a file, so that memory does not grow with them.
 
     Rows of one key are told apart by what they were: the key's first row, a repetition of the key, or a row that
@@ -31,40 +25,24 @@ class EarlierRows:
     :param compare: brings a key into the form in which keys are compared.
     """
 
+    _FILE = "earlier.sqlite"
+    _TABLES = (
+        "settled (digest BLOB PRIMARY KEY, n INTEGER)",
+        "created (digest BLOB PRIMARY KEY, id TEXT)",
+        "unknown (digest BLOB PRIMARY KEY)",
+        "announced (digest BLOB PRIMARY KEY)",
+    )
+
     def __init__(self, directory: Path, compare: Compare) -> None:
-        self._path = directory / _FILE
+        super().__init__(directory)
         self._compare = compare
-        self._connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> Self:
-        import sqlite3
-
-        self._path.unlink(missing_ok=True)
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=OFF")
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("CREATE TABLE settled (digest BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE created (digest BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE unknown (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._connection.execute("CREATE TABLE announced (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._connection.execute("BEGIN")
-        self._cursor = self._connection.cursor()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._path.unlink(missing_ok=True)
 
     def resume(self, folder: ResultsFolder, tally: Tally) -> None:
         """Take over what earlier tries of this execution settled, and count it."""
         for outcome in self._learned(folder):
             if outcome.action is not Action.NOT_SENT:
                 tally.add(outcome)
-                self._cursor.execute(
+                self._database.execute(
                     "INSERT INTO settled VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (self._digest(outcome),)
                 )
 
@@ -74,41 +52,41 @@ class EarlierRows:
             for outcome in self._learned(folder):
                 if outcome.action is Action.CREATED:
                     row = (self._digest(outcome), outcome.salesforce_id or "")
-                    self._cursor.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
+                    self._database.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
 
     def conclude(self, folder: ResultsFolder) -> None:
         """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
         for _ in self._learned(folder):
             pass
-        self._cursor.execute("SELECT digest FROM unknown")
-        Announcements(folder, self._compare).conclude(digest for (digest,) in self._cursor)
+        unknown = self._database.execute("SELECT digest FROM unknown")
+        Announcements(folder, self._compare).conclude(digest for (digest,) in unknown)
 
     def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
         """The outcomes of an execution; its rows that were announced and are not accounted for become unknown."""
         rows = ((digest,) for digest in Announcements(folder, self._compare).digests())
-        self._cursor.executemany("INSERT OR IGNORE INTO announced VALUES (?)", rows)
+        self._database.executemany("INSERT OR IGNORE INTO announced VALUES (?)", rows)
         for outcome in recorded_outcomes(folder):
             if _is_known(outcome):
                 digest = digest_of(self._compare(outcome.key))
-                self._cursor.execute("DELETE FROM announced WHERE digest = ?", (digest,))
+                self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
             yield outcome
-        self._cursor.execute("INSERT OR IGNORE INTO unknown SELECT digest FROM announced")
-        self._cursor.execute("DELETE FROM announced")
+        self._database.execute("INSERT OR IGNORE INTO unknown SELECT digest FROM announced")
+        self._database.execute("DELETE FROM announced")
 
     def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
-        self._cursor.execute("UPDATE settled SET n = n - 1 WHERE digest = ? AND n > 0", (self._digest(outcome),))
-        return self._cursor.rowcount == 1
+        sql = "UPDATE settled SET n = n - 1 WHERE digest = ? AND n > 0"
+        return self._database.execute(sql, (self._digest(outcome),)).rowcount == 1
 
     def unknown(self, key: str) -> bool:
         """Whether such a row was sent before, and what became of it was never learned."""
-        self._cursor.execute("SELECT 1 FROM unknown WHERE digest = ?", (digest_of(self._compare(key)),))
-        return self._cursor.fetchone() is not None
+        sql = "SELECT 1 FROM unknown WHERE digest = ?"
+        return self._database.execute(sql, (digest_of(self._compare(key)),)).fetchone() is not None
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
-        self._cursor.execute("SELECT id FROM created WHERE digest = ?", (digest_of(self._compare(key), "first"),))
-        found = self._cursor.fetchone()
+        sql = "SELECT id FROM created WHERE digest = ?"
+        found = self._database.execute(sql, (digest_of(self._compare(key), "first"),)).fetchone()
         return str(found[0]) if found else None
 
     def _digest(self, outcome: Outcome) -> bytes:

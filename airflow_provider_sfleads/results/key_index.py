@@ -8,12 +8,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.results.digests import digest_of
+from airflow_provider_sfleads.results.scratch import Scratch
 
 if TYPE_CHECKING:
     import sqlite3
 
-_FILE = "keys.sqlite"
-_CACHE_KIB = 32 * 1024
 #: Digests held in memory before they are stored as one run.
 RECENT = 200_000
 _FILTER_BYTES = 1 << 25
@@ -21,7 +20,7 @@ _FILTER_BYTES = 1 << 25
 _PAIRS = tuple(1 << high | 1 << low for high in range(8) for low in range(high))
 
 
-class KeyIndex:
+class KeyIndex(Scratch):
     """A set of keys in a file that is removed on closing.
 
     It stores digests (16 bytes of BLAKE2b), so that no personal data rests there; that two of a billion keys share
@@ -33,41 +32,26 @@ class KeyIndex:
     :param directory: where the file lies; a file that a killed worker left there is replaced.
     """
 
+    _FILE = "keys.sqlite"
+    _TABLES = ("seen (bucket INTEGER, run INTEGER, digests BLOB, PRIMARY KEY (bucket, run))",)
+
     def __init__(self, directory: Path | str) -> None:
-        self._path = Path(directory) / _FILE
-        self._connection: sqlite3.Connection | None = None
+        super().__init__(directory)
         self._recent: set[bytes] = set()
         self._filter = bytearray()
         self._runs = 0
 
     def __enter__(self) -> Self:
-        import sqlite3
-
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
         self._filter = bytearray(_FILTER_BYTES)
-        # Nothing here outlives the run, so it needs neither a journal nor a flush to disk.
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=OFF")
-        self._connection.execute("PRAGMA synchronous=OFF")
-        self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        self._connection.execute(
-            "CREATE TABLE seen (bucket INTEGER, run INTEGER, digests BLOB, PRIMARY KEY (bucket, run)) WITHOUT ROWID"
-        )
-        self._connection.execute("BEGIN")
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        super().__exit__(kind, problem, trace)
         self._recent.clear()
         self._filter = bytearray()
         self._runs = 0
-        self._path.unlink(missing_ok=True)
 
     def add(self, key: str, space: str = "key") -> bool:
         """Add a key and say whether it is new.
@@ -75,8 +59,7 @@ class KeyIndex:
         :param key: the key as it compares: trimmed, and folded where letter case does not count.
         :param space: keys of different spaces are different keys; a name without NUL.
         """
-        if self._connection is None:
-            raise ValueError("KeyIndex is used outside its context")
+        database = self._database
         digest = digest_of(key, space)
         recent = self._recent
         if digest in recent:
@@ -86,13 +69,13 @@ class KeyIndex:
         pair = _PAIRS[(number >> 25) % len(_PAIRS)]
         met = self._filter[place]
         if met & pair == pair:
-            if self._is_stored(self._connection, digest):
+            if self._is_stored(database, digest):
                 return False
         else:
             self._filter[place] = met | pair
         recent.add(digest)
         if len(recent) >= RECENT:
-            self._store_run(self._connection)
+            self._store_run(database)
         return True
 
     def _store_run(self, connection: sqlite3.Connection) -> None:

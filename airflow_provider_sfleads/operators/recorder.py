@@ -1,0 +1,41 @@
+"""Takes outcomes as they come."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.operators.naming import log_name
+from airflow_provider_sfleads.results import ResultsWriter
+
+log = logging.getLogger(__name__)
+
+_REJECTS_LOGGED = 5
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Writes outcomes, and logs the first rejects of each kind by key, so that the log alone says what is wrong."""
+
+    writer: ResultsWriter
+    salt: str
+    logged: Counter[str] = field(default_factory=Counter)
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take one outcome."""
+        self.writer.write(outcome, values)
+        if outcome.action is not Action.REJECTED:
+            return
+        code = outcome.error_code or ""
+        self.logged[code] += 1
+        if self.logged[code] == _REJECTS_LOGGED + 1:
+            log.warning("Further rejects with %s are in rejects.csv only.", code)
+        elif self.logged[code] <= _REJECTS_LOGGED:
+            # Salesforce's own words may repeat a value; ours do not.
+            said = ", ".join(outcome.error_fields) if outcome.api else outcome.error_message
+            log.warning(
+                "Rejected: key %s: %s (%s)", log_name(outcome.key, salt=self.salt), code, said or "no field named"
+            )
