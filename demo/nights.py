@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from demo.options import NIGHT, ROOT
 from demo.processes import heeded
@@ -93,12 +94,23 @@ def airflow_environment(work: Path, url: str, *, database: str | None = None) ->
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW_CONN_SALESFORCE_LEADS_DEFAULT": json.dumps(
-            {"conn_type": "salesforce_leads", "host": url, "login": CLIENT_ID, "password": CLIENT_SECRET}
-        ),
+        "AIRFLOW_CONN_SALESFORCE_LEADS_DEFAULT": json.dumps(_connection(url)),
         "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "duckdb", "host": str(work / "warehouse.duckdb")}),
         "AIRFLOW_VAR_SALESFORCE_RESULTS": str(work / "results"),
         "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def _connection(url: str) -> dict[str, str | int | None]:
+    """The connection to the emulator; with its port apart, as Airflow's Test button wants it."""
+    parts = urlsplit(url)
+    return {
+        "conn_type": "salesforce_leads",
+        "schema": parts.scheme,
+        "host": parts.hostname,
+        "port": parts.port,
+        "login": CLIENT_ID,
+        "password": CLIENT_SECRET,
     }
 
 
