@@ -22,6 +22,7 @@
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
     ├── ConnectionFailedError         the request never reached Salesforce; worth a retry
     ├── OutcomeUnknownError           a write was sent and no answer came back
+    ├── ResultsError                  results_path cannot be written; worth a retry
     └── SyncError                     the sync ran to its end and did not come out clean
         ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
@@ -146,6 +147,12 @@ class ConnectionFailedError(SalesforceLeadsError):
 
 class OutcomeUnknownError(SalesforceLeadsError):
     """A write was sent, and whether Salesforce carried it out is not known."""
+
+    transient = True
+
+
+class ResultsError(SalesforceLeadsError):
+    """The results cannot be written below ``results_path``."""
 
     transient = True
 

@@ -61,7 +61,7 @@ def _extras() -> dict[str, Any]:
             "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 600, "default": 60},
         },
         "max_api_usage": {
-            "label": "Highest API usage",
+            "label": "API usage ceiling",
             "description": "Share (0 to 1) of the org's daily API requests from which on nothing more is written.",
             "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 1, "default": 0.9},
         },

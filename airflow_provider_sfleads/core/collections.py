@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import ParameterError
 
 MAX_RECORDS = 200
 MAX_RETRIEVE_IDS = 2000
@@ -133,6 +135,21 @@ def verdicts_of(reply: Reply, count: int, *, repeated: bool = False) -> list[Ver
         )
         for result in results_of(reply, count)
     ]
+
+
+def auto_assign(value: object) -> str:
+    """The ``Sforce-Auto-Assign`` header for an ``assignment_rule``.
+
+    :raises ParameterError: for anything but ``"default"``, ``None`` and an assignment rule's id.
+    """
+    if value is None or value == "None":
+        return "FALSE"
+    if value == "default":
+        return "TRUE"
+    rule = to_18(value) if isinstance(value, str) else None
+    if rule is None or not rule.startswith("01Q"):
+        raise ParameterError(f"assignment_rule={value!r}: it takes 'default', None, or the id of a rule (01Q...)")
+    return rule
 
 
 def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:

@@ -70,7 +70,7 @@ class Tally:
         if outcome.action is Action.REJECTED:
             self.rejects[outcome.error_code or "UNKNOWN_EXCEPTION"] += 1
         elif outcome.action is Action.UNCHANGED:
-            self.unchanged[outcome.reason or ""] += 1
+            self.unchanged[str(outcome.reason or "")] += 1
 
     @property
     def read(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
+from airflow_provider_sfleads.core.collections import auto_assign
 from airflow_provider_sfleads.core.replies import RecordResult, call_name, refusal, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import (
@@ -40,8 +41,7 @@ def headers(assignment_rule: str | None, duplicates: Literal["reject", "allow"])
 
     Without the first, Salesforce runs the active assignment rule, on updates as well.
     """
-    rule = {"default": "TRUE", None: "FALSE"}.get(assignment_rule, assignment_rule or "FALSE")
-    found = {"Sforce-Auto-Assign": rule}
+    found = {"Sforce-Auto-Assign": auto_assign(assignment_rule)}
     if duplicates == "allow":
         found["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
     elif duplicates != "reject":

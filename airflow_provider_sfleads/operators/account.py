@@ -48,7 +48,7 @@ def report_of(
         dry_run=execution.dry_run,
         started_at=execution.started_at,
         finished_at=datetime.now(UTC).isoformat(),
-        host=client.base_url,
+        host=client.base_url.partition("://")[2],
         operation=operation,
         interval_start=interval.start.isoformat() if interval else None,
         interval_end=interval.end.isoformat() if interval else None,

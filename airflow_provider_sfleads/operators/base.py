@@ -58,7 +58,7 @@ class LeadSyncOperator(BaseOperator):
     :param api: ``"auto"`` or ``"collections"`` (both sObject Collections; Bulk API 2.0 is not offered yet).
     :param batch_size: records to a request, at most 200 (Salesforce's own limit).
     :param concurrency: requests in flight.
-    :param max_rejects: rejects that a run bears before it fails without retry: a count, or a share (0.0 to 1.0) of the
+    :param max_rejects: rejects that a run bears before it fails without retry: a count, or a share (below 1.0) of the
         rows read. The failure comes after everything has been recorded.
     :param write_back: a ``SqlTable`` that learns each lead's id and stage, so that the next export can use them.
     :param dry_run: read, map, check and look up, but send no change.
@@ -77,6 +77,7 @@ class LeadSyncOperator(BaseOperator):
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
     ui_color = "#e8f3fc"
+    operation: ClassVar[str]
     _stop: Event | None = None
 
     def __init__(
@@ -182,6 +183,7 @@ class LeadSyncOperator(BaseOperator):
         read.as_choice("api", self.api, ("auto", "collections"))
         conn_id = read.as_text("salesforce_conn_id", self.salesforce_conn_id)
         return LoadSettings(
+            operation=self.operation,
             dag_id=self.dag_id,
             task_id=self.task_id,
             export=self.export,
@@ -207,6 +209,7 @@ class LeadSyncOperator(BaseOperator):
 
     def _common_request(self) -> dict[str, Any]:
         """The part of a request that both operators ask for alike."""
+        from airflow_provider_sfleads.core.collections import auto_assign
         from airflow_provider_sfleads.core.mapping import FieldMap
         from airflow_provider_sfleads.operators import parameters as read
 
@@ -219,7 +222,7 @@ class LeadSyncOperator(BaseOperator):
                 nulls=read.as_choice("nulls", self.nulls, ("ignore", "clear")),
                 truncate=read.as_flag("truncate", self.truncate),
             ),
-            "auto_assign": read.as_auto_assign(self.assignment_rule),
+            "auto_assign": auto_assign(self.assignment_rule),
             "allow_duplicates": read.as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
             "match_email": read.as_flag("match_email", self.match_email),
             "dry_run": read.as_flag("dry_run", self.dry_run),

@@ -46,7 +46,7 @@ class Execution:
 
 @dataclass(slots=True)
 class Journal:
-    """Keeps the execution at hand; without a store (Airflow before 3.3) each try is an execution of its own.
+    """Keeps the execution at hand; without a store each try is an execution of its own.
 
     Dry and live executions are kept apart: neither goes on with the other's.
     """

@@ -29,6 +29,7 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
     """
 
     template_fields: Sequence[str] = (*COMMON_TEMPLATE_FIELDS, "existing")
+    operation = "create"
 
     def __init__(self, *, fields: Mapping[str, str], existing: str = "skip", **kwargs: Any) -> None:
         super().__init__(fields=fields, **kwargs)
@@ -86,6 +87,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         "from_stages",
         "ladder",
     )
+    operation = "update_stage"
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
 
         stage = read.as_text("stage", self.stage).strip()
-        ladder = None if self.ladder is None else read.as_list("ladder", self.ladder)
+        ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
         problem = ladder_problem(stage, ladder)
         if problem:
             raise ParameterError(problem)
@@ -130,14 +132,14 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
             )
-        known = None if self.from_stages is None else read.as_list("from_stages", self.from_stages)
+        known = None if self.from_stages is None else read.as_stages("from_stages", self.from_stages)
         rule = StageRule(
             stage=stage,
             score=self.score,
             threshold=None if self.threshold is None else read.as_number("threshold", self.threshold),
             current_stage=self.current_stage,
-            from_stages=None if known is None else frozenset(str(rung).strip() if rung else None for rung in known),
-            ladder=None if ladder is None else tuple(str(rung).strip() for rung in ladder),
+            from_stages=None if known is None else frozenset(known),
+            ladder=None if ladder is None else tuple(rung or "" for rung in ladder),
         )
         request = StageRequest(
             rule=rule,
@@ -145,4 +147,6 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
             lead_id=self.lead_id or None,
             **self._common_request(),
         )
+        if not (request.lead_id or request.external_id_field or request.match_email):
+            raise ParameterError("lead_id or external_id_field must be given, to find the lead by")
         return prepare_stage(request, ground)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.core.rows import RowStream
-from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import ParameterError, ResultsError, SalesforceLeadsError, WriteBackError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
@@ -30,7 +30,7 @@ from airflow_provider_sfleads.results import (
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
+from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS, check_table
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
@@ -53,6 +53,7 @@ _LONGEST_ASKED = 60.0
 class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning."""
 
+    operation: str
     dag_id: str
     task_id: str
     export: SqlExport | FileExport
@@ -86,12 +87,21 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
         journal = Journal(context.get("task_state_store"))
         execution = journal.next(now, dry_run=settings.dry_run)
         folder = _folder(settings, context, execution)
+        if settings.write_back is not None and not settings.dry_run:
+            check_table(settings.write_back)
         under_way = _Load(settings, prepare, folder, execution, interval, _try_number(context), closing)
         try:
             run = under_way.carry_out(lead, journal)
+        except SalesforceLeadsError as error:
+            return Ending(report=under_way.end_early(), failure=error)
+        except OSError as error:
+            under_way.end_early()
+            raise ResultsError(
+                f"Results cannot be written below results_path {settings.results_path!r}: {error}"
+            ) from error
         except BaseException:
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
-            under_way.write_report()
+            under_way.end_early()
             raise
         report = under_way.write_report()
         failure = failure_of(run, report, settings.max_rejects)
@@ -144,14 +154,24 @@ class _Load:
     until_the_end: ExitStack
     confirmed: ConfirmedValues | None = None
     tally: Tally = field(default_factory=Tally)
-    operation: str = ""
 
     def write_report(self) -> SyncReport:
         """Write the report as it stands."""
-        client = self.settings.hook.client
-        report = report_of(self.tally, self.operation, client, self.folder, self.execution, self.interval)
+        report = self._report()
         self.folder.write_report(report.as_json())
         return report
+
+    def _report(self) -> SyncReport:
+        client, operation = self.settings.hook.client, self.settings.operation
+        return report_of(self.tally, operation, client, self.folder, self.execution, self.interval)
+
+    def end_early(self) -> SyncReport:
+        """Write the report of a try that could not go on; nothing else is left of one that never began."""
+        with suppress(OSError):
+            self.write_report()
+        if not self.tally.read:
+            self.folder.remove_staging()
+        return self._report()
 
     def carry_out(self, lead: SObjectInfo, journal: Journal) -> SyncRun:
         """Bring every row of the export to an outcome; the export is closed afterwards."""
@@ -159,7 +179,6 @@ class _Load:
             stream = closing.enter_context(self.settings.export.open())
             index = closing.enter_context(KeyIndex(self.folder.staging()))
             plan = self.prepare(self._ground(lead, stream, index))
-            self.operation = plan.operation
             # From here on rows may be sent, and a try that is killed is to be resumed.
             journal.keep(self.execution)
             announcements = None if plan.repeatable else Announcements(self.folder, plan.compare)
@@ -182,10 +201,10 @@ class _Load:
                 table,
                 settled_rows(self.folder, confirmed.sent) if confirmed else settled_rows(self.folder),
                 interval_end=self.interval.end if self.interval else None,
-                confirmed_column=CONFIRMED_COLUMNS[self.operation] if confirmed else None,
+                confirmed_column=CONFIRMED_COLUMNS[self.settings.operation] if confirmed else None,
             )
         except SalesforceLeadsError as error:
-            return error
+            return error if error.transient else WriteBackError(f"The leads are synced, but not written back: {error}")
         log.info("Wrote %d rows back to %r.", n, table)
         return None
 

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from decimal import Decimal
 
-from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.values import number_of
 from airflow_provider_sfleads.exceptions import ParameterError
 
@@ -80,6 +79,17 @@ def as_list(name: str, value: object) -> list[object]:
     raise ParameterError(f"{name}={value!r}: it takes a list")
 
 
+def as_stages(name: str, value: object) -> list[str | None]:
+    """A list of stages, trimmed; a blank one, like ``None``, stands for no stage.
+
+    :raises ParameterError: for anything else.
+    """
+    stages = as_list(name, value)
+    if not all(stage is None or isinstance(stage, str) for stage in stages):
+        raise ParameterError(f"{name}={value!r}: it takes a list of stages")
+    return [str(stage).strip() or None if stage is not None else None for stage in stages]
+
+
 def as_fields(name: str, value: object) -> dict[str, object]:
     """A dict; also one that Jinja has turned into text; nothing is an empty one.
 
@@ -111,18 +121,3 @@ def as_text(name: str, value: object) -> str:
     if isinstance(value, str) and value.strip():
         return value
     raise ParameterError(f"{name}={value!r}: it takes text that is not blank")
-
-
-def as_auto_assign(value: object) -> str:
-    """The ``Sforce-Auto-Assign`` header for an ``assignment_rule``.
-
-    :raises ParameterError: for anything but ``"default"``, ``None`` and an assignment rule's id.
-    """
-    if value is None or value == "None":
-        return "FALSE"
-    if value == "default":
-        return "TRUE"
-    rule = to_18(value) if isinstance(value, str) else None
-    if rule is None or not rule.startswith("01Q"):
-        raise ParameterError(f"assignment_rule={value!r}: it takes 'default', None, or the id of a rule (01Q...)")
-    return rule

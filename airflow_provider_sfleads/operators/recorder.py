@@ -34,8 +34,7 @@ class Recorder:
         if self.logged[code] == _REJECTS_LOGGED + 1:
             log.warning("Further rejects with %s are in rejects.csv only.", code)
         elif self.logged[code] <= _REJECTS_LOGGED:
-            # Salesforce's own words may repeat a value; ours do not.
+            # Salesforce's own words may repeat a value, ours do not; in a broken line any value may stand as the key.
             said = ", ".join(outcome.error_fields) if outcome.api else outcome.error_message
-            log.warning(
-                "Rejected: key %s: %s (%s)", log_name(outcome.key, salt=self.salt), code, said or "no field named"
-            )
+            name = "" if code == "MALFORMED_ROW" else f"key {log_name(outcome.key, salt=self.salt)}: "
+            log.warning("Rejected: %s%s (%s)", name, code, said or "no field named")

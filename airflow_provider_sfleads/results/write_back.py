@@ -46,6 +46,15 @@ class WriteBackRow:
     confirmed: str | None = None
 
 
+def check_table(table: SqlTable) -> None:
+    """Refuse a table that cannot be written back to, before anything is sent.
+
+    :raises ParameterError: the table's name is none.
+    :raises ExportError: the connection is no SQL database.
+    """
+    table_sql(table.table, dialect_of(sql_hook(table.conn_id).conn_type))
+
+
 def write_back(
     table: SqlTable,
     rows: Iterable[WriteBackRow],

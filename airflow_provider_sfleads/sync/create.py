@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from airflow_provider_sfleads.core.collections import MAX_RECORDS, PageKind, Verdict
+from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.keys import compared_by, key_text
+from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.mapping import BoundMapping
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
@@ -21,8 +21,6 @@ from airflow_provider_sfleads.sync.pages import Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent
-
-_GROUP = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ class CreatePlan:
         )
         self._pass = 0
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
-        self.group_size = _GROUP if self._asks or rules.people else MAX_RECORDS
+        self.group_size = MAX_RETRIEVE_IDS if self._asks or rules.people else MAX_RECORDS
         # Without uniqueness a repeat that overtakes its first sending would create the lead a second time.
         self.repeatable = rules.external is not None and rules.external.unique
         insert = PageKind(
@@ -185,7 +183,8 @@ class CreatePlan:
         """A lead or contact with the row's e-mail counts as existing."""
         leads = [record for record in records if "IsConverted" in record]
         contact_id = next((record["Id"] for record in records if "IsConverted" not in record), None)
-        if len(leads) == 1 and not contact_id and not self._is_another(candidate, leads[0]):
+        people = self._rules.people
+        if len(leads) == 1 and not contact_id and people and not people.is_another(candidate, leads[0]):
             return self._found(candidate, leads[0], self._by_id, seen)
         if len(leads) == 1:
             contact_id = contact_id or leads[0].get("ConvertedContactId")
@@ -195,12 +194,6 @@ class CreatePlan:
         if leads and not contact_id and self._rules.existing == "update":
             return refuse(candidate.key, candidate.row, _several(leads))
         return unchanged(candidate, Reason.ALREADY_EXISTS, contact_id=contact_id)
-
-    def _is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
-        """Whether a lead found by e-mail belongs to another key, which must not be taken from it."""
-        external = self._rules.external
-        theirs = key_text(lead.get(external.name)) if external else ""
-        return bool(theirs) and self.compare(theirs) != candidate.external_id
 
     def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
         """Turn a page's results into outcomes.

@@ -20,11 +20,13 @@ class People:
     :param column: export column that holds the e-mail address.
     :param fields: Lead fields to read of those found.
     :param contacts: whether contacts count too.
+    :param external: external-ID field that holds the key.
     """
 
     column: str
     fields: tuple[str, ...]
     contacts: bool
+    external: FieldInfo | None
 
     def find(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> dict[str, list[LeadRecord]]:
         """Leads (with ``IsConverted``) and contacts (without) of each candidate, by its key."""
@@ -36,6 +38,11 @@ class People:
         contacts = lookup.by_field(_EMAIL, wanted, (), sobject="Contact") if self.contacts else {}
         people = {key: [*leads.get(email, ()), *contacts.get(email, ())] for key, email in emails.items()}
         return {key: found for key, found in people.items() if found}
+
+    def is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
+        """Whether a lead found by e-mail belongs to another key, which must not be taken from it."""
+        theirs = key_text(lead.get(self.external.name)) if self.external else ""
+        return bool(theirs) and compared_by(self.external)(theirs) != candidate.external_id
 
     def email_of(self, candidate: Candidate) -> str:
         """The candidate's e-mail address as it is compared; empty where it has none."""

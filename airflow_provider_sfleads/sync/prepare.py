@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -208,7 +208,7 @@ def _people(email: str | None, fields: Sequence[str], external: FieldInfo | None
         return None
     # Whose lead it is has to be known: one of another key is not taken from it.
     own = (external.name,) if external else ()
-    return People(column=email, fields=(*fields, *own), contacts=contacts)
+    return People(column=email, fields=(*fields, *own), contacts=contacts, external=external)
 
 
 def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
@@ -238,6 +238,3 @@ def _stage_columns(request: StageRequest) -> dict[str, str]:
         request.rule.current_stage: "current_stage",
     }
     return {column: use for column, use in uses.items() if column is not None}
-
-
-Prepare = Callable[[Ground], create.CreatePlan | stage.StagePlan]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_sfleads.core.collections import PageKind, Verdict
+from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
@@ -19,8 +19,6 @@ from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
-
-_GROUP = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,7 @@ class StagePlan:
     """
 
     operation = "update_stage"
-    group_size = _GROUP
+    group_size = MAX_RETRIEVE_IDS
     repeatable = True
     # The stage that the ladder is held against must be the one read right before the write.
     fresh = True
@@ -102,18 +100,14 @@ class StagePlan:
 
     def _by_email(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, list[LeadRecord]]:
         """Leads by e-mail, less those that belong to another key."""
-        if self._rules.people is None or not candidates:
+        people = self._rules.people
+        if people is None or not candidates:
             return {}
-        found = self._rules.people.find(candidates, lookup)
+        found = people.find(candidates, lookup)
         return {
-            candidate.key: [lead for lead in found.get(candidate.key, ()) if not self._is_another(candidate, lead)]
+            candidate.key: [lead for lead in found.get(candidate.key, ()) if not people.is_another(candidate, lead)]
             for candidate in candidates
         }
-
-    def _is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
-        external = self._rules.external
-        theirs = key_text(lead.get(external.name)) if external else ""
-        return bool(theirs) and self.compare(theirs) != candidate.external_id
 
     def _by_key(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> Mapping[str, Sequence[LeadRecord]]:
         external = self._rules.external

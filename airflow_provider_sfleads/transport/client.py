@@ -266,9 +266,9 @@ class Client:
 
     def _check_usage(self, call: Call) -> None:
         usage, limit = self._usage, self.settings.max_api_usage
-        if call.write and usage is not None and usage.share >= limit:
+        if call.write and usage is not None and usage.share > limit:
             raise ApiLimitError(
-                f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, which reaches "
+                f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, more than "
                 "max_api_usage "
                 f"{limit:g} of connection {self.settings.conn_id!r}; {call_name(call)} was not sent. Retry when the "
                 "share has come "

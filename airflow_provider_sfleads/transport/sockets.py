@@ -102,14 +102,6 @@ class Adapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
-class NoAuth(AuthBase):
-    """Adds nothing, and thereby keeps requests from looking into ``~/.netrc``."""
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Return the request as it is."""
-        return request
-
-
 class BearerAuth(AuthBase):
     """Adds a token to requests to Salesforce, and to no others.
 

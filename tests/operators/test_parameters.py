@@ -9,9 +9,9 @@ import pytest
 from jinja2 import Environment
 from jinja2.nativetypes import NativeEnvironment
 
+from airflow_provider_sfleads.core.collections import auto_assign
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.parameters import (
-    as_auto_assign,
     as_choice,
     as_count,
     as_fields,
@@ -187,7 +187,7 @@ def test_texts() -> None:
 )
 def test_assignment_rules(value: object, header: str) -> None:
     """The org's active rule, none, or one by its id."""
-    assert as_auto_assign(value) == header
+    assert auto_assign(value) == header
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_assignment_rules(value: object, header: str) -> None:
 )
 def test_no_assignment_rules(value: object) -> None:
     """A name, a flag, or the id of something else is refused: Salesforce would ignore it or fail every row."""
-    refuse(lambda: as_auto_assign(value), "assignment_rule")
+    refuse(lambda: auto_assign(value), "assignment_rule")
 
 
 # Bugs that are reported: each mark goes when its bug does.

@@ -391,18 +391,18 @@ def test_a_redirect_is_not_followed(stub: Stub, make_client: MakeClient) -> None
 
 
 def test_usage_is_read_and_stops_writes_only(stub: Stub, make_client: MakeClient) -> None:
-    """Writes stop at max_api_usage before they are sent; reads go on, and writes too when the share has come down."""
-    usage = ["api-usage=90/100", "per-app-api-usage=1/9(appName=x); api-usage=89/100"]
+    """Writes stop above max_api_usage, unsent; reads go on, and writes too when the share has come down."""
+    usage = ["api-usage=91/100", "per-app-api-usage=1/9(appName=x); api-usage=90/100"]
     stub.script = lambda got: Say(body={}, headers={"Sforce-Limit-Info": usage[min(got.number, 2) - 1]})
     client = make_client(max_api_usage=0.9)
     client.send(UPSERT)
-    assert client.api_usage == ApiUsage(90, 100)
-    with pytest.raises(ApiLimitError, match=r"90 of its 100.*max_api_usage 0.9.*was not sent"):
+    assert client.api_usage == ApiUsage(91, 100)
+    with pytest.raises(ApiLimitError, match=r"91 of its 100.*max_api_usage 0.9.*was not sent"):
         client.send(UPSERT)
     assert len(stub.requests) == 1
     client.send(READ)
     client.send(UPSERT)
-    assert client.api_usage == ApiUsage(89, 100)
+    assert client.api_usage == ApiUsage(90, 100)
 
 
 def test_listing_versions_costs_no_api_call(stub: Stub, make_client: MakeClient) -> None:
