@@ -106,8 +106,7 @@ def _connection(url: str) -> dict[str, str | int | None]:
     parts = urlsplit(url)
     return {
         "conn_type": "salesforce_leads",
-        "schema": parts.scheme,
-        "host": parts.hostname,
+        "host": f"{parts.scheme}://{parts.hostname}",  # its form has no field for the scheme alone
         "port": parts.port,
         "login": CLIENT_ID,
         "password": CLIENT_SECRET,
