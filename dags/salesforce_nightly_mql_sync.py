@@ -27,8 +27,8 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
-        "from": Param(None, type=["null", "string"], format="date-time", title="From, instead of the data interval"),
-        "to": Param(None, type=["null", "string"], format="date-time", title="To, not included"),
+        "from": Param(None, type=["null", "string"], format="date-time", title="From (leave empty in a backfill)"),
+        "to": Param(None, type=["null", "string"], format="date-time", title="To, not included (as From)"),
         "threshold": Param(70, type="number", minimum=0, title="Threshold: a lead with a higher score becomes MQL"),
         "dry_run": Param(default=False, type="boolean", title="Dry run: look, count and report, but change nothing"),
     },

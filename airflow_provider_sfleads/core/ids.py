@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 LEAD_PREFIX = "00Q"
 _SHAPE = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-5]{3})?")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _SHORT = 15
-
-
-@dataclass(frozen=True, slots=True)
-class IdProblem:
-    """Why a value cannot be the id that is wanted, in Salesforce's own code."""
-
-    message: str
-    code: str = "MALFORMED_ID"
 
 
 def checksum(id15: str) -> str:
@@ -51,16 +42,7 @@ def _restore_case(head: str, tail: str) -> str:
     )
 
 
-def is_id(value: str) -> bool:
-    """Whether ``value`` is a record id of either length."""
-    return to_18(value) is not None
-
-
-def lead_id(value: str) -> str | IdProblem:
-    """Return ``value`` as an 18-character Lead id, or why it cannot be one."""
-    full = to_18(value.strip())
-    if full is None:
-        return IdProblem("not a Salesforce id: 15 characters, or 18 whose last three check the others, are expected")
-    if not full.startswith(LEAD_PREFIX):
-        return IdProblem(f"not the id of a Lead: those start with {LEAD_PREFIX}, this one with {full[:3]}")
-    return full
+def lead_id(value: str) -> str | None:
+    """Return the 18-character form of a Lead's id, or ``None`` where ``value`` is none."""
+    full = to_18(value)
+    return full if full and full.startswith(LEAD_PREFIX) else None

@@ -70,14 +70,6 @@ class RecordResult:
     errors: tuple[ApiError, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateMatch:
-    """A record that a duplicate rule found."""
-
-    sobject: str
-    id: str
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -151,32 +143,6 @@ def duplicate_fields(error: ApiError) -> tuple[str, ...]:
         return ()
     named = _FIELD.search(error.message)
     return (named[1],) if named else error.fields
-
-
-def duplicate_matches(body: object) -> tuple[DuplicateMatch, ...]:
-    """Return the records that a duplicate rule found, out of a single-row error body.
-
-    The key is spelled ``duplicateResut`` on the wire of many releases; both spellings are read.
-    """
-    matches: list[DuplicateMatch] = []
-    for item in body if isinstance(body, list) else []:
-        result = _get(item, "duplicateResut") or _get(item, "duplicateResult")
-        for rule in _items(_get(result, "matchResults")):
-            for match in _items(_get(rule, "matchRecords")):
-                record = _get(match, "record")
-                sobject = _text(_get(_get(record, "attributes"), "type")) or _text(_get(rule, "entityType"))
-                found = to_18(_text(_get(record, "Id")))
-                if found:
-                    matches.append(DuplicateMatch(sobject, found))
-    return tuple(matches)
-
-
-def _get(value: object, key: str) -> object:
-    return value.get(key) if isinstance(value, dict) else None
-
-
-def _items(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def plain_text(errors: tuple[ApiError, ...]) -> str:

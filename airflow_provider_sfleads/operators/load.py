@@ -78,8 +78,9 @@ def load(settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any]) -
     :raises SalesforceLeadsError: where the load cannot even begin; nothing was sent then.
     """
     mode = "DRY RUN: Salesforce is only read" if settings.dry_run else "LIVE: changes are sent to Salesforce"
-    log.info("%s. Connection %r.", mode, settings.hook.salesforce_conn_id)
     interval = _interval(context)
+    span = f"{interval.start.isoformat()} to {interval.end.isoformat()}" if interval else "none"
+    log.info("%s. Connection %r, interval: %s.", mode, settings.hook.salesforce_conn_id, span)
     now = datetime.now(UTC)
     with ExitStack() as closing:
         closing.callback(settings.hook.client.close)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.ids import lead_id, to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
@@ -208,9 +208,7 @@ def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
     """Reads a row's Lead id in its 18-character form; ``None`` where it has none or a malformed one."""
 
     def read(row: Row) -> str | None:
-        text = key_text(row[column]) if column is not None else ""
-        full = to_18(text) if text else None
-        return full if full and full.startswith("00Q") else None
+        return lead_id(key_text(row[column])) if column is not None else None
 
     return read
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.ids import IdProblem, checksum, is_id, lead_id, to_18
+from airflow_provider_sfleads.core.ids import checksum, lead_id, to_18
 
 IDS = st.from_regex(r"[a-zA-Z0-9]{15}", fullmatch=True)
 
@@ -37,7 +37,6 @@ def test_a_mixed_up_case_is_no_id(short: str) -> None:
 def test_any_text_is_an_id_of_18_characters_or_none(text: str) -> None:
     """Whatever passes for an id has 18 characters, and passes again unchanged."""
     full = to_18(text)
-    assert (full is not None) == is_id(text)
     if full is not None:
         assert len(full) == 18
         assert to_18(full) == full
@@ -51,14 +50,12 @@ def test_what_is_no_id(text: str) -> None:
     assert to_18(text) is None
 
 
-def test_a_lead_id_is_trimmed_and_lengthened() -> None:
-    """15 characters and blanks around them are fine."""
-    assert lead_id(" 00Q5g00000AbCdE ") == "00Q5g00000AbCdEEAV"
+def test_a_lead_id_is_lengthened() -> None:
+    """15 characters are as good as 18."""
+    assert lead_id("00Q5g00000AbCdE") == "00Q5g00000AbCdEEAV"
 
 
 @pytest.mark.parametrize("text", ["", "x", "0035g00000AbCdE"])
-def test_what_cannot_be_a_lead_is_a_problem_not_an_exception(text: str) -> None:
-    """A malformed id or a contact's id is a value with Salesforce's code."""
-    found = lead_id(text)
-    assert isinstance(found, IdProblem)
-    assert found.code == "MALFORMED_ID"
+def test_what_is_no_lead_id(text: str) -> None:
+    """Neither what is no id at all, nor a contact's."""
+    assert lead_id(text) is None

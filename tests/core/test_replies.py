@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.replies import (
     ApiError,
-    DuplicateMatch,
     RecordResult,
     call_name,
     duplicate_fields,
     duplicate_id,
-    duplicate_matches,
     errors_of,
     plain_text,
     refusal,
@@ -53,7 +51,6 @@ def test_errors_come_with_code_message_and_fields() -> None:
 def test_any_body_is_survived(body: Any) -> None:  # noqa: ANN401
     """Whatever JSON comes, it is errors, results, or an unknown outcome."""
     errors_of(Reply(status=400, body=body))
-    duplicate_matches(body)
     try:
         assert len(results_of(Reply(status=200, body=body), 2)) == 2
     except OutcomeUnknownError:
@@ -115,14 +112,6 @@ def test_the_unique_field_is_named() -> None:
     message = "duplicate value found: Ext__c duplicates value on record with id: 00Q5g00000AbCdE"
     assert duplicate_fields(ApiError("DUPLICATE_VALUE", message)) == ("Ext__c",)
     assert duplicate_fields(ApiError("DUPLICATE_VALUE", "?", ("E__c",))) == ("E__c",)
-
-
-@pytest.mark.parametrize("key", ["duplicateResut", "duplicateResult"])
-def test_duplicate_rules_matches_are_read_in_both_spellings(key: str) -> None:
-    """The wire misspells the key; both are read."""
-    record = {"attributes": {"type": "Lead"}, "Id": LEAD}
-    body = [{key: {"matchResults": [{"matchRecords": [{"record": record}]}]}, "errorCode": "DUPLICATES_DETECTED"}]
-    assert duplicate_matches(body) == (DuplicateMatch("Lead", LEAD),)
 
 
 @pytest.mark.parametrize(
