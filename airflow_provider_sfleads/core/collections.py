@@ -75,15 +75,12 @@ class PageKind:
         path = "composite/sobjects"
         if self.operation == "upsert":
             path += f"/Lead/{self.external_id_field}"
-        headers = {"Sforce-Auto-Assign": self.auto_assign}
-        if self.allow_duplicates:
-            headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
         lines = [{"attributes": {"type": "Lead"}, **record} for record in records]
         return Call(
             method="POST" if self.operation == "insert" else "PATCH",
             path=path,
             body={"allOrNone": False, "records": lines},
-            headers=headers,
+            headers=effect_headers(self.auto_assign, allow_duplicates=self.allow_duplicates),
             repeatable=self.repeatable,
             write=True,
             once=self.once,
@@ -150,6 +147,20 @@ def auto_assign(value: object) -> str:
     if rule is None or not rule.startswith("01Q"):
         raise ParameterError(f"assignment_rule={value!r}: it takes 'default', None, or the id of a rule (01Q...)")
     return rule
+
+
+def effect_headers(auto_assign: str, *, allow_duplicates: bool) -> dict[str, str]:
+    """The headers that say which side effects of a write are wanted.
+
+    Without the first, Salesforce runs the active assignment rule, on updates as well.
+
+    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id.
+    :param allow_duplicates: whether alert-type duplicate rules are overridden.
+    """
+    headers = {"Sforce-Auto-Assign": auto_assign}
+    if allow_duplicates:
+        headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
+    return headers
 
 
 def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:

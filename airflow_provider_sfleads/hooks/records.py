@@ -5,24 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from airflow_provider_sfleads.core.collections import auto_assign
-from airflow_provider_sfleads.core.replies import RecordResult, call_name, refusal, results_of
-from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
+from airflow_provider_sfleads.core.paging import cut, expect, mapping, query_pages, sequence
+from airflow_provider_sfleads.core.replies import RecordResult, results_of
+from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     ParameterError,
     SalesforceLeadsError,
-    ServiceUnavailableError,
 )
 from airflow_provider_sfleads.hooks.checkup import no_lead_access
 from airflow_provider_sfleads.transport import Client
 
 Record = Mapping[str, object]
 Effects = tuple[str | None, Literal["reject", "allow"]]
-MAX_RECORDS = 200
-MAX_IDS = 2_000
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 Item = TypeVar("Item")
 
@@ -31,9 +28,7 @@ def pages(items: Iterable[Item], size: int, *, limit: int) -> Iterator[list[Item
     """Cut ``items`` into pages of ``size``."""
     if not 1 <= size <= limit:
         raise ParameterError(f"batch_size must be from 1 to {limit}, not {size}.")
-    rest = iter(items)
-    while page := list(islice(rest, size)):
-        yield page
+    yield from cut(items, size)
 
 
 def headers(assignment_rule: str | None, duplicates: Literal["reject", "allow"]) -> dict[str, str]:
@@ -41,12 +36,9 @@ def headers(assignment_rule: str | None, duplicates: Literal["reject", "allow"])
 
     Without the first, Salesforce runs the active assignment rule, on updates as well.
     """
-    found = {"Sforce-Auto-Assign": auto_assign(assignment_rule)}
-    if duplicates == "allow":
-        found["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
-    elif duplicates != "reject":
+    if duplicates not in ("reject", "allow"):
         raise ParameterError(f'duplicates must be "reject" or "allow", not {duplicates!r}.')
-    return found
+    return effect_headers(auto_assign(assignment_rule), allow_duplicates=duplicates == "allow")
 
 
 class Records:
@@ -79,20 +71,15 @@ class Records:
 
     def query(self, soql: str, *, include_deleted: bool) -> Iterator[dict[str, Any]]:
         """Yield records, asking for a page when the one before is used up."""
-        call = Call(method="GET", path="queryAll" if include_deleted else "query", params={"q": soql})
-        while True:
-            page = mapping(call, self._send(call), conn_id=self._conn_id)
-            yield from map(bare, page.get("records") or ())
-            following = page.get("nextRecordsUrl")
-            if page.get("done") is True or not following:
-                return
-            call = Call(method="GET", path=str(following))
+        resource = "queryAll" if include_deleted else "query"
+        for records in query_pages(self._send, soql, resource=resource, conn_id=self._conn_id):
+            yield from map(bare, records)
 
     def get(self, ids: Iterable[str], fields: Sequence[str], *, sobject: str, size: int) -> list[dict[str, Any] | None]:
         """Read records by id."""
         path = f"composite/sobjects/{name(sobject)}"
         found: list[dict[str, Any] | None] = []
-        for page in pages(ids, size, limit=MAX_IDS):
+        for page in pages(ids, size, limit=MAX_RETRIEVE_IDS):
             call = Call(method="POST", path=path, body={"ids": page, "fields": list(fields)})
             rows = sequence(call, self._send(call), conn_id=self._conn_id, count=len(page))
             found += [None if row is None else bare(row) for row in rows]
@@ -137,34 +124,6 @@ def _keep(error: SalesforceLeadsError, results: Sequence[RecordResult]) -> None:
     error.__dict__["results"] = tuple(results)
     if results:
         error.add_note(f"{len(results)} records were sent before; their results are in this error's .results.")
-
-
-def expect(call: Call, reply: Reply, *, conn_id: str) -> Reply:
-    """Return a 2xx reply.
-
-    :raises RequestRefusedError: for any other.
-    """
-    if reply.status >= 300:  # noqa: PLR2004
-        raise refusal(call, reply, conn_id=conn_id)
-    return reply
-
-
-def mapping(call: Call, reply: Reply, *, conn_id: str) -> dict[str, Any]:
-    """Return the JSON object of a 2xx reply."""
-    body = expect(call, reply, conn_id=conn_id).body
-    if not isinstance(body, dict):
-        raise ServiceUnavailableError(f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no object.")
-    return body
-
-
-def sequence(call: Call, reply: Reply, *, conn_id: str, count: int | None = None) -> list[Any]:
-    """Return the JSON array of a 2xx reply, of ``count`` items where that is known."""
-    body = expect(call, reply, conn_id=conn_id).body
-    if not isinstance(body, list) or count not in (None, len(body)):
-        raise ServiceUnavailableError(
-            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no array of {count or 'any'} items."
-        )
-    return body
 
 
 def bare(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
+REJECTS = "rejects.csv"
+
 
 @dataclass(frozen=True, slots=True)
 class Directory:

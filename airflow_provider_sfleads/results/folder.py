@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.results.files import Directory
+from airflow_provider_sfleads.results.files import REJECTS, Directory
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_sfleads.results.writer import ResultsWriter
 
-REJECTS = "rejects.csv"
 REPORT = "report.json"
 STAGING = "_staging"
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")

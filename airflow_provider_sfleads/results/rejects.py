@@ -18,9 +18,8 @@ from typing import IO, Any
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports.csv_rows import quoted, read_rows
 from airflow_provider_sfleads.exports.streams import opened
-from airflow_provider_sfleads.results.files import Directory
+from airflow_provider_sfleads.results.files import REJECTS, Directory
 
-REJECTS = "rejects.csv"
 EXTRA = ("error_code", "error_message")
 _PIECES = "_rejects"
 _EARLIER = "earlier.csv"

@@ -6,17 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
 from typing import Any, TypeVar
 
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
-from airflow_provider_sfleads.core.replies import refusal
+from airflow_provider_sfleads.core.paging import cut, query_pages, sequence
 from airflow_provider_sfleads.core.soql import in_queries
 from airflow_provider_sfleads.core.values import NUMBERS
-from airflow_provider_sfleads.core.wire import Call, Send
+from airflow_provider_sfleads.core.wire import Send
 
 # What must be known of a lead before anything is done to it.
 STANDING = ("Id", "IsConverted", "ConvertedContactId")
@@ -47,7 +46,7 @@ class LeadLookup:
 
     def by_id(self, ids: Iterable[str], fields: Sequence[str]) -> dict[str, LeadRecord]:
         """Leads by 18-character id; those missing or deleted are not among them."""
-        pages = [lambda page=page: self._retrieve(page, fields) for page in _pages(ids, MAX_RETRIEVE_IDS)]
+        pages = [lambda page=page: self._retrieve(page, fields) for page in cut(ids, MAX_RETRIEVE_IDS)]
         records = (record for page in self.gather(pages) for record in page if record)
         return {to_18(record["Id"]) or record["Id"]: record for record in records}
 
@@ -82,27 +81,9 @@ class LeadLookup:
         return [record for records in self.gather(pages) for record in records]
 
     def _query(self, soql: str, resource: str) -> list[LeadRecord]:
-        records: list[LeadRecord] = []
-        call = Call(method="GET", path=resource, params={"q": soql})
-        while True:
-            body = self._body(call)
-            records += body["records"]
-            if not body.get("nextRecordsUrl"):
-                return records
-            call = Call(method="GET", path=body["nextRecordsUrl"])
+        pages = query_pages(self.send, soql, resource=resource, conn_id=self.conn_id)
+        return [record for page in pages for record in page]
 
     def _retrieve(self, ids: Sequence[str], fields: Sequence[str]) -> list[LeadRecord | None]:
-        body: list[LeadRecord | None] = self._body(retrieve_call(ids, fields))
-        return body
-
-    def _body(self, call: Call) -> Any:  # noqa: ANN401 - JSON
-        reply = self.send(call)
-        if not reply.taken:
-            raise refusal(call, reply, conn_id=self.conn_id)
-        return reply.body
-
-
-def _pages(values: Iterable[str], size: int) -> Iterable[tuple[str, ...]]:
-    rest = iter(values)
-    while page := tuple(islice(rest, size)):
-        yield page
+        call = retrieve_call(ids, fields)
+        return sequence(call, self.send(call), conn_id=self.conn_id, count=len(ids))

@@ -90,6 +90,12 @@ print(json.dumps([manager.providers["airflow-provider-sfleads"].version, hook.ho
 """
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     run = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        # Not the checkout, where a build leaves metadata of its own.
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert json.loads(run.stdout.splitlines()[-1]) == ["9.9.9", "Salesforce Leads", True, "salesforce_conn_id", 5]
