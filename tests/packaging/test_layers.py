@@ -19,6 +19,7 @@ ROOMS = {
     "core": {"exceptions"},
     "transport": {"exceptions", "core"},
     "sync": {"exceptions", "core"},
+    "columnar": {"exceptions", "core", "sync"},
     "emulator": set[str](),
 }
 # And of other people's packages these belong to these rooms alone.
