@@ -36,7 +36,7 @@ def staged_schema(fields: Sequence[str], originals: pa.Schema, *, placed: bool =
     """
     found = [pa.field(name, pa.string()) for name in PLACED] if placed else []
     cells = [pa.field(FIELD + name, pa.string()) for name in fields]
-    rows = [field.with_name(ORIGINAL + field.name).with_nullable(True) for field in originals]
+    rows = [pa.field(ORIGINAL + field.name, field.type) for field in originals]
     return pa.schema([*HEAD, *found, *cells, *rows])
 
 
