@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 _REDIRECT = 300
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A body that lies on disk: it goes out in pieces, with its length told, and anew for every attempt.
+
+    :param path: a local file, which must not change while it is sent.
+    :param content_type: what it holds.
+    """
+
+    path: Path
+    content_type: str = "text/csv; charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +32,7 @@ class Call:
     :param path: below ``/services/data/vXX.X/``; a path that starts with ``/`` is host-relative (as
         ``nextRecordsUrl`` is).
     :param params: query parameters, unencoded.
-    :param body: what goes out as JSON; a :class:`~decimal.Decimal` goes out as the exact number.
+    :param body: what goes out as JSON (a :class:`~decimal.Decimal` as the exact number), or a :class:`FileBody`.
     :param headers: further headers.
     :param repeatable: whether sending it twice leaves Salesforce as sending it once does. What is not is
         never sent again once it may have been received.
