@@ -1,0 +1,40 @@
+"""What a look-up reads with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from airflow_provider_sfleads.core.wire import Call, Reply, Send
+
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+"""Begins anew with the staged rows of a part."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the run is to end
+    """The run was asked to end while the look-up waited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a look-up reads with.
+
+    :param send: the transport; called from several threads.
+    :param download: the transport for results that go into a file.
+    :param conn_id: the connection that errors name.
+    :param concurrency: calls in flight.
+    :param directory: an existing local folder for what is downloaded; it is left as it was.
+    :param pause: waits so many seconds, or shorter where the run is to end.
+    :param stopped: whether the run is to end.
+    """
+
+    send: Send
+    download: Callable[[Call, Path], Reply]
+    conn_id: str
+    concurrency: int
+    directory: Path
+    pause: Callable[[float], None]
+    stopped: Callable[[], bool]
