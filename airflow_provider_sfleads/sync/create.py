@@ -98,6 +98,22 @@ class CreatePlan:
             self._new = replace(insert, operation="upsert", external_id_field=rules.external.name)
             self._known = replace(self._new, auto_assign="FALSE", repeatable=True)
 
+    @property
+    def rules(self) -> CreateRules:
+        """What the operator asks for."""
+        return self._rules
+
+    @property
+    def asks(self) -> bool:
+        """Whether existing leads are looked up by external ID."""
+        return self._asks
+
+    @property
+    def ways(self) -> tuple[tuple[PageKind, Action], ...]:
+        """What rows are sent as: new leads first, then known ones, then those known by their e-mail address only."""
+        known = dict.fromkeys((self._known, self._by_id))
+        return ((self._new, Action.CREATED), *((kind, Action.UPDATED) for kind in known))
+
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
         return self._intake.take(row)

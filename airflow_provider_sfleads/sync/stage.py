@@ -69,6 +69,16 @@ class StagePlan:
         self.compare, self.key_of = intake.compare, intake.key_of
         self._fields = (*STANDING, rules.stage_field.name)
 
+    @property
+    def rules(self) -> StageRules:
+        """What the operator asks for."""
+        return self._rules
+
+    @property
+    def ways(self) -> tuple[tuple[PageKind, Action], ...]:
+        """What rows are sent as."""
+        return ((self._kind, Action.UPDATED),)
+
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
         return self._intake.take(row)
