@@ -1,0 +1,106 @@
+"""Staged rows as the row engine knows them: candidates and items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from airflow_provider_sfleads.columnar.digests import Positions
+from airflow_provider_sfleads.columnar.staged import CLEAR, FIELD, field_names, originals
+from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
+from airflow_provider_sfleads.sync.plan import Candidate, Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What the rows of a load are sent as.
+
+    :param kind: as a page's; Bulk API 2.0 knows the same operations.
+    :param expected: ``created`` or ``updated``.
+    """
+
+    kind: PageKind
+    expected: Action
+
+
+def candidates(batch: pa.RecordBatch, lead: SObjectInfo) -> list[Candidate]:
+    """The candidates that were staged, as ``Plan.take`` had returned them.
+
+    :param lead: the org's Lead, for the types of the fields.
+    """
+    heads = zip(*(batch.column(name).to_pylist() for name in ("key", "lead_id", "match")), strict=True)
+    return [
+        Candidate(key=key, row=row, record=record, lead_id=lead_id, external_id=match)
+        for (key, lead_id, match), row, record in zip(heads, _rows(batch), _records(batch, lead), strict=True)
+    ]
+
+
+def rebuild(
+    batch: pa.RecordBatch, positions: Sequence[int] | Positions, lead: SObjectInfo, sending: Sending
+) -> list[Item]:
+    """The items of some rows of a load, as ``Plan.look_up`` had returned them.
+
+    :param batch: rows of a load: staged rows with what the look-up found.
+    :param positions: which of them, in this order.
+    :param lead: the org's Lead, for the types of the fields.
+    :param sending: what the load is sent as.
+    """
+    rows = batch.take(pa.array(positions, pa.int64()))
+    found = (rows.column(name).to_pylist() for name in ("salesforce_id", "old_stage", "new_stage"))
+    by_id = sending.kind.operation == "update"
+    return [
+        Item(
+            candidate=candidate,
+            kind=sending.kind,
+            record={"id": lead_id, **candidate.record} if by_id else candidate.record,
+            expected=sending.expected,
+            salesforce_id=lead_id,
+            old_stage=old_stage,
+            new_stage=new_stage,
+        )
+        for candidate, lead_id, old_stage, new_stage in zip(candidates(rows, lead), *found, strict=True)
+    ]
+
+
+def _records(batch: pa.RecordBatch, lead: SObjectInfo) -> list[dict[str, FieldValue]]:
+    records: list[dict[str, FieldValue]] = [{} for _ in range(batch.num_rows)]
+    for name in field_names(batch.schema):
+        info = lead.find(name)
+        for record, cell in zip(records, batch.column(FIELD + name).to_pylist(), strict=True):
+            if cell is not None:
+                record[name] = _value(info, cell)
+    return records
+
+
+def _value(info: FieldInfo | None, cell: str) -> FieldValue:
+    if cell == CLEAR:
+        return None
+    value = cell if info is None else convert(info, cell)
+    # What the sync itself puts there, the stage to move to, need not be what an export's value would have to be.
+    return cell if isinstance(value, Refusal) else value
+
+
+def _rows(batch: pa.RecordBatch) -> list[Row]:
+    found = originals(batch)
+    if not found.num_columns:
+        return [{} for _ in range(batch.num_rows)]
+    rows: list[Row] = pa.RecordBatch.from_arrays(
+        [_readable(column) for column in found.columns], names=found.schema.names
+    ).to_pylist()
+    return rows
+
+
+def _readable(column: pa.Array) -> pa.Array:
+    """The column with times as Python knows them, which has no nanoseconds."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        return column.cast(pa.duration("us"), safe=False)
+    return column.cast(pa.time64("us"), safe=False) if pa.types.is_time64(kind) else column
