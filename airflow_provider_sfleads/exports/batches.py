@@ -11,6 +11,12 @@ from airflow_provider_sfleads.exports.values import plain_row, python_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_DAY = 86_400
+# Days since 1970 between which any time zone's clock shows a year from 1 to 9999; most days of a ``timedelta``.
+_FIRST_DAY, _LAST_DAY = -719_162 + 2, 2_932_896 - 2
+_LONGEST = 999_999_998
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
 
 def batch_rows(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Row | BadRow]:
     """Yield the rows of ``batch``; a row with a value that Python cannot hold (year 10000) is a :class:`BadRow`.
@@ -19,7 +25,7 @@ def batch_rows(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Row
     :param first: number of the batch's first row, counted from 1.
     """
     columns = tuple(batch.schema.names)
-    arrays = [_as_python_type(column) for column in batch.columns]
+    arrays = in_python_types(batch).columns
     try:
         lists = [array.to_pylist() for array in arrays]
     except (ValueError, OverflowError):
@@ -30,9 +36,69 @@ def batch_rows(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Row
         yield plain_row(columns, values)
 
 
-def _as_python_type(column: pa.Array) -> pa.Array:
-    kind = python_type(column.type)
-    return column if kind.equals(column.type) else column.cast(kind, safe=False)
+def in_python_types(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return ``batch`` with each column of the nearest type that Python's own types can hold."""
+    import pyarrow as pa
+
+    kinds = [python_type(kind) for kind in batch.schema.types]
+    if kinds == batch.schema.types:
+        return batch
+    arrays = [
+        column if kind.equals(column.type) else column.cast(kind, safe=False)
+        for column, kind in zip(batch.columns, kinds, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def is_readable(batch: pa.RecordBatch) -> bool:
+    """Say whether :func:`batch_rows` surely yields no :class:`BadRow` for ``batch``, which is in Python's types."""
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)  # text is UTF-8
+    except pa.ArrowInvalid:
+        return False
+    return all(_is_readable(column) for column in batch.columns)
+
+
+def _is_readable(column: pa.Array) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    types, kind = pa.types, column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _is_readable(column.storage)
+    if types.is_nested(kind):
+        return not _holds_moments(kind)
+    if not types.is_temporal(kind) or types.is_interval(kind):
+        return True
+    low, high = _limits(kind)
+    ticks = column.view(pa.int32() if types.is_date32(kind) or types.is_time32(kind) else pa.int64())
+    found = pc.min_max(ticks).as_py()
+    return found["min"] is None or (low <= found["min"] and found["max"] <= high)
+
+
+def _limits(kind: pa.DataType) -> tuple[int, int]:
+    """Return the least and the greatest value of a type of moments or durations that Python surely holds."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_date32(kind):
+        return _FIRST_DAY, _LAST_DAY
+    ticks = _UNITS["ms"] if types.is_date64(kind) else _UNITS[kind.unit]
+    if types.is_time(kind):
+        return 0, _DAY * ticks - 1
+    if types.is_duration(kind):
+        return -_LONGEST * _DAY * ticks, _LONGEST * _DAY * ticks
+    return _FIRST_DAY * _DAY * ticks, _LAST_DAY * _DAY * ticks
+
+
+def _holds_moments(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(_holds_moments(kind.field(index).type) for index in range(kind.num_fields))
+    return bool(pa.types.is_temporal(kind))
 
 
 def _one_row(columns: tuple[str, ...], arrays: list[pa.Array], index: int, where: str) -> Row | BadRow:

@@ -1,21 +1,22 @@
 """Streaming reads per driver, each in bounded memory.
 
-Each function runs a query and is a context manager that yields its column names and an iterator of batches of rows.
+Each function runs a query and is a context manager that yields its column names and an iterator of its batches: record
+batches, or lists of what the driver gives for a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exports.batches import batch_rows
 from airflow_provider_sfleads.exports.connections import DbApiConnection
-from airflow_provider_sfleads.exports.values import plain_row
 
-Batches = Iterator[Iterator[Row | BadRow]]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Batches: TypeAlias = "Iterator[pa.RecordBatch | Sequence[Sequence[object]]]"
 DbApiCursor: TypeAlias = Any
 Query = Mapping[str, Any] | Sequence[Any] | None
 
@@ -34,7 +35,7 @@ def cursor_batches(
         def batches() -> Batches:
             batch = first
             while batch:
-                yield (plain_row(columns, values) for values in batch)
+                yield batch
                 batch = cursor.fetchmany(fetch_size)
 
         yield columns, batches()
@@ -74,11 +75,4 @@ def duckdb_batches(
         yield (), iter(())
         return
     with closing(relation.to_arrow_reader(fetch_size)) as reader:
-
-        def batches() -> Batches:
-            first = 1
-            for batch in reader:
-                yield batch_rows(batch, where="the query's result", first=first)
-                first += batch.num_rows
-
-        yield tuple(relation.columns), batches()
+        yield tuple(relation.columns), iter(reader)

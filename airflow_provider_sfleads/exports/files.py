@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
+from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
@@ -70,17 +71,24 @@ class FileExport(Templated):
         :raises ExportError: no file, a file that cannot be read, columns that do not agree; also while iterating.
         :raises ParameterError: ``format`` is none.
         """
+        files, columns = self._found()
+        with closing(_rows(files, columns)) as rows:
+            yield RowStream(columns=columns, rows=rows)
+
+    @contextmanager
+    def open_chunks(self) -> Iterator[ChunkStream]:
+        """Find and compare the files as :meth:`open` does, with the same errors, and yield the same rows in chunks."""
+        files, columns = self._found()
+        with closing(_chunks(files, columns)) as chunks:
+            yield ChunkStream(columns=columns, chunks=chunks)
+
+    def _found(self) -> tuple[tuple[LocatedFile, ...], tuple[str, ...]]:
         from airflow_provider_sfleads.exports.located import locate
 
         if self.format not in (None, "", *FORMATS):
             raise ParameterError(f"format must be one of {', '.join(FORMATS)}, or left out, not {self.format!r}.")
         files = locate(self.path, kind=self.format or None, conn_id=self.conn_id or None)
-        columns = _common_columns(files)
-        rows = _rows(files, columns)
-        try:
-            yield RowStream(columns=columns, rows=rows)
-        finally:
-            rows.close()
+        return files, _common_columns(files)
 
 
 def _text_of(path: PathLike[str] | ObjectStoragePath) -> str:
@@ -115,3 +123,8 @@ def _common_columns(files: tuple[LocatedFile, ...]) -> tuple[str, ...]:
 def _rows(files: tuple[LocatedFile, ...], columns: tuple[str, ...]) -> Generator[Row | BadRow]:
     for file in files:
         yield from file.rows(columns)
+
+
+def _chunks(files: tuple[LocatedFile, ...], columns: tuple[str, ...]) -> Generator[Chunk]:
+    for file in files:
+        yield from file.chunks(columns)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.batches import batch_rows
+from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
 from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 _BATCH = 1_000
@@ -54,13 +56,26 @@ def read_columns(stream: ByteStream, name: str) -> tuple[str, ...]:
 
 def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
     """Yield the file's rows, a small batch at a time."""
+    first = 1
+    for batch in _batches(stream, name, columns):
+        yield from batch_rows(batch, where=name, first=first)
+        first += batch.num_rows
+
+
+def read_chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
+    """Yield the file's rows in chunks."""
+    first = 1
+    for batch in _batches(stream, name, columns):
+        yield from batch_chunks(batch, where=name, first=first)
+        first += batch.num_rows
+
+
+def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     with _parquet(stream, name) as file:
         batches = file.iter_batches(batch_size=_BATCH)
-        first = 1
         while True:
             with _arrow_errors(name):
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield from batch_rows(batch.select(list(columns)), where=name, first=first)
-            first += batch.num_rows
+            yield batch.select(list(columns))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
+from airflow_provider_sfleads.exports.batches import batch_rows
+from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream, batch_chunks, row_chunks
 from airflow_provider_sfleads.exports.connections import (
     DbApiConnection,
     driver_message,
@@ -16,12 +18,15 @@ from airflow_provider_sfleads.exports.connections import (
     sql_hook,
 )
 from airflow_provider_sfleads.exports.templated import Templated
+from airflow_provider_sfleads.exports.values import plain_row
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
     from airflow_provider_sfleads.exports.cursors import Batches
 
+_RESULT = "the query's result"
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 
@@ -58,6 +63,17 @@ class SqlExport(Templated):
         :raises ExportError: the connection is none, the query is refused, or columns share a name.
         :raises WarehouseUnavailableError: the connection cannot be opened; also while iterating, when it fails then.
         """
+        with self._opened() as (columns, batches), closing(_rows(columns, batches)) as rows:
+            yield RowStream(columns=columns, rows=rows)
+
+    @contextmanager
+    def open_chunks(self) -> Iterator[ChunkStream]:
+        """Run the query as :meth:`open` does, with the same errors, and yield the same rows in chunks."""
+        with self._opened() as (columns, batches), closing(_chunks(columns, batches)) as chunks:
+            yield ChunkStream(columns=columns, chunks=chunks)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[tuple[str, ...], Batches]]:
         hook = sql_hook(self.conn_id)
         try:
             connection = reading_connection(hook)
@@ -67,8 +83,7 @@ class SqlExport(Templated):
             raise WarehouseUnavailableError(self._failed("cannot be opened", problem, hook)) from None
         with closing(connection), ExitStack() as stack:
             columns, batches = self._run(hook, connection, stack)
-            rows = stack.enter_context(closing(self._rows(hook, batches)))
-            yield RowStream(columns=columns, rows=rows)
+            yield columns, stack.enter_context(closing(self._fetched(hook, batches)))
 
     def _run(self, hook: DbApiHook, connection: DbApiConnection, stack: ExitStack) -> tuple[tuple[str, ...], Batches]:
         from airflow_provider_sfleads.exports import cursors
@@ -90,7 +105,7 @@ class SqlExport(Templated):
             )
         return columns, batches
 
-    def _rows(self, hook: DbApiHook, batches: Batches) -> Generator[Row | BadRow]:
+    def _fetched(self, hook: DbApiHook, batches: Batches) -> Generator[pa.RecordBatch | Sequence[Sequence[object]]]:
         while True:
             try:
                 batch = next(batches, None)
@@ -99,8 +114,28 @@ class SqlExport(Templated):
                 raise WarehouseUnavailableError(message) from None
             if batch is None:
                 return
-            yield from batch
+            yield batch
 
     def _failed(self, what: str, problem: Exception, hook: DbApiHook) -> str:
         message = driver_message(problem, hook=hook, parameters=self.parameters)
         return f"Connection {self.conn_id!r} {what}: {message}"
+
+
+def _rows(columns: tuple[str, ...], batches: Batches) -> Generator[Row | BadRow]:
+    first = 1
+    for batch in batches:
+        if isinstance(batch, Sequence):
+            yield from (plain_row(columns, values) for values in batch)
+        else:
+            yield from batch_rows(batch, where=_RESULT, first=first)
+        first += len(batch)
+
+
+def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
+    first = 1
+    for batch in batches:
+        if isinstance(batch, Sequence):
+            yield from row_chunks(plain_row(columns, values) for values in batch)
+        else:
+            yield from batch_chunks(batch, where=_RESULT, first=first)
+        first += len(batch)

@@ -1,0 +1,78 @@
+"""An export in chunks: record batches where its rows lie in columns, lists of rows where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exports.batches import batch_rows, in_python_types, is_readable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows in columns, all of which Python's own types can hold; or rows one by one, and those that could not be read.
+Chunk: TypeAlias = "pa.RecordBatch | list[Row | BadRow]"
+
+#: Most rows of a chunk.
+MAX_ROWS = 20_000
+#: About the most bytes of a record batch; one row alone may have more.
+MAX_BYTES = 16 * 1024 * 1024
+_ROWS_OF_A_LIST = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkStream:
+    """An opened export, as chunks.
+
+    :param columns: column names, in the export's order.
+    :param chunks: the rows, once, in order; every record batch and every :data:`Row` has all ``columns``, in that
+        order. A column may have another Arrow type in the next batch.
+    """
+
+    columns: tuple[str, ...]
+    chunks: Iterator[Chunk] = field(repr=False)
+
+
+def chunk_rows(chunk: Chunk) -> Iterator[Row | BadRow]:
+    """Yield the rows of a chunk of an export: the same that the export's ``open()`` yields."""
+    if isinstance(chunk, list):
+        yield from chunk
+    else:
+        yield from batch_rows(chunk, where="the export", first=1)
+
+
+def batch_chunks(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Chunk]:
+    """Yield ``batch`` in pieces of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`.
+
+    A piece with a value that Python cannot hold (year 10000, text that is not UTF-8) becomes a list of rows.
+
+    :param where: name of the source, for messages.
+    :param first: number of the batch's first row, counted from 1.
+    """
+    pieces = max(-(-batch.nbytes // MAX_BYTES), 1)
+    length = max(min(MAX_ROWS, batch.num_rows // pieces), 1)
+    for start in range(0, batch.num_rows, length):
+        piece = in_python_types(batch.slice(start, length))
+        if is_readable(piece):
+            yield piece
+        else:
+            yield list(batch_rows(piece, where=where, first=first + start))
+
+
+def row_chunks(rows: Iterable[Row | BadRow]) -> Iterator[Chunk]:
+    """Yield ``rows`` in lists; an error among them comes after the rows before it."""
+    rows = iter(rows)
+    while True:
+        chunk: list[Row | BadRow] = []
+        try:
+            chunk.extend(islice(rows, _ROWS_OF_A_LIST))
+        except Exception:
+            if chunk:
+                yield chunk
+            raise
+        if not chunk:
+            return
+        yield chunk

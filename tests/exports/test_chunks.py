@@ -1,0 +1,78 @@
+# ruff: noqa: TID253 - a test is no Dag file
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports import FileExport
+from airflow_provider_sfleads.exports.chunks import MAX_BYTES, MAX_ROWS, Chunk, chunk_rows, row_chunks
+
+
+def chunks_of(path: Path) -> list[Chunk]:
+    """Return the chunks of a file, whose rows are those that ``open`` yields."""
+    with FileExport(path).open() as stream:
+        columns, rows = stream.columns, list(stream.rows)
+    with FileExport(path).open_chunks() as chunks:
+        assert chunks.columns == columns
+        found = list(chunks.chunks)
+    assert [repr(row) for chunk in found for row in chunk_rows(chunk)] == [repr(row) for row in rows]
+    return found
+
+
+def test_parquet_comes_in_record_batches_of_bounded_size(tmp_path: Path) -> None:
+    """By rows and by bytes; a wide row stands alone."""
+    path = tmp_path / "leads.parquet"
+    pq.write_table(pa.table({"id": range(50_000), "text": ["x" * 2_000] * 30_000 + ["y"] * 20_000}), path)
+    batches = chunks_of(path)
+    assert all(isinstance(batch, pa.RecordBatch) for batch in batches)
+    assert max(len(batch) for batch in batches) <= MAX_ROWS
+    assert max(batch.nbytes for batch in batches if isinstance(batch, pa.RecordBatch)) <= MAX_BYTES * 1.01
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([0, 946_684_800_000_000_000, None], pa.timestamp("us")),
+        pa.array([0, 253_402_300_799_000, None], pa.timestamp("ms", tz="Pacific/Kiritimati")),
+        pa.array([0, 2_932_897, None], pa.date32()),
+        pa.array([0, 2_932_897 * 86_400_000, None], pa.date64()),
+        pa.array([0, 86_400, None], pa.time32("s")),
+        pa.array([0, -1, None], pa.time64("us")),
+        pa.array([0, 999_999_999 * 86_400 + 86_400, None], pa.duration("s")),
+        pa.array([[0], [946_684_800_000_000_000], None], pa.list_(pa.timestamp("us"))),
+        pa.array([b"a", b"\xfc", None]).cast(pa.string(), safe=False),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_values_that_python_cannot_hold_come_as_rows(tmp_path: Path, column: pa.Array) -> None:
+    """As bad rows, or as whatever ``open`` makes of them."""
+    path = tmp_path / "leads.parquet"
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "at": column}), path)
+    (chunk,) = chunks_of(path)
+    assert isinstance(chunk, list)
+
+
+def test_rows_before_an_error_come_before_it() -> None:
+    """A list that is cut short by an error is not lost."""
+
+    def rows(last: int) -> object:
+        yield from ({"id": number} for number in range(last))
+        raise ExportError("cut off")
+
+    chunks = row_chunks(rows(3))  # type: ignore[arg-type]
+    assert next(chunks) == [{"id": 0}, {"id": 1}, {"id": 2}]
+    with pytest.raises(ExportError, match="cut off"):
+        next(chunks)
+
+
+def test_a_row_that_is_bad_stays_one(tmp_path: Path) -> None:
+    """With its message."""
+    path = tmp_path / "leads.csv"
+    path.write_text("id,n\na,1\nb\n")
+    rows = [row for chunk in chunks_of(path) for row in chunk_rows(chunk)]
+    assert isinstance(rows[1], BadRow)
