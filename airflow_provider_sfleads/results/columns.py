@@ -55,6 +55,28 @@ def to_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch:
     return pa.record_batch(arrays, schema=wanted)
 
 
+def complete(batch: pa.RecordBatch, **values: object) -> pa.RecordBatch:
+    """Return a batch that has all columns of the results, in their order.
+
+    :param batch: some of the columns; others it may have are left out.
+    :param values: one value for all rows, by column, for columns that the batch does not have; the rest are null,
+        but for ``attempt``, which is 1.
+    """
+    import pyarrow as pa
+
+    wanted = schema()
+    given = {"attempt": 1} | values
+    arrays = []
+    for field in wanted:
+        if field.name in batch.schema.names:
+            column = batch.column(field.name)
+            arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
+        else:
+            value = pa.scalar(_storable(given.get(field.name)), field.type)
+            arrays.append(pa.repeat(value, batch.num_rows) if value.is_valid else pa.nulls(batch.num_rows, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
 def to_outcome(row: Mapping[str, Any]) -> Outcome:
     """Return the outcome that a row of the results records."""
     values = dict(row)

@@ -78,6 +78,13 @@ class Rejects:
             self._pieces.publish(self._draft, _piece_name(part))
             self._piece = self._draft = None
 
+    def forget_piece(self) -> None:
+        """Take back what was added to the piece at hand."""
+        if self._piece is not None and self._draft is not None:
+            self._piece.close()
+            self._draft.unlink(missing_ok=True)
+        self._piece = self._draft = None
+
     def join(self) -> None:
         """Write ``rejects.csv`` from all pieces and remove them."""
         with self._directory.complete(REJECTS) as draft, draft.open("wb") as target:

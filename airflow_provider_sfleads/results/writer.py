@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.results.columns import schema, to_batch
+from airflow_provider_sfleads.results.columns import complete, schema, to_batch
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.rejects import Rejects
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 _PART = re.compile(r"results-(\d{5,})\.parquet")
 _GROUP_ROWS = 10_000
+_MARK = b"airflow_provider_sfleads.mark"
+#: Of values that differ from row to row a dictionary is only work.
+_REPEATING = (
+    "action", "reason", "error_code", "error_message", "error_fields.list.element", "api", "batch", "attempt",
+    "finished_at", "contact_id", "old_stage", "new_stage",
+)  # fmt: skip
+_FORM = {"compression": "zstd", "use_dictionary": list(_REPEATING), "write_statistics": ["key", "action"]}
 
 
 def part_names(directory: Directory) -> list[str]:
@@ -30,6 +40,21 @@ def _part_number(name: str) -> int:
     return int(match[1]) if match else -1
 
 
+def marks(directory: Directory) -> dict[str, str]:
+    """Return the marks that complete parts bear (:meth:`ResultsWriter.marked`), with the names of these parts."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, str] = {}
+    for name in part_names(directory):
+        with directory.fs.open(directory.file(name), "rb") as stream:
+            found |= {mark.decode(): name for mark in _marked_as(pq.read_metadata(stream)).values()}
+    return found
+
+
+def _marked_as(footer: pq.FileMetaData) -> dict[bytes, bytes]:
+    return {key: value for key, value in (footer.metadata or {}).items() if key == _MARK}
+
+
 class ResultsWriter:
     """Writes one line of results per row, and the rejected rows once more into ``rejects.csv``.
 
@@ -38,7 +63,7 @@ class ResultsWriter:
     completes the last part and joins the rejects, also when an error leaves it: what is settled stays recorded.
     An execution without rows still has one empty part and a rejects file with nothing but its header.
 
-    Memory: at most 10,000 outcomes.
+    Memory: at most 10,000 outcomes, or one batch more than that.
     """
 
     def __init__(self, directory: Directory, *, columns: tuple[str, ...], resume: bool, part_rows: int) -> None:
@@ -47,8 +72,11 @@ class ResultsWriter:
         self._part_rows = part_rows
         self._rejects = Rejects(directory, columns=columns)
         self._waiting: list[Outcome] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._in_group = 0
         self._in_part = 0
         self._number = 0
+        self._mark: str | None = None
         self._draft: Path | None = None
         self._parquet: pq.ParquetWriter | None = None
 
@@ -80,57 +108,131 @@ class ResultsWriter:
 
         :param values: the row as it was read; given for rejected rows, left out for all others.
         """
-        if self._in_part >= self._part_rows:
-            self._complete_part()
-        elif len(self._waiting) >= _GROUP_ROWS:
-            self._write_group()
+        self._make_room(1)
         if outcome.action is Action.REJECTED:
             self._rejects.add(values or {}, outcome.error_code, outcome.error_message)
         self._waiting.append(outcome)
-        self._in_part += 1
+        self._count(1)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Record rows by the column; rejected rows go through :meth:`write`, which takes the original row.
+
+        A batch stays together: a part is larger than asked where a single batch is.
+
+        :param batch: columns of the results; those it does not have are null.
+        """
+        if not batch.num_rows:
+            return
+        lines = complete(batch)
+        self._make_room(batch.num_rows)
+        self._gather_waiting()
+        self._batches.append(lines)
+        self._count(batch.num_rows)
+
+    @contextmanager
+    def marked(self, mark: str) -> Iterator[None]:
+        """Record what is written within the block in one part of its own, which bears ``mark``: all of it or nothing.
+
+        A try that resumes reads from :func:`marks` what is recorded. The part is there even where no row was
+        written, and it is never split. Where an exception leaves the block, its rows and rejects are forgotten.
+        """
+        self.flush()
+        self._mark = mark
+        try:
+            yield
+        except BaseException:
+            self._forget_part()
+            raise
+        self._complete_part()
 
     def flush(self) -> None:
-        """Make everything written so far durable, by completing the part at hand."""
-        if self._in_part:
+        """Make everything written so far durable, by completing the part at hand; a marked one completes itself."""
+        if self._is_closed or (self._in_part and self._mark is None):
             self._complete_part()
 
+    @property
+    def _is_closed(self) -> bool:
+        """Whether the part at hand is whole, and only its name is missing, since the storage failed."""
+        return self._draft is not None and self._parquet is None
+
+    def _make_room(self, rows: int) -> None:
+        is_full = self._mark is None and self._in_part > 0 and self._in_part + rows > self._part_rows
+        if is_full or self._is_closed:
+            self._complete_part()
+        elif self._in_group >= _GROUP_ROWS:
+            self._write_group()
+
+    def _count(self, rows: int) -> None:
+        self._in_group += rows
+        self._in_part += rows
+
+    def _gather_waiting(self) -> None:
+        if self._waiting:
+            self._batches.append(to_batch(self._waiting))
+            self._waiting.clear()
+
     def _write_group(self) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if self._parquet is None:
             self._draft = self._directory.new_draft(self._part)
-            self._parquet = pq.ParquetWriter(self._draft, schema(), compression="zstd")
-        if self._waiting:
-            self._parquet.write_batch(to_batch(self._waiting))
-            self._waiting.clear()
+            self._parquet = pq.ParquetWriter(self._draft, schema(), **_FORM)
+        self._gather_waiting()
+        if self._batches:
+            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=self._in_group)
+            self._batches.clear()
+            self._in_group = 0
 
     @property
     def _part(self) -> str:
         return f"results-{self._number:05}.parquet"
 
     def _complete_part(self) -> None:
-        if self._draft is None or self._parquet is not None or self._waiting:
+        if not self._is_closed:
             self._write_group()
         if self._draft is None:
             return
         # Step by step, so that a storage that fails can be asked again without writing the part anew.
         if self._parquet is not None:
+            if self._mark is not None:
+                self._parquet.add_key_value_metadata({_MARK: self._mark.encode()})
             self._parquet.close()
             self._parquet = None
             self._rejects.write_piece(self._part)
         self._directory.publish(self._draft, self._part)
-        self._draft = None
-        self._in_part = 0
+        self._begin_part()
         self._number += 1
 
+    def _forget_part(self) -> None:
+        if self._parquet is not None:
+            self._parquet.close()
+        if self._draft is not None:
+            self._draft.unlink(missing_ok=True)
+        self._rejects.forget_piece()
+        self._begin_part()
+
+    def _begin_part(self) -> None:
+        self._parquet = self._draft = self._mark = None
+        self._waiting.clear()
+        self._batches.clear()
+        self._in_group = self._in_part = 0
+
     def _drop_not_sent(self, name: str) -> None:
-        """Rewrite a part of an earlier try without the rows that this try is to settle."""
+        """Rewrite a part of an earlier try without the rows that this try is to settle; its mark stays."""
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with self._directory.fs.open(self._directory.file(name), "rb") as stream:
-            table = pq.read_table(stream)
-        kept = table.filter(pc.not_equal(table["action"], str(Action.NOT_SENT)))
-        if kept.num_rows < table.num_rows:
-            with self._directory.complete(name) as draft:
-                pq.write_table(kept, draft, compression="zstd", row_group_size=_GROUP_ROWS)
+        with self._directory.fs.open(self._directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
+            # Most parts stay as they are, and may be large: one column tells.
+            actions = (batch.column(0) for batch in file.iter_batches(columns=["action"]))
+            if not any(pc.any(pc.equal(action, str(Action.NOT_SENT))).as_py() for action in actions):
+                return
+            with (
+                self._directory.complete(name) as draft,
+                pq.ParquetWriter(draft, file.schema_arrow, **_FORM) as kept,
+            ):
+                kept.add_key_value_metadata(_marked_as(file.metadata))
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group)
+                    kept.write_table(table.filter(pc.not_equal(table["action"], str(Action.NOT_SENT))))
