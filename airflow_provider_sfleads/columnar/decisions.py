@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.sync.plan import Settled
 
 #: Classes of rows other than the number of a way.
@@ -19,18 +18,6 @@ SETTLED, TAIL, APART = -1, -2, -3
 OUTCOME = pa.schema(
     [(name, pa.string()) for name in ("action", "reason", "salesforce_id", "contact_id", "old_stage", "new_stage")]
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How rows are sent that are sent alike: one way is one load.
-
-    :param kind: what they are sent as.
-    :param expected: ``created`` or ``updated``.
-    """
-
-    kind: PageKind
-    expected: Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +31,7 @@ class Decisions:
     :param apart: outcomes that take more than those columns (refusals), by position.
     """
 
-    ways: tuple[Way, ...]
+    ways: tuple[Sending, ...]
     classes: npt.NDArray[np.int8]
     found: pa.RecordBatch
     apart: Mapping[int, Settled]

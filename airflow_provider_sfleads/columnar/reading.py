@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Begins anew with the staged rows of a part."""
+
+
+class Memory(Protocol):
+    """Remembers values, each in its space; see :class:`columnar.index.KeyMemory`."""
+
+    def add(self, key: str, space: str = "key") -> bool:
+        """Whether the value is new in its space."""
+
+    def add_many(self, array: pa.Array, space: str = "key") -> npt.NDArray[np.bool_]:
+        """Which of the values are new; the first of equal ones is."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the run is to end

@@ -29,10 +29,11 @@ def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> b
     ours, theirs = _blank_as_none(sent), _blank_as_none(current)
     if ours is None or theirs is None:
         return ours is theirs
-    return _stored(kind, ours, scale) == _stored(kind, theirs, scale)
+    return stored(kind, ours, scale=scale) == stored(kind, theirs, scale=scale)
 
 
-def _stored(kind: str, value: object, scale: int) -> object:
+def stored(kind: str, value: object, *, scale: int = 0) -> object:
+    """The form in which Salesforce stores a value that is neither blank nor a boolean; equal where the values are."""
     if kind in NUMBERS:
         number = number_of(value)
         return None if number is None else number.quantize(Decimal(1).scaleb(-scale), context=_EXACT)

@@ -1,0 +1,131 @@
+"""Read leads by a Bulk API 2.0 query job: few calls however many leads, and its rows go over the disk."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from airflow_provider_sfleads.columnar.reading import Reading, Stopped
+from airflow_provider_sfleads.core.bulk import (
+    JobInfo,
+    abort_query,
+    create_query,
+    delete_query,
+    get_query,
+    job_of,
+    next_locator,
+    next_poll,
+    query_results,
+)
+from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.core.wire import Call
+from airflow_provider_sfleads.exceptions import RequestRefusedError, SalesforceLeadsError, ServiceUnavailableError
+
+log = logging.getLogger(__name__)
+
+#: Rows to a page of results: a page whose stream is cut is read anew from its start.
+PAGE_ROWS = 500_000
+# A record has up to 400,000 characters, and must fit into a block.
+_BLOCK_BYTES = 4 << 20
+
+
+def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Iterator[pa.RecordBatch] | None:
+    """Run a query job and return the leads it found, as strings, a null for what a lead does not have.
+
+    :param names: the fields of the SELECT.
+    :return: ``None`` where Salesforce would not run the job, or it failed: then there are other ways to read.
+    :raises Stopped: where the run is to end; the job is aborted.
+    """
+    try:
+        job = _ask(reading, create_query(soql))
+    except RequestRefusedError as error:
+        log.warning("No query job (%s); the leads are read by calls instead.", ", ".join(error.codes) or "refused")
+        return None
+    try:
+        job = _finished(reading, job)
+    except BaseException:
+        _drop(reading, abort_query(job.id))
+        raise
+    if job.succeeded:
+        return _pages(reading, job, names)
+    log.warning("Query job %s ended as %s; the leads are read by calls instead.", job.id, job.state)
+    _drop(reading, delete_query(job.id))
+    return None
+
+
+def _ask(reading: Reading, call: Call) -> JobInfo:
+    return job_of(call, reading.send(call), conn_id=reading.conn_id)
+
+
+def _finished(reading: Reading, job: JobInfo) -> JobInfo:
+    waited = 0.0
+    while not job.is_over:
+        if reading.stopped():
+            raise Stopped
+        seconds = next_poll(waited)
+        reading.pause(seconds)
+        waited += seconds
+        job = _ask(reading, get_query(job.id))
+    log.info("Query job %s ended as %s: %d leads.", job.id, job.state, job.processed)
+    return job
+
+
+def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    path = reading.directory / f"query-{job.id}.csv"
+    locator: str | None = None
+    try:
+        while True:
+            if reading.stopped():
+                raise Stopped
+            call = query_results(job.id, locator, PAGE_ROWS)
+            reply = expect(call, reading.download(call, path), conn_id=reading.conn_id)
+            yield from read_page(path, names)
+            locator = next_locator(reply)
+            if locator is None:
+                return
+    finally:
+        path.unlink(missing_ok=True)
+        _drop(reading, delete_query(job.id))
+
+
+def read_page(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read a page of a query's results, block by block.
+
+    :param names: the columns wanted, in this order, whatever their letter case in the file.
+    :raises ServiceUnavailableError: where one is not there.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    if not header:
+        return
+    spelled = {name.lower(): name for name in header}
+    lacking = [name for name in names if name.lower() not in spelled]
+    if lacking:
+        raise ServiceUnavailableError(f"A query job's results lack the columns {', '.join(lacking)}.")
+    columns = [spelled[name.lower()] for name in names]
+    reader = pa_csv.open_csv(
+        path,
+        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()),
+            include_columns=columns,
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    for batch in reader:
+        yield batch.rename_columns(list(names))
+
+
+def _drop(reading: Reading, call: Call) -> None:
+    """Leave no job behind; one that stays is deleted by Salesforce after seven days."""
+    try:
+        reading.send(call)
+    except SalesforceLeadsError as error:
+        log.info("A query job could not be dropped: %s", error)
