@@ -70,7 +70,7 @@ class CreatePlan:
     def __init__(self, rules: CreateRules, intake: Intake, *, dry_run: bool) -> None:
         self._rules = rules
         self._intake = intake
-        self.compare, self.key_of = intake.compare, intake.key_of
+        self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe
         self.mode = rules.existing
         self._dry_run = dry_run
         self._encounters = Encounters(

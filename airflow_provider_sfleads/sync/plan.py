@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import Compare, key_text
-from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.mapping import BoundMapping, Record
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, is_container, is_unicode
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import Result
@@ -115,12 +117,40 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an intake goes by, as values: rows that lie in columns are taken in by the column, with the same result.
+
+    :param key_column: export column of the key.
+    :param mapping: the bound mapping.
+    :param fields: Lead fields of a candidate's record: the key's or the stage's own, mapped columns, constants.
+    :param external: external-ID field that holds the key.
+    :param writes_key: whether the key is written to that field.
+    :param need_required: whether a row without the required fields is refused.
+    :param rule: the stage, and who is moved to it; ``None`` where leads are created.
+    :param stage_field: Lead field that holds the stage.
+    :param lead_id: export column with the Lead id.
+    :param by_email: whether leads are found by e-mail, too.
+    """
+
+    key_column: str
+    mapping: BoundMapping
+    fields: tuple[FieldInfo, ...]
+    external: FieldInfo | None
+    writes_key: bool = False
+    need_required: bool = True
+    rule: StageRule | None = None
+    stage_field: FieldInfo | None = None
+    lead_id: str | None = None
+    by_email: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """The decisions that need the export only, in the order the design fixes.
 
     Empty key, key seen before, filter, mapping.
 
-    :param key_column: export column of the key.
+    :param recipe: what it goes by, as values.
     :param seen: remembers keys.
     :param compare: brings a key into the form in which keys are compared.
     :param rule: why a row is filtered out.
@@ -128,7 +158,7 @@ class Intake:
     :param build: the candidate, or why the row cannot be sent.
     """
 
-    key_column: str
+    recipe: Recipe
     seen: Seen
     compare: Compare
     rule: Callable[[Row], Reason | Refusal | None]
@@ -137,7 +167,7 @@ class Intake:
 
     def key_of(self, row: Row | BadRow) -> str:
         """A row's key, trimmed; empty where it has none."""
-        return key_text((row.values if isinstance(row, BadRow) else row).get(self.key_column))
+        return key_text((row.values if isinstance(row, BadRow) else row).get(self.recipe.key_column))
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide about one row."""
@@ -163,9 +193,9 @@ class Intake:
 
     def _key_problem(self, key: str, row: Row) -> Refusal | None:
         if not key:
-            return Refusal(code="MISSING_ARGUMENT", message=f"column {self.key_column!r}: the key is empty")
-        if is_container(row[self.key_column]) or not is_unicode(key):
-            message = f"column {self.key_column!r}: the key is no text and no number"
+            return Refusal(code="MISSING_ARGUMENT", message=f"column {self.recipe.key_column!r}: the key is empty")
+        if is_container(row[self.recipe.key_column]) or not is_unicode(key):
+            message = f"column {self.recipe.key_column!r}: the key is no text and no number"
             return Refusal(code="INVALID_TYPE_ON_FIELD_IN_RECORD", message=message)
         return None
 

@@ -21,7 +21,7 @@ from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
 from airflow_provider_sfleads.sync.people import People
-from airflow_provider_sfleads.sync.plan import Intake, Seen
+from airflow_provider_sfleads.sync.plan import Intake, Recipe, Seen
 
 _STAGE_TYPES = frozenset({"picklist", "string", "textarea", "combobox"})
 
@@ -147,8 +147,17 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
         resumed=ground.resumed,
     )
     need_required = not (updates and external)
-    intake = Intake(
+    recipe = Recipe(
         key_column=request.key,
+        mapping=mapping,
+        fields=_record_fields(external, mapping, ground.lead),
+        external=external,
+        writes_key=external is not None,
+        need_required=need_required,
+        by_email=rules.people is not None,
+    )
+    intake = Intake(
+        recipe=recipe,
         seen=ground.seen,
         compare=compared_by(external),
         rule=lambda _row: None,
@@ -181,8 +190,18 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         allow_duplicates=request.allow_duplicates,
         people=_people(email, (stage_field.name,), external, contacts=False),
     )
-    intake = Intake(
+    recipe = Recipe(
         key_column=request.key,
+        mapping=mapping,
+        fields=_record_fields(stage_field, mapping, ground.lead),
+        external=external,
+        rule=request.rule,
+        stage_field=stage_field,
+        lead_id=request.lead_id,
+        by_email=rules.people is not None,
+    )
+    intake = Intake(
+        recipe=recipe,
         seen=ground.seen,
         compare=compared_by(external),
         rule=request.rule.filter,
@@ -190,6 +209,12 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         build=stage.candidate_builder(mapping, rules),
     )
     return stage.StagePlan(rules, intake)
+
+
+def _record_fields(own: FieldInfo | None, mapping: BoundMapping, lead: SObjectInfo) -> tuple[FieldInfo, ...]:
+    """The fields of a candidate's record: the one that the sync writes itself, mapped columns, constants."""
+    constants = [info for name in mapping.constants if (info := lead.find(name)) is not None]
+    return (*([own] if own else []), *(info for _, info in mapping.columns), *constants)
 
 
 def _own_fields(request: Request) -> FieldMap:

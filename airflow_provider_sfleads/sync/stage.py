@@ -66,7 +66,7 @@ class StagePlan:
             allow_duplicates=rules.allow_duplicates,
             once=True,
         )
-        self.compare, self.key_of = intake.compare, intake.key_of
+        self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe
         self._fields = (*STANDING, rules.stage_field.name)
 
     @property
