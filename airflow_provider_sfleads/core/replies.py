@@ -10,15 +10,23 @@ from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
 
-# Messages can echo field values; those of these codes hold none.
+# Messages can echo field values; those of these codes hold none. Bulk API writes its own without underscores.
 _PLAIN = frozenset(
     {
         "API_CURRENTLY_DISABLED",
         "API_DISABLED_FOR_ORG",
+        "API_ERROR",
+        "EXCEEDEDQUOTA",
         "EXCEEDED_ID_LIMIT",
+        "FEATURENOTENABLED",
+        "INVALIDBATCH",
+        "INVALIDENTITY",
+        "INVALIDJOB",
+        "INVALIDJOBSTATE",
         "INVALID_ASSIGNMENT_RULE",
         "INVALID_AUTH_HEADER",
         "INVALID_SESSION_ID",
+        "LIMIT_EXCEEDED",
         "METHOD_NOT_ALLOWED",
         "QUERY_TIMEOUT",
         "QUERY_TOO_COMPLICATED",
@@ -26,6 +34,7 @@ _PLAIN = frozenset(
         "REQUEST_RUNNING_TOO_LONG",
         "SERVER_UNAVAILABLE",
         "STORAGE_LIMIT_EXCEEDED",
+        "TOOMANYLOCKFAILURE",
         "UNSUPPORTED_API_VERSION",
     }
 )
@@ -161,6 +170,8 @@ def _plain(error: ApiError) -> str:
 def call_name(call: Call) -> str:
     """Name a call without what identifies a person: ``PATCH sobjects/Lead/Ext__c/...``."""
     path = _VERSION.sub("", call.path).partition("?")[0].strip("/")
+    if path.startswith("jobs/"):
+        return f"{call.method} {path}"  # a job's id says nothing of a person
     kept = path.split("/")
     return f"{call.method} {'/'.join([*kept[:3], '...'] if len(kept) > 3 else kept)}"  # noqa: PLR2004
 

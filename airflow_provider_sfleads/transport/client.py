@@ -4,51 +4,28 @@ from __future__ import annotations
 
 import logging
 import random as chance
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NoReturn
+from pathlib import Path
 
 from requests import Response, Session  # noqa: TC002 - resolvable at run time
 
-from airflow_provider_sfleads.core.limits import ApiUsage, parse_http_date, parse_limit_info, parse_retry_after
-from airflow_provider_sfleads.core.replies import call_name
+from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import (
-    ApiLimitError,
-    ConnectionFailedError,
-    OutcomeUnknownError,
-    SalesforceLeadsError,
-    ServiceUnavailableError,
-)
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.transport import login
-from airflow_provider_sfleads.transport.codec import decode, encode
 from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.line import CLIENT_NAME, Line, TryAgain
+from airflow_provider_sfleads.transport.flight import Flight, Heard, prepare
+from airflow_provider_sfleads.transport.line import Line
+from airflow_provider_sfleads.transport.meter import Meter
+from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.sockets import BearerAuth
 from airflow_provider_sfleads.transport.tokens import Token, TokenStore
-from airflow_provider_sfleads.transport.verdict import Again, Answer, Fail, Renew, Verdict, judge
+from airflow_provider_sfleads.transport.verdict import Renew
 
-_VERSIONS = "/services/data"
-# Resources whose documentation lists Sforce-Call-Options; collections are not among them.
-_NAMED = ("sobjects/", "query", "queryAll", "jobs/")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Flight:
-    """One call on its way, over all its attempts."""
-
-    call: Call
-    path: str
-    headers: dict[str, str]
-    data: bytes | None = field(repr=False)
-    timeout: float | None
-    renewed: bool = False
-    doubtful: bool = False
 
 
 class Client:
@@ -74,15 +51,10 @@ class Client:
         on_secret: Callable[[str], object] = lambda _secret: None,
     ) -> None:
         self.settings = settings
-        self._now = now
         self._on_secret = on_secret
+        self._meter = Meter(now)
         self._tokens = TokenStore(self._mint)
         self._line = Line(settings, auth=BearerAuth(self._bearer), sleep=sleep, random=random)
-        self._lock = threading.Lock()
-        self._api_calls = 0
-        self._token_requests = 0
-        self._usage: ApiUsage | None = None
-        self._clock: tuple[str, float] | None = None
 
     @property
     def session(self) -> Session:
@@ -92,17 +64,17 @@ class Client:
     @property
     def api_usage(self) -> ApiUsage | None:
         """The org's API usage by the newest reply; ``None`` before the first."""
-        return self._usage
+        return self._meter.usage
 
     @property
     def api_calls(self) -> int:
         """REST requests sent that count against the org's allowance."""
-        return self._api_calls
+        return self._meter.api_calls
 
     @property
     def token_requests(self) -> int:
         """Token requests sent."""
-        return self._token_requests
+        return self._meter.token_requests
 
     @property
     def base_url(self) -> str:
@@ -123,9 +95,7 @@ class Client:
     @property
     def server_time_offset(self) -> float | None:
         """Seconds that Salesforce's clock is ahead of this machine's, by the newest reply; exact to about a second."""
-        clock = self._clock
-        moment = parse_http_date(clock[0]) if clock else None
-        return None if clock is None or moment is None else moment - clock[1]
+        return self._meter.server_time_offset
 
     def login(self) -> None:
         """Fetch the token, where there is none yet."""
@@ -138,6 +108,8 @@ class Client:
     def send(self, call: Call) -> Reply:
         """Send a call, and return the answer: 2xx, 300, 304, or a refusal (4xx) that is the caller's to judge.
 
+        A :class:`~airflow_provider_sfleads.core.wire.FileBody` goes out in pieces.
+
         :raises ApiLimitError: at a request limit; before sending, where a write would pass ``max_api_usage``.
         :raises AuthenticationError: where no token is given, or none is taken.
         :raises RequestRefusedError: where Salesforce no longer serves the API version.
@@ -147,133 +119,61 @@ class Client:
         """
         return self.fetch(call)[0]
 
+    def download(self, call: Call, path: Path) -> Reply:
+        """Send a call that is answered with CSV, and write the rows to ``path`` in pieces, all of them or nothing.
+
+        A stream that is cut is read anew from its start. A refusal (4xx) is returned, as by :meth:`send`, and writes
+        nothing; of rows the reply has status and headers, and no body.
+
+        :param path: replaced where it exists.
+        :raises OSError: where it cannot be written.
+        """
+        return self._fly(prepare(call, self.settings, into=path))[0]
+
     def fetch(self, call: Call, *, timeout: float | None = None) -> tuple[Reply, Response]:
         """Send a call as :meth:`send` does, and return the HTTP response beside the reply."""
-        self._check_usage(call)
-        flight = self._prepare(call, timeout)
+        return self._fly(prepare(call, self.settings, timeout=timeout))
+
+    def _fly(self, flight: Flight) -> tuple[Reply, Response]:
+        flight.check_usage(self._meter.usage)
         try:
-            return self._attempt(flight) if call.once else self._line.retrying()(self._attempt, flight)
-        except TryAgain as last:
-            error = last.again.error
-            error.retry_after = last.again.retry_after
-        except SalesforceLeadsError as failed:
-            if not (flight.doubtful and call.write) or isinstance(failed, OutcomeUnknownError):
-                raise
-            error = failed
-        raise self._unknown(call, error) if flight.doubtful and call.write else error
+            return self._attempt(flight) if flight.call.once else self._line.retrying()(self._attempt, flight)
+        except (TryAgain, SalesforceLeadsError) as last:
+            error = flight.ended(last)
+        raise error
 
-    def _unknown(self, call: Call, error: SalesforceLeadsError) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
-            f"{call_name(call)} (connection {self.settings.conn_id!r}) was sent, and whether Salesforce carried it "
-            "out is not "
-            "known. Look the records up before sending them again; it may still take effect for 10 minutes. Last "
-            f"word: {error}"
-        )
-
-    def _prepare(self, call: Call, timeout: float | None) -> _Flight:
-        version = f"/services/data/v{self.settings.api_version}/"
-        path = call.path if call.path.startswith("/") else version + call.path
-        headers = dict(call.headers)
-        if path.removeprefix(version).startswith(_NAMED):
-            headers.setdefault("Sforce-Call-Options", f"client={CLIENT_NAME}")
-        data = None
-        if call.body is not None:
-            data, content_type = encode(call.body)
-            headers.setdefault("Content-Type", content_type)
-        return _Flight(call, path, headers, data, timeout)
-
-    def _attempt(self, flight: _Flight) -> tuple[Reply, Response]:
+    def _attempt(self, flight: Flight) -> tuple[Reply, Response]:
         call = flight.call
         token = self._tokens.current()
         doubtful_before = flight.doubtful
-        response = self._line.exchange(
+        answer = self._line.exchange(
             call.method,
             token.base_url + flight.path,
-            headers={**flight.headers, "Authorization": f"Bearer {token.grant.access_token}"},
+            headers=flight.headers_with(token),
             params=call.params,
             data=flight.data,
+            into=flight.into,
             timeout=flight.timeout,
         )
-        if isinstance(response, Failure):
-            self._raise(flight, self._lost(flight, response))
-        self._note(flight, response, token)
-        body, readable = decode(response.content, response.headers.get("Content-Type", ""))
-        verdict = self._judge(call, response, body, readable=readable)
-        if isinstance(verdict, Renew):
-            return self._renew(flight, token, verdict)
-        if isinstance(verdict, Fail):
-            raise verdict.error
-        if isinstance(verdict, Again):
-            self._raise(flight, verdict)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(status=response.status_code, body=body, headers=headers, repeated=doubtful_before), response
+        if isinstance(answer, Failure):
+            if answer.sent:
+                self._meter.sent(flight)
+            flight.lost(answer, host=self.base_url)
+        response, saved = answer
+        heard = _heard(response, saved=saved)
+        self._meter.heard(flight, heard)
+        if heard.status != 401:  # noqa: PLR2004
+            self._tokens.accept(token)
+        reply = flight.landed(heard, doubtful_before=doubtful_before, now=self._meter.now())
+        return self._renew(flight, token, reply) if isinstance(reply, Renew) else (reply, response)
 
-    def _raise(self, flight: _Flight, again: Again) -> NoReturn:
-        if again.ambiguous and not flight.call.repeatable:
-            raise self._unknown(flight.call, again.error)
-        flight.doubtful = flight.doubtful or again.ambiguous
-        raise TryAgain(again)
-
-    def _renew(self, flight: _Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:
+    def _renew(self, flight: Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:
         """Repeat a call whose token was refused, once; safe for every call, for it was not begun."""
         newer = None if flight.renewed else self._tokens.renew(token)
         if newer is None:
             raise verdict.error
         flight.renewed = True
         return self._attempt(flight)
-
-    def _judge(self, call: Call, response: Response, body: object, *, readable: bool) -> Verdict:
-        answer = Answer(
-            status=response.status_code,
-            body=body,
-            readable=readable,
-            retry_after=parse_retry_after(response.headers.get("Retry-After"), now=self._now()),
-            location=response.headers.get("Location"),
-        )
-        return judge(call, answer, conn_id=self.settings.conn_id, api_version=self.settings.api_version)
-
-    def _lost(self, flight: _Flight, failure: Failure) -> Again:
-        what = f"{call_name(flight.call)} (connection {self.settings.conn_id!r})"
-        if not failure.sent:
-            text = (
-                f"{what} did not reach {self.base_url}: {failure.reason}. Check the network and proxies, then try "
-                "again."
-            )
-            return Again(ConnectionFailedError(text), ambiguous=False)
-        self._count(flight)
-        text = (
-            f"{what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise timeout "
-            "or lower batch_size."
-        )
-        return Again(ServiceUnavailableError(text), ambiguous=True)
-
-    def _note(self, flight: _Flight, response: Response, token: Token) -> None:
-        """Take down what every answer tells beside its body."""
-        usage = parse_limit_info(response.headers.get("Sforce-Limit-Info"))
-        date = response.headers.get("Date")
-        self._count(flight)
-        if usage is not None:
-            self._usage = usage
-        if date is not None:
-            self._clock = (date, self._now())
-        if response.status_code != 401:  # noqa: PLR2004
-            self._tokens.accept(token)
-
-    def _count(self, flight: _Flight) -> None:
-        if flight.path.rstrip("/") != _VERSIONS:
-            with self._lock:
-                self._api_calls += 1
-
-    def _check_usage(self, call: Call) -> None:
-        usage, limit = self._usage, self.settings.max_api_usage
-        if call.write and usage is not None and usage.share > limit:
-            raise ApiLimitError(
-                f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, more than "
-                "max_api_usage "
-                f"{limit:g} of connection {self.settings.conn_id!r}; {call_name(call)} was not sent. Retry when the "
-                "share has come "
-                "down, or raise max_api_usage."
-            )
 
     def _bearer(self) -> tuple[str, str]:
         token = self._tokens.current()
@@ -291,6 +191,12 @@ class Client:
         raise error
 
     def _ask(self) -> Grant:
-        with self._lock:
-            self._token_requests += 1
-        return login.ask(self._line, self.settings, now=self._now())
+        self._meter.asked()
+        answer = self._line.exchange("POST", login.url(self.settings), headers={}, data=login.form(self.settings))
+        heard = answer if isinstance(answer, Failure) else _heard(answer[0])
+        return login.read(heard, self.settings, now=self._meter.now())
+
+
+def _heard(response: Response, *, saved: bool = False) -> Heard:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Heard(response.status_code, headers, None if saved else response.content)

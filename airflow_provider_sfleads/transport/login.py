@@ -1,8 +1,6 @@
-"""Fetching a token over the line."""
+"""The token request and its answer, less the sending."""
 
 from __future__ import annotations
-
-from requests import Response  # noqa: TC002 - resolvable at run time
 
 from airflow_provider_sfleads.core import token as oauth
 from airflow_provider_sfleads.core.limits import parse_retry_after
@@ -15,30 +13,37 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.transport.codec import decode
 from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.line import Line, TryAgain
+from airflow_provider_sfleads.transport.flight import Heard
+from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.verdict import Again
 
 _NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name
 
 
-def ask(line: Line, settings: Settings, *, now: float) -> Grant:
-    """Ask for a token once.
+def url(settings: Settings) -> str:
+    """Return where a token is asked for, by POST."""
+    return settings.host.url + TOKEN_PATH
 
+
+def form(settings: Settings) -> dict[str, str]:
+    """Return what is posted there."""
+    return oauth.token_form(settings.consumer_key, settings.consumer_secret)
+
+
+def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
+    """Read the answer.
+
+    :param now: seconds since the epoch.
     :raises TryAgain: where asking again may help; a token request changes nothing, so it can always be repeated.
+    :raises SalesforceLeadsError: where it does not help.
     """
-    response = line.exchange(
-        "POST",
-        settings.host.url + TOKEN_PATH,
-        headers={},
-        data=oauth.token_form(settings.consumer_key, settings.consumer_secret),
-    )
-    if isinstance(response, Failure):
-        raise _unreachable(response, settings)
-    body, _ = decode(response.content, response.headers.get("Content-Type", ""))
-    if response.status_code == 200:  # noqa: PLR2004
+    if isinstance(answer, Failure):
+        raise _unreachable(answer, settings)
+    body, _ = decode(answer.content or b"", answer.headers.get("content-type", ""))
+    if answer.status == 200:  # noqa: PLR2004
         return oauth.read_grant(body, configured=settings.host, conn_id=settings.conn_id)
-    raise _refused(response, body, settings, now=now)
+    raise _refused(answer, body, settings, now=now)
 
 
 def _unreachable(failure: Failure, settings: Settings) -> Exception:
@@ -57,8 +62,8 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
-def _refused(response: Response, body: object, settings: Settings, *, now: float) -> Exception:
-    status = response.status_code
+def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> Exception:
+    status = answer.status
     where = f"{settings.host.name} (connection {settings.conn_id!r})"
     if 300 <= status < 400:  # noqa: PLR2004
         return WrongHostError(
@@ -76,5 +81,5 @@ def _refused(response: Response, body: object, settings: Settings, *, now: float
             "Check Host."
         )
     return TryAgain(
-        Again(error, ambiguous=False, retry_after=parse_retry_after(response.headers.get("Retry-After"), now=now))
+        Again(error, ambiguous=False, retry_after=parse_retry_after(answer.headers.get("retry-after"), now=now))
     )

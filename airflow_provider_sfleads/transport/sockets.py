@@ -17,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 POOL_SIZE = 32
+PIECE = 1 << 18  # bytes of a file that go out at once
 IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is a minute
 _progress = threading.local()
 
@@ -84,7 +85,7 @@ class Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools of our connections."""
-        super().init_poolmanager(*args, socket_options=_KEEP_ALIVE, **kwargs)
+        super().init_poolmanager(*args, socket_options=_KEEP_ALIVE, blocksize=PIECE, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -92,7 +93,7 @@ class Adapter(HTTPAdapter):
         if proxy.lower().startswith("socks"):
             begin()
             return super().proxy_manager_for(proxy, **kwargs)
-        manager = super().proxy_manager_for(proxy, socket_options=_KEEP_ALIVE, **kwargs)
+        manager = super().proxy_manager_for(proxy, socket_options=_KEEP_ALIVE, blocksize=PIECE, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 

@@ -1,10 +1,11 @@
-"""One token for all threads of a process."""
+"""One token for all that use a client, threads or tasks."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
@@ -14,7 +15,7 @@ from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 class Token:
     """A token in use.
 
-    :param generation: counts the tokens of this process from 1.
+    :param generation: counts the tokens of this client from 1.
     """
 
     generation: int
@@ -26,55 +27,105 @@ class Token:
         return self.grant.host.url
 
 
-@dataclass(slots=True)
-class TokenStore:
-    """Holds the token; whoever needs a new one first fetches it for all.
+class _Held:
+    """The token that is held, and why there is none.
 
-    A failure to fetch one is shared with all that waited for it, so that threads do not hammer the token endpoint one
+    A failure to fetch one is shared with all that waited for it, so that they do not hammer the token endpoint one
     after the other; one that a retry cannot mend is kept for good.
-
-    :param mint: fetches a token.
     """
 
-    mint: Callable[[], Grant]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _token: Token | None = None
-    _accepted: int = 0
-    _failures: int = 0
-    _failure: SalesforceLeadsError | None = None
+    def __init__(self) -> None:
+        self._token: Token | None = None
+        self._accepted = 0
+        self._failures = 0
+        self._failure: SalesforceLeadsError | None = None
 
     def peek(self) -> Token | None:
         """Return the token if there is one."""
         return self._token
 
-    def current(self) -> Token:
-        """Return the token, fetching the first one."""
-        return self._token or self._fetch(0)
-
     def accept(self, token: Token) -> None:
         """Note that Salesforce took ``token``."""
         self._accepted = max(self._accepted, token.generation)
 
-    def renew(self, stale: Token) -> Token | None:
-        """Return a token newer than ``stale``, or ``None`` where none can help.
+    def _hopeless(self, stale: Token) -> bool:
+        """Whether ``stale`` was itself fetched in place of a refused one, and never taken: no newer one can help."""
+        return stale.generation > 1 and self._accepted < stale.generation and self._token is stale
 
-        That is where ``stale`` was itself fetched in place of a refused one, and never taken.
+    def _found(self, stale: int, failures: int) -> Token | None:
+        """Return a newer token than ``stale`` that another has fetched meanwhile.
+
+        :param failures: how many there had been before the wait.
         """
-        if stale.generation > 1 and self._accepted < stale.generation and self._token is stale:
-            return None
-        return self._fetch(stale.generation)
+        if self._token is not None and self._token.generation > stale:
+            return self._token
+        if self._failure is not None and (self._failures > failures or not self._failure.transient):
+            raise type(self._failure)(*self._failure.args)
+        return None
+
+    def _keep(self, grant: Grant, stale: int) -> Token:
+        self._token = Token(stale + 1, grant)
+        return self._token
+
+    def _lost(self, error: SalesforceLeadsError) -> None:
+        self._failures, self._failure = self._failures + 1, error
+
+
+class TokenStore(_Held):
+    """Holds the token for threads; whoever needs a new one first fetches it for all.
+
+    :param mint: fetches a token.
+    """
+
+    def __init__(self, mint: Callable[[], Grant]) -> None:
+        super().__init__()
+        self._mint = mint
+        self._lock = threading.Lock()
+
+    def current(self) -> Token:
+        """Return the token, fetching the first one."""
+        return self._token or self._fetch(0)
+
+    def renew(self, stale: Token) -> Token | None:
+        """Return a token newer than ``stale``, or ``None`` where none can help."""
+        return None if self._hopeless(stale) else self._fetch(stale.generation)
 
     def _fetch(self, stale: int) -> Token:
         failures = self._failures
         with self._lock:
-            if self._token is not None and self._token.generation > stale:
-                return self._token
-            if self._failure is not None and (self._failures > failures or not self._failure.transient):
-                raise type(self._failure)(*self._failure.args)
+            found = self._found(stale, failures)
             try:
-                grant = self.mint()
+                return found or self._keep(self._mint(), stale)
             except SalesforceLeadsError as error:
-                self._failures, self._failure = self._failures + 1, error
+                self._lost(error)
                 raise
-            self._token = Token(stale + 1, grant)
-            return self._token
+
+
+class AsyncTokenStore(_Held):
+    """Holds the token for the tasks of an event loop, likewise.
+
+    :param mint: fetches a token.
+    """
+
+    def __init__(self, mint: Callable[[], Awaitable[Grant]]) -> None:
+        super().__init__()
+        self._mint = mint
+        self._lock = asyncio.Lock()
+
+    async def current(self) -> Token:
+        """Return the token, fetching the first one."""
+        return self._token or await self._fetch(0)
+
+    async def renew(self, stale: Token) -> Token | None:
+        """Return a token newer than ``stale``, or ``None`` where none can help."""
+        return None if self._hopeless(stale) else await self._fetch(stale.generation)
+
+    async def _fetch(self, stale: int) -> Token:
+        failures = self._failures
+        async with self._lock:
+            found = self._found(stale, failures)
+            try:
+                return found or self._keep(await self._mint(), stale)
+            except SalesforceLeadsError as error:
+                self._lost(error)
+                raise

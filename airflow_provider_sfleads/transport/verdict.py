@@ -27,6 +27,8 @@ _NOT_BEGUN = frozenset(
         "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
     }
 )
+# Bulk API's own limits: jobs, batches and records of the last 24 hours.
+_BULK_LIMITS = frozenset({"EXCEEDEDQUOTA", "LIMIT_EXCEEDED"})
 _INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
@@ -73,7 +75,7 @@ Verdict = Take | Renew | Again | Fail
 class Answer:
     """An HTTP answer, read.
 
-    :param readable: whether the body is empty, or is what its content type says.
+    :param readable: whether the body is empty, or is what was asked for.
     :param location: where a redirect points.
     """
 
@@ -95,7 +97,8 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verd
         if answer.readable:
             return Take()
         broken = ServiceUnavailableError(
-            f"The answer to {what} could not be read: HTTP {status} with a body that is no JSON. Try again later."
+            f"The answer to {what} could not be read: HTTP {status} with a body that is not what was asked for. Try "
+            "again later."
         )
         return Again(broken, ambiguous=True)
     if status < 400:  # noqa: PLR2004
@@ -167,6 +170,14 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
                 f"The org has used up its API requests, at {what}: {said}. The allowance covers the last 24 hours "
                 "and comes back "
                 "bit by bit: retry in an hour or more, and see Setup > Company Information > API Requests for who "
+                "uses it."
+            )
+        )
+    if codes & _BULK_LIMITS:
+        return Fail(
+            ApiLimitError(
+                f"The org has used up what Bulk API takes, at {what}: {said}. The allowance covers the last 24 hours "
+                "and comes back bit by bit: retry in an hour or more, and see Setup > Bulk Data Load Jobs for who "
                 "uses it."
             )
         )

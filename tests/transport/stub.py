@@ -109,7 +109,7 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
             self.close_connection = self.close_connection or bool(say.cut)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
 
     return Handler
 

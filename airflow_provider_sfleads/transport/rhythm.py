@@ -1,0 +1,74 @@
+"""The rhythm of trying again, for clients that block and clients that await."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from tenacity import RetryCallState, retry_if_exception_type
+
+from airflow_provider_sfleads.transport.settings import Retries
+from airflow_provider_sfleads.transport.verdict import Again
+
+_log = logging.getLogger(__name__)
+
+
+class TryAgain(Exception):  # noqa: N818
+    """Carries what asks for another attempt out of one."""
+
+    def __init__(self, again: Again) -> None:
+        super().__init__()
+        self.again = again
+
+
+class Rhythm:
+    """Exponential backoff with full jitter, bounded in attempts and time.
+
+    ``Retry-After`` is honoured up to the longest wait.
+
+    :param random: draws from [0, 1).
+    """
+
+    def __init__(self, retries: Retries, random: Callable[[], float]) -> None:
+        self._retries = retries
+        self._random = random
+
+    def terms(self) -> dict[str, Any]:
+        """Return the arguments of a tenacity ``Retrying`` or ``AsyncRetrying``, less ``sleep``."""
+        return {
+            "retry": retry_if_exception_type(TryAgain),
+            "wait": self._wait,
+            "stop": self._stop,
+            "before_sleep": self._say,
+            "reraise": True,
+        }
+
+    def _wait(self, state: RetryCallState) -> float:
+        retries = self._retries
+        asked = _again(state).retry_after
+        if asked is not None:
+            # Jitter on top, so that threads told the same moment do not come back in step.
+            return min(retries.cap, asked + retries.base * self._random())
+        return min(retries.cap, retries.base * 2.0**state.attempt_number) * self._random()
+
+    def _stop(self, state: RetryCallState) -> bool:
+        retries = self._retries
+        spent = max(state.seconds_since_start or 0.0, state.idle_for)
+        return state.attempt_number >= retries.attempts or spent + state.upcoming_sleep > retries.total
+
+    def _say(self, state: RetryCallState) -> None:
+        _log.warning(
+            "Attempt %d of %d failed, next in %.1f s: %s",
+            state.attempt_number,
+            self._retries.attempts,
+            state.upcoming_sleep,
+            _again(state).error,
+        )
+
+
+def _again(state: RetryCallState) -> Again:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TryAgain):  # the rhythm retries nothing else
+        raise TypeError(type(error).__name__)
+    return error.again
