@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from airflow_provider_sfleads.emulator import (
+    bulk_ingest,
     control,
     describe,
     oauth,
@@ -75,6 +76,16 @@ RESOURCES: tuple[Resource, ...] = (
         template=f"{_DATA}/composite/sobjects/{{sobject}}/{{field}}",
         handlers={"PATCH": sobject_collections.upsert},
     ),
+    Resource(
+        template=f"{_DATA}/jobs/ingest",
+        handlers={"GET": bulk_ingest.list_all, "POST": bulk_ingest.create},
+    ),
+    Resource(
+        template=f"{_DATA}/jobs/ingest/{{id}}",
+        handlers={"GET": bulk_ingest.show, "PATCH": bulk_ingest.change, "DELETE": bulk_ingest.delete},
+    ),
+    Resource(template=f"{_DATA}/jobs/ingest/{{id}}/batches", handlers={"PUT": bulk_ingest.upload}, large=True),
+    Resource(template=f"{_DATA}/jobs/ingest/{{id}}/{{kind}}", handlers={"GET": bulk_ingest.results}),
     Resource(template="/services/{rest:path}", handlers=_ANY),
 )
 

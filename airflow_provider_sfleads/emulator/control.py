@@ -97,6 +97,20 @@ def _expire(emulator: Emulator, _args: Mapping[str, str], _body: Json) -> Json:
     return {"expired": True}
 
 
+def _jobs(emulator: Emulator, _args: Mapping[str, str], _body: Json) -> Json:
+    return [job.summary() for job in emulator.jobs.all()]
+
+
+def _finish_jobs(emulator: Emulator, args: Mapping[str, str], body: Json) -> Json:
+    emulator.worker.finish()
+    return _jobs(emulator, args, body)
+
+
+def _fail_job(emulator: Emulator, args: Mapping[str, str], body: Json) -> Json:
+    emulator.worker.fail(args["id"], (body or {}).get("message", "InternalServerError : The job was failed by hand"))
+    return {"failed": True}
+
+
 def _usage(emulator: Emulator, _args: Mapping[str, str], body: Json) -> Json:
     emulator.journal.api_used = int(body["used"])
     return {"used": emulator.journal.api_used}
@@ -123,6 +137,9 @@ ACTIONS: tuple[tuple[str, str, Action], ...] = (
     ("DELETE", "/faults/{id:int}", _clear_faults),
     ("POST", "/tokens/expire", _expire),
     ("POST", "/usage", _usage),
+    ("GET", "/jobs", _jobs),
+    ("POST", "/jobs/finish", _finish_jobs),
+    ("POST", "/jobs/{id}/fail", _fail_job),
 )
 
 
@@ -140,7 +157,7 @@ def _route(emulator: Emulator, method: str, path: str, action: Action) -> Route:
             return JSONResponse(await asyncio.to_thread(action, emulator, args, body))
         except ApiError as error:
             return JSONResponse(error.body, status_code=error.status)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
 
     return Route(PREFIX + path, endpoint, methods=[method])

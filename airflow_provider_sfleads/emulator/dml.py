@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_sfleads.emulator import checks, targets
-from airflow_provider_sfleads.emulator.drafts import Draft, RowResult
+from airflow_provider_sfleads.emulator.drafts import Draft, Reader, RowResult
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.history import Change
 from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID, RUN_AS_USER_ID, to_18
@@ -51,9 +51,15 @@ class Write:
     actor: str = RUN_AS_USER_ID
 
 
-def execute(emulator: Emulator, records: Sequence[Mapping[str, Any]], write: Write) -> list[RowResult]:
-    """Do it, and say per record and in the order of the records what became of it."""
-    drafts = [emulator.reader.read(record) for record in records]
+def execute(
+    emulator: Emulator, records: Sequence[Mapping[str, Any]], write: Write, reader: Reader | None = None
+) -> list[RowResult]:
+    """Do it, and say per record and in the order of the records what became of it.
+
+    `reader` reads the records in place of the org's own, which may refuse all of them for one.
+    """
+    read = (reader or emulator.reader).read
+    drafts = [read(record) for record in records]
     store = emulator.store
     with store.transaction():
         if write.operation in {"update", "delete"}:
@@ -148,6 +154,7 @@ def _result(draft: Draft, write: Write) -> RowResult:
             success=False,
             created=False if upserts else None,
             errors=tuple(draft.errors),
+            known_id=draft.id if draft.current is not None or write.operation in {"update", "delete"} else None,
         )
     return RowResult(id=draft.id, success=True, created=(draft.current is None) if upserts else None)
 

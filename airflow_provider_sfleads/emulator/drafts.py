@@ -13,12 +13,16 @@ from airflow_provider_sfleads.emulator.wire import ApiError, RowError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
-    """What Salesforce says about one record; `created` is None where the operation has no choice."""
+    """What Salesforce says about one record; `created` is None where the operation has no choice.
+
+    `known_id` is the lead that a refused record was for, where that much is known.
+    """
 
     id: str | None
     success: bool
     created: bool | None = None
     errors: tuple[RowError, ...] = ()
+    known_id: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from mmap import mmap
 from typing import Any, Literal, get_args
 
 from airflow_provider_sfleads.emulator.drafts import Draft
@@ -83,7 +84,7 @@ class _Rule:
     hits: int = 0
     locked: Counter[str] = field(default_factory=Counter)
 
-    def hit(self, method: str, target: str, body: bytes) -> bool:
+    def hit(self, method: str, target: str, body: bytes | mmap) -> bool:
         if not self._fits(method, target, body):
             return False
         fault = self.fault
@@ -95,7 +96,7 @@ class _Rule:
         self.hits += 1
         return True
 
-    def _fits(self, method: str, target: str, body: bytes) -> bool:
+    def _fits(self, method: str, target: str, body: bytes | mmap) -> bool:
         fault = self.fault
         if fault.method and fault.method.upper() != method:
             return False
@@ -137,7 +138,7 @@ class Faults:
         with self._lock:
             return [{**asdict(r.fault), "matched": r.matched, "hits": r.hits} for r in self._rules]
 
-    def pick(self, method: str, target: str, body: bytes) -> Fault | None:
+    def pick(self, method: str, target: str, body: bytes | mmap) -> Fault | None:
         """The fault of this request, if it has one."""
         with self._lock:
             for rule in self._rules:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -17,7 +18,8 @@ from airflow_provider_sfleads.emulator.faults import Fault, bad_request_body
 from airflow_provider_sfleads.emulator.journal import Entry
 from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.oauth import check_session, session_expired
-from airflow_provider_sfleads.emulator.replies import Dropped, Truncated
+from airflow_provider_sfleads.emulator.replies import Dropped, Streamed, Truncated
+from airflow_provider_sfleads.emulator.spool import searchable, spool
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, not_found
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ _MAINTENANCE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A path and what it does by method; `open` resources need no session and count nothing."""
+    """A path and what it does by method.
+
+    `open` resources need no session and count nothing; the bodies of `large` ones go through a file.
+    """
 
     template: str
     handlers: Mapping[str, Handler]
     open: bool = False
+    large: bool = False
 
 
 class Gate:
@@ -58,19 +64,26 @@ class Gate:
         arrived = loop.time()
         started = self._emulator.clock()
         number = self._emulator.journal.begin()
+        large = self._emulator.jobs.folder / f"request-{number}.part" if resource.large else None
         fault: Fault | None = None
         reply = Reply(status=0)
         try:
-            body = await request.body()
+            body = await self._body(request, large)
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            fault = self._emulator.faults.pick(request.method, target, body)
+            if large is None:
+                fault = self._emulator.faults.pick(request.method, target, body)
+            else:
+                with searchable(large) as found:
+                    fault = self._emulator.faults.pick(request.method, target, found)
             if fault is not None and fault.effect == "drop_then_commit":
                 await Dropped()(request.scope, request.receive, _no_send)
-            reply = await self._answer(request, resource, number, body, fault)
+            reply = await self._answer(request, resource, (number, body, large), fault)
             late = fault.seconds if fault is not None and fault.effect == "delay" else 0.0
             await asyncio.sleep(max(0.0, arrived + self._emulator.settings.latency_ms / 1000 - loop.time()) + late)
             return self._response(request, reply, fault)
         finally:
+            if large is not None:
+                large.unlink(missing_ok=True)
             gone = fault is not None and fault.effect.startswith("drop")
             self._emulator.journal.end(
                 Entry(
@@ -87,9 +100,16 @@ class Gate:
                 )
             )
 
+    async def _body(self, request: Request, large: Path | None) -> bytes:
+        if large is None:
+            return await request.body()
+        await spool(request, large)
+        return b""
+
     async def _answer(
-        self, request: Request, resource: Resource, number: int, body: bytes, fault: Fault | None
+        self, request: Request, resource: Resource, arrived: tuple[int, bytes, Path | None], fault: Fault | None
     ) -> Reply:
+        number, body, large = arrived
         refused = _instead(fault)
         if refused is not None:
             return refused
@@ -106,6 +126,7 @@ class Gate:
             headers=dict(request.headers),
             body=body,
             allowed=tuple(resource.handlers),
+            upload=large,
             base_url=str(request.base_url).rstrip("/"),
         )
         too_long = _too_long(request)
@@ -131,7 +152,7 @@ class Gate:
             return reply
         usage = f"api-usage={self._emulator.journal.api_used}/{self._emulator.settings.api_limit}"
         headers = {**reply.headers, "Sforce-Limit-Info": usage}
-        return Reply(status=reply.status, body=reply.body, headers=headers, records=reply.records)
+        return replace(reply, headers=headers)
 
     def _admit(self, call: Call) -> None:
         settings = self._emulator.settings
@@ -146,10 +167,12 @@ class Gate:
             _check_version(version, settings.versions)
 
     def _response(self, request: Request, reply: Reply, fault: Fault | None) -> Response:
+        accepts = "gzip" in request.headers.get("accept-encoding", "") and self._emulator.settings.gzip_replies
+        if reply.stream is not None:
+            return _streamed(reply, fault, gzipped=accepts)
         content, media_type = reply.encoded()
         headers = dict(reply.headers)
-        accepts = "gzip" in request.headers.get("accept-encoding", "")
-        if accepts and self._emulator.settings.gzip_replies and len(content) > _WORTH_COMPRESSING:
+        if accepts and len(content) > _WORTH_COMPRESSING:
             content = gzip.compress(content, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
         if media_type:
@@ -158,6 +181,13 @@ class Gate:
             return Dropped()
         kind = Truncated if fault is not None and fault.effect == "truncate" else Response
         return kind(content, status_code=reply.status, headers=headers)
+
+
+def _streamed(reply: Reply, fault: Fault | None, *, gzipped: bool) -> Response:
+    if reply.stream is None or (fault is not None and fault.effect.startswith("drop")):
+        return Dropped()
+    cut = fault is not None and fault.effect == "truncate"
+    return Streamed(reply.stream, headers=dict(reply.headers), gzipped=gzipped, cut=cut)
 
 
 async def _no_send(_message: Json) -> None:

@@ -6,7 +6,7 @@ that loses letter case, and Salesforce repairs the case from them.
 
 from __future__ import annotations
 
-_CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SHORT, _LONG = 15, 18
 _INSTANCE = "5g00000"
@@ -15,6 +15,7 @@ LEAD_PREFIX = "00Q"
 CONTACT_PREFIX = "003"
 ACCOUNT_PREFIX = "001"
 LOCATOR_PREFIX = "01g"
+JOB_PREFIX = "750"
 
 
 def with_check(id15: str) -> str:
@@ -22,7 +23,7 @@ def with_check(id15: str) -> str:
     suffix = ""
     for start in (0, 5, 10):
         bits = sum(1 << j for j in range(5) if "A" <= id15[start + j] <= "Z")
-        suffix += _CHECK[bits]
+        suffix += CHECK[bits]
     return id15 + suffix
 
 
@@ -53,7 +54,7 @@ def to_18(raw: object) -> str | None:
         return None
     repaired = ""
     for group, check in enumerate(raw[_SHORT:].upper()):
-        bits = _CHECK.find(check)
+        bits = CHECK.find(check)
         if bits < 0:
             return None
         for j, char in enumerate(raw[group * 5 : group * 5 + 5]):

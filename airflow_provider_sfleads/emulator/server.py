@@ -208,6 +208,18 @@ class EmulatorServer:
         """Create contacts; returns their ids."""
         return sales.seed_contacts(self.emulator, list(contacts))
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """All Bulk API 2.0 jobs, oldest first: id, operation, state, rows, processed, failed, query ..."""
+        return [job.summary() for job in self.emulator.jobs.all()]
+
+    def finish_jobs(self) -> None:
+        """Bring all jobs that are under way to their end, however slow they are set to be."""
+        self.emulator.worker.finish()
+
+    def fail_job(self, job_id: str, message: str = "InternalServerError : The job was failed by hand") -> None:
+        """End a job that is not over as Failed; the rows not yet processed stay so."""
+        self.emulator.worker.fail(job_id, message)
+
     def expire_tokens(self) -> None:
         """Kill all tokens: their next use is answered with 401."""
         self.emulator.tokens.expire()

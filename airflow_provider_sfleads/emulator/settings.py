@@ -33,6 +33,14 @@ class EmulatorSettings:
     `allowSave=true` overrides it) or `block`; `hidden_fields` are withheld by field-level security;
     `extra_fields` are added to Lead, or replace its fields of the same name.
 
+    Bulk API 2.0: `bulk_rate` rows a second that each job is processed at (None: at once); `bulk_delay`
+    seconds that a job waits in UploadComplete; `bulk_upload_limit` bytes of an upload;
+    `bulk_batch_limit` batches of `bulk_batch_rows` rows that are processed before the next reset (rows
+    beyond get no result of any kind); `bulk_result_order` of the lines in results; `bulk_fail_after`
+    rows after which a job ends Failed (None: none does); `bulk_list_page_size` jobs on a page of the
+    list. `counting` - rows of new jobs are counted and not kept: each succeeds, with an id made of its
+    number. `virtual_leads` - with `counting`, that many leads exist, with the keys K-0000001 and so on.
+
     Wire: `latency_ms` from a request's arrival to its answer; `gzip_replies` compresses for clients that
     accept it; `query_page_size` records a query page; `versions` that the org serves.
     """
@@ -60,6 +68,16 @@ class EmulatorSettings:
     gzip_replies: bool = True
     query_page_size: int = 2000
     versions: Versions = _VERSIONS
+    bulk_rate: float | None = None
+    bulk_delay: float = 0.0
+    bulk_upload_limit: int = 100 * 1024 * 1024
+    bulk_batch_limit: int = 15_000
+    bulk_batch_rows: int = 10_000
+    bulk_result_order: Literal["shuffled", "upload"] = "shuffled"
+    bulk_fail_after: int | None = None
+    bulk_list_page_size: int = 1000
+    counting: bool = False
+    virtual_leads: int = 0
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""
@@ -86,7 +104,7 @@ def _checked(name: str, raw: Json, hint: Json) -> Json:
     if allowed and all(isinstance(item, str) for item in allowed):
         if raw in allowed:
             return raw
-    elif hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
+    elif float in {hint, *allowed} and isinstance(raw, int | float) and not isinstance(raw, bool):
         return float(raw)
     elif isinstance(raw, hint) and (hint is bool or not isinstance(raw, bool)):
         return raw

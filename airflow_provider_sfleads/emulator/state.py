@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from airflow_provider_sfleads.emulator.bulk_jobs import Jobs
+from airflow_provider_sfleads.emulator.bulk_worker import Worker
 from airflow_provider_sfleads.emulator.drafts import Reader
 from airflow_provider_sfleads.emulator.faults import Faults
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
@@ -40,6 +43,8 @@ class Emulator:
         self._changing = threading.Lock()
         self._indexed: frozenset[FieldSpec] | None = None
         self._apply(settings or EmulatorSettings())
+        self.jobs = Jobs(self.store, Path(f"{db}.bulk") if db else None)
+        self.worker = Worker(self)
 
     def _apply(self, settings: EmulatorSettings) -> None:
         full = lead_schema(extra=settings.extra_fields)
@@ -59,6 +64,7 @@ class Emulator:
         self.full_schema: ObjectSchema = full
         self.schema: ObjectSchema = visible
         self.reader = Reader(visible, per_row=settings.structural_errors == "row")
+        self.bulk_reader = Reader(visible, per_row=True)
         self.defaults = _defaults(full)
         self.settings: EmulatorSettings = settings
 
@@ -74,6 +80,7 @@ class Emulator:
 
     def reset(self) -> None:
         """Empty the org and forget every request; settings stay."""
+        self.jobs.clear()
         self.store.clear()
         self.tokens.reset()
         self.journal.reset()
@@ -81,7 +88,9 @@ class Emulator:
         self.locators.clear()
 
     def close(self) -> None:
-        """Close the store."""
+        """Stop working on jobs and close the store."""
+        self.worker.stop()
+        self.jobs.close()
         self.store.close()
 
     def stats(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from airflow_provider_sfleads.emulator.lead_fields import (
 )
 from airflow_provider_sfleads.emulator.setup_data import SETUP_ROWS
 
+_JOBS = "CREATE TABLE IF NOT EXISTS bulk_job (id TEXT PRIMARY KEY, job TEXT NOT NULL);"
+
 
 def quoted(name: str) -> str:
     """A column or table name in SQL."""
@@ -70,7 +72,7 @@ class Store:
             self._db.execute("COMMIT")
 
     def _create_tables(self) -> None:
-        self._db.executescript(keys.TABLE + history.TABLE)
+        self._db.executescript(keys.TABLE + history.TABLE + _JOBS)
         self.ensure_columns("Lead", (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS))
         self.ensure_columns("Contact", CONTACT_FIELDS)
         for name, specs in SETUP_OBJECTS.items():
@@ -101,6 +103,10 @@ class Store:
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
         return self._db.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """A statement that returns nothing."""
+        self._db.execute(sql, parameters)
 
     def read_named(self, sql: str, parameters: Mapping[str, Any]) -> list[sqlite3.Row]:
         """All rows of a query with named parameters."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.emulator.json_types import Json
@@ -12,7 +13,7 @@ from airflow_provider_sfleads.emulator.json_types import Json
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator.state import Emulator
 
-__all__ = ["ApiError", "Call", "Reply", "RowError", "not_found"]
+__all__ = ["ApiError", "Call", "Reply", "RowError", "Stream", "not_found"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,24 @@ def not_found(message: str = "The requested resource does not exist") -> ApiErro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A body that is made while it is sent; `size` is about how many bytes it will have."""
+
+    pieces: Callable[[], Iterator[bytes]]
+    size: int
+    content_type: str = "text/csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer before it is serialised; `records` is what the request log counts."""
+    """An answer before it is serialised; `records` is what the request log counts.
+
+    `stream` takes the place of `body`.
+    """
 
     status: int = 200
     body: Any = None
+    stream: Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     records: int = 0
 
@@ -78,7 +92,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request as a handler sees it; `number` counts requests since the last reset."""
+    """One request as a handler sees it; `number` counts requests since the last reset.
+
+    `upload` is the file that holds the body, where the resource is one that takes large ones; it is
+    deleted after the call unless the handler has moved it.
+    """
 
     emulator: Emulator
     number: int
@@ -91,6 +109,7 @@ class Call:
     body: bytes
     base_url: str
     allowed: tuple[str, ...] = ()
+    upload: Path | None = None
 
     @property
     def version(self) -> float:

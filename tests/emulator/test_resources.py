@@ -39,7 +39,7 @@ def test_limits_tell_what_is_left(api: Api) -> None:
     assert api.get("/limits").json()["DailyApiRequests"] == {"Max": 115_000, "Remaining": 114_999}
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/sobjects/Nothing/describe", "/sobjects/Nothing", "/jobs/ingest"])
+@pytest.mark.parametrize("path", ["/nothing", "/sobjects/Nothing/describe", "/sobjects/Nothing", "/jobs/other"])
 def test_an_unknown_path_is_404(api: Api, path: str) -> None:
     """In Salesforce's words."""
     reply = api.get(path)

@@ -1,0 +1,110 @@
+"""From the rows of a job to leads, 200 at a time, by the rules that collections follow too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_sfleads.emulator.bulk_jobs import Job
+from airflow_provider_sfleads.emulator.dml import Write, execute
+from airflow_provider_sfleads.emulator.drafts import RowResult
+from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
+from airflow_provider_sfleads.emulator.json_types import Json
+from airflow_provider_sfleads.emulator.wire import RowError
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator.state import Emulator
+
+NULL = "#N/A"
+_OPERATIONS: dict[str, Literal["create", "update", "upsert", "delete"]] = {
+    "insert": "create",
+    "update": "update",
+    "upsert": "upsert",
+    "delete": "delete",
+}
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def unknown_column(columns: Sequence[str], schema: ObjectSchema) -> str | None:
+    """The first column that is no field which the run-as user sees."""
+    return next((name for name in columns if schema.find(name) is None), None)
+
+
+def _same(text: str) -> Json:
+    return text
+
+
+def _boolean(text: str) -> Json:
+    return _BOOLEANS.get(text.lower(), text)
+
+
+def _integer(text: str) -> Json:
+    return int(text) if _INTEGER.fullmatch(text) else text
+
+
+def _decimal(text: str) -> Json:
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _maker(spec: FieldSpec | None) -> Callable[[str], Json]:
+    kinds = {"boolean": _boolean, "int": _integer, "double": _decimal, "currency": _decimal, "percent": _decimal}
+    return kinds.get(spec.type, _same) if spec else _same
+
+
+def write_rows(emulator: Emulator, job: Job, rows: Sequence[Sequence[str]]) -> list[RowResult]:
+    """Do with these rows what the job is there for; one result a row, in their order."""
+    columns = job.content.columns if job.content else ()
+    makers = [(name, _maker(emulator.schema.find(name))) for name in columns]
+    records: list[Mapping[str, Any]] = [
+        {
+            name: None if cell == NULL else make(cell)
+            for (name, make), cell in zip(makers, row, strict=True)
+            if cell != ""
+        }
+        for row in rows
+    ]
+    key = emulator.schema.find(job.external_id_field) if job.external_id_field else None
+    operation = _OPERATIONS[job.operation]
+    if key is not None and key.type == "id":
+        return _by_id(emulator, job, records)
+    return execute(emulator, records, _write(job, operation, key), emulator.bulk_reader)
+
+
+def _write(job: Job, operation: Literal["create", "update", "upsert", "delete"], key: FieldSpec | None) -> Write:
+    # Without a rule in the job none runs; and no header can let duplicates pass.
+    rule = job.assignment_rule_id or "FALSE"
+    return Write(operation=operation, request=job.request, key=key, auto_assign=rule, allow_save=False)
+
+
+def _by_id(emulator: Emulator, job: Job, records: Sequence[Mapping[str, Any]]) -> list[RowResult]:
+    """An upsert by Id: rows with an id are updates, those without are inserts."""
+    known = [any(name.lower() == "id" for name in record) for record in records]
+    old = [record for record, has in zip(records, known, strict=True) if has]
+    new = [record for record, has in zip(records, known, strict=True) if not has]
+    updated = iter(execute(emulator, old, _write(job, "update", None), emulator.bulk_reader))
+    created = iter(execute(emulator, new, _write(job, "create", None), emulator.bulk_reader))
+    return [replace(next(updated), created=False) if has else replace(next(created), created=True) for has in known]
+
+
+def error_text(error: RowError) -> str:
+    """How `sf__Error` says why a row was refused."""
+    fields = f"{','.join(error.fields)} " if error.fields else ""
+    return f"{error.code}:{error.message}:{fields}--"
+
+
+def result_lines(job: Job, rows: Sequence[Sequence[str]], results: Sequence[RowResult]) -> tuple[str, str]:
+    """The lines of the successful and of the failed rows, as the results will show them."""
+    form = job.form
+    good, bad = [], []
+    for row, result in zip(rows, results, strict=True):
+        if result.success:
+            created = result.created if result.created is not None else job.operation == "insert"
+            good.append(form.line([result.id or "", str(created).lower(), *row]))
+        else:
+            # Of several errors the first: how more than one is written is not documented.
+            bad.append(form.line([result.known_id or "", error_text(result.errors[0]), *row]))
+    return "".join(good), "".join(bad)
