@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from airflow_provider_sfleads.columnar.decisions import Decisions
-from airflow_provider_sfleads.columnar.index import KeyMemory
-from airflow_provider_sfleads.columnar.reading import Batches, Reading
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from airflow_provider_sfleads.columnar.by_row import decide_by_row
+from airflow_provider_sfleads.columnar.decisions import OUTCOME, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.columnar.reading import Batches, Mask, Memory, Reading
+from airflow_provider_sfleads.columnar.rebuild import Sending
+from airflow_provider_sfleads.columnar.sought import Question, bools, seek
+from airflow_provider_sfleads.columnar.sources import read_leads
+from airflow_provider_sfleads.columnar.staged import FIELD
+from airflow_provider_sfleads.columnar.standing import Creator, Standing
+from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.sync.create import CreatePlan
+from airflow_provider_sfleads.sync.lookup import STANDING
 from airflow_provider_sfleads.sync.stage import StagePlan
 
+_ACTIONS, _REASONS = tuple(Action), tuple(Reason)
+_NEW, _KNOWN = 0, 1
+_NONE = -1
 
-def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: KeyMemory) -> Decisions:
+
+def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: Memory) -> Decisions:
     """Decide about the rows of a part as ``plan.look_up`` does.
 
     Where the plan looks nothing up, nothing is read of Salesforce, and every row goes the way of new leads. Rows
@@ -20,4 +37,128 @@ def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, mem
     :raises Stopped: where the run is to end; nothing is decided.
     :raises SalesforceLeadsError: where Salesforce cannot be read.
     """
-    raise NotImplementedError
+    ways = tuple(Sending(kind=kind, expected=expected) for kind, expected in plan.ways)
+    if plan.recipe.by_email:
+        return decide_by_row(plan, batches, reading, memory, ways)
+    if isinstance(plan, StagePlan):
+        return _stage(plan, batches, reading, memory).decisions(ways)
+    if plan.asks:
+        return _create(plan, batches, reading).decisions(ways)
+    return _unasked(batches, ways)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """Decisions in the making: a row that nothing is said of belongs to the tail."""
+
+    standing: Standing
+    classes: npt.NDArray[np.int8]
+    actions: npt.NDArray[np.int8]
+    reasons: npt.NDArray[np.int8]
+    contacts: Mask
+    new_stage: str | None = None
+
+    @classmethod
+    def of(cls, standing: Standing) -> _Draft:
+        """A draft that says nothing yet."""
+        rows = len(standing.hits)
+        return cls(
+            standing=standing,
+            classes=np.full(rows, TAIL, dtype=np.int8),
+            actions=np.full(rows, _NONE, dtype=np.int8),
+            reasons=np.full(rows, _NONE, dtype=np.int8),
+            contacts=np.zeros(rows, dtype=np.bool_),
+        )
+
+    def settle(self, which: Mask, action: Action, reason: Reason | None = None, *, contact: bool = False) -> None:
+        """Give rows an outcome."""
+        self.classes[which] = SETTLED
+        self.actions[which] = _ACTIONS.index(action)
+        self.reasons[which] = _NONE if reason is None else _REASONS.index(reason)
+        self.contacts[which] = contact
+
+    def decisions(self, ways: tuple[Sending, ...]) -> Decisions:
+        """What was decided."""
+        settled, sent = self.classes == SETTLED, self.classes >= 0
+        duplicate = self.actions == _ACTIONS.index(Action.DUPLICATE_KEY)
+        moved = pa.array(np.where(sent, 0, _NONE), pa.int8(), mask=~sent)
+        columns = [
+            _coded(self.actions, _ACTIONS),
+            _coded(self.reasons, _REASONS),
+            self.standing.id_column((settled | sent) & (self.standing.hits > 0)),
+            self.standing.contact_column(settled & self.contacts),
+            self.standing.stage_column((settled | sent) & ~duplicate),
+            pa.DictionaryArray.from_arrays(moved, pa.array([self.new_stage], pa.string())),
+        ]
+        found = pa.RecordBatch.from_arrays(columns, names=OUTCOME.names)
+        return Decisions(ways=ways, classes=self.classes, found=found, apart={})
+
+
+def _coded(codes: npt.NDArray[np.int8], words: tuple[Action, ...] | tuple[Reason, ...]) -> pa.DictionaryArray:
+    values = pa.array([str(word) for word in words], pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
+
+
+def _stage(plan: StagePlan, batches: Batches, reading: Reading, memory: Memory) -> _Draft:
+    """Leave alone whom the ladder keeps; the rest is moved, by id."""
+    rule, stage_field = plan.rules.rule, plan.rules.stage_field.name
+    question = Question(external=plan.rules.external, key_column="key", read=(*STANDING, stage_field))
+    sought = seek(batches, question)
+    standing = Standing(question, sought, stage_field=stage_field)
+    standing.read(read_leads(reading, sought.wanted))
+    draft = _Draft.of(standing)
+    draft.new_stage = rule.stage
+    found = standing.hits == 1
+    keyed = np.flatnonzero(found & ~sought.has_id)
+    again = keyed[~memory.add_many(standing.ids(keyed), "id")]
+    found[again] = False
+    draft.classes[found] = _NEW
+    # The last is for leads without a stage, whose code is -1.
+    verdicts = [rule.standing(stage) for stage in (*standing.known_stages, None)]
+    codes = np.array([_NONE if reason is None else _REASONS.index(reason) for reason in verdicts], dtype=np.int8)
+    reasons = codes[standing.stages]
+    for reason in dict.fromkeys(reason for reason in verdicts if reason is not None):
+        left = found & ~standing.converted & (reasons == _REASONS.index(reason))
+        draft.settle(left, Action.UNCHANGED, reason, contact=True)
+    draft.settle(found & standing.converted, Action.UNCHANGED, Reason.CONVERTED, contact=True)
+    repeated = np.zeros(len(found), dtype=np.bool_)
+    repeated[again] = True
+    draft.settle(repeated, Action.DUPLICATE_KEY)
+    return draft
+
+
+def _create(plan: CreatePlan, batches: Batches, reading: Reading) -> _Draft:
+    """Create whom Salesforce does not have; leave alone or update whom it has."""
+    rules = plan.rules
+    external = rules.external
+    updates = rules.existing == "update"
+    creator = Creator(user_id=rules.user_id, since=rules.started) if rules.resumed and rules.user_id else None
+    question = Question(
+        external=external,
+        key_column=FIELD + external.name if external else "key",
+        read=(*STANDING, *(("CreatedDate", "CreatedById") if creator else ())),
+        compared=plan.recipe.fields if updates else (),
+        required=rules.mapping.required if updates else (),
+    )
+    sought = seek(batches, question)
+    standing = Standing(question, sought, creator=creator)
+    standing.read(read_leads(reading, sought.wanted))
+    draft = _Draft.of(standing)
+    draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
+    # What an earlier try may have created is the row code's to tell.
+    found = (standing.hits == 1) & ~(standing.ours & (standing.same | (not updates)))
+    if not updates:
+        draft.settle(found, Action.UNCHANGED, Reason.ALREADY_EXISTS, contact=True)
+        return draft
+    draft.classes[found] = _KNOWN
+    draft.settle(found & standing.same, Action.UNCHANGED, Reason.SAME_VALUES)
+    draft.settle(found & standing.converted, Action.UNCHANGED, Reason.CONVERTED, contact=True)
+    return draft
+
+
+def _unasked(batches: Batches, ways: tuple[Sending, ...]) -> Decisions:
+    tail = np.concatenate([bools(batch.column("tail")) for batch in batches()])
+    classes = np.where(tail, TAIL, _NEW).astype(np.int8)
+    nothing = pa.nulls(len(tail))
+    found = pa.RecordBatch.from_arrays([nothing] * len(OUTCOME), names=OUTCOME.names)
+    return Decisions(ways=ways, classes=classes, found=found, apart={})

@@ -40,7 +40,7 @@ class Decisions:
         """The rows ``start`` to ``start + count`` as plain strings (:data:`OUTCOME`).
 
         Of a settled row they are the outcome. Of a row that is sent, ``action`` and ``reason`` are null, and the rest
-        is what is known of its lead: id, old and new stage. Of the others all are null.
+        is what is known of its lead: id, old and new stage. Those of other rows say nothing that counts.
         """
         part = self.found.slice(start, count)
         return pa.RecordBatch.from_arrays([column.cast(pa.string()) for column in part.columns], schema=OUTCOME)

@@ -15,15 +15,16 @@ from airflow_provider_sfleads.core.wire import Call, Reply, Send
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Begins anew with the staged rows of a part."""
+Mask = npt.NDArray[np.bool_]
 
 
 class Memory(Protocol):
     """Remembers values, each in its space; see :class:`columnar.index.KeyMemory`."""
 
-    def add(self, key: str, space: str = "key") -> bool:
+    def add(self, key: str, space: str = "key", /) -> bool:
         """Whether the value is new in its space."""
 
-    def add_many(self, array: pa.Array, space: str = "key") -> npt.NDArray[np.bool_]:
+    def add_many(self, keys: pa.Array, space: str = "key", /) -> Mask:
         """Which of the values are new; the first of equal ones is."""
 
 

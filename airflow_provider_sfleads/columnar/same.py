@@ -116,7 +116,7 @@ def _shortest(values: pa.Array) -> tuple[pa.Array, pa.Array]:
 def _text_of(form: object) -> str:
     """A stored form as text, in the spelling that the columns have."""
     if isinstance(form, Decimal):
-        return format(form or abs(form), f".{_FRACTION}f") if -form.as_tuple().exponent <= _FRACTION else str(form)
+        return _number_text(form)
     if isinstance(form, datetime):
         moment = form.astimezone(UTC) if form.tzinfo else form
         return moment.replace(tzinfo=None).isoformat() + ("" if form.tzinfo else " without zone")
@@ -124,3 +124,11 @@ def _text_of(form: object) -> str:
         return ";".join(sorted(form))
     # What is no number, or no date, equals whatever else is none.
     return form if isinstance(form, str) else "\0"
+
+
+def _number_text(number: Decimal) -> str:
+    try:
+        # Arrow spells small numbers its own way.
+        return str(pa.scalar(number, _NUMBER).cast(pa.string()).as_py())
+    except pa.ArrowInvalid:
+        return str(number)
