@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from airflow_provider_sfleads.columnar.decisions import OUTCOME, SETTLED, TAIL, 
 from airflow_provider_sfleads.columnar.reading import Batches, Mask, Memory, Reading
 from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.columnar.sought import Question, bools, seek
-from airflow_provider_sfleads.columnar.sources import read_leads
+from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
 from airflow_provider_sfleads.columnar.staged import FIELD
 from airflow_provider_sfleads.columnar.standing import Creator, Standing
 from airflow_provider_sfleads.core.outcome import Action, Reason
@@ -21,12 +23,17 @@ from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import STANDING
 from airflow_provider_sfleads.sync.stage import StagePlan
 
+ReadLeads = Callable[[Reading, Wanted], Iterator[pa.RecordBatch]]
+_Read = Callable[[Wanted], Iterator[pa.RecordBatch]]
+
 _ACTIONS, _REASONS = tuple(Action), tuple(Reason)
 _NEW, _KNOWN = 0, 1
 _NONE = -1
 
 
-def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: Memory) -> Decisions:
+def decide(
+    plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: Memory, *, read: ReadLeads = read_leads
+) -> Decisions:
     """Decide about the rows of a part as ``plan.look_up`` does.
 
     Where the plan looks nothing up, nothing is read of Salesforce, and every row goes the way of new leads. Rows
@@ -34,6 +41,7 @@ def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, mem
     ``memory`` (space ``id``).
 
     :param batches: called several times; every time the same rows in the same order, at most some 1,000,000.
+    :param read: where leads are read from.
     :raises Stopped: where the run is to end; nothing is decided.
     :raises SalesforceLeadsError: where Salesforce cannot be read.
     """
@@ -41,9 +49,9 @@ def decide(plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, mem
     if plan.recipe.by_email:
         return decide_by_row(plan, batches, reading, memory, ways)
     if isinstance(plan, StagePlan):
-        return _stage(plan, batches, reading, memory).decisions(ways)
+        return _stage(plan, batches, partial(read, reading), memory).decisions(ways)
     if plan.asks:
-        return _create(plan, batches, reading).decisions(ways)
+        return _create(plan, batches, partial(read, reading)).decisions(ways)
     return _unasked(batches, ways)
 
 
@@ -99,13 +107,13 @@ def _coded(codes: npt.NDArray[np.int8], words: tuple[Action, ...] | tuple[Reason
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
 
 
-def _stage(plan: StagePlan, batches: Batches, reading: Reading, memory: Memory) -> _Draft:
+def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _Draft:
     """Leave alone whom the ladder keeps; the rest is moved, by id."""
     rule, stage_field = plan.rules.rule, plan.rules.stage_field.name
     question = Question(external=plan.rules.external, key_column="key", read=(*STANDING, stage_field))
     sought = seek(batches, question)
     standing = Standing(question, sought, stage_field=stage_field)
-    standing.read(read_leads(reading, sought.wanted))
+    standing.read(read(sought.wanted))
     draft = _Draft.of(standing)
     draft.new_stage = rule.stage
     found = standing.hits == 1
@@ -127,7 +135,7 @@ def _stage(plan: StagePlan, batches: Batches, reading: Reading, memory: Memory) 
     return draft
 
 
-def _create(plan: CreatePlan, batches: Batches, reading: Reading) -> _Draft:
+def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
     """Create whom Salesforce does not have; leave alone or update whom it has."""
     rules = plan.rules
     external = rules.external
@@ -142,7 +150,7 @@ def _create(plan: CreatePlan, batches: Batches, reading: Reading) -> _Draft:
     )
     sought = seek(batches, question)
     standing = Standing(question, sought, creator=creator)
-    standing.read(read_leads(reading, sought.wanted))
+    standing.read(read(sought.wanted))
     draft = _Draft.of(standing)
     draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
     # What an earlier try may have created is the row code's to tell.

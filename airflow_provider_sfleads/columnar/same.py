@@ -101,7 +101,7 @@ def _seconds(values: pa.Array) -> tuple[pa.Array, pa.Array]:
 def _rounded(values: pa.Array, scale: int) -> tuple[pa.Array, pa.Array]:
     plain = pc.match_substring_regex(values, _PLAIN_NUMBER)
     if scale > _FRACTION:
-        return values, pc.and_(plain, other=False)
+        return values, pc.xor(plain, plain)
     numbers = pc.if_else(plain, values, pa.scalar(None, pa.string())).cast(_NUMBER)
     return pc.round(numbers, ndigits=scale, round_mode="half_towards_infinity").cast(pa.string()), plain
 
@@ -121,7 +121,7 @@ def _text_of(form: object) -> str:
         moment = form.astimezone(UTC) if form.tzinfo else form
         return moment.replace(tzinfo=None).isoformat() + ("" if form.tzinfo else " without zone")
     if isinstance(form, frozenset):
-        return ";".join(sorted(form))
+        return ";".join(sorted(form)) or ";"
     # What is no number, or no date, equals whatever else is none.
     return form if isinstance(form, str) else "\0"
 
