@@ -17,6 +17,7 @@
     │   └── SessionRejectedError      a new token is refused just like the old one
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
     ├── LeadAccessError               the Run-As user cannot see the Lead object
+    ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
@@ -121,6 +122,10 @@ class RequestRefusedError(SalesforceLeadsError):
 
 class LeadAccessError(RequestRefusedError):
     """The Run-As user cannot see the Lead object."""
+
+
+class BulkJobError(SalesforceLeadsError):
+    """A Bulk API 2.0 job failed as a whole, was aborted, or was deleted before its end."""
 
 
 class ApiLimitError(SalesforceLeadsError):

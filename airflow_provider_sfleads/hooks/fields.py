@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from airflow_provider_sfleads.core.host import Host, parse_host
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.transport import Settings
 from airflow_provider_sfleads.transport.settings import DEFAULT_API_VERSION, normalise_version
 
+CONN_TYPE = "salesforce_leads"
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_API_USAGE = 0.9
 _LONGEST_TIMEOUT = 600.0  # Salesforce itself ends a call after ten minutes
@@ -73,6 +75,17 @@ def read_settings(connection: Fields) -> Settings:
         verify=verify,
         conn_id=connection.conn_id,
     )
+
+
+def secrets_in(settings: Settings) -> tuple[str, ...]:
+    """Return what no log may show: the consumer secret, and the passwords of proxies."""
+    passwords = (urlsplit(url).password for url in (settings.proxies or {}).values())
+    return (settings.consumer_secret, *(password for password in passwords if password))
+
+
+def no_connection(conn_id: str) -> ConnectionFieldError:
+    """Return the error for a connection that Airflow does not know."""
+    return ConnectionFieldError(f"There is no Airflow connection {conn_id!r}; make one of type {CONN_TYPE}.")
 
 
 def _extra(text: str | None) -> Mapping[str, object]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import mask_secret
 from airflow.providers.http.hooks.http import HttpHook
 
-from airflow_provider_sfleads.exceptions import ConnectionFieldError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
 
 # Dag files import this module: what only a running task needs is imported where it is used.
@@ -73,19 +72,15 @@ class SalesforceLeadsHook(HttpHook):
     def _settings(self) -> Settings:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-        from airflow_provider_sfleads.hooks.fields import read_settings
+        from airflow_provider_sfleads.hooks.fields import no_connection, read_settings, secrets_in
 
         try:
             connection = self.get_connection(self.salesforce_conn_id)
         except AirflowNotFoundException as error:
-            raise ConnectionFieldError(
-                f"There is no Airflow connection {self.salesforce_conn_id!r}; make one of type {self.conn_type}."
-            ) from error
+            raise no_connection(self.salesforce_conn_id) from error
         settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
-        mask_secret(settings.consumer_secret)
-        for url in (settings.proxies or {}).values():
-            if password := urlsplit(url).password:
-                mask_secret(password)
+        for secret in secrets_in(settings):
+            mask_secret(secret)
         return settings
 
     def _make_client(self, settings: Settings) -> Client:

@@ -27,11 +27,22 @@ class Failure:
     reason: str
 
 
+Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
+
+
 def explain(error: wrong.RequestException, *, sent: bool) -> Failure:
-    """Tell apart by the chain of causes, whose texts are not repeated: requests puts the whole URL into them."""
-    sent = sent and not isinstance(error, wrong.ConnectTimeout)
+    """Say what an error of requests means."""
+    return by_causes(error, _KINDS, sent=sent and not isinstance(error, wrong.ConnectTimeout))
+
+
+def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
+    """Tell apart by the chain of causes, whose texts are not repeated: requests puts the whole URL into them.
+
+    :param kinds: by the types of a cause; the first that is in the chain tells.
+    :param sent: whether Salesforce may have received the request.
+    """
     chain = (error, *_causes(error))
-    for kind, types, reason in _KINDS:
+    for kind, types, reason in kinds:
         cause = next((cause for cause in chain if isinstance(cause, types)), None)
         if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
             return Failure("dns_unknown", sent, "the host name is unknown")
@@ -42,8 +53,7 @@ def explain(error: wrong.RequestException, *, sent: bool) -> Failure:
     return Failure("dropped", sent, "the connection was lost" if sent else "no connection could be made")
 
 
-# The first that is among the causes tells.
-_KINDS: tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...] = (
+_KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),
     ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
     ("proxy", (wrong.ProxyError,), "the proxy refuses or does not answer"),

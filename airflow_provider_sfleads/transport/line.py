@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from requests import PreparedRequest, RequestException, Response
 from requests.auth import AuthBase  # noqa: TC002 - resolvable at run time
@@ -35,11 +34,7 @@ class Line:
         self._rhythm = Rhythm(settings.retries, random)
         self.session = sockets.open_session(auth=auth, loopback=settings.host.loopback)
         self.session.headers.update(HEADERS)
-        # Read from the environment once: requests does so anew for each request.
-        found = self.session.merge_environment_settings(
-            settings.host.url, proxies=dict(settings.proxies or {}), stream=True, verify=settings.verify, cert=None
-        )
-        self._environment: dict[str, Any] = dict(found)
+        self._environment = sockets.environment(self.session, settings)
         self.session.verify = self._environment["verify"]
         self.session.proxies = dict(self._environment["proxies"])
 

@@ -16,6 +16,8 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from airflow_provider_sfleads.transport.settings import Settings
+
 POOL_SIZE = 32
 PIECE = 1 << 18  # bytes of a file that go out at once
 IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is a minute
@@ -119,6 +121,18 @@ class BearerAuth(AuthBase):
         if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
             request.headers["Authorization"] = f"Bearer {token}"
         return request
+
+
+def environment(session: Session, settings: Settings) -> dict[str, Any]:
+    """Return proxies and certificates as the connection and the environment have them, to be read once.
+
+    requests itself does so anew for each request.
+    """
+    proxies = dict(settings.proxies or {})
+    found = session.merge_environment_settings(
+        settings.host.url, proxies=proxies, stream=True, verify=settings.verify, cert=None
+    )
+    return dict(found)
 
 
 def open_session(*, auth: AuthBase, loopback: bool) -> Session:
