@@ -65,12 +65,24 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
-        self.actions[outcome.action] += 1
-        self.sent += outcome.api is not None
-        if outcome.action is Action.REJECTED:
-            self.rejects[outcome.error_code or "UNKNOWN_EXCEPTION"] += 1
-        elif outcome.action is Action.UNCHANGED:
-            self.unchanged[str(outcome.reason or "")] += 1
+        self.add_many(
+            outcome.action,
+            reason=outcome.reason,
+            error_code=outcome.error_code,
+            was_sent=outcome.api is not None,
+            count=1,
+        )
+
+    def add_many(
+        self, action: Action, *, reason: str | None, error_code: str | None, was_sent: bool, count: int
+    ) -> None:
+        """Count rows that are alike."""
+        self.actions[action] += count
+        self.sent += was_sent * count
+        if action is Action.REJECTED:
+            self.rejects[error_code or "UNKNOWN_EXCEPTION"] += count
+        elif action is Action.UNCHANGED:
+            self.unchanged[str(reason or "")] += count
 
     @property
     def read(self) -> int:

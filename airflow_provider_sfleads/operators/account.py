@@ -11,8 +11,8 @@ from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rej
 from airflow_provider_sfleads.exceptions import RejectsExceededError, RowsNotSentError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution
+from airflow_provider_sfleads.operators.under_way import Course
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.sync.run import SyncRun
 from airflow_provider_sfleads.transport.client import Client
 
 _NAMED_REASONS = 5
@@ -40,9 +40,9 @@ def report_of(
         **tally.counts(),
         api_calls=execution.api_calls + client.api_calls,
         token_requests=execution.token_requests + client.token_requests,
-        api="collections" if tally.sent else "none",
+        api=_api(tally, execution),
         api_reason=_api_reason(tally, execution),
-        job_ids=(),
+        job_ids=tuple(execution.jobs.values()),
         results_path=folder.url,
         rejects_path=folder.rejects_url,
         dry_run=execution.dry_run,
@@ -59,15 +59,21 @@ def report_of(
     )
 
 
+def _api(tally: Tally, execution: Execution) -> str:
+    if execution.jobs:
+        return "bulk"
+    return "collections" if tally.sent else "none"
+
+
 def _api_reason(tally: Tally, execution: Execution) -> str:
-    if tally.sent:
-        return "sObject Collections is the only API offered yet"
+    if tally.sent or execution.jobs:
+        return execution.api_reason
     if execution.dry_run:
         return "a dry run sends nothing"
     return "sending stopped before the first row" if tally.counts()["not_sent"] else "no row was left to send"
 
 
-def failure_of(run: SyncRun, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:
+def failure_of(run: Course, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:
     """What the task fails with, now that everything is recorded; ``None`` where it is a success.
 
     Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
-    from airflow_provider_sfleads.operators.load import LoadSettings
-    from airflow_provider_sfleads.sync.plan import Plan
+    from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan
     from airflow_provider_sfleads.sync.prepare import Ground
 
 COMMON_TEMPLATE_FIELDS = (
@@ -35,6 +35,7 @@ COMMON_TEMPLATE_FIELDS = (
     "max_rejects",
     "write_back",
     "dry_run",
+    "deferrable",
     "nulls",
     "truncate",
     "duplicates",
@@ -55,12 +56,15 @@ class LeadSyncOperator(BaseOperator):
         ``<dag_id>/<run_id>/<task_id>/<map_index>/<execution>/`` there.
     :param salesforce_conn_id: connection of type ``salesforce_leads``.
     :param external_id_field: Lead's external-ID field that holds the key.
-    :param api: ``"auto"`` or ``"collections"`` (both sObject Collections; Bulk API 2.0 is not offered yet).
+    :param api: ``"collections"`` (sObject Collections), ``"bulk"`` (Bulk API 2.0), or ``"auto"``: Bulk API 2.0 for more
+        than 2,000 rows to send.
     :param batch_size: records to a request, at most 200 (Salesforce's own limit).
     :param concurrency: requests in flight.
     :param max_rejects: rejects that a run bears before it fails without retry: a count, or a share (below 1.0) of the
         rows read. The failure comes after everything has been recorded.
     :param write_back: a ``SqlTable`` that learns each lead's id and stage, so that the next export can use them.
+    :param deferrable: leave the worker's slot to others while bulk jobs run, and let a triggerer wait for them;
+        default: Airflow's ``[operators] default_deferrable``.
     :param dry_run: read, map, check and look up, but send no change.
     :param nulls: ``"ignore"`` leaves a field alone where the export has nothing, ``"clear"`` empties it.
     :param truncate: cut over-long text to the field's length instead of rejecting the row.
@@ -96,6 +100,7 @@ class LeadSyncOperator(BaseOperator):
         max_rejects: float | str = 0,
         write_back: SqlTable | None = None,
         dry_run: bool | str = False,
+        deferrable: bool | str | None = None,
         nulls: str = "ignore",
         truncate: bool | str = False,
         duplicates: str = "reject",
@@ -120,6 +125,7 @@ class LeadSyncOperator(BaseOperator):
         self.write_back = write_back
         # The public name; it hides BaseOperator.dry_run(), which only prints rendered fields.
         self.dry_run = dry_run  # type: ignore[assignment, method-assign]
+        self.deferrable = deferrable
         self.nulls = nulls
         self.truncate = truncate
         self.duplicates = duplicates
@@ -153,51 +159,113 @@ class LeadSyncOperator(BaseOperator):
 
         :raises SalesforceLeadsError: see :mod:`airflow_provider_sfleads.exceptions`; what a retry cannot mend
             fails the task without retry.
+        :raises TaskDeferred: while bulk jobs run, with ``deferrable``.
         """
+        return self._load(context, None)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, object]:
+        """Go on where the task was deferred: the jobs are over, or the trigger can no longer ask.
+
+        :param event: what the trigger says; see
+            :class:`~airflow_provider_sfleads.triggers.bulk.SalesforceBulkJobTrigger`.
+        """
+        if event.get("status") != "finished":
+            self.log.error("The trigger could not wait for the jobs: %s", event.get("message"))
+        return self._load(context, event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
+        """Go on after a deferral; where that timed out or failed, abort the jobs first: nothing else would."""
+        from airflow.sdk.exceptions import TaskDeferralError
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralError:
+            self._abort_jobs(context)
+            raise
+
+    def _load(self, context: Context, event: Mapping[str, Any] | None) -> dict[str, object]:
         from threading import Event
 
         from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
         from airflow_provider_sfleads.operators.load import load
+        from airflow_provider_sfleads.operators.under_way import Waiting
 
         self._stop = Event()
         with no_retry_for_permanent():
             settings = self._settings(self._stop)
-            ending = load(settings, self._prepare, context)
+            ending = load(settings, self._prepare, context, deferred=event)
+            if isinstance(ending, Waiting):
+                self._defer(ending.job_ids)
             report = ending.report.as_json()
             if ending.failure is not None:
                 context["ti"].xcom_push(key="return_value", value=report)
                 raise ending.failure
             return report
 
+    def _defer(self, job_ids: Sequence[str]) -> NoReturn:
+        from time import time
+
+        from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
+
+        trigger = SalesforceBulkJobTrigger(
+            salesforce_conn_id=self.salesforce_conn_id, job_ids=list(job_ids), started_at=time()
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+
+    def _abort_jobs(self, context: Context) -> None:
+        from airflow_provider_sfleads.operators.farewell import abort_jobs
+
+        abort_jobs(self._hook(), context.get("task_state_store"))
+
     def on_kill(self) -> None:
-        """Send no further page; what is in flight is still recorded."""
+        """Send no further page or job, and abort the jobs under way; what is done by then is still recorded."""
         if self._stop is not None:
             self._stop.set()
 
     def _settings(self, stop: Event) -> LoadSettings:
         from airflow_provider_sfleads.core.collections import MAX_RECORDS
-        from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
         from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.operators.load import LoadSettings
+        from airflow_provider_sfleads.operators.under_way import LoadSettings
 
-        read.as_choice("api", self.api, ("auto", "collections"))
-        conn_id = read.as_text("salesforce_conn_id", self.salesforce_conn_id)
         return LoadSettings(
             operation=self.operation,
             dag_id=self.dag_id,
             task_id=self.task_id,
             export=self.export,
-            hook=SalesforceLeadsHook(salesforce_conn_id=conn_id),
+            hook=self._hook(),
             results_path=read.as_text("results_path", self.results_path),
             write_back=self.write_back,
+            api=read.as_choice("api", self.api, ("auto", "collections", "bulk")),
             batch_size=read.as_count("batch_size", self.batch_size, least=1, most=MAX_RECORDS),
             concurrency=read.as_count("concurrency", self.concurrency, least=1, most=32),
             max_rejects=read.as_tolerance("max_rejects", self.max_rejects),
             dry_run=read.as_flag("dry_run", self.dry_run),
+            deferrable=self._deferrable(),
+            allow_duplicates=self._allow_duplicates(),
             changed_only=self._changed_only(),
             full_refresh=read.as_flag("full_refresh", self.full_refresh),
             stop=stop,
         )
+
+    def _hook(self) -> SalesforceLeadsHook:
+        from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+        from airflow_provider_sfleads.operators.parameters import as_text
+
+        return SalesforceLeadsHook(salesforce_conn_id=as_text("salesforce_conn_id", self.salesforce_conn_id))
+
+    def _deferrable(self) -> bool:
+        from airflow.sdk import conf
+
+        from airflow_provider_sfleads.operators.parameters import as_flag
+
+        if self.deferrable is None:
+            return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+        return as_flag("deferrable", self.deferrable)
+
+    def _allow_duplicates(self) -> bool:
+        from airflow_provider_sfleads.operators.parameters import as_choice
+
+        return as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow"
 
     def _changed_only(self) -> bool:
         from airflow_provider_sfleads.operators.parameters import as_flag
@@ -223,7 +291,7 @@ class LeadSyncOperator(BaseOperator):
                 truncate=read.as_flag("truncate", self.truncate),
             ),
             "auto_assign": auto_assign(self.assignment_rule),
-            "allow_duplicates": read.as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
+            "allow_duplicates": self._allow_duplicates(),
             "match_email": read.as_flag("match_email", self.match_email),
             "dry_run": read.as_flag("dry_run", self.dry_run),
         }

@@ -7,7 +7,7 @@ The store survives retries, a killed worker, and also "clear" and a backfill's r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,6 +33,9 @@ class Execution:
     :param api_calls: REST requests of the tries before this one.
     :param token_requests: token requests of the tries before this one.
     :param open: whether rows are unaccounted for.
+    :param api: the API that its first try has chosen, ``None`` before that; later ones stay with it.
+    :param api_reason: why.
+    :param jobs: ids of its bulk jobs, by the load that each carries.
     """
 
     name: str
@@ -42,6 +45,9 @@ class Execution:
     api_calls: int = 0
     token_requests: int = 0
     open: bool = True
+    api: str | None = None
+    api_reason: str = ""
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -53,11 +59,14 @@ class Journal:
 
     store: Store | None
 
-    def next(self, now: datetime, *, dry_run: bool) -> Execution:
-        """The execution that an earlier try left open, or a new one; nothing is kept yet."""
+    def next(self, now: datetime, *, dry_run: bool, deferred: bool = False) -> Execution:
+        """The execution that an earlier try left open, or a new one; nothing is kept yet.
+
+        :param deferred: whether this is the same try, back from its deferral.
+        """
         last = self._last(dry_run=dry_run)
         if last is not None and last.open:
-            return replace(last, tries=last.tries + 1)
+            return last if deferred else replace(last, tries=last.tries + 1)
         name = now.strftime("%Y%m%dT%H%M%S.%fZ")
         return Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
 
@@ -84,6 +93,11 @@ def _is_sound(execution: Execution) -> bool:
         return False
     if type(execution.name) is not str or not execution.name or type(execution.open) is not bool:
         return False
+    jobs: object = execution.jobs
+    if execution.api not in (None, "collections", "bulk") or type(execution.api_reason) is not str:
+        return False
+    if not isinstance(jobs, Mapping) or not all(type(part) is str for entry in jobs.items() for part in entry):
+        return False
     try:
         return datetime.fromisoformat(execution.started_at).tzinfo is not None
     except (TypeError, ValueError):
@@ -92,3 +106,9 @@ def _is_sound(execution: Execution) -> bool:
 
 def _key(*, dry_run: bool) -> str:
     return "salesforce_leads_dry_run" if dry_run else "salesforce_leads"
+
+
+def open_jobs(store: Store | None) -> tuple[str, ...]:
+    """Ids of the bulk jobs of the live execution that is open, if there is one."""
+    execution = Journal(store)._last(dry_run=False)  # noqa: SLF001 - of this module
+    return tuple(execution.jobs.values()) if execution is not None and execution.open else ()

@@ -9,7 +9,7 @@ from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.base import COMMON_TEMPLATE_FIELDS, LeadSyncOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_sfleads.sync.plan import Plan
+    from airflow_provider_sfleads.operators.under_way import Plan
     from airflow_provider_sfleads.sync.prepare import Ground
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.operators.naming import log_name
 from airflow_provider_sfleads.results import ResultsWriter
+from airflow_provider_sfleads.results.writer import marks
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +30,18 @@ class Recorder:
     writer: ResultsWriter
     salt: str
     logged: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcomes: pa.RecordBatch) -> None:
+        """Take outcomes by the column; none of them is a reject."""
+        self.writer.write_batch(outcomes)
+
+    def marked(self, mark: str) -> AbstractContextManager[None]:
+        """Record what is written in the block all together, under a mark, or not at all."""
+        return self.writer.marked(mark)
+
+    def marks(self) -> Collection[str]:
+        """The marks there are."""
+        return marks(self.writer.directory)
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -57,6 +57,11 @@ class Directory:
         entries = self.fs.ls(self.path, detail=True)
         names = (basename(entry["name"].rstrip("/")) for entry in entries if entry["type"] == kind)
         return sorted(name for name in names if not name.startswith("."))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to read."""
+        stream: IO[bytes] = self.fs.open(self.file(name), "rb")
+        return stream
 
     def remove(self, name: str) -> None:
         """Remove a file."""

@@ -135,8 +135,14 @@ class ResultsFolder:
         path.chmod(0o700)
         return path
 
+    def staged(self) -> Directory:
+        """Return the directory at the storage where rows wait that another worker may have to go on with."""
+        return self.directory.child(STAGING)
+
     def remove_staging(self) -> None:
-        """Remove the staging directory, once every row is accounted for."""
+        """Remove the staging directories, once every row is accounted for."""
+        if not self.directory.is_local:
+            self.staged().remove_all()
         shutil.rmtree(self._staging_path, ignore_errors=True)
 
     @property

@@ -67,7 +67,7 @@ class ResultsWriter:
     """
 
     def __init__(self, directory: Directory, *, columns: tuple[str, ...], resume: bool, part_rows: int) -> None:
-        self._directory = directory
+        self.directory = self._directory = directory
         self._resume = resume
         self._part_rows = part_rows
         self._rejects = Rejects(directory, columns=columns)

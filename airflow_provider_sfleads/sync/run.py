@@ -65,8 +65,8 @@ class SyncRun:
     _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
     _landed: deque[_Line] = field(default_factory=deque)
 
-    def execute(self, rows: Iterable[Row | BadRow]) -> None:
-        """Bring every row to an outcome.
+    def execute(self, rows: Iterable[Row | BadRow | Candidate]) -> None:
+        """Bring every row to an outcome; of a candidate, the export's own decisions are made already.
 
         Where something that is no outcome breaks the run (a bug, a signal), what is in flight is still
         recorded and the rest of what was read becomes ``not_sent``, before the exception goes on.
@@ -95,7 +95,7 @@ class SyncRun:
         in_pages = sum(len(items) for items in (*self._pages.values(), *self._flying.values()))
         return in_pages + len(self._waiting) + len(self._planned) + len(self._later) + len(self._landed)
 
-    def _read(self, rows: Iterable[Row | BadRow], pool: ThreadPoolExecutor) -> None:
+    def _read(self, rows: Iterable[Row | BadRow | Candidate], pool: ThreadPoolExecutor) -> None:
         source = iter(rows)
         while True:
             try:
@@ -107,7 +107,9 @@ class SyncRun:
                 return
             self._take(self._decide(row), pool)
 
-    def _decide(self, row: Row | BadRow) -> Candidate | Settled:
+    def _decide(self, row: Row | BadRow | Candidate) -> Candidate | Settled:
+        if isinstance(row, Candidate):
+            return row
         try:
             return self.plan.take(row)
         except BaseException:

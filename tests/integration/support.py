@@ -17,8 +17,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from airflow_provider_sfleads.core.rows import RowStream
+from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exports import FileExport, SqlExport
+from airflow_provider_sfleads.exports.chunks import ChunkStream, row_chunks
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ class Rows:
     def open(self) -> Iterator[RowStream]:
         """Yield the rows, each with all columns."""
         yield RowStream(columns=self.columns, rows=self._each())
+
+    @contextmanager
+    def open_chunks(self) -> Iterator[ChunkStream]:
+        """Yield the rows in lists."""
+        yield ChunkStream(columns=self.columns, chunks=row_chunks(self._each_whole()))
+
+    def _each_whole(self) -> Iterator[Row | BadRow]:
+        for row in self._each():
+            yield dict(row)
 
     def _each(self) -> Iterator[Mapping[str, Any]]:
         for number, row in enumerate(self.rows):

@@ -20,6 +20,7 @@ ROOMS = {
     "transport": {"exceptions", "core"},
     "sync": {"exceptions", "core"},
     "columnar": {"exceptions", "core", "sync"},
+    "bulk": {"exceptions", "core", "sync", "columnar"},
     "emulator": set[str](),
 }
 # And of other people's packages these belong to these rooms alone.

@@ -1,0 +1,167 @@
+"""From what a job said of the rows of a load to their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from airflow_provider_sfleads.bulk.lines import lines
+from airflow_provider_sfleads.columnar.id_bytes import Ids, id_strings
+from airflow_provider_sfleads.columnar.job_results import Created, JobResults, Said, State
+from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
+from airflow_provider_sfleads.core.bulk import row_error
+from airflow_provider_sfleads.core.collections import Cure, Verdict
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError, ServiceUnavailableError
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.plan import Plan, Settled
+
+_Mask = npt.NDArray[np.bool_]
+
+# Rows that the row code settles together: their leads may have to be looked at, so many to a request.
+_GROUP = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What became of some rows of a load.
+
+    :param lines: the outcomes that lie in columns.
+    :param settled: those that the row code found: rejects above all.
+    :param again: rows that were not written and may be sent again.
+    :param unknown: rows of which the job says nothing, and that must not be sent again.
+    """
+
+    lines: pa.RecordBatch
+    settled: list[Settled]
+    again: pa.RecordBatch
+    unknown: pa.RecordBatch
+
+
+@dataclass(slots=True, kw_only=True)
+class Collector:
+    """Settles the rows of a load whose job is over.
+
+    :param plan: what the operator asks for.
+    :param sending: how the rows were sent.
+    :param job_id: the job, for the results.
+    :param complete: whether the job has processed all it was given, as far as it says.
+    :param lead_url: a lead's address from its id.
+    :param stop: why no further row can be sent, by what rows were told.
+    """
+
+    plan: Plan
+    sending: Sending
+    lead: SObjectInfo
+    lookup: LeadLookup
+    conn_id: str
+    job_id: str
+    attempt: int
+    now: Callable[[], datetime]
+    lead_url: Callable[[str], str]
+    stop: SalesforceLeadsError | None = None
+    _prefix: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the address apart, so that a column of them is joined and not formatted."""
+        before, _, after = self.lead_url("\0").partition("\0")
+        self._prefix = (before, after)
+
+    def collect(self, batches: Iterator[pa.RecordBatch], results: JobResults) -> Iterator[Collected]:
+        """Yield what became of the rows, batch by batch."""
+        start = 0
+        for batch in batches:
+            yield self._of(batch, results.said(start, batch.num_rows), results)
+            start += batch.num_rows
+
+    def _of(self, batch: pa.RecordBatch, said: Said, results: JobResults) -> Collected:
+        written = said.states == State.SUCCEEDED
+        failed = said.states == State.FAILED
+        exists = failed & (said.ids != b"")
+        again = said.states == State.UNPROCESSED
+        unknown = said.states == State.SILENT
+        if self.sending.kind.repeatable:
+            again, unknown = again | unknown, np.zeros_like(unknown)
+        settled: list[Settled] = []
+        closer = np.flatnonzero(failed & ~exists)
+        for first in range(0, len(closer), _GROUP):
+            some = closer[first : first + _GROUP]
+            errors = [row_error(text) for text in results.error_texts(said.texts[some])]
+            verdicts = [Verdict(error=error) for error in errors]
+            passing = np.array([self._is_passing(verdict) for verdict in verdicts], dtype=np.bool_)
+            again[some[passing]] = True
+            permanent = [verdict for verdict, passes in zip(verdicts, passing, strict=True) if not passes]
+            items = rebuild(batch, some[~passing], self.lead, self.sending)
+            settled += [self._stamped(line) for line in self.plan.settle(items, permanent, self.lookup)]
+        return Collected(
+            lines=self._lines(batch, said, written, exists),
+            settled=settled,
+            again=batch.filter(pa.array(again)),
+            unknown=batch.filter(pa.array(unknown)),
+        )
+
+    def _is_passing(self, verdict: Verdict) -> bool:
+        cure = verdict.cure(self.sending.kind)
+        if cure is Cure.END and verdict.error is not None:
+            self.stop = ServiceUnavailableError(
+                f"Salesforce stores no more records (connection {self.conn_id!r}, {verdict.error.code}): free data "
+                "storage or buy more, see Setup > Storage Usage."
+            )
+        elif cure is Cure.LATER and verdict.error is not None:
+            self.stop = ServiceUnavailableError(
+                f"Salesforce writes no records at the moment (connection {self.conn_id!r}, {verdict.error.code})."
+            )
+        return cure is not Cure.NONE
+
+    def _lines(self, batch: pa.RecordBatch, said: Said, written: _Mask, exists: _Mask) -> pa.RecordBatch:
+        both = written | exists
+        rows = batch if both.all() else batch.filter(pa.array(both))
+        there, ids = exists[both], said.ids[both]
+        known = rows.column("salesforce_id")
+        found = pa.compute.coalesce(_texts(ids), known)
+        stay = pa.array(there)
+        before, after = self._prefix
+        columns: Mapping[str, pa.Array] = {
+            "key": rows.column("key"),
+            "action": self._actions(said.created[both], there),
+            "reason": pa.compute.if_else(stay, str(Reason.ALREADY_EXISTS), pa.scalar(None, pa.string())),
+            "salesforce_id": found,
+            "api": pa.repeat("bulk", rows.num_rows),
+            "batch": pa.repeat(self.job_id, rows.num_rows),
+            "old_stage": rows.column("old_stage"),
+            "new_stage": rows.column("new_stage"),
+            "lead_url": pa.compute.binary_join_element_wise(before, found, after, ""),
+        }
+        return lines(columns, attempt=self.attempt, now=self.now())
+
+    def _actions(self, created: npt.NDArray[np.uint8], there: _Mask) -> pa.Array:
+        """What was done, as ``sync.settling.written`` has it: where the job does not say, what was known before."""
+        words = pa.array([str(Action.CREATED), str(Action.UPDATED), str(Action.UNCHANGED)])
+        codes = np.full(len(created), 0 if self.sending.expected is Action.CREATED else 1, dtype=np.int8)
+        if self.sending.kind.operation != "update":
+            codes[created == Created.YES] = 0
+            codes[created == Created.NO] = 1
+        codes[there] = 2
+        return pa.DictionaryArray.from_arrays(pa.array(codes), words).cast(pa.string())
+
+    def _stamped(self, settled: Settled) -> Settled:
+        lead_id = settled.outcome.salesforce_id
+        outcome: Outcome = replace(
+            settled.outcome,
+            api="bulk",
+            batch=self.job_id,
+            attempt=self.attempt,
+            finished_at=self.now(),
+            lead_url=self.lead_url(lead_id) if lead_id else None,
+        )
+        return replace(settled, outcome=outcome)
+
+
+def _texts(ids: Ids) -> pa.Array:
+    return id_strings(ids) if len(ids) else pa.array([], pa.string())

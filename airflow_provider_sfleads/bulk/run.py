@@ -1,0 +1,245 @@
+"""A bulk run: every piece of staged rows brought to an outcome, whatever is interrupted on the way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from airflow_provider_sfleads.bulk.jobs import Jobs
+from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role
+from airflow_provider_sfleads.bulk.ports import Book, Diary, Terms
+from airflow_provider_sfleads.bulk.settling import Settling
+from airflow_provider_sfleads.bulk.watch import Over, Watch
+from airflow_provider_sfleads.columnar.reading import Stopped
+from airflow_provider_sfleads.columnar.staged import field_names, write_csv
+from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState
+from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.exceptions import (
+    OutcomeUnknownError,
+    RequestRefusedError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+)
+from airflow_provider_sfleads.sync.pages import reason_for
+
+log = logging.getLogger(__name__)
+
+# Jobs of one run that Salesforce works on at the same time: more would not be faster, and others wait behind them.
+_MOST_RUNNING = 10
+# A job that is aborted is over in a moment; longer than this a task that is to end does not wait for it.
+_FAREWELL = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class BulkRun:
+    """One run, in one process; :meth:`carry_on` in a later one goes on where it was.
+
+    :param pieces: the staged rows.
+    :param jobs: makes jobs and asks for them.
+    :param book: where outcomes go.
+    :param diary: which job carries which load.
+    :param settling: looks parts up, and settles loads.
+    :param terms: how it is carried out.
+    :param scratch: local folder for CSV files.
+    :param halted: why sending stopped early.
+    """
+
+    pieces: Pieces
+    jobs: Jobs
+    book: Book
+    diary: Diary
+    settling: Settling
+    terms: Terms
+    scratch: Path
+    halted: SalesforceLeadsError | None = None
+    _watch: Watch = field(init=False)
+    _unknown: set[str] = field(default_factory=set)
+    _rule: list[str | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Watch nothing yet."""
+        self._watch = Watch(look=self.jobs.look, server_now=self.terms.server_now)
+
+    def carry_on(self, patience: float | None) -> tuple[str, ...]:
+        """Look up, send, wait and settle, until nothing is left to do here.
+
+        :param patience: seconds to wait for jobs before this gives the wait up to somebody else; ``None`` for ever.
+        :return: ids of the jobs to wait for; none where the run is through, or cannot go on.
+        """
+        self._drop_settled()
+        self._take_up()
+        while not self.terms.stop.is_set():
+            self._send_all()
+            if not self._watch.running:
+                if self.halted is not None or not self._sendable():
+                    return ()
+                continue
+            over = self._wait(patience)
+            if over is None and not self.terms.stop.is_set():
+                return self._watch.job_ids
+            for piece, job in over or ():
+                self._collect(piece, job)
+        self._take_leave()
+        return ()
+
+    def _wait(self, patience: float | None) -> Over | None:
+        try:
+            return self._watch.wait(self.terms.stop.wait, patience)
+        except SalesforceLeadsError as error:
+            self._halt(error)
+            self._unknown |= self._watch.marks
+            self._watch.running.clear()
+            return []
+
+    def reason_left(self, piece: Piece) -> Reason:
+        """Why a piece is not settled."""
+        if piece.role is Role.UNKNOWN or piece.mark in self._unknown or piece.mark in self._watch.marks:
+            return Reason.OUTCOME_UNKNOWN
+        return reason_for(self.halted) if self.halted else Reason.STOPPED
+
+    def _drop_settled(self) -> None:
+        """Remove pieces whose outcomes were recorded just before an earlier try was killed."""
+        marks = self.book.marks()
+        for piece in self.pieces.all():
+            if piece.mark in marks:
+                self.pieces.remove(piece)
+
+    def _take_up(self) -> None:
+        """See what became of the jobs of earlier tries."""
+        carried = self.diary.jobs()
+        for piece in self.pieces.all(Role.LOAD):
+            job_id = carried.get(piece.slot.label)
+            if job_id is None:
+                self._put_back(piece)
+                continue
+            try:
+                job = self.jobs.look(job_id)
+            except SalesforceLeadsError as error:
+                self._unknown.add(piece.mark)
+                self._halt(error)
+                continue
+            if job is None:
+                self._lost(piece, job_id)
+            elif job.state is JobState.OPEN:
+                # Whether the upload is whole is not known; nothing of an open job is processed.
+                self.jobs.abort(job_id)
+                self.diary.note(piece.slot.label, None)
+                self._put_back(piece)
+            else:
+                log.info("Job %s of an earlier try is in state %s.", job.id, job.state)
+                self._watch.add(piece, job)
+
+    def _put_back(self, piece: Piece) -> None:
+        """A load that was looked up some time ago is looked up again where that matters."""
+        if self.settling.plan.fresh:
+            self.settling.put_back(piece)
+
+    def _lost(self, piece: Piece, job_id: str) -> None:
+        """A job is gone, and with it what it says of its rows."""
+        self.diary.note(piece.slot.label, None)
+        if self.settling.way(piece).kind.repeatable:
+            log.warning("Job %s is deleted; its rows are sent again, which is harmless.", job_id)
+        else:
+            log.error("Job %s is deleted: what became of its %d rows nobody can tell.", job_id, piece.rows)
+            self.settling.make_unknown(piece)
+
+    def _sendable(self) -> list[Piece]:
+        """What is to be looked up, or to be sent."""
+        waiting = self._watch.marks | self._unknown
+        return [p for p in self.pieces.all() if p.role in (Role.PART, Role.LOAD) and p.mark not in waiting]
+
+    def _send_all(self) -> None:
+        """Look up the parts and send the loads, one part after another, so that no look-up is old when it is used."""
+        while self.halted is None and not self.terms.stop.is_set() and len(self._watch.running) < _MOST_RUNNING:
+            todo = self._sendable()
+            if not todo:
+                return
+            # Loads first: what was looked up goes out before the next part is looked up.
+            piece = min(todo, key=lambda p: (p.role is not Role.LOAD, p.slot))
+            try:
+                if piece.role is Role.PART:
+                    self.settling.look_up(piece)
+                else:
+                    self._send(piece)
+            except Stopped:
+                return
+            except OutcomeUnknownError as error:
+                self._unknown.add(piece.mark)
+                self._halt(error)
+            except SalesforceLeadsError as error:
+                self._halt(error)
+
+    def _send(self, piece: Piece) -> None:
+        kind = self.settling.way(piece).kind
+        rule = self._rule_of(kind.auto_assign)
+        spec = JobSpec(operation=kind.operation, external_id_field=kind.external_id_field, assignment_rule_id=rule)
+        csv = self.scratch / f"{piece.mark}.csv"
+        try:
+            size = self._write_csv(piece, csv, by_id=kind.operation == "update")
+            job = self.jobs.start(piece.slot.label, spec, csv)
+        finally:
+            csv.unlink(missing_ok=True)
+        log.info("Job %s (%s): %s rows, %.1f MB uploaded.", job.id, kind.operation, f"{piece.rows:,}", size / 1e6)
+        self._watch.add(piece, job)
+
+    def _write_csv(self, piece: Piece, csv: Path, *, by_id: bool) -> int:
+        with self.pieces.reading(piece) as batches:
+            first = next(batches)
+            size = write_csv(chain([first], batches), csv, field_names(first.schema), by_id=by_id)
+        if size > MAX_UPLOAD_BYTES:
+            raise RequestRefusedError(
+                f"A part of the export makes an upload of {size:,} bytes, and Salesforce takes {MAX_UPLOAD_BYTES:,}.",
+                status=400,
+            )
+        return size
+
+    def _rule_of(self, auto_assign: str) -> str | None:
+        """The assignment rule that a job names to have the effect that REST's header has."""
+        if auto_assign == "FALSE":
+            return None
+        if auto_assign != "TRUE":
+            return auto_assign
+        if not self._rule:
+            self._rule.append(self.jobs.active_rule())
+            log.info("The active assignment rule for leads: %s.", self._rule[0] or "none")
+        return self._rule[0]
+
+    def _collect(self, piece: Piece, job: JobInfo | None) -> None:
+        if job is None:
+            self._lost(piece, self.diary.jobs().get(piece.slot.label, "?"))
+            return
+        try:
+            stop = self.settling.settle(piece, job)
+        except SalesforceLeadsError as error:
+            self._unknown.add(piece.mark)
+            self._halt(error)
+            return
+        if stop is not None:
+            self._halt(stop)
+        if job.state is not JobState.JOB_COMPLETE and not self.terms.stop.is_set():
+            said = f": {job.error_message}" if job.error_message else ""
+            self._halt(
+                ServiceUnavailableError(
+                    f"Job {job.id} ended {job.state} after {job.processed:,} of {piece.rows:,} rows{said}. What it did "
+                    "not process is sent in the next try."
+                )
+            )
+
+    def _take_leave(self) -> None:
+        """Abort what runs, since the task is to end, and settle what is over by then."""
+        for job_id in self._watch.job_ids:
+            self.jobs.abort(job_id)
+        self._watch.hurry()
+        with suppress(SalesforceLeadsError):
+            while over := self._watch.wait(time.sleep, _FAREWELL):
+                for piece, job in over:
+                    self._collect(piece, job)
+
+    def _halt(self, error: SalesforceLeadsError) -> None:
+        if self.halted is None:
+            self.halted = error
+            log.error("Sending stops: %s", error)

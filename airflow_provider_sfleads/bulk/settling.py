@@ -1,0 +1,214 @@
+"""Look a part up, settle a load: what happens to staged rows between two files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_sfleads.bulk.jobs import Jobs
+from airflow_provider_sfleads.bulk.lines import lines
+from airflow_provider_sfleads.bulk.outcomes import Collected, Collector
+from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role, Slot
+from airflow_provider_sfleads.bulk.ports import Book, Terms
+from airflow_provider_sfleads.columnar.decide import decide
+from airflow_provider_sfleads.columnar.decisions import APART, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.columnar.index import KeyMemory
+from airflow_provider_sfleads.columnar.job_results import JobResults
+from airflow_provider_sfleads.columnar.match import match_by
+from airflow_provider_sfleads.columnar.reading import Reading
+from airflow_provider_sfleads.columnar.rebuild import Sending
+from airflow_provider_sfleads.columnar.staged import PLACED, field_names, with_place
+from airflow_provider_sfleads.core.bulk import JobInfo, JobState
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.sync.create import CreatePlan
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.stage import StagePlan
+
+log = logging.getLogger(__name__)
+
+# Rows that fail for a passing reason go out in jobs so often, and are then worth the small pages of the tail.
+_ROUNDS = 3
+_FEW = 2_000
+# The slot of rows that no look-up could place, apart from those of the plan's ways.
+_UNDECIDED = 9
+
+
+def looks_up(plan: CreatePlan | StagePlan) -> bool:
+    """Whether rows have to be looked up before they are sent."""
+    return isinstance(plan, StagePlan) or plan.asks or plan.rules.people is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class Settling:
+    """Brings staged rows from one file into the next, or into the results.
+
+    Each step writes what comes of a piece before it removes the piece, under a mark that tells a later try of a killed
+    one whether the step was done.
+
+    :param plan: what the operator asks for.
+    :param lead: the org's Lead.
+    :param reading: what a look-up reads with.
+    :param lookup: reads single leads.
+    :param memory: Lead ids seen.
+    :param scratch: local folder for result files.
+    """
+
+    plan: CreatePlan | StagePlan
+    lead: SObjectInfo
+    pieces: Pieces
+    book: Book
+    jobs: Jobs
+    reading: Reading
+    lookup: LeadLookup
+    memory: KeyMemory
+    terms: Terms
+    scratch: Path
+
+    def way(self, piece: Piece) -> Sending:
+        """How a load's rows are sent."""
+        kind, expected = self.plan.ways[piece.slot.kind]
+        return Sending(kind=kind, expected=expected)
+
+    def look_up(self, part: Piece) -> None:
+        """Look the rows of a part up: what is to be sent becomes loads, the rest is settled."""
+        decisions = decide(self.plan, lambda: self._batches(part), self.reading, self.memory)
+        # So few that a job is not worth it.
+        is_few = int((decisions.classes >= 0).sum()) <= self.terms.least
+        with self.book.marked(part.mark):
+            start = 0
+            for batch in self._batches(part):
+                self._place(part, batch, decisions, start, is_few=is_few)
+                start += batch.num_rows
+            self.pieces.publish()
+        self.pieces.remove(part)
+
+    def settle(self, load: Piece, job: JobInfo) -> SalesforceLeadsError | None:
+        """Record what a job that is over did with its rows; what it left out is staged anew.
+
+        :return: why no further row can be sent, by what rows were told.
+        """
+        kind = self.way(load).kind
+        files = self.jobs.fetch(job, self.scratch, rows=load.rows)
+        first = next(self._batches(load))
+        match = match_by(kind, self.plan.rules.external, field_names(first.schema))
+        known = np.concatenate([match.of_load(batch) for batch in self._batches(load)])
+        collector = self._collector(load, job)
+        try:
+            with JobResults(
+                known, match, job_id=job.id, directory=self.scratch, external=self._met_by(load)
+            ) as results:
+                for add, path in (
+                    (results.add_successful, files.successful),
+                    (results.add_failed, files.failed),
+                    (results.add_unprocessed, files.unprocessed),
+                ):
+                    if path is not None:
+                        add(path)
+                with self.book.marked(load.mark):
+                    self._record(load, job, collector.collect(self._batches(load), results))
+        finally:
+            for path in (files.successful, files.failed, files.unprocessed):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+        self.pieces.remove(load)
+        return collector.stop
+
+    def put_back(self, load: Piece) -> None:
+        """Make a load a part again, to be looked up anew."""
+        slot = replace(load.slot, round=load.slot.round + 1)
+        for batch in self._batches(load):
+            plain = batch.select([name for name in batch.schema.names if name not in PLACED])
+            self.pieces.add(Role.PART, slot, plain)
+        self.pieces.publish()
+        self.pieces.remove(load)
+
+    def make_unknown(self, load: Piece) -> None:
+        """Keep the rows of a load from ever being sent again."""
+        for batch in self._batches(load):
+            self.pieces.add(Role.UNKNOWN, load.slot, batch)
+        self.pieces.publish()
+        self.pieces.remove(load)
+
+    def _batches(self, piece: Piece) -> Iterator[pa.RecordBatch]:
+        with self.pieces.reading(piece) as batches:
+            yield from batches
+
+    def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
+        classes = decisions.classes[start : start + batch.num_rows]
+        found = decisions.columns(start, batch.num_rows)
+        settled = pa.array(classes == SETTLED)
+        self._add_lines(batch.filter(settled), found.filter(settled))
+        for position in np.flatnonzero(classes == APART):
+            apart = decisions.apart[start + int(position)]
+            self.book.write(self._stamped(apart.outcome), apart.row)
+        for number, way in enumerate(decisions.ways):
+            chosen = pa.array(classes == number)
+            rows, places = batch.filter(chosen), found.filter(chosen)
+            if self.terms.dry_run:
+                would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
+                self._add_lines(rows, places, action=would)
+                continue
+            role = Role.TAIL if is_few else Role.LOAD
+            slot = Slot(part=part.slot.part, kind=number, round=part.slot.round)
+            self.pieces.add(role, slot, with_place(rows, [places.column(name) for name in PLACED]))
+        slot = Slot(part=part.slot.part, kind=_UNDECIDED, round=part.slot.round)
+        self.pieces.add(Role.TAIL, slot, batch.filter(pa.array(classes == TAIL)))
+
+    def _add_lines(self, rows: pa.RecordBatch, found: pa.RecordBatch, *, action: Action | None = None) -> None:
+        if not rows.num_rows:
+            return
+        columns = {name: found.column(name) for name in found.schema.names}
+        if action is not None:
+            columns["action"] = pa.repeat(str(action), rows.num_rows)
+        before, _, after = self.terms.lead_url("\0").partition("\0")
+        columns["lead_url"] = pc.binary_join_element_wise(before, columns["salesforce_id"], after, "")
+        line = lines({"key": rows.column("key"), **columns}, attempt=self.terms.attempt, now=self.terms.now())
+        self.book.add(line)
+
+    def _record(self, load: Piece, job: JobInfo, found: Iterator[Collected]) -> None:
+        slot = replace(load.slot, round=load.slot.round + 1)
+        for collected in found:
+            self.book.add(collected.lines)
+            for settled in collected.settled:
+                self.book.write(settled.outcome, settled.row)
+            self.pieces.add(Role.LOAD, slot, collected.again)
+            self.pieces.add(Role.UNKNOWN, load.slot, collected.unknown)
+        # What a job did not come to waits for the next try. Locks pass: few rows, or those often locked, go by pages.
+        again = self.pieces.size(Role.LOAD, slot)
+        is_tail = job.state is JobState.JOB_COMPLETE and (again <= _FEW or slot.round >= _ROUNDS)
+        self.pieces.publish({Role.LOAD: Role.TAIL} if is_tail else {})
+
+    def _met_by(self, load: Piece) -> str | None:
+        """The field whose uniqueness tells an insert that the lead exists."""
+        external = self.plan.rules.external
+        return external.name if external is not None and self.way(load).kind.operation == "insert" else None
+
+    def _collector(self, load: Piece, job: JobInfo) -> Collector:
+        return Collector(
+            plan=self.plan,
+            sending=self.way(load),
+            lead=self.lead,
+            lookup=self.lookup,
+            conn_id=self.reading.conn_id,
+            job_id=job.id,
+            attempt=self.terms.attempt,
+            now=self.terms.now,
+            lead_url=self.terms.lead_url,
+        )
+
+    def _stamped(self, outcome: Outcome) -> Outcome:
+        lead_id = outcome.salesforce_id
+        return replace(
+            outcome,
+            attempt=self.terms.attempt,
+            finished_at=self.terms.now(),
+            lead_url=self.terms.lead_url(lead_id) if lead_id else None,
+        )

@@ -1,0 +1,134 @@
+"""The first half of a bulk run: the whole export read, and what is to be sent of it staged; nothing is sent yet."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_sfleads.bulk.pieces import Pieces, Role, Slot
+from airflow_provider_sfleads.bulk.ports import Book
+from airflow_provider_sfleads.columnar.staged import csv_bytes, with_place
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.sync.plan import Settled
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from airflow_provider_sfleads.columnar.intake import Taken
+
+log = logging.getLogger(__name__)
+
+# Salesforce takes 100 MB; the room left is for what an estimate of every cell cannot foresee.
+MAX_BYTES = 90_000_000
+# What a load holds in memory while its results are matched goes with its rows.
+MAX_ROWS = 1_000_000
+_SAY_EVERY = 10.0
+# The slot of rows that Bulk cannot carry, apart from those of the plan's ways.
+_APART = 8
+
+Screen = Callable[[pa.RecordBatch], list[tuple[int, Settled]]]
+"""Finds rows of which something is known before anybody asks Salesforce: their positions, and the outcomes."""
+
+
+class Intake(Protocol):
+    """Decides what the export alone can decide."""
+
+    def take(self, chunk: pa.RecordBatch | list[object]) -> Taken:
+        """Decide about the rows of a chunk."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Staging:
+    """Reads an export to its end.
+
+    :param intake: decides what the export alone can decide.
+    :param pieces: takes what is to be sent.
+    :param book: takes the outcomes of what is not.
+    :param screen: finds what need not or must not be sent.
+    :param looks_up: whether parts are looked up before they are sent.
+    :param stop: set where the run is to end early.
+    :param read: rows read.
+    :param rows: rows staged.
+    :param error: why reading stopped early.
+    """
+
+    intake: Intake
+    pieces: Pieces
+    book: Book
+    screen: Screen | None
+    looks_up: bool
+    stop: Event
+    read: int = 0
+    rows: int = 0
+    error: ExportError | None = None
+    _part: int = 0
+    _bytes: int = 0
+    _in_part: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _said: float = field(default_factory=time.monotonic)
+
+    def take_all(self, chunks: Iterable[object]) -> bool:
+        """Read the export; whether it was read to its end."""
+        source = iter(chunks)
+        while not self.stop.is_set():
+            try:
+                chunk = next(source, None)
+            except ExportError as error:
+                self.error = error
+                return False
+            if chunk is None:
+                self._say("The export is read")
+                return True
+            self._take(chunk)
+        return False
+
+    def _take(self, chunk: object) -> None:
+        taken = self.intake.take(chunk)
+        self.read += taken.read
+        self.book.add(taken.plain)
+        for settled in taken.settled:
+            self.book.write(settled.outcome, settled.row)
+        self._stage(self._screened(taken.candidates))
+        if time.monotonic() - self._said > _SAY_EVERY:
+            self._said = time.monotonic()
+            self._say("Reading")
+
+    def _screened(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        found = self.screen(batch) if self.screen is not None and batch.num_rows else []
+        if not found:
+            return batch
+        for _, settled in found:
+            self.book.write(settled.outcome, settled.row)
+        kept = np.ones(batch.num_rows, dtype=np.bool_)
+        kept[[position for position, _ in found]] = False
+        return batch.filter(pa.array(kept))
+
+    def _stage(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        self.rows += batch.num_rows
+        tail = batch.column("tail")
+        if tail.true_count:
+            self.pieces.add(Role.TAIL, Slot(part=self._part, kind=_APART), batch.filter(tail))
+            batch = batch.filter(pa.compute.invert(tail))
+        size = csv_bytes(batch)
+        if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > MAX_ROWS):
+            self._part += 1
+            self._bytes = self._in_part = 0
+        self._bytes += size
+        self._in_part += batch.num_rows
+        if self.looks_up:
+            self.pieces.add(Role.PART, Slot(part=self._part), batch)
+        else:
+            nothing = pa.nulls(batch.num_rows, pa.string())
+            self.pieces.add(Role.LOAD, Slot(part=self._part), with_place(batch, [nothing, nothing, nothing]))
+
+    def _say(self, what: str) -> None:
+        rate = self.read / max(time.monotonic() - self._began, 1e-9)
+        log.info("%s: %s", what, f"{self.read:,} rows, {self.rows:,} of them to be sent ({rate:,.0f} rows/s).")

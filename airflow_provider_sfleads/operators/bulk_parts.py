@@ -1,0 +1,77 @@
+"""Puts a bulk run together from what a load has at hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow_provider_sfleads.bulk.jobs import Jobs
+from airflow_provider_sfleads.bulk.pieces import Pieces
+from airflow_provider_sfleads.bulk.ports import Diary, Terms
+from airflow_provider_sfleads.bulk.run import BulkRun
+from airflow_provider_sfleads.bulk.settling import Settling
+from airflow_provider_sfleads.columnar.index import KeyMemory
+from airflow_provider_sfleads.columnar.reading import Reading
+from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.under_way import Plan, UnderWay
+
+
+def bulk_run(
+    load: UnderWay,
+    plan: Plan,
+    pieces: Pieces,
+    book: Recorder,
+    memory: KeyMemory,
+    diary: Diary,
+    *,
+    most_by_rows: int,
+) -> BulkRun:
+    """The bulk run of a load.
+
+    :param most_by_rows: rows of a part up to which ``api="auto"`` takes no job for them.
+    """
+    settings, client = load.settings, load.settings.hook.client
+    conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
+
+    def pause(seconds: float) -> None:
+        stop.wait(seconds)
+
+    jobs = Jobs(
+        send=client.send,
+        download=client.download,
+        conn_id=conn_id,
+        user_id=client.user_id,
+        note=diary.note,
+        pause=pause,
+        now=load.server_now,
+    )
+    terms = Terms(
+        dry_run=settings.dry_run,
+        least=most_by_rows if settings.api == "auto" else 0,
+        attempt=load.attempt,
+        now=lambda: datetime.now(UTC),
+        server_now=load.server_now,
+        lead_url=load.lead_url,
+        stop=stop,
+    )
+    reading = Reading(
+        send=client.send,
+        download=client.download,
+        conn_id=conn_id,
+        concurrency=settings.concurrency,
+        directory=scratch,
+        pause=pause,
+        stopped=stop.is_set,
+    )
+    settling = Settling(
+        plan=plan,
+        lead=load.lead,
+        pieces=pieces,
+        book=book,
+        jobs=jobs,
+        reading=reading,
+        lookup=load.lookup(),
+        memory=memory,
+        terms=terms,
+        scratch=scratch,
+    )
+    return BulkRun(pieces=pieces, jobs=jobs, book=book, diary=diary, settling=settling, terms=terms, scratch=scratch)

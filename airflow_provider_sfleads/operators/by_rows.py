@@ -1,0 +1,67 @@
+"""The course of a load through sObject Collections: row by row, page by page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.rows import RowStream
+from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.under_way import Course, Plan, UnderWay
+from airflow_provider_sfleads.results import KeyIndex
+from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.earlier import EarlierRows
+
+log = logging.getLogger(__name__)
+
+
+def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStream]]) -> Course:
+    """Bring every row of the export to an outcome; the export is closed afterwards.
+
+    :param opened: opens the export.
+    """
+    with ExitStack() as closing:
+        stream = closing.enter_context(opened())
+        index = closing.enter_context(KeyIndex(load.folder.staging()))
+        plan = load.plan(stream.columns, index.add, resumed=load.resumed)
+        # From here on rows may be sent, and a try that is killed is to be resumed.
+        load.keep()
+        announcements = None if plan.repeatable else Announcements(load.folder, plan.compare)
+        if not plan.repeatable:
+            closing.callback(conclude, load, plan)
+        earlier = closing.enter_context(_earlier(load, plan))
+        writer = closing.enter_context(load.folder.writer(columns=stream.columns, resume=load.resumed))
+        run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id))
+        if load.tally is not None:
+            run.tally = load.tally
+        load.tally = run.tally
+        run.earlier, run.announce, run.confirmed = earlier, announcements, load.confirmed_for(plan)
+        run.execute(stream.rows)
+    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error)
+
+
+@contextmanager
+def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
+    """What was done before, where that matters: for a retry, and for leads that a re-run could create again."""
+    if plan.repeatable and not load.resumed:
+        yield None
+        return
+    with EarlierRows(load.folder.staging(), plan.compare) as rows:
+        if load.resumed:
+            load.tally = Tally()
+            rows.resume(load.folder, load.tally)
+            if not plan.repeatable:
+                # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
+                rows.conclude(load.folder)
+            log.info("Try %d goes on: %d rows are settled already.", load.execution.tries, load.tally.read)
+        if not plan.repeatable:
+            rows.remember(load.folder.others())
+        yield rows
+
+
+def conclude(load: UnderWay, plan: Plan) -> None:
+    """All rows are recorded: what stays announced is what nobody knows of."""
+    with EarlierRows(load.folder.staging(), plan.compare) as rows:
+        rows.conclude(load.folder)

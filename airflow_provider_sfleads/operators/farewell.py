@@ -1,0 +1,26 @@
+"""What is done about jobs that nobody waits for any more."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_sfleads.core import bulk
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.operators.journal import Store, open_jobs
+
+log = logging.getLogger(__name__)
+
+
+def abort_jobs(hook: SalesforceLeadsHook, store: Store | None) -> None:
+    """Abort the jobs of an execution that is open; those that are over stay as they are.
+
+    What they wrote stays written, and the next try of the task learns of it.
+    """
+    for job_id in open_jobs(store):
+        try:
+            reply = hook.client.send(bulk.abort_job(job_id))
+        except SalesforceLeadsError as error:
+            log.error("Job %s could not be aborted: %s", job_id, error)  # noqa: TRY400 - the message says it all
+        else:
+            log.warning("Job %s %s.", job_id, "is aborted" if reply.taken else "is over already")

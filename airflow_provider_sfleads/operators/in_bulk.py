@@ -1,0 +1,222 @@
+"""The course of a load through Bulk API 2.0: the export staged on disk, jobs, and a tail that goes page by page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.exceptions import ExportError, ResultsError, SalesforceLeadsError
+from airflow_provider_sfleads.operators import by_rows
+from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.screening import screen_for
+from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
+from airflow_provider_sfleads.results import KeyIndex
+from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.writer import marks
+from airflow_provider_sfleads.sync.plan import Candidate
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role
+    from airflow_provider_sfleads.bulk.run import BulkRun
+    from airflow_provider_sfleads.columnar.index import KeyMemory
+    from airflow_provider_sfleads.exports.chunks import ChunkStream
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = "columns.json"
+_STAGED = "staged"
+# With a triggerer at hand the worker still waits for short jobs itself: to be deferred costs some ten seconds.
+_PATIENCE = 10.0
+
+
+def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
+    """Bring every row to an outcome, or come back with the jobs that have to be over first.
+
+    :param stream: the export; ``None`` where an earlier try has chosen this course: it is read anew only if that try
+        did not get to the end of it, and so has sent nothing.
+    """
+    if stream is None and not _is_staged(load):
+        with load.settings.export.open_chunks() as opened:
+            return carry_out(load, opened)
+    with ExitStack() as closing:
+        course = _Course(load, closing, _columns(load, stream))
+        if stream is not None and not course.stage(stream):
+            return course.end()
+        waiting = course.send()
+        if waiting:
+            return Waiting(job_ids=waiting)
+        course.send_tail()
+        return course.end()
+
+
+def _is_staged(load: UnderWay) -> bool:
+    """Whether an earlier try has read the export to its end."""
+    return load.execution.api == "bulk" and _STAGED in marks(load.folder.directory)
+
+
+def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
+    """The export's columns; of one that was read in an earlier try, as that wrote them down."""
+    staging = load.folder.staged()
+    if stream is not None:
+        staging.remove_all()
+        load.folder.staging()
+        with staging.complete(_COLUMNS) as draft:
+            draft.write_text(json.dumps(stream.columns), encoding="utf-8")
+        return stream.columns
+    if _COLUMNS not in staging.names():
+        raise ResultsError(
+            f"The rows staged below {load.folder.url} are gone, so what became of jobs "
+            f"{', '.join(load.execution.jobs.values())} cannot be told. See them in Salesforce under Setup > Bulk Data "
+            "Load Jobs; to begin anew, remove the task's entry from its state store."
+        )
+    with staging.open(_COLUMNS) as file:
+        return tuple(json.load(file))
+
+
+@dataclass(slots=True)
+class _Diary:
+    """Keeps in the journal which job carries which load."""
+
+    load: UnderWay
+
+    def jobs(self) -> Mapping[str, str]:
+        """Ids of jobs by their load's label."""
+        return self.load.execution.jobs
+
+    def note(self, label: str, job_id: str | None) -> None:
+        """Write down which job carries a load."""
+        others = {name: known for name, known in self.load.execution.jobs.items() if name != label}
+        self.load.keep(jobs=others | ({} if job_id is None else {label: job_id}))
+
+
+class _Course:
+    """One try of the course."""
+
+    def __init__(self, load: UnderWay, closing: ExitStack, columns: Sequence[str]) -> None:
+        from airflow_provider_sfleads.bulk.pieces import Pieces
+        from airflow_provider_sfleads.columnar.index import KeyMemory
+
+        self.load = load
+        self.closing = closing
+        self.columns = tuple(columns)
+        self.pieces: Pieces = Pieces(load.folder.staged())
+        self.memory: KeyMemory = closing.enter_context(KeyMemory(load.folder.staging()))
+        # The intake itself knows which keys were there before.
+        self.plan: Plan = load.plan(self.columns, lambda _value, _space: True, resumed=False)
+        staged = _is_staged(load)
+        if staged and not self.plan.repeatable:
+            # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
+            by_rows.conclude(load, self.plan)
+        # From here on rows may be staged, and sent; a try that is killed is to be resumed.
+        load.keep()
+        self.closing.callback(self._conclude)
+        self.writing = ExitStack()
+        closing.push(self.writing)
+        writer = self.writing.enter_context(load.folder.writer(columns=self.columns, resume=staged))
+        self.book = Recorder(writer, salt=load.folder.dag_id)
+        self.error: ExportError | None = None
+        self.halted: SalesforceLeadsError | None = None
+        self.run: BulkRun | None = None
+
+    def stage(self, stream: ChunkStream) -> bool:
+        """Read the export and stage what is to be sent; whether it was read to its end."""
+        from airflow_provider_sfleads.bulk.pieces import Role
+        from airflow_provider_sfleads.bulk.settling import looks_up
+        from airflow_provider_sfleads.bulk.staging import Staging
+        from airflow_provider_sfleads.columnar.intake import ColumnIntake
+
+        load = self.load
+        staging = Staging(
+            intake=ColumnIntake(self.plan.recipe, self.plan, self.memory, self.columns),
+            pieces=self.pieces,
+            book=self.book,
+            screen=screen_for(load, self.plan, self.closing),
+            looks_up=looks_up(self.plan) or load.settings.dry_run,
+            stop=load.settings.stop,
+        )
+        complete = staging.take_all(stream.chunks)
+        self.error = staging.error
+        if not complete:
+            self.pieces.publish()
+            self.leave(*Role)
+            return False
+        is_few = load.settings.api == "auto" and staging.rows <= MOST_BY_ROWS
+        few, many = "and up to 2,000 go through sObject Collections", "more than 2,000"
+        if load.settings.api == "auto":
+            reason = f"auto: {staging.rows:,} rows to send, {few if is_few else many}"
+            log.info("%s: %s.", "sObject Collections" if is_few else "Bulk API 2.0", reason)
+            load.choose("bulk", reason)
+        with self.book.marked(_STAGED):
+            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if is_few else {})
+        load.keep()
+        return True
+
+    def send(self) -> tuple[str, ...]:
+        """Look up, send and settle; the ids of jobs that have to be over before this can go on."""
+        from airflow_provider_sfleads.operators.bulk_parts import bulk_run
+
+        diary = _Diary(self.load)
+        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory, diary, most_by_rows=MOST_BY_ROWS)
+        waiting = self.run.carry_on(_PATIENCE if self.load.settings.deferrable else None)
+        self.halted = self.run.halted
+        return waiting
+
+    def send_tail(self) -> None:
+        """Send what cannot go through Bulk, or is not worth a job, page by page."""
+        from airflow_provider_sfleads.bulk.pieces import Role
+
+        load, tail = self.load, self.pieces.all(Role.TAIL)
+        if tail:
+            with ExitStack() as closing:
+                index = closing.enter_context(KeyIndex(load.folder.staging()))
+                plan = load.plan(self.columns, index.add, resumed=load.resumed)
+                run = load.run(plan, index.add, self.book)
+                run.halted = self.halted
+                run.earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
+                run.earlier.resume(load.folder, Tally())
+                if not plan.repeatable:
+                    run.earlier.remember(load.folder.others())
+                    run.announce = Announcements(load.folder, plan.compare)
+                run.execute(self._tail_rows(tail))
+                self.halted = self.halted or run.halted
+            if not run.tally.actions[Action.NOT_SENT]:
+                for piece in tail:
+                    self.pieces.remove(piece)
+        self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
+
+    def _tail_rows(self, tail: Sequence[Piece]) -> Iterator[Candidate]:
+        from airflow_provider_sfleads.columnar.rebuild import candidates
+
+        for piece in tail:
+            with self.pieces.reading(piece) as batches:
+                for batch in batches:
+                    yield from candidates(batch, self.load.lead)
+
+    def leave(self, *roles: Role) -> None:
+        """Account for what is staged and not settled."""
+        from airflow_provider_sfleads.bulk.lines import left
+
+        for piece in (piece for role in roles for piece in self.pieces.all(role)):
+            reason = self.run.reason_left(piece) if self.run else Reason.STOPPED
+            with self.pieces.reading(piece) as batches:
+                for batch in batches:
+                    self.book.add(left(batch, reason, attempt=self.load.attempt, now=datetime.now(UTC)))
+
+    def _conclude(self) -> None:
+        if not self.plan.repeatable:
+            by_rows.conclude(self.load, self.plan)
+
+    def end(self) -> Course:
+        """Complete the results, and count them."""
+        self.writing.close()
+        self.load.tally = tally_of(self.load.folder)
+        return Course(tally=self.load.tally, halted=self.halted, export_error=self.error)

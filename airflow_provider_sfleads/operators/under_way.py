@@ -1,0 +1,208 @@
+"""One load under way: what its two courses, by rows and in bulk, have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import uniform
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.intervals import Interval
+from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.confirmed import ConfirmedValues
+from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
+from airflow_provider_sfleads.sync.create import CreatePlan
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.pages import PageSender
+from airflow_provider_sfleads.sync.plan import Seen
+from airflow_provider_sfleads.sync.ports import Settings
+from airflow_provider_sfleads.sync.prepare import Ground
+from airflow_provider_sfleads.sync.run import SyncRun
+from airflow_provider_sfleads.sync.stage import StagePlan
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
+
+log = logging.getLogger(__name__)
+
+Plan = CreatePlan | StagePlan
+Prepare = Callable[[Ground], Plan]
+
+#: Rows to send up to which ``api="auto"`` stays with sObject Collections, as Salesforce itself advises
+#: ("Bulk API and Bulk API 2.0 Limits and Allocations").
+MOST_BY_ROWS = 2_000
+_LONGEST_PAUSE = 30.0
+_LONGEST_ASKED = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """The rendered and checked parameters of a load; see the operators for their meaning."""
+
+    operation: str
+    dag_id: str
+    task_id: str
+    export: SqlExport | FileExport
+    hook: SalesforceLeadsHook
+    results_path: str
+    write_back: SqlTable | None
+    api: str
+    batch_size: int
+    concurrency: int
+    max_rejects: float
+    dry_run: bool
+    deferrable: bool
+    changed_only: bool
+    full_refresh: bool
+    allow_duplicates: bool
+    stop: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a load went.
+
+    :param tally: the account.
+    :param halted: why sending stopped early.
+    :param export_error: why reading stopped early.
+    """
+
+    tally: Tally
+    halted: SalesforceLeadsError | None = None
+    export_error: ExportError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A load that can go on only when jobs are over."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class UnderWay:
+    """One load under way.
+
+    :param journal: keeps ``execution`` for later tries.
+    :param attempt: try number of the task.
+    :param until_the_end: closes what the end of the load still needs.
+    :param tally: the account, as far as it is known where the load breaks off.
+    """
+
+    settings: LoadSettings
+    prepare: Prepare
+    lead: SObjectInfo
+    folder: ResultsFolder
+    journal: Journal
+    execution: Execution
+    interval: Interval | None
+    attempt: int
+    until_the_end: ExitStack
+    confirmed: ConfirmedValues | None = None
+    tally: Tally | None = None
+
+    def choose(self, api: str, reason: str) -> None:
+        """Take down how the rows are sent; :meth:`keep` makes it durable."""
+        self.execution = replace(self.execution, api=api, api_reason=reason)
+
+    def keep(self, **changes: Any) -> None:
+        """Write the execution down, with some of it changed."""
+        self.execution = replace(self.execution, **changes)
+        self.journal.keep(self.execution)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier try of the execution has begun it."""
+        return self.execution.tries > 1
+
+    def server_now(self) -> datetime:
+        """The time by Salesforce's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.settings.hook.client.server_time_offset or 0.0)
+
+    def plan(self, columns: Sequence[str], seen: Seen, *, resumed: bool) -> Plan:
+        """Bring the parameters, the org and the export together.
+
+        :raises MappingError: with every problem, before anything is sent.
+        """
+        client = self.settings.hook.client
+        # Salesforce stamps whole seconds by its own clock.
+        ahead = timedelta(seconds=(client.server_time_offset or 0.0) - 1)
+        return self.prepare(
+            Ground(
+                lead=self.lead,
+                columns=columns,
+                seen=seen,
+                user_id=client.user_id,
+                started=datetime.fromisoformat(self.execution.started_at) + ahead,
+                resumed=resumed and not self.settings.dry_run,
+            )
+        )
+
+    def confirmed_for(self, plan: Plan) -> ConfirmedValues | None:
+        """What Salesforce was last known to hold, where ``changed_only`` asks for it."""
+        table = self.settings.write_back
+        if table is None or not self.settings.changed_only:
+            return None
+        values = ConfirmedValues(
+            self.folder.staging(), plan.compare, mode=plan.mode, is_refresh=self.settings.full_refresh
+        )
+        self.confirmed = self.until_the_end.enter_context(values)
+        self.confirmed.load(table, CONFIRMED_COLUMNS[plan.operation])
+        return self.confirmed
+
+    def lookup(self) -> LeadLookup:
+        """Reads leads."""
+        return LeadLookup(send=self.settings.hook.client.send, conn_id=self.settings.hook.salesforce_conn_id)
+
+    def lead_url(self, lead_id: str) -> str:
+        """A lead's address."""
+        return f"{self.settings.hook.client.base_url}/lightning/r/Lead/{lead_id}/view"
+
+    def run(self, plan: Plan, seen: Seen, sink: Recorder) -> SyncRun:
+        """A run that sends rows page by page."""
+        settings, client = self.settings, self.settings.hook.client
+        numbers, lock = count(1), Lock()
+
+        def number() -> str:
+            with lock:
+                return str(next(numbers))
+
+        return SyncRun(
+            plan=plan,
+            sender=PageSender(
+                send=client.send,
+                pause=self.pause,
+                stopped=settings.stop.is_set,
+                number=number,
+                conn_id=settings.hook.salesforce_conn_id,
+            ),
+            lookup=self.lookup(),
+            seen=seen,
+            sink=sink,
+            settings=Settings(
+                batch_size=settings.batch_size,
+                concurrency=settings.concurrency,
+                dry_run=settings.dry_run,
+                attempt=self.attempt,
+                now=lambda: datetime.now(UTC),
+                lead_url=self.lead_url,
+                stop=settings.stop,
+            ),
+        )
+
+    def pause(self, rounds: int, asked: float) -> None:
+        """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""
+        longest = min(_LONGEST_PAUSE, 0.5 * 2**rounds)
+        jittered = uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
+        self.settings.stop.wait(max(jittered, min(asked, _LONGEST_ASKED)))
