@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.columnar.by_row import decide_by_row
 from airflow_provider_sfleads.columnar.decisions import OUTCOME, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.columnar.reading import Batches, Mask, Memory, Reading
+from airflow_provider_sfleads.columnar.reading import Batches, Leads, Mask, Memory, Reading
 from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.columnar.sought import Question, bools, seek
 from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
@@ -23,8 +23,8 @@ from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import STANDING
 from airflow_provider_sfleads.sync.stage import StagePlan
 
-ReadLeads = Callable[[Reading, Wanted], Iterator[pa.RecordBatch]]
-_Read = Callable[[Wanted], Iterator[pa.RecordBatch]]
+ReadLeads = Callable[[Reading, Wanted], Leads]
+_Read = Callable[[Wanted], Leads]
 
 _ACTIONS, _REASONS = tuple(Action), tuple(Reason)
 _NEW, _KNOWN = 0, 1
@@ -119,7 +119,6 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     found = standing.hits == 1
     keyed = np.flatnonzero(found & ~sought.has_id)
     again = keyed[~memory.add_many(standing.ids(keyed), "id")]
-    found[again] = False
     draft.classes[found] = _NEW
     # The last is for leads without a stage, whose code is -1.
     verdicts = [rule.standing(stage) for stage in (*standing.known_stages, None)]

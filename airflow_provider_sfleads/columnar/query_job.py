@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from airflow_provider_sfleads.columnar.reading import Reading, Stopped
+from airflow_provider_sfleads.columnar.reading import Leads, Reading, Stopped
 from airflow_provider_sfleads.core.bulk import (
     JobInfo,
     abort_query,
@@ -34,7 +34,7 @@ PAGE_ROWS = 500_000
 _BLOCK_BYTES = 4 << 20
 
 
-def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Iterator[pa.RecordBatch] | None:
+def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | None:
     """Run a query job and return the leads it found, as strings, a null for what a lead does not have.
 
     :param names: the fields of the SELECT.
@@ -75,7 +75,7 @@ def _finished(reading: Reading, job: JobInfo) -> JobInfo:
     return job
 
 
-def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Leads:
     path = reading.directory / f"query-{job.id}.csv"
     locator: str | None = None
     try:
@@ -93,7 +93,7 @@ def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Iterator[pa.
         _drop(reading, delete_query(job.id))
 
 
-def read_page(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def read_page(path: Path, names: Sequence[str]) -> Leads:
     """Read a page of a query's results, block by block.
 
     :param names: the columns wanted, in this order, whatever their letter case in the file.

@@ -15,6 +15,8 @@ from airflow_provider_sfleads.core.wire import Call, Reply, Send
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Begins anew with the staged rows of a part."""
+Leads = Iterator[pa.RecordBatch]
+"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing."""
 Mask = npt.NDArray[np.bool_]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_sfleads.columnar.query_job import PAGE_ROWS, query_leads
-from airflow_provider_sfleads.columnar.reading import Reading, Stopped
+from airflow_provider_sfleads.columnar.reading import Leads, Reading, Stopped
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.paging import cut, mapping, query_pages, sequence
@@ -64,7 +64,7 @@ class Wanted:
         return -(-self.id_count // MAX_RETRIEVE_IDS) + -(-key_text // (QUERY_BUDGET - _AROUND_ALL_KEYS))
 
 
-def read_leads(reading: Reading, wanted: Wanted) -> Iterator[pa.RecordBatch]:
+def read_leads(reading: Reading, wanted: Wanted) -> Leads:
     """Read leads: those wanted, and maybe others; a lead that is missing or deleted is not among them.
 
     How many leads the org has is asked first, unless next to nothing is wanted: of none, none is read.
@@ -146,7 +146,7 @@ def _text(value: object) -> str | None:
     return None if value is None else text_of(value)
 
 
-def _side_by_side(reading: Reading, tasks: Iterator[Callable[[], pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+def _side_by_side(reading: Reading, tasks: Iterator[Callable[[], pa.RecordBatch]]) -> Leads:
     """Run tasks, ``concurrency`` at a time, and yield what they return in order; few results wait."""
     waiting: deque[Future[pa.RecordBatch]] = deque()
     with ThreadPoolExecutor(reading.concurrency, thread_name_prefix="salesforce") as pool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.digests import Positions, digests
-from airflow_provider_sfleads.columnar.reading import Mask
+from airflow_provider_sfleads.columnar.reading import Leads, Mask
 from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.sought import Index, Question, Sought, bools, values_digest
 from airflow_provider_sfleads.core.ids import to_18
@@ -62,7 +60,7 @@ class Standing:
         self._codes: dict[str, int] = {}
         self._contacts: list[tuple[Positions, pa.Array]] = []
 
-    def read(self, leads: Iterable[pa.RecordBatch]) -> None:
+    def read(self, leads: Leads) -> None:
         """Take in leads, whether a row wants them or not.
 
         :raises ServiceUnavailableError: for a lead whose id is none.
@@ -70,8 +68,9 @@ class Standing:
         for batch in leads:
             if not batch.num_rows:
                 continue
-            ids = _ids_of(batch.column("Id"))
-            self._join(batch, ids, self._sought.by_id, ids)
+            full = _ids_of(batch.column("Id"))
+            ids = _to_bytes(full)
+            self._join(batch, ids, self._sought.by_id, full)
             external = self._question.external
             if external is not None and self._sought.by_key is not None:
                 self._join(batch, ids, self._sought.by_key, key_form(external, batch.column(external.name)))
@@ -103,21 +102,21 @@ class Standing:
         """The stages, by code."""
         return list(self._codes)
 
-    def _join(self, batch: pa.RecordBatch, ids: pa.Array, index: Index | None, marks: pa.Array) -> None:
+    def _join(self, batch: pa.RecordBatch, ids: npt.NDArray[np.bytes_], index: Index | None, marks: pa.Array) -> None:
         if index is None:
             return
         rows = index.find(digests(marks))
-        hit = rows >= 0
+        # A lead that was read by its id for one row may come once more by its key, which is that of another row.
+        hit = (rows >= 0) & (self._ids[rows] != ids)
         if not hit.any():
             return
         if not hit.all():
-            keep = pa.array(hit)
-            batch, ids, rows = batch.filter(keep), ids.filter(keep), rows[hit]
+            batch, ids, rows = batch.filter(pa.array(hit)), ids[hit], rows[hit]
         self._note(batch, ids, rows)
 
-    def _note(self, batch: pa.RecordBatch, ids: pa.Array, rows: Positions) -> None:
+    def _note(self, batch: pa.RecordBatch, ids: npt.NDArray[np.bytes_], rows: Positions) -> None:
         np.add.at(self.hits, rows, 1)
-        self._ids[rows] = _to_bytes(ids)
+        self._ids[rows] = ids
         self.converted[rows] = _is_true(batch.column("IsConverted"))
         contacts = batch.column("ConvertedContactId")
         if contacts.null_count < len(contacts):
@@ -169,12 +168,12 @@ def _ids_of(column: pa.Array) -> pa.Array:
     return pa.array(ids, pa.string())
 
 
-def _to_bytes(ids: pa.Array) -> npt.NDArray[Any]:
+def _to_bytes(ids: pa.Array) -> npt.NDArray[np.bytes_]:
     fixed = ids.cast(pa.binary()).cast(pa.binary(_ID_LENGTH))
     return np.frombuffer(fixed.buffers()[1], dtype="S18", count=len(fixed), offset=fixed.offset * _ID_LENGTH)
 
 
-def _from_bytes(ids: npt.NDArray[Any], shown: Mask) -> pa.Array:
+def _from_bytes(ids: npt.NDArray[np.bytes_], shown: Mask) -> pa.Array:
     offsets = np.arange(len(ids) + 1, dtype=np.int32) * _ID_LENGTH
     bits = np.packbits(shown, bitorder="little")
     return pa.StringArray.from_buffers(
