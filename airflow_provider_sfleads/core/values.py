@@ -21,7 +21,8 @@ BLANKS = " \t\r\n"
 
 NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
 
-_TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
+#: Types of fields whose text may be cut to their length.
+TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
 # Digits to which a number is written out: 1e9999999 would fill the memory.
 _WRITTEN_OUT = 400
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
@@ -125,7 +126,7 @@ def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldV
     """
     if is_null(value):
         return None
-    if truncate and isinstance(value, str) and info.length and info.type in _TRUNCATABLE:
+    if truncate and isinstance(value, str) and info.length and info.type in TRUNCATABLE:
         value = text_of(value).strip(BLANKS)[: info.length]
     return _CONVERTERS.get(info.type, _text)(info, value)
 

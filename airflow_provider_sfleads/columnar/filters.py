@@ -1,0 +1,84 @@
+"""Who is moved to a stage, by the column: ``core.stage.StageRule.filter``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_sfleads.columnar.texts import Mask, is_scalar, mask_of, none_of, plain, texts, trimmed, valid
+from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.core.stage import StageRule
+
+_NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$"
+_EXACT = pa.decimal128(38, 12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """What a rule says of rows.
+
+    :param out: rows ruled out, by the reason.
+    :param odd: rows of which only the row code can say it.
+    """
+
+    out: dict[Reason, Mask]
+    odd: Mask
+
+
+def filtered(rule: StageRule, batch: pa.RecordBatch) -> Filtered:
+    """Apply a rule; a row is ruled out for one reason only, the score's before the stage's."""
+    out: dict[Reason, Mask] = {}
+    odd = np.zeros(batch.num_rows, dtype=np.bool_)
+    if rule.score is not None and rule.threshold is not None:
+        nothing, below, odd = _by_score(plain(batch.column(rule.score)), rule.threshold)
+        out[Reason.NO_SCORE] = nothing
+        out[Reason.BELOW_THRESHOLD] = below & ~odd
+    if rule.current_stage is not None and rule.from_stages is not None:
+        eligible, unsure = _by_stage(plain(batch.column(rule.current_stage)), rule.from_stages)
+        odd = odd | unsure
+        gone = np.logical_or.reduce([*out.values(), odd])
+        out[Reason.STAGE_NOT_ELIGIBLE] = ~eligible & ~gone
+    return Filtered(out=out, odd=odd)
+
+
+def _by_score(scores: pa.Array, threshold: Decimal) -> tuple[Mask, Mask, Mask]:
+    """Rows without a score, rows whose score is too low, and rows that take a closer look."""
+    types, kind = pa.types, scores.type
+    there = valid(scores)
+    if types.is_integer(kind) or types.is_floating(kind):
+        numbers = pc.fill_null(scores, 0).to_numpy(zero_copy_only=False)
+        limit = float(threshold)
+        nothing = ~there | (np.isnan(numbers) if types.is_floating(kind) else none_of(scores))
+        # What a float cannot hold exactly is not to decide.
+        near = (numbers == limit) if Decimal(repr(limit)) != threshold else none_of(scores)
+        huge = np.abs(numbers.astype(np.float64)) >= 2.0**53  # noqa: PLR2004 - where whole floats end
+        return nothing, ~nothing & (numbers <= limit), ~nothing & (near | huge | np.isinf(numbers.astype(np.float64)))
+    if types.is_string(kind):
+        text = trimmed(scores)
+        nothing = ~there | mask_of(pc.equal(text, ""))
+        sure = mask_of(pc.match_substring_regex(text, _NUMBER))
+        scores = pc.if_else(pa.array(sure), text, None)
+    elif types.is_decimal(kind):
+        nothing, sure = ~there, there
+    else:
+        return ~there, none_of(scores), there
+    try:
+        below = mask_of(pc.less_equal(scores.cast(_EXACT), pa.scalar(threshold).cast(_EXACT)))
+    except pa.ArrowInvalid:
+        # More digits than a column's decimals have.
+        return nothing, none_of(scores), ~nothing
+    return nothing, below, ~nothing & ~sure
+
+
+def _by_stage(stages: pa.Array, eligible: frozenset[str | None]) -> tuple[Mask, Mask]:
+    if not is_scalar(stages.type):
+        return none_of(stages), valid(stages)
+    found = texts(stages)
+    text = pc.if_else(pc.equal(trimmed(found.array), ""), None, trimmed(found.array))
+    names = pa.array([stage for stage in eligible if stage is not None], pa.string())
+    inside = mask_of(pc.is_in(text, names))
+    return inside | (~valid(text) if None in eligible else none_of(text)), found.unsure

@@ -1,0 +1,168 @@
+"""Which keys were seen, for whole columns of them: on disk, so that memory does not grow with the export."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from airflow_provider_sfleads.columnar.digests import Digests, digests
+
+#: Digests held in memory before they are stored as one run (8 MB).
+RECENT = 500_000
+# Smaller arrays are put together, so that not many have to be searched.
+_SMALL = 4_096
+_FILTER_BYTES = 1 << 25
+#: Every pair of two bits in a byte.
+_PAIRS = np.array([1 << high | 1 << low for high in range(8) for low in range(high)], dtype=np.uint8)
+
+_Flags = npt.NDArray[np.bool_]
+_Words = npt.NDArray[np.uint64]
+_Run = tuple[_Words, _Words]
+"""Digests in the order of their first halves, and their second halves."""
+
+
+class KeyMemory:
+    """A set of keys: their digests, in sorted runs in a folder that is removed on leaving.
+
+    No personal data rests there, and that two of a billion keys share one of the 128-bit digests has a chance of
+    about 10**-21. Nearly every key of an export is new: a Bloom filter (32 MiB) answers for those that surely are, and
+    only the others are looked for in the runs. ``results.key_index`` is the same for one key at a time.
+
+    :param directory: where the folder lies; one that a killed worker left there is replaced.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / "keys"
+        self._filter = np.zeros(0, dtype=np.uint8)
+        self._recent: list[_Run] = []
+        self._runs: list[Path] = []
+        self._salts: dict[str, Digests] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self._filter = np.zeros(_FILTER_BYTES, dtype=np.uint8)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._filter = np.zeros(0, dtype=np.uint8)
+        self._recent.clear()
+        self._runs.clear()
+
+    def add(self, key: str, space: str = "key") -> bool:
+        """Add a key and say whether it is new.
+
+        :param key: the key as it compares: trimmed, and folded where letter case does not count.
+        :param space: keys of different spaces are different keys.
+        """
+        return bool(self.add_many(pa.array([key], pa.string()), space)[0])
+
+    def add_many(self, keys: pa.Array, space: str = "key") -> _Flags:
+        """Add strings and say of each whether it is new; of equal ones the first is.
+
+        :param keys: as for :meth:`add`, none of them null.
+        :param space: keys of different spaces are different keys.
+        """
+        if not len(keys):
+            return np.zeros(0, dtype=np.bool_)
+        halves = digests(keys) ^ self._salt(space)
+        order, again = _order(halves)
+        high, low = halves[:, 0][order], halves[:, 1][order]
+        places, pairs = _bits(low)
+        new = np.ones(len(high), dtype=np.bool_)
+        new[again] = False
+        suspects = np.flatnonzero(new & ((self._filter[places] & pairs) == pairs))
+        if len(suspects):
+            new[suspects] = ~self._holds(high[suspects], low[suspects])
+        if new.all():
+            self._mark(places, pairs)
+            self._remember((high, low))
+        else:
+            self._mark(places[new], pairs[new])
+            self._remember((high[new], low[new]))
+        answer = np.empty_like(new)
+        answer[order] = new
+        return answer
+
+    def _salt(self, space: str) -> Digests:
+        if space not in self._salts:
+            self._salts[space] = digests(pa.array([space]))
+        return self._salts[space]
+
+    def _mark(self, places: _Words, pairs: npt.NDArray[np.uint8]) -> None:
+        while len(places):
+            # Where two share a byte, the later one overwrites the earlier, which then has its turn again.
+            self._filter[places] |= pairs
+            lost = (self._filter[places] & pairs) != pairs
+            places, pairs = places[lost], pairs[lost]
+
+    def _holds(self, high: _Words, low: _Words) -> _Flags:
+        """Which digests, sorted, are there."""
+        found = np.zeros(len(high), dtype=np.bool_)
+        for run in self._recent:
+            found |= _holds(run, high, low)
+        for path in self._runs:
+            # Opened for this one search: what stays mapped would count as this process's memory.
+            stored = np.memmap(path, dtype=np.uint64, mode="r").reshape(2, -1)
+            found |= _holds((stored[0], stored[1]), high, low)
+        return found
+
+    def _remember(self, added: _Run) -> None:
+        if not len(added[0]):
+            return
+        if self._recent and len(self._recent[-1][0]) + len(added[0]) <= _SMALL:
+            added = _merged([self._recent.pop(), added])
+        self._recent.append(added)
+        if sum(len(high) for high, _ in self._recent) >= RECENT:
+            path = self._folder / f"{len(self._runs):05}.run"
+            with path.open("wb") as file:
+                for half in _merged(self._recent):
+                    half.tofile(file)
+            self._runs.append(path)
+            self._recent.clear()
+
+
+def _bits(low: _Words) -> tuple[_Words, npt.NDArray[np.uint8]]:
+    """The byte of the filter and the two bits of it that stand for each digest."""
+    return low & np.uint64(_FILTER_BYTES - 1), _PAIRS[(low >> np.uint64(25)) % np.uint64(len(_PAIRS))]
+
+
+def _order(halves: Digests) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The order of digests, and which places in it hold an equal one of an earlier position."""
+    high = np.ascontiguousarray(halves[:, 0])
+    order = np.argsort(high)
+    ordered = high[order]
+    if not (ordered[1:] == ordered[:-1]).any():
+        return order, np.zeros(0, dtype=np.int64)
+    order = np.lexsort((halves[:, 1], high))
+    return order, np.flatnonzero((halves[order[1:]] == halves[order[:-1]]).all(axis=1)) + 1
+
+
+def _merged(runs: list[_Run]) -> _Run:
+    high = np.concatenate([run[0] for run in runs])
+    order = np.argsort(high)
+    return high[order], np.concatenate([run[1] for run in runs])[order]
+
+
+def _holds(run: _Run, high: _Words, low: _Words) -> _Flags:
+    """Which digests are among those of a run."""
+    known, others = run
+    found = np.zeros(len(high), dtype=np.bool_)
+    at = np.searchsorted(known, high)
+    left = np.flatnonzero(at < len(known))
+    while len(left):
+        left = left[known[at[left]] == high[left]]
+        found[left] |= others[at[left]] == low[left]
+        # Another digest may share its first half.
+        at[left] += 1
+        left = left[~found[left] & (at[left] < len(known))]
+    return found

@@ -1,0 +1,127 @@
+"""Columns as text: what ``core.values.text_of`` makes of each value, where that is certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_sfleads.core.values import BLANKS
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+# Between these Python writes a float without an exponent, as Arrow does.
+_LEAST_PLAIN, _MOST_PLAIN = 1e-4, 1e15
+_NO_BYTE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column as text.
+
+    :param array: strings; null where the export has nothing.
+    :param unsure: values that only the row code can tell the text of.
+    """
+
+    array: pa.Array
+    unsure: Mask
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """The column in one piece, its dictionary dissolved, its strings of the one type."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    types = pa.types
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if types.is_null(array.type) or types.is_large_string(array.type) or types.is_string_view(array.type):
+        array = array.cast(pa.string())
+    return array
+
+
+def is_scalar(kind: pa.DataType) -> bool:
+    """Whether values of a type are single ones that text can be made of."""
+    types = pa.types
+    return bool(
+        types.is_string(kind)
+        or types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_temporal(kind)
+    )
+
+
+def texts(array: pa.Array) -> Texts:
+    """Text of a plain column; of what is no text, number or boolean, the row code has to tell it."""
+    types, kind = pa.types, array.type
+    if types.is_string(kind):
+        return Texts(_with_line_feeds(array), none_of(array))
+    if types.is_boolean(kind) or types.is_integer(kind):
+        return Texts(array.cast(pa.string()), none_of(array))
+    if types.is_floating(kind):
+        return _of_floats(array.cast(pa.float64()))
+    return Texts(pa.nulls(len(array), pa.string()), valid(array))
+
+
+def trimmed(text: pa.Array) -> pa.Array:
+    """Text without the blanks around it that Salesforce drops, too."""
+    return pc.utf8_trim(text, characters=BLANKS)
+
+
+def valid(array: pa.Array) -> Mask:
+    """Which values are there."""
+    return _numpy(pc.is_valid(array))
+
+
+def none_of(array: pa.Array) -> Mask:
+    """A mask of no row."""
+    return np.zeros(len(array), dtype=np.bool_)
+
+
+def mask_of(flags: pa.Array) -> Mask:
+    """Which flags are set; a null is not."""
+    return _numpy(pc.fill_null(flags, fill_value=False))
+
+
+def lengths(text: pa.Array) -> npt.NDArray[np.int64]:
+    """Bytes of each text; 0 where there is none."""
+    return pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def firsts(text: pa.Array) -> npt.NDArray[np.uint8]:
+    """The first byte of each text: 0 of an empty one, 255 where there is none."""
+    found = np.full(len(text), _NO_BYTE, dtype=np.uint8)
+    _, offsets, data = text.buffers()
+    starts = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    there = valid(text)
+    filled = there & (starts[1:] > starts[:-1])
+    found[there] = 0
+    if filled.any():
+        found[filled] = np.frombuffer(data, dtype=np.uint8)[starts[:-1][filled]]
+    return found
+
+
+def _with_line_feeds(text: pa.Array) -> pa.Array:
+    if not mask_of(pc.match_substring(text, "\r")).any():
+        return text
+    return pc.replace_substring(pc.replace_substring(text, "\r\n", "\n"), "\r", "\n")
+
+
+def _of_floats(array: pa.Array) -> Texts:
+    numbers = array.to_numpy(zero_copy_only=False)
+    size = np.abs(numbers)
+    whole = (np.floor(numbers) == numbers) & (size < _MOST_PLAIN)
+    integers = pa.array(np.where(whole, numbers, 0).astype(np.int64), mask=~whole).cast(pa.string())
+    is_plain = whole | ((size >= _LEAST_PLAIN) & (size < _MOST_PLAIN))
+    is_nothing = np.isnan(numbers)
+    text = pc.if_else(pa.array(whole), integers, array.cast(pa.string()))
+    return Texts(pc.if_else(pa.array(is_nothing), None, text), ~is_plain & ~is_nothing)
+
+
+def _numpy(flags: pa.Array) -> Mask:
+    found: Mask = flags.to_numpy(zero_copy_only=False)
+    return found.astype(np.bool_)
