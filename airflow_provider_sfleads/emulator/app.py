@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from airflow_provider_sfleads.emulator import (
     bulk_ingest,
+    bulk_query,
     control,
     describe,
     oauth,
@@ -86,6 +87,12 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     Resource(template=f"{_DATA}/jobs/ingest/{{id}}/batches", handlers={"PUT": bulk_ingest.upload}, large=True),
     Resource(template=f"{_DATA}/jobs/ingest/{{id}}/{{kind}}", handlers={"GET": bulk_ingest.results}),
+    Resource(template=f"{_DATA}/jobs/query", handlers={"GET": bulk_query.list_all, "POST": bulk_query.create}),
+    Resource(
+        template=f"{_DATA}/jobs/query/{{id}}",
+        handlers={"GET": bulk_query.show, "PATCH": bulk_query.change, "DELETE": bulk_query.delete},
+    ),
+    Resource(template=f"{_DATA}/jobs/query/{{id}}/results", handlers={"GET": bulk_query.results}),
     Resource(template="/services/{rest:path}", handlers=_ANY),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,6 +155,18 @@ def _whole(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+def stretch(path: Path, blocks: Sequence[Block], start: int, count: int) -> list[Block]:
+    """The blocks of `count` records from number `start` on. A block's bytes may reach beyond its `rows`."""
+    found = []
+    for block in blocks:
+        skip, end = max(0, start - block.first), min(block.rows, start + count - block.first)
+        if skip >= end:
+            continue
+        gone = sum(map(len, records(read(path, block))[:skip])) if skip else 0
+        found.append(Block(start=block.start + gone, size=block.size - gone, first=block.first + skip, rows=end - skip))
+    return found
+
+
 def read(path: Path, block: Block) -> bytes:
     """The bytes of a block."""
     with path.open("rb") as file:
@@ -166,7 +178,7 @@ def records(data: bytes) -> list[bytes]:
     """The records of a block, each with its line end (the last may lack one)."""
     if b'"' in data:
         parts = data.split(b'"')
-        if any(b"\n" in part for part in parts[1::2]):
+        if b"\n" in b"".join(parts[1::2]):
             parts[1::2] = [part.replace(b"\n", _BREAK) for part in parts[1::2]]
             return [line.replace(_BREAK, b"\n") for line in _cut(b'"'.join(parts))]
     return _cut(data)

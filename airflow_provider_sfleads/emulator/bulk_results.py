@@ -60,10 +60,9 @@ def serve(call: Call, job: Job) -> Reply:
 def _successful(emulator: Emulator, job: Job) -> Source:
     if not job.counted:
         return _written(emulator, job, "successful")
-    content = job.content
-    blocks = _first(content.blocks if content else (), job.processed)
-    before = bulk_counting.before(job)
-    return Source(path=emulator.jobs.file(job, "upload"), blocks=blocks, before=before)
+    path, blocks = emulator.jobs.file(job, "upload"), job.content.blocks if job.content else ()
+    done = bulk_csv.stretch(path, blocks, 0, job.processed)
+    return Source(path=path, blocks=done, before=bulk_counting.before(job))
 
 
 def _failed(emulator: Emulator, job: Job) -> Source:
@@ -76,9 +75,9 @@ def _written(emulator: Emulator, job: Job, kind: str) -> Source:
 
 
 def _unprocessed(emulator: Emulator, job: Job) -> Source:
-    path, content = emulator.jobs.file(job, "upload"), job.content
-    rest = [] if job.state == "JobComplete" or content is None else _after(path, content.blocks, job.processed)
-    return Source(path=path, blocks=rest)
+    path, blocks = emulator.jobs.file(job, "upload"), job.content.blocks if job.content else ()
+    left = 0 if job.state == "JobComplete" else job.rows - job.processed
+    return Source(path=path, blocks=bulk_csv.stretch(path, blocks, job.processed, left))
 
 
 _SOURCES: dict[str, Callable[[Emulator, Job], Source]] = {
@@ -86,30 +85,6 @@ _SOURCES: dict[str, Callable[[Emulator, Job], Source]] = {
     "failedresults": _failed,
     "unprocessedrecords": _unprocessed,
 }
-
-
-def _first(blocks: Sequence[Block], count: int) -> list[Block]:
-    """The blocks of the first `count` records; the last may reach beyond them, see `_pieces`."""
-    return [
-        Block(start=block.start, size=block.size, first=block.first, rows=min(block.rows, count - block.first))
-        for block in blocks
-        if block.first < count
-    ]
-
-
-def _after(path: Path, blocks: Sequence[Block], count: int) -> list[Block]:
-    """The blocks of what follows the first `count` records."""
-    found = []
-    for block in blocks:
-        passed = count - block.first
-        if passed >= block.rows:
-            continue
-        if passed > 0:
-            gone = sum(map(len, bulk_csv.records(bulk_csv.read(path, block))[:passed]))
-            found.append(Block(start=block.start + gone, size=block.size - gone, first=count, rows=block.rows - passed))
-        else:
-            found.append(block)
-    return found
 
 
 def _pieces(header: bytes, source: Source, seed: int | None, line_end: bytes) -> Iterator[bytes]:

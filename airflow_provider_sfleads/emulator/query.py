@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
 from airflow_provider_sfleads.emulator.lead_fields import SETUP_OBJECTS
 from airflow_provider_sfleads.emulator.locators import Result
 from airflow_provider_sfleads.emulator.render import output
-from airflow_provider_sfleads.emulator.soql_parser import parse
-from airflow_provider_sfleads.emulator.soql_sql import compile_query
-from airflow_provider_sfleads.emulator.state import Emulator
+from airflow_provider_sfleads.emulator.soql_parser import Query, parse
+from airflow_provider_sfleads.emulator.soql_sql import Compiled, compile_query
+from airflow_provider_sfleads.emulator.virtual import VirtualLeads
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator.state import Emulator
 
 _SETUP_SCHEMAS = {name: ObjectSchema(name, specs) for name, specs in SETUP_OBJECTS.items()}
 _MAX_SOQL = 100_000
@@ -26,6 +29,11 @@ def _schemas(emulator: Emulator) -> dict[str, ObjectSchema]:
     return {**schemas, "Lead": emulator.schema} if emulator.settings.lead_access else schemas
 
 
+def compiled(emulator: Emulator, parsed: Query, *, include_deleted: bool) -> Compiled:
+    """The SQL of a query on what the run-as user sees."""
+    return compile_query(parsed, _schemas(emulator), include_deleted=include_deleted)
+
+
 def run(call: Call) -> Reply:
     """`GET /query?q=` and `GET /queryAll?q=`."""
     text = call.query.get("q")
@@ -34,16 +42,20 @@ def run(call: Call) -> Reply:
     if len(text) > _MAX_SOQL:
         raise ApiError("QUERY_TOO_COMPLICATED", f"SOQL statements cannot be longer than {_MAX_SOQL} characters.")
     emulator = call.emulator
-    include_deleted = call.template.endswith("/queryAll")
-    compiled = compile_query(parse(text), _schemas(emulator), include_deleted=include_deleted)
+    parsed = parse(text)
+    asked = compiled(emulator, parsed, include_deleted=call.template.endswith("/queryAll"))
     with emulator.store.transaction():
-        rows = emulator.store.read(compiled.sql, compiled.parameters)
-    if not compiled.columns:
-        return Reply(body={"totalSize": rows[0][0], "done": True, "records": []})
+        rows: list[Any] = emulator.store.read(asked.sql, asked.parameters)
+    virtual = VirtualLeads(emulator)
+    named = virtual.asked(parsed) if virtual.count and asked.object == "Lead" else []
+    if not asked.columns:
+        more = virtual.count if named is None else len(named)
+        return Reply(body={"totalSize": rows[0][0] + more, "done": True, "records": []})
+    rows += [[virtual.value(spec, number) for spec in asked.columns] for number in named or []]
     result = Result(
         id=emulator.locators.new_id(),
-        object=compiled.object,
-        columns=compiled.columns,
+        object=asked.object,
+        columns=asked.columns,
         rows=rows,
         page_size=_page_size(call),
     )

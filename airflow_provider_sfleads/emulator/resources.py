@@ -29,6 +29,7 @@ def resources(call: Call) -> Reply:
     """`GET /services/data/vXX.X/`."""
     names = {
         "composite": "composite",
+        "jobs": "jobs",
         "limits": "limits",
         "query": "query",
         "queryAll": "queryAll",
@@ -51,7 +52,10 @@ def limits(call: Call) -> Reply:
     body: dict[str, Any] = {
         "DailyApiRequests": {"Max": settings.api_limit, "Remaining": left},
         "DailyAsyncApexExecutions": {"Max": 250_000, "Remaining": 250_000},
-        "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
+        "DailyBulkApiBatches": {
+            "Max": settings.bulk_batch_limit,
+            "Remaining": max(0, settings.bulk_batch_limit - emulator.jobs.batches_used),
+        },
         "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
         "DailyBulkV2QueryFileStorageMB": {"Max": 976_562, "Remaining": 976_562},
         "DataStorageMB": {"Max": 1073, "Remaining": 900},

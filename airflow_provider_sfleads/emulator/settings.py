@@ -38,8 +38,10 @@ class EmulatorSettings:
     `bulk_batch_limit` batches of `bulk_batch_rows` rows that are processed before the next reset (rows
     beyond get no result of any kind); `bulk_result_order` of the lines in results; `bulk_fail_after`
     rows after which a job ends Failed (None: none does); `bulk_list_page_size` jobs on a page of the
-    list. `counting` - rows of new jobs are counted and not kept: each succeeds, with an id made of its
-    number. `virtual_leads` - with `counting`, that many leads exist, with the keys K-0000001 and so on.
+    list; `bulk_query_page_size` records of a query result where `maxRecords` does not say. `counting` -
+    rows of new jobs are counted and not kept: each succeeds, with an id made of its number, and the
+    results echo it as it was uploaded. `virtual_leads` - with `counting`, that many leads exist, with
+    the keys K-0000001 and so on.
 
     Wire: `latency_ms` from a request's arrival to its answer; `gzip_replies` compresses for clients that
     accept it; `query_page_size` records a query page; `versions` that the org serves.
@@ -76,6 +78,7 @@ class EmulatorSettings:
     bulk_result_order: Literal["shuffled", "upload"] = "shuffled"
     bulk_fail_after: int | None = None
     bulk_list_page_size: int = 1000
+    bulk_query_page_size: int = 50_000
     counting: bool = False
     virtual_leads: int = 0
 

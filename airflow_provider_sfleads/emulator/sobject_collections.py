@@ -11,6 +11,7 @@ from airflow_provider_sfleads.emulator.drafts import RowResult
 from airflow_provider_sfleads.emulator.ids import to_18
 from airflow_provider_sfleads.emulator.render import renderer
 from airflow_provider_sfleads.emulator.rows import check_lead, headers_of, key_field, selected
+from airflow_provider_sfleads.emulator.virtual import VirtualLeads
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, RowError
 
 MAX_RECORDS = 200
@@ -158,6 +159,10 @@ def _retrieved(call: Call, ids: list[str], fields: list[str]) -> Reply:
     specs = selected(call, names)
     with call.emulator.store.transaction():
         found = call.emulator.store.by_ids(set(wanted), columns=[spec.name for spec in specs])
+    virtual = VirtualLeads(call.emulator)
+    for lead_id in wanted if virtual.count else ():
+        if lead_id not in found and (number := virtual.named(lead_id)) is not None:
+            found[lead_id] = virtual.row(specs, number)
     render = renderer(specs, name="Lead", prefix=call.prefix)
     body = []
     for lead_id in wanted:
