@@ -95,6 +95,11 @@ class BulkRun:
             self._watch.running.clear()
             return []
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the oldest of the jobs to wait for was begun."""
+        return self._watch.elapsed
+
     def reason_left(self, piece: Piece) -> Reason:
         """Why a piece is not settled."""
         if piece.role is Role.UNKNOWN or piece.mark in self._unknown or piece.mark in self._watch.marks:

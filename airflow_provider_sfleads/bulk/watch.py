@@ -54,6 +54,11 @@ class Watch:
         """Marks of the loads that they carry."""
         return frozenset(watched.piece.mark for watched in self.running)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the oldest of them was begun."""
+        return max((self.clock() - watched.began for watched in self.running), default=0.0)
+
     def add(self, piece: Piece, job: JobInfo) -> None:
         """Watch a job; one that began some time ago is asked about as rarely as it deserves."""
         now = self.clock()

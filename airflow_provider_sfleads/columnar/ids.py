@@ -79,11 +79,11 @@ def strings_of_width(rows: npt.NDArray[np.uint8]) -> pa.Array:
 
 
 def _is_shaped(rows: npt.NDArray[np.uint8]) -> Mask:
-    shaped: Mask = _CLASSES[rows[:, :_SHORT]].all(axis=1)
-    return shaped
+    return np.asarray(_CLASSES[rows[:, :_SHORT]].all(axis=1), dtype=np.bool_)
 
 
 def _checks(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The three check characters of each id."""
     capitals = (_CLASSES[rows[:, :_SHORT]] == _CAPITAL).reshape(len(rows), 3, 5)
-    return _CHECKS[(capitals * _GROUP_BITS).sum(axis=2, dtype=np.uint8)]
+    found: npt.NDArray[np.uint8] = _CHECKS[(capitals * _GROUP_BITS).sum(axis=2, dtype=np.uint8)]
+    return found

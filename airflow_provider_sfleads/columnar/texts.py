@@ -89,7 +89,8 @@ def mask_of(flags: pa.Array) -> Mask:
 
 def lengths(text: pa.Array) -> npt.NDArray[np.int64]:
     """Bytes of each text; 0 where there is none."""
-    return pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    found: npt.NDArray[np.int64] = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+    return found.astype(np.int64)
 
 
 def firsts(text: pa.Array) -> npt.NDArray[np.uint8]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan
+    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan, Waiting
     from airflow_provider_sfleads.sync.prepare import Ground
 
 COMMON_TEMPLATE_FIELDS = (
@@ -195,21 +195,24 @@ class LeadSyncOperator(BaseOperator):
             settings = self._settings(self._stop)
             ending = load(settings, self._prepare, context, deferred=event)
             if isinstance(ending, Waiting):
-                self._defer(ending.job_ids)
+                self._defer(ending)
             report = ending.report.as_json()
             if ending.failure is not None:
                 context["ti"].xcom_push(key="return_value", value=report)
                 raise ending.failure
             return report
 
-    def _defer(self, job_ids: Sequence[str]) -> NoReturn:
+    def _defer(self, waiting: Waiting) -> NoReturn:
         from time import time
 
         from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 
         trigger = SalesforceBulkJobTrigger(
-            salesforce_conn_id=self.salesforce_conn_id, job_ids=list(job_ids), started_at=time()
+            salesforce_conn_id=self.salesforce_conn_id,
+            job_ids=list(waiting.job_ids),
+            started_at=time() - waiting.elapsed,
         )
+        self.log.info("Waiting for %d job(s) in the triggerer; this worker's slot is free.", len(waiting.job_ids))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     def _abort_jobs(self, context: Context) -> None:

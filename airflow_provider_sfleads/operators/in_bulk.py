@@ -52,8 +52,8 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
         if stream is not None and not course.stage(stream):
             return course.end()
         waiting = course.send()
-        if waiting:
-            return Waiting(job_ids=waiting)
+        if waiting is not None:
+            return waiting
         course.send_tail()
         return course.end()
 
@@ -160,15 +160,17 @@ class _Course:
         load.keep()
         return True
 
-    def send(self) -> tuple[str, ...]:
-        """Look up, send and settle; the ids of jobs that have to be over before this can go on."""
+    def send(self) -> Waiting | None:
+        """Look up, send and settle; the jobs that have to be over before this can go on."""
         from airflow_provider_sfleads.operators.bulk_parts import bulk_run
 
         diary = _Diary(self.load)
         self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory, diary, most_by_rows=MOST_BY_ROWS)
-        waiting = self.run.carry_on(_PATIENCE if self.load.settings.deferrable else None)
+        # What changed_only remembers of the rows sent does not outlive this process.
+        patience = _PATIENCE if self.load.settings.deferrable and not self.load.settings.changed_only else None
+        job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted
-        return waiting
+        return Waiting(job_ids=job_ids, elapsed=self.run.elapsed) if job_ids else None
 
     def send_tail(self) -> None:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""

@@ -85,9 +85,13 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A load that can go on only when jobs are over."""
+    """A load that can go on only when jobs are over.
+
+    :param elapsed: seconds since the oldest of them was begun.
+    """
 
     job_ids: tuple[str, ...]
+    elapsed: float
 
 
 @dataclass(slots=True, kw_only=True)
