@@ -93,7 +93,8 @@ class AskedOrg:
         elif call.method == "DELETE":
             return Reply(status=204)
         state = "UploadComplete" if call.method == "POST" else self.states[0]
-        self.states = self.states[1:] or self.states
+        if call.method == "GET":
+            self.states = self.states[1:] or self.states
         return Reply(status=200, body={"id": JOB, "state": state, "operation": "query", "object": "Lead"})
 
     def _found(self, soql: str) -> list[dict[str, Any]]:

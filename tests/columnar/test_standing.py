@@ -143,7 +143,7 @@ def taken(plan: CreatePlan | StagePlan, rows: Sequence[dict[str, Any]]) -> tuple
     return candidates, ["#N/A" in candidate.record.values() for candidate in candidates]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), SOURCES)
 def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read: ReadLeads) -> None:
     """By text and by number, resumed or not, live or dry, blank cells kept or cleared."""
@@ -170,7 +170,7 @@ def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read
         assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), SOURCES)
 def test_leads_are_moved_as_the_plan_does(data: st.DataObject, read: ReadLeads) -> None:
     """By id, by key, or by either; with a ladder and without."""
