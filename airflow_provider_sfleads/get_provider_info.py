@@ -24,6 +24,8 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.hooks.salesforce"]}],
         "operators": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.operators.leads"]}],
+        "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.sensors.bulk"]}],
+        "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.triggers.bulk"]}],
         "connection-types": [_connection_type()],
     }
 

@@ -31,7 +31,7 @@ def test_airflow_takes_the_metadata() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
-@pytest.mark.parametrize("part", ["connection-types", "hooks", "operators", "integrations"])
+@pytest.mark.parametrize("part", ["connection-types", "hooks", "operators", "sensors", "triggers", "integrations"])
 def test_each_part_is_valid_by_the_stricter_schema(part: str) -> None:
     """The schema of provider.yaml also knows the fields of the connection form."""
     jsonschema.validate(INFO[part], schema("provider.yaml.schema.json")["properties"][part])

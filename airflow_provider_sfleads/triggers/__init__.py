@@ -1,0 +1,1 @@
+"""Triggers: what waits for Salesforce while no worker does."""

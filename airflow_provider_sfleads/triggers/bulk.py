@@ -1,0 +1,226 @@
+"""Waiting for Bulk API 2.0 jobs in the triggerer, while no worker does."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_sfleads.core.bulk import abort_job, get_job, job_of, next_poll
+from airflow_provider_sfleads.core.replies import refusal
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.transport import Settings
+    from airflow_provider_sfleads.transport.async_client import AsyncClient
+
+DELETED = "Deleted"
+_NOT_FOUND = 404
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a job stands.
+
+    :param state: one of Salesforce's, or ``Deleted`` where there is no such job any more.
+    :param over: whether nothing more happens to it.
+    :param processed: rows processed so far, the failed ones among them.
+    :param failed: rows that failed so far.
+    :param error: why the job as a whole failed.
+    """
+
+    id: str
+    state: str = ""
+    over: bool = False
+    processed: int = 0
+    failed: int = 0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what an event says of it."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "processed": self.processed,
+            "failed": self.failed,
+            "error": self.error,
+        }
+
+
+def read_standing(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> Standing:
+    """Read an answer to :func:`~airflow_provider_sfleads.core.bulk.get_job`; a job that is gone is over.
+
+    :raises RequestRefusedError: where it was refused for another reason.
+    """
+    if reply.status == _NOT_FOUND:
+        return Standing(id=job_id, state=DELETED, over=True)
+    job = job_of(call, reply, conn_id=conn_id)
+    return Standing(
+        id=job_id,
+        state=job.state.value,
+        over=job.is_over,
+        processed=job.processed,
+        failed=job.failed,
+        error=job.error_message,
+    )
+
+
+class Watch:
+    """Asks about jobs, less and less often, until all are over.
+
+    :param job_ids: the jobs.
+    :param started_at: when they began, in seconds since the epoch; the rhythm goes by it.
+    :param sleep: waits some seconds.
+    :param now: wall clock in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        job_ids: Sequence[str],
+        started_at: float,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs = {job_id: Standing(id=job_id) for job_id in job_ids}
+        self._started_at = started_at
+        self._sleep = sleep
+        self._now = now
+
+    @property
+    def jobs(self) -> tuple[Standing, ...]:
+        """How each job stands, in the order given."""
+        return tuple(self._jobs.values())
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The jobs that are not known to be over."""
+        return tuple(job.id for job in self.jobs if not job.over)
+
+    async def finish(self, client: AsyncClient) -> None:
+        """Return when all jobs are over; what passes is ridden out.
+
+        :raises SalesforceLeadsError: for what does not pass.
+        """
+        while True:
+            try:
+                for job_id in self.unfinished:
+                    await self._ask(client, job_id)
+            except SalesforceLeadsError as error:
+                if not error.transient:
+                    raise
+                _log.warning("Jobs cannot be asked about just now, and go on meanwhile: %s", error)
+            if not self.unfinished:
+                return
+            await self._sleep(next_poll(max(0.0, self._now() - self._started_at)))
+
+    async def _ask(self, client: AsyncClient, job_id: str) -> None:
+        call = get_job(job_id)
+        found = read_standing(call, await client.send(call), job_id, conn_id=client.settings.conn_id)
+        if found != self._jobs[job_id]:
+            _log.info(
+                "Job %s: %s, %d rows processed, %d of them failed", found.id, found.state, found.processed, found.failed
+            )
+        self._jobs[job_id] = found
+
+
+class SalesforceBulkJobTrigger(BaseTrigger):
+    """Fires once, when all of some Bulk API 2.0 jobs are over.
+
+    Polls grow rarer: a job of seconds is noticed at once, one of an hour costs some 70 requests. A triggerer that is
+    restarted goes on in the same rhythm. Neither trouble that passes nor a token that expires ends it.
+
+    The event is ``{"status", "jobs", "api_calls", "token_requests", "message"}``: ``finished`` with the jobs' ``id``,
+    ``state`` (``Deleted`` for one that is gone), ``processed``, ``failed`` and ``error``, in the order of ``job_ids``;
+    or ``error`` with a message, where waiting is no use. Requests are counted from the (re)start on.
+
+    :param salesforce_conn_id: connection of type ``salesforce_leads``; read in the triggerer.
+    :param job_ids: the jobs.
+    :param started_at: when they were closed, in seconds since the epoch.
+    :param abort_on_kill: whether to abort what is not over when somebody marks or clears the task.
+    """
+
+    def __init__(
+        self, *, salesforce_conn_id: str, job_ids: Sequence[str], started_at: float, abort_on_kill: bool = True
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.salesforce_conn_id = salesforce_conn_id
+        self.job_ids = list(job_ids)
+        self.started_at = started_at
+        self.abort_on_kill = abort_on_kill
+        self._watch = Watch(self.job_ids, started_at)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments, which hold no secret."""
+        arguments = {
+            "salesforce_conn_id": self.salesforce_conn_id,
+            "job_ids": self.job_ids,
+            "started_at": self.started_at,
+            "abort_on_kill": self.abort_on_kill,
+        }
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the one event."""
+        event: dict[str, Any] = {"status": "finished", "api_calls": 0, "token_requests": 0, "message": None}
+        try:
+            async with await self._client() as client:
+                try:
+                    await self._watch.finish(client)
+                finally:
+                    event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
+        except SalesforceLeadsError as error:
+            event |= {"status": "error", "message": str(error)}
+        event["jobs"] = [job.as_json() for job in self._watch.jobs]
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Abort the jobs that are not over; Airflow calls this when somebody marks or clears the deferred task."""
+        unfinished = self._watch.unfinished
+        if not self.abort_on_kill or not unfinished:
+            return
+        async with await self._client() as client:
+            await asyncio.gather(*(self._abort(client, job_id) for job_id in unfinished))
+
+    async def _abort(self, client: AsyncClient, job_id: str) -> None:
+        call = abort_job(job_id)
+        try:
+            reply = await client.send(call)
+            if not reply.taken:
+                raise refusal(call, reply, conn_id=self.salesforce_conn_id)
+        except SalesforceLeadsError as error:
+            # It may have ended in the meantime; the others are aborted all the same.
+            _log.warning("Job %s was not aborted: %s", job_id, error)
+        else:
+            _log.info("Job %s is aborted: the task it belongs to was ended by hand", job_id)
+
+    async def _client(self) -> AsyncClient:
+        from airflow.sdk.log import amask_secret
+
+        from airflow_provider_sfleads.transport.async_client import AsyncClient
+
+        return AsyncClient(await self._settings(), on_secret=amask_secret)
+
+    async def _settings(self) -> Settings:
+        from airflow.providers.common.compat.connection import get_async_connection
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
+        from airflow.sdk.log import amask_secret
+
+        from airflow_provider_sfleads.hooks.fields import no_connection, read_settings, secrets_in
+
+        try:
+            connection = await get_async_connection(self.salesforce_conn_id)
+        except AirflowNotFoundException as error:
+            raise no_connection(self.salesforce_conn_id) from error
+        settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
+        for secret in secrets_in(settings):
+            await amask_secret(secret)
+        return settings

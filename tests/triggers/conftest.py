@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.transport.stub import Stub, serving
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
+    """A Salesforce that answers as the test says, and the connection ``sf`` that leads there."""
+    with serving() as running:
+        connection = {"conn_type": "salesforce_leads", "host": running.url, "login": "k", "password": "the-secret"}
+        monkeypatch.setenv("AIRFLOW_CONN_SF", json.dumps(connection))
+        yield running

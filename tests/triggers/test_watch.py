@@ -1,0 +1,144 @@
+"""How jobs are watched, without Airflow and without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import ApiLimitError, RequestRefusedError, ServiceUnavailableError
+from airflow_provider_sfleads.transport.async_client import AsyncClient
+from airflow_provider_sfleads.triggers.bulk import Standing, Watch
+
+Answer = Reply | Exception
+
+
+def job(state: str, processed: int = 0, failed: int = 0, **more: object) -> Reply:
+    """A job as Salesforce describes it."""
+    counts = {"numberRecordsProcessed": processed, "numberRecordsFailed": failed}
+    return Reply(status=200, body={"id": "x", "state": state, "operation": "insert", **counts, **more})
+
+
+class Org:
+    """Answers calls by a function of the job's id and of the time that has passed; time passes when one sleeps."""
+
+    def __init__(self, answer: Callable[[str, float], Answer], started_at: float = 1000.0) -> None:
+        self.answer = answer
+        self.now = started_at
+        self.started_at = started_at
+        self.calls: list[tuple[str, float]] = []
+        self.settings = SimpleNamespace(conn_id="sf")
+
+    async def send(self, call: Call) -> Reply:
+        """Answer."""
+        job_id = call.path.rpartition("/")[2]
+        self.calls.append((job_id, self.now - self.started_at))
+        answer = self.answer(job_id, self.now - self.started_at)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        assert seconds > 0
+        self.now += seconds
+
+    def watch(self, *job_ids: str, started_at: float | None = None) -> Watch:
+        """Watch jobs to their end."""
+        began = self.started_at if started_at is None else started_at
+        watch = Watch(job_ids, began, sleep=self.sleep, now=lambda: self.now)
+        asyncio.run(watch.finish(cast("AsyncClient", cast("Any", self))))
+        return watch
+
+
+def ends_after(seconds: float) -> Callable[[str, float], Answer]:
+    """A job that runs so long."""
+    return lambda _job, elapsed: job("JobComplete", 9, 1) if elapsed >= seconds else job("InProgress", 3)
+
+
+def test_a_job_that_is_over_is_asked_about_once() -> None:
+    """Its state and counts are what Salesforce says."""
+    org = Org(ends_after(0))
+    watch = org.watch("7501")
+    assert watch.jobs == (Standing(id="7501", state="JobComplete", over=True, processed=9, failed=1),)
+    assert (watch.unfinished, len(org.calls)) == ((), 1)
+
+
+def test_a_short_job_is_noticed_at_once() -> None:
+    """A job of two seconds is known to be over half a second later."""
+    org = Org(ends_after(2))
+    org.watch("7501")
+    assert org.calls[-1][1] <= 2.5
+
+
+def test_a_job_of_an_hour_costs_at_most_eighty_polls() -> None:
+    """Polls grow rarer."""
+    org = Org(ends_after(3600))
+    org.watch("7501")
+    assert len(org.calls) <= 80
+
+
+def test_a_restart_goes_on_in_the_same_rhythm() -> None:
+    """Half an hour after a job began, a new watch does not begin with polls every half second."""
+    org = Org(ends_after(1800))
+    org.watch("7501", started_at=org.started_at - 1800)
+    assert len(org.calls) <= 1800 / 75 + 1
+
+
+def test_a_clock_that_runs_behind_does_no_harm() -> None:
+    """A start in the future is now."""
+    org = Org(ends_after(1))
+    org.watch("7501", started_at=org.started_at + 100)
+    assert len(org.calls) == 3
+
+
+def test_only_what_is_not_over_is_asked_about_again() -> None:
+    """Jobs end at different times, and each is left alone once it has."""
+    ends = {"7501": 0.0, "7502": 0.6, "7503": 2.0}
+    org = Org(lambda job_id, elapsed: job("Failed" if elapsed >= ends[job_id] else "InProgress"))
+    watch = org.watch(*ends)
+    assert [standing.id for standing in watch.jobs] == list(ends)
+    counts = [sum(1 for asked, _ in org.calls if asked == job_id) for job_id in ends]
+    assert counts[0] == 1
+    assert counts == sorted(counts)
+
+
+def test_a_job_that_was_deleted_is_over() -> None:
+    """Nobody waits for what is gone."""
+    gone = Reply(status=404, body=[{"errorCode": "NOT_FOUND", "message": "gone"}])
+    assert Org(lambda *_: gone).watch("7501").jobs == (Standing(id="7501", state="Deleted", over=True),)
+
+
+def test_why_a_job_failed_is_kept() -> None:
+    """The message of the job comes with it."""
+    org = Org(lambda *_: job("Failed", errorMessage="InvalidBatch : Field name not found : Nope__c"))
+    assert org.watch("7501").jobs[0].error == "InvalidBatch : Field name not found : Nope__c"
+
+
+@pytest.mark.parametrize("trouble", [ServiceUnavailableError("busy"), ApiLimitError("too many")])
+def test_what_passes_is_ridden_out(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """A job goes on while Salesforce does not answer; the log says so."""
+    org = Org(lambda _job, elapsed: trouble if elapsed < 2 else job("JobComplete"))
+    assert org.watch("7501").jobs[0].state == "JobComplete"
+    assert str(trouble) in caplog.text
+
+
+def test_what_does_not_pass_ends_it() -> None:
+    """Waiting is no use where asking is not allowed."""
+    org = Org(lambda *_: Reply(status=403, body=[{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]))
+    with pytest.raises(RequestRefusedError):
+        org.watch("7501")
+
+
+def test_the_log_tells_what_has_changed(caplog: pytest.LogCaptureFixture) -> None:
+    """One line to a change, none to a poll without one."""
+    caplog.set_level("INFO")
+    Org(ends_after(30)).watch("7501")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Job 7501: InProgress, 3 rows processed, 0 of them failed",
+        "Job 7501: JobComplete, 9 rows processed, 1 of them failed",
+    ]
