@@ -119,7 +119,7 @@ def test_a_failed_job_fails_the_task_for_good(
 def test_a_sensor_that_times_out_leaves_the_job_alone(
     emulator: EmulatorServer, run_dag: RunDag, start_job: StartJob, mode: str
 ) -> None:
-    """The task fails, the job goes on: it belongs to somebody else. (Dag.test keeps no time over a deferral.)"""
+    """The task fails, the job goes on: it belongs to somebody else. Dag.test keeps no time over a deferral."""
     emulator.change_settings(bulk_delay=3600.0)
     job_id = start_job("LastName,Company\nSmith,Acme\n")
     run = waiting(run_dag, job_id, timeout=0.5, mode=mode)
