@@ -82,6 +82,11 @@ class EmulatorSettings:
     counting: bool = False
     virtual_leads: int = 0
 
+    def __post_init__(self) -> None:
+        if self.bulk_rate is not None and self.bulk_rate <= 0:
+            message = f"Setting bulk_rate cannot be {self.bulk_rate}; to hold jobs back, set bulk_delay"
+            raise ValueError(message)
+
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""
         hints = get_type_hints(EmulatorSettings)

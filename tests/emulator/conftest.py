@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.emulator.bulk import Bulk
 from tests.emulator.client import Api
 
 if TYPE_CHECKING:
@@ -16,3 +17,9 @@ if TYPE_CHECKING:
 def api(emulator: EmulatorServer) -> Api:
     """A client with a token."""
     return Api(emulator).login()
+
+
+@pytest.fixture
+def bulk(api: Api) -> Bulk:
+    """A client that runs Bulk API 2.0 jobs."""
+    return Bulk(api)
