@@ -136,7 +136,10 @@ def upload(job_id: str, path: Path) -> Call:
 
 
 def close_job(job_id: str) -> Call:
-    """Say that the upload is complete (close_job.htm); Salesforce then begins."""
+    """Say that the upload is complete (close_job.htm); Salesforce then begins.
+
+    A repeat changes nothing, but may be refused with ``INVALIDJOBSTATE``: then ask how the job stands.
+    """
     return Call(method="PATCH", path=f"{_INGEST}/{job_id}", body={"state": JobState.UPLOAD_COMPLETE.value}, write=True)
 
 
