@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.emulator import EmulatorServer
 
+WRONG_END = "ClientInputError : LineEnding is invalid on user data"
 KEY = {"externalIdFieldName": "External_Id__c"}
 
 
@@ -119,11 +120,9 @@ def test_delete_and_upsert_by_id(bulk: Bulk, emulator: EmulatorServer) -> None:
         ("\ufeffLastName,Company\nRay,A\n", {}, "InvalidBatch : Field name not found : \ufeffLastName"),
         ('\ufeff"LastName",Company\nRay,A\n', {}, "InvalidBatch : Failed to parse CSV. Found unescaped quote."),
         ('LastName,Company\nRay,A "quoted" name\n', {}, "InvalidBatch : Failed to parse CSV. Found unescaped quote."),
-        ("LastName,Company\r\nRay,A\r\n", {}, "ClientInputError : LineEnding is invalid on user data. Current "
-                                             "LineEnding setting is LF"),
-        ('LastName,Company\nRay,"A\r\nB"\n', {}, "ClientInputError : LineEnding is invalid on user data."),
-        ("LastName,Company\nRay,A\n", {"lineEnding": "CRLF"}, "ClientInputError : LineEnding is invalid on user data. "
-                                                              "Current LineEnding setting is CRLF"),
+        ("LastName,Company\r\nRay,A\r\n", {}, f"{WRONG_END}. Current LineEnding setting is LF"),
+        ('LastName,Company\nRay,"A\r\nB"\n', {}, WRONG_END),
+        ("LastName,Company\nRay,A\n", {"lineEnding": "CRLF"}, f"{WRONG_END}. Current LineEnding setting is CRLF"),
         ("LastName," + ",".join(["Company"] * 4001) + "\nRay\n", {}, "InvalidBatch : The header is longer than 32000"),
         ("\n", {}, "InvalidBatch : Failed to parse CSV. The file holds no header"),
         ("LastName,Company\nRay\n", {}, "InvalidBatch : Record 1 has 1 values, the header has 2"),

@@ -57,8 +57,8 @@ def test_it_is_told_why_a_job_failed(leads: Client) -> None:
 def test_it_queries(leads: Client, emulator: EmulatorServer, tmp_path: Path) -> None:
     """Into memory page by page, and into files."""
     emulator.seed_leads(records(*map(str, range(25))))
-    pages = list(leads.query("SELECT Id, External_Id__c FROM Lead", max_records=10))
+    pages = list(leads.query("SELECT Id, External_Id__c FROM Lead", max_records=10, wait=0.01))
     assert [page.count("\n") for page in pages] == [11, 11, 6]
 
-    files = leads.download("SELECT Id FROM Lead", path=str(tmp_path), max_records=20)
+    files = leads.download("SELECT Id FROM Lead", path=str(tmp_path), max_records=20, wait=0.01)
     assert [found["number_of_records"] for found in files] == [20, 5]
