@@ -10,15 +10,29 @@ In a test::
 
 What is served: client-credentials tokens (introspect, revoke, userinfo), versions, limits, `/sobjects`, describe of
 Lead, rows of Lead, sObject Collections of Lead, SOQL on Lead, Contact, User, Group, AssignmentRule and Organization
-(fields, COUNT(), conditions, order, limit, offset). `EmulatorSettings` and `Fault` list what can be switched.
+(fields, COUNT(), conditions, order, limit, offset), Bulk API 2.0 jobs (ingest of Lead: insert, update, upsert, delete;
+query on all of these). `EmulatorSettings` and `Fault` list what can be switched.
+
+Bulk jobs are worked off in the background; a test hurries or breaks them::
+
+    server.change_settings(bulk_rate=500.0)  # rows a second and job; None is at once
+    server.finish_jobs()
+    server.fail_job(job_id)
+    assert server.jobs()[0]["state"] == "JobComplete"
+
+For benchmarks `counting=True` counts rows instead of keeping them: each succeeds with an id made of its number, and the
+results echo it, from and to files in pieces of 1 MB. With `virtual_leads=n` besides, n leads exist that are only
+numbers: they can be counted, retrieved by id, looked up by key (K-0000001 and so on), and read by a query job.
 
 What is faked: one run-as user who may do everything that is not hidden; the assignment rule takes every lead; the
-duplicate rule compares exactly; records are saved one request at a time, so nothing ever races inside the org; limits
-other than API requests are constants; lengths count code points; numbers are rounded to their scale.
+duplicate rule compares exactly; records are saved one request, or 200 rows of a job, at a time, so nothing ever races
+inside the org; limits other than API requests and bulk batches are constants; lengths count code points; numbers are
+rounded to their scale; a bulk job is not retried, does not grow old, and names one error a row.
 
-What is not served: Bulk API, composite, batch, tree and graph, other flows than client credentials, writes to other
-objects than Lead, record types, person accounts, validation rules, triggers, state and country picklists, undelete,
-SOQL relationships, functions, GROUP BY and date literals such as TODAY, conditional headers on rows.
+What is not served: Bulk API 1.0, hard deletes, composite, batch, tree and graph, other flows than client credentials,
+writes to other objects than Lead, record types, person accounts, validation rules, triggers, state and country
+picklists, undelete, SOQL relationships, functions, GROUP BY and date literals such as TODAY, conditional headers on
+rows.
 
 From a shell: ``python -m airflow_provider_sfleads.emulator --help``. Both need the extra
 ``airflow-provider-sfleads[emulator]``.

@@ -16,15 +16,16 @@ from airflow_provider_sfleads.emulator.settings import EmulatorSettings, default
 
 _ABOUT = """\
 A local stand-in for the part of Salesforce that lead syncs talk to: token endpoint, versions, limits,
-describe, rows, sObject Collections and SOQL on Lead, with Salesforce's own error bodies.
+describe, rows, sObject Collections, SOQL and Bulk API 2.0 jobs on Lead, with Salesforce's own error bodies.
 
 Point an Airflow connection of type salesforce_leads at the printed URL, with the key and the secret below.
-The same URL in a browser shows the leads and the history of each. Whoever reaches the port can read and
-change everything: keep it on loopback."""
+The same URL in a browser shows the leads, the history of each, and the bulk jobs. Whoever reaches the
+port can read and change everything: keep it on loopback."""
 
 _MORE = """\
 control API (JSON, below /_emulator/): reset, settings, stats, requests, leads, history, contacts, faults,
-tokens/expire, usage. For example, to close the connection after the second create was committed:
+tokens/expire, usage, jobs, jobs/finish, jobs/{id}/fail. For example, to close the connection after the
+second create was committed:
   curl -X POST URL/_emulator/faults -d '{"effect": "drop_after", "path": "/composite/sobjects", "nth": 2}'"""
 
 

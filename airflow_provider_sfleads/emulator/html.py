@@ -33,8 +33,9 @@ def chip(value: object, kind: str = "") -> str:
     return "" if value in {None, ""} else f'<span class="chip {kind}">{text(value)}</span>'
 
 
-def page(title: str, content: str) -> str:
-    """A whole page."""
+def page(title: str, content: str, *, refresh: int | None = None) -> str:
+    """A whole page, which is loaded again after so many seconds where `refresh` says so."""
+    again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -42,11 +43,12 @@ def page(title: str, content: str) -> str:
 <meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} - Salesforce emulator</title>
-<link rel="icon" href="data:,">
+{again}<link rel="icon" href="data:,">
 <style>{CSS}</style>
 </head>
 <body>
-<header><div><a href="/">Salesforce emulator</a><span>a local stand-in for tests and demos</span></div></header>
+<header><div><a href="/">Salesforce emulator</a><span>a local stand-in for tests and demos</span>
+<nav><a href="/">Leads</a><a href="/jobs">Bulk jobs</a></nav></div></header>
 <main>
 {content}
 </main>

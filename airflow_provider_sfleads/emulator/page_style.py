@@ -16,6 +16,7 @@ a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: un
 header { background: var(--bar); color: #fff; }
 header div { max-width: 1400px; margin: 0 auto; padding: 14px 28px; display: flex; gap: 14px; align-items: baseline; }
 header a { color: #fff; font-weight: 650; font-size: 16px; } header span { color: #b7c9dd; }
+header nav { margin-left: auto; display: flex; gap: 18px; } header nav a { font-size: 14px; font-weight: 500; }
 main { max-width: 1400px; margin: 0 auto; padding: 22px 28px 48px; }
 h1 { font-size: 22px; margin: 0; font-weight: 650; overflow-wrap: anywhere; }
 h2 { font-size: 15px; margin: 0; padding: 13px 16px; border-bottom: 1px solid var(--line); font-weight: 650; }
@@ -47,6 +48,7 @@ a.chip.on { background: var(--accent); color: var(--card); }
 .pages { display: flex; gap: 14px; align-items: center; color: var(--soft); padding: 11px 16px;
   border-top: 1px solid var(--line); }
 .pages .next { margin-left: auto; display: flex; gap: 14px; }
+progress { width: 120px; accent-color: var(--accent); } .jobs td { max-width: 320px; }
 .two { display: grid; gap: 18px; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); align-items: start; }
 @media (max-width: 980px) { .two { grid-template-columns: minmax(0, 1fr); } main { padding: 16px; }
   header div { padding: 12px 16px; } .bar form { margin-left: 0; width: 100%; } input { flex: 1; } }

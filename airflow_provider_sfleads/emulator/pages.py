@@ -1,4 +1,4 @@
-"""Pages to look at: all leads, and one lead with its history."""
+"""Pages to look at: all leads, one lead with its history, and all bulk jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_sfleads.emulator import page_lead, page_list
+from airflow_provider_sfleads.emulator import page_jobs, page_lead, page_list
 from airflow_provider_sfleads.emulator.html import page
 from airflow_provider_sfleads.emulator.state import Emulator
 from airflow_provider_sfleads.emulator.wire import ApiError
@@ -21,9 +21,11 @@ _NOT_FOUND = '<div class="card empty">There is no lead with this id. <a href="/"
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """The pages' routes; the last is where Salesforce itself shows a lead."""
+    """The pages' routes; those below `/lightning` are where Salesforce itself shows a lead, and its bulk jobs."""
     return [
         _route("/", lambda request: page_list.show(emulator, dict(request.query_params))),
+        _route("/jobs", lambda _: page_jobs.show(emulator)),
+        _route("/lightning/setup/AsyncApiJobStatus/page", lambda _: page_jobs.show(emulator)),
         _route("/lead/{id}", lambda request: page_lead.show(emulator, request.path_params["id"])),
         _route("/lightning/r/Lead/{id}/view", lambda request: page_lead.show(emulator, request.path_params["id"])),
     ]

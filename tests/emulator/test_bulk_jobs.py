@@ -183,3 +183,39 @@ def test_jobs_survive_a_restart(tmp_path: Path) -> None:
         assert len({row["External_Id__c"] for row in bulk.results(job_id, KINDS[0])}) == 1000
         assert server.stats()["leads"] == 1000
         assert bulk.open() > job_id
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/lightning/setup/AsyncApiJobStatus/page?address=%2F750"])
+def test_a_page_shows_the_jobs(bulk: Bulk, emulator: EmulatorServer, path: str) -> None:
+    """State, counts and progress; it comes again by itself while there is something to see."""
+
+    def page() -> str:
+        return bulk.api.session.get(emulator.url + path, timeout=10).text
+
+    assert "No jobs yet" in page()
+    bulk.run(leads_csv(*range(1200)))
+    bulk.run("<script>,Company\nx,y\n")
+    shown = page()
+    assert '<progress max="1200" value="1200">' in shown
+    assert "Field name not found : &lt;script&gt;" in shown
+    assert 'http-equiv="refresh"' not in shown
+    emulator.change_settings(bulk_delay=60.0)
+    bulk.start(leads_csv(1))
+    assert 'http-equiv="refresh"' in page()
+
+
+def test_the_control_api_knows_jobs(bulk: Bulk, emulator: EmulatorServer) -> None:
+    """List, finish, fail."""
+    emulator.change_settings(bulk_delay=60.0)
+    first, second = bulk.start(leads_csv(1)), bulk.start(leads_csv(2))
+    base = f"{emulator.url}/_emulator/jobs"
+    post = bulk.api.session.post
+    assert post(f"{base}/{second}/fail", json={"message": "X : y"}, timeout=10).json() == {"failed": True}
+    assert post(f"{base}/{second}/fail", timeout=10).status_code == 400
+    finished = post(f"{base}/finish", timeout=10).json()
+
+    assert [(job["id"], job["state"], job["error_message"]) for job in finished] == [
+        (first, "JobComplete", None),
+        (second, "Failed", "X : y"),
+    ]
+    assert bulk.api.session.get(base, timeout=10).json() == finished == emulator.jobs()
