@@ -44,25 +44,51 @@ def chunk_rows(chunk: Chunk) -> Iterator[Row | BadRow]:
         yield from batch_rows(chunk, where="the export", first=1)
 
 
-def batch_chunks(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Chunk]:
-    """Yield ``batch`` in pieces of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`.
+def batch_chunks(batches: Iterable[pa.RecordBatch], where: str) -> Iterator[Chunk]:
+    """Yield the rows of a source's batches in batches of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`.
 
-    A piece with a value that Python cannot hold (year 10000, text that is not UTF-8) becomes a list of rows.
+    Small ones are put together, for what is done once a batch; an error among them comes after the rows before it.
+    A batch with a value that Python cannot hold (year 10000, text that is not UTF-8) becomes a list of rows.
 
     :param where: name of the source, for messages.
-    :param first: number of the batch's first row, counted from 1.
     """
-    pieces = max(-(-batch.nbytes // MAX_BYTES), 1)
-    length = max(min(MAX_ROWS, batch.num_rows // pieces), 1)
-    for start in range(0, batch.num_rows, length):
-        piece = in_python_types(batch.slice(start, length))
-        if is_readable(piece):
-            yield piece
-        else:
-            yield list(batch_rows(piece, where=where, first=first + start))
+    first = 1
+    for batch in _gathered(batches):
+        pieces = max(-(-batch.nbytes // MAX_BYTES), 1)
+        length = max(min(MAX_ROWS, batch.num_rows // pieces), 1)
+        for start in range(0, batch.num_rows, length):
+            piece = in_python_types(batch.slice(start, length))
+            yield piece if is_readable(piece) else list(batch_rows(piece, where=where, first=first + start))
+        first += batch.num_rows
 
 
-def row_chunks(rows: Iterable[Row | BadRow]) -> Iterator[Chunk]:
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    try:
+        for batch in batches:
+            if held and (rows + batch.num_rows > MAX_ROWS or size + batch.nbytes > MAX_BYTES):
+                yield _joined(held)
+                held, rows, size = [], 0, 0
+            held.append(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+    except Exception:
+        if held:
+            yield _joined(held)
+        raise
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    whole = batches if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole[0] if whole else batches[0]
+
+
+def row_chunks(rows: Iterable[Row | BadRow]) -> Iterator[list[Row | BadRow]]:
     """Yield ``rows`` in lists; an error among them comes after the rows before it."""
     rows = iter(rows)
     while True:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES, ByteStream, text_lines
+from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES, LineSource, text_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +58,32 @@ class _Lines:
         self._size = 0
 
 
-def records(stream: ByteStream, name: str, delimiter: str) -> Iterator[Record]:
+def records(stream: LineSource, name: str, delimiter: str, *, offset: int = 0, lines: int = 0) -> Iterator[Record]:
     """Yield the records of a file; blank lines are records without values.
 
-    A record that breaks a rule ends with the line on which it does, and the next one starts afresh after it.
+    A record that breaks a rule ends with the line on which it does, and the next one starts afresh after it. No line
+    is read before its record is asked for.
 
+    :param offset: bytes of the file that were read before.
+    :param lines: lines of the file that were read before.
     :raises ExportError: a quote does not close before the file ends, or before the limit of the ``csv`` module
         (131,072 characters a value, the most a Salesforce field holds), which bounds memory.
     """
-    lines = _Lines(text_lines(stream, name), name)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    last_line = 0
+    source = _Lines(text_lines(stream, name, offset=offset, number=lines), name)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
+    last_line = lines
     while True:
-        lines.begin_record()
+        source.begin_record()
         first_line = last_line + 1
         try:
             values = next(reader)
         except StopIteration:
             return
         except csv.Error as problem:
-            last_line = first_line + len(lines.current) - 1
-            yield _broken(lines.current, first_line, str(problem), name, delimiter)
+            last_line = first_line + len(source.current) - 1
+            yield _broken(source.current, first_line, str(problem), name, delimiter)
             continue
-        last_line = reader.line_num
+        last_line = lines + reader.line_num
         yield Record(values, first_line, last_line)
 
 

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.exports.streams import ByteStream
 
 def read_columns(stream: ByteStream, name: str, delimiter: str) -> tuple[str, ...]:
     """Return the names in the header line."""
-    return _header(records(stream, name, delimiter), name, delimiter)
+    return header_of(records(stream, name, delimiter), name, delimiter)
 
 
 def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str, ...] | None) -> Iterator[Row | BadRow]:
@@ -22,8 +22,17 @@ def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str,
     :param columns: all the file's columns, in the order the rows are to have; default: the file's own.
     """
     found = records(stream, name, delimiter)
-    header = _header(found, name, delimiter)
-    columns = columns or header
+    header = header_of(found, name, delimiter)
+    yield from rows_of(found, header, columns or header, name)
+
+
+def rows_of(
+    found: Iterator[Record], header: tuple[str, ...], columns: tuple[str, ...], name: str
+) -> Iterator[Row | BadRow]:
+    """Yield one row for each of the records that follow the header.
+
+    :param columns: the file's columns, in the order the rows are to have.
+    """
     same_order = header == columns
     width = len(header)
     for record in found:
@@ -35,7 +44,11 @@ def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str,
             yield _bad_row(record, header, columns, name)
 
 
-def _header(found: Iterator[Record], name: str, delimiter: str) -> tuple[str, ...]:
+def header_of(found: Iterator[Record], name: str, delimiter: str) -> tuple[str, ...]:
+    """Take the header from the head of a file's records, and return the names in it.
+
+    :raises ExportError: there is none, or it is none.
+    """
     record = next((record for record in found if record.problem is not None or not _blank(record.values)), None)
     if record is None:
         raise ExportError(f"{name} has no header line: it is empty. An export without rows still names its columns.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import csv_rows, jsonl_rows, parquet_rows
+from airflow_provider_sfleads.exports import csv_chunks, csv_rows, jsonl_rows, parquet_rows
 from airflow_provider_sfleads.exports.chunks import Chunk, row_chunks
 from airflow_provider_sfleads.exports.streams import ByteStream, opened, storage_errors
 
@@ -68,11 +68,13 @@ class LocatedFile:
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""
-        if self.format != "parquet":
-            yield from row_chunks(self.rows(columns))
-            return
         with self._opened() as stream:
-            yield from parquet_rows.read_chunks(stream, self.name, columns)
+            if self.format == "csv":
+                yield from csv_chunks.read_chunks(stream, self.name, self.delimiter, columns)
+            elif self.format == "jsonl":
+                yield from row_chunks(jsonl_rows.read_rows(stream, self.name, columns))
+            else:
+                yield from parquet_rows.read_chunks(stream, self.name, columns)
 
     def _opened(self) -> AbstractContextManager[ByteStream]:
         return opened(self.fs, self.path, self.name, self.compression)

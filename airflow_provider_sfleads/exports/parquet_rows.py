@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _BATCH = 1_000
+_BATCH_BYTES = 4 * 1024 * 1024
 _READ_AHEAD = 1024 * 1024
 
 
@@ -64,18 +65,23 @@ def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterat
 
 def read_chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
     """Yield the file's rows in chunks."""
-    first = 1
-    for batch in _batches(stream, name, columns):
-        yield from batch_chunks(batch, where=name, first=first)
-        first += batch.num_rows
+    yield from batch_chunks(_batches(stream, name, columns), name)
 
 
 def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     with _parquet(stream, name) as file:
-        batches = file.iter_batches(batch_size=_BATCH)
+        # Threads save no time on batches this small, and each would keep memory of its own.
+        batches = file.iter_batches(batch_size=_batch_size(file.metadata), use_threads=False)
         while True:
             with _arrow_errors(name):
                 batch = next(batches, None)
             if batch is None:
                 return
             yield batch.select(list(columns))
+
+
+def _batch_size(metadata: pq.FileMetaData) -> int:
+    """Return how many rows to read at once: few of wide ones, but text that repeats is wider than the file says."""
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
+    return max(min(_BATCH, _BATCH_BYTES // max(widest, 1)), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
@@ -132,10 +133,8 @@ def _rows(columns: tuple[str, ...], batches: Batches) -> Generator[Row | BadRow]
 
 
 def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
-    first = 1
     for batch in batches:
-        if isinstance(batch, Sequence):
-            yield from row_chunks(plain_row(columns, values) for values in batch)
-        else:
-            yield from batch_chunks(batch, where=_RESULT, first=first)
-        first += len(batch)
+        if not isinstance(batch, Sequence):
+            yield from batch_chunks(chain([batch], batches), _RESULT)
+            return
+        yield from row_chunks(plain_row(columns, values) for values in batch)

@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from airflow_provider_sfleads.exceptions import ExportError
 
@@ -51,14 +51,21 @@ def opened(fs: AbstractFileSystem, path: str, name: str, compression: str | None
         yield cast("ByteStream", buffered)
 
 
-def text_lines(stream: ByteStream, name: str) -> Iterator[str]:
+class LineSource(Protocol):
+    """What lines of bytes come from."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return the next line with its end, or so many bytes of it; nothing at the end."""
+
+
+def text_lines(stream: LineSource, name: str, *, offset: int = 0, number: int = 0) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file with their ``\n``, which is the only character that ends one.
 
+    :param offset: bytes of the file that were read before.
+    :param number: lines of the file that were read before.
     :raises ExportError: another encoding, a byte that is not UTF-8, a line beyond :data:`MAX_LINE_BYTES`, or a file
         that cannot be read to its end.
     """
-    offset = 0
-    number = 0
     while True:
         with storage_errors(name):
             line = stream.readline(MAX_LINE_BYTES + 1)

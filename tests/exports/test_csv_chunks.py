@@ -1,0 +1,145 @@
+# ruff: noqa: TID253 - a test is no Dag file
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports import csv_chunks, csv_rows
+from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
+
+PLAIN = st.sampled_from(
+    [b"v", b"", b'""', b'"a"', b'"a,b"', b'"a\nb"', b'"a\r\nb"', b'"a\rb"', b'"say ""x"""', b'""""']
+)
+ODD = st.lists(
+    st.sampled_from([
+        b"a", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b" ", b"\t", b"\0", b"\xef\xbb\xbf", b"\xff", b"\xed\xa0\x80",
+        "\u2028".encode(), "\x85".encode(), "\U0001f600".encode(), b"\xc0\x80",
+    ]),
+    max_size=4,
+).map(b"".join)  # fmt: skip
+LINE = st.lists(st.one_of(PLAIN, PLAIN, PLAIN, ODD), max_size=3).map(b",".join)
+
+
+class Stream(io.RawIOBase):
+    """Gives a few bytes at a time, and fails at the end if it is to."""
+
+    def __init__(self, content: bytes, *, fails: bool) -> None:
+        self._content = io.BytesIO(content)
+        self._step = 7 if len(content) < 10_000 else 65_536
+        self._fails = fails
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Give the next bytes."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        read = self._content.read(min(len(view), self._step))
+        if not read and self._fails:
+            raise OSError("cut off")
+        view[: len(read)] = read
+        return len(read)
+
+
+def by_rows(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:
+    """Return what the row reader makes of a file: its rows, and its error last."""
+    stream = io.BufferedReader(Stream(content, fails=fails), 16 if len(content) < 10_000 else 65_536)
+    return told(csv_rows.read_rows(stream, "x.csv", ",", columns))
+
+
+def by_chunks(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:
+    """Return what reading in chunks makes of it."""
+    stream = io.BufferedReader(Stream(content, fails=fails), 16 if len(content) < 10_000 else 65_536)
+    chunks = csv_chunks.read_chunks(stream, "x.csv", ",", columns)
+    return told(row for chunk in chunks for row in chunk_rows(chunk))
+
+
+def told(rows: Iterator[Row | BadRow]) -> list[str]:
+    """Return rows in words, and the error that ends them."""
+    found: list[str] = []
+    try:
+        found.extend(repr(row) for row in rows)
+    except ExportError as problem:
+        found.append(str(problem))
+    return found
+
+
+def read(content: bytes) -> list[Chunk]:
+    """Return the chunks of a file."""
+    columns = csv_rows.read_columns(io.BytesIO(content), "x.csv", ",")
+    return list(csv_chunks.read_chunks(io.BufferedReader(Stream(content, fails=False)), "x.csv", ",", columns))
+
+
+@pytest.fixture(scope="module", params=[(5, 1), (64, 8), (300, 40)])
+def small_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Cut small files into many blocks."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csv_chunks, "_BLOCK", request.param[0])
+        patched.setattr(csv_chunks, "_SMALL", request.param[1])
+        yield
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from([(b"a", ("a",)), (b"a,b", ("a", "b")), (b"a,b", ("b", "a"))]),
+    st.lists(LINE, max_size=30),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.sampled_from([b"", b"\n"]),
+    st.booleans(),
+)
+@example(header=(b"a,b", ("a", "b")), lines=[b"v,v"], end=b"\n", last=b"\n", fails=True)
+def test_chunks_hold_what_the_row_reader_reads(
+    header: tuple[bytes, tuple[str, ...]],
+    lines: list[bytes],
+    end: bytes,
+    last: bytes,
+    fails: bool,  # noqa: FBT001 - given by position
+) -> None:
+    """The same rows, bad rows and messages, and the same error after the same row, of any bytes."""
+    content = end.join([header[0], *lines]) + last
+    assert by_chunks(content, header[1], fails=fails) == by_rows(content, header[1], fails=fails)
+
+
+@pytest.mark.parametrize("quote", [b"", b'"'])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_plain_file_comes_in_columns_of_text(quote: bytes, end: bytes) -> None:
+    """With quotes or without, LF or CRLF; an empty cell is an empty text and no null."""
+    lines = [quote + b"%d" % number + quote + b"," + quote + b"x" * (number % 9) + quote for number in range(40_000)]
+    chunks = read(end.join([b"id,text", *lines, b""]))
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    assert all(isinstance(chunk, pa.RecordBatch) and chunk.schema == schema for chunk in chunks)
+    assert max(len(chunk) for chunk in chunks) <= 20_000
+    assert [row for chunk in chunks for row in chunk_rows(chunk)] == [
+        {"id": str(number), "text": "x" * (number % 9)} for number in range(40_000)
+    ]
+
+
+@pytest.mark.parametrize("odd", [b"k,v,w", b"k", b'k,5" disk"', b"\xef\xbb\xbf,", b"k,\0", b"k,a\rb"])
+def test_an_odd_record_costs_its_surroundings_only(odd: bytes) -> None:
+    """Not the megabyte it stands in."""
+    lines = [b"%d,some text of a lead" % number for number in range(30_000)]
+    for place in random.Random(1).sample(range(30_000), 3):
+        lines.insert(place, odd)
+    content = b"\n".join([b"id,text", *lines])
+    chunks = read(content)
+    assert sum(len(chunk) for chunk in chunks if isinstance(chunk, list)) < 4_000
+    assert sum(len(chunk) for chunk in chunks) == 30_003
+    assert by_chunks(content, ("id", "text")) == by_rows(content, ("id", "text"))
+
+
+@pytest.mark.parametrize("size", [131_072, 131_073, 1_200_000])
+def test_the_limit_of_a_value_is_the_row_readers(size: int) -> None:
+    """In quotes or not, within a block or longer than one."""
+    for value in (b"x" * size, b'"' + b"x" * size + b'"', "é".encode() * (size - 3)):
+        content = b"id,n\na,1\nb," + value + b"\nc,2\n"
+        assert by_chunks(content, ("id", "n")) == by_rows(content, ("id", "n"))
