@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.columnar.by_row import decide_by_row
 from airflow_provider_sfleads.columnar.decisions import OUTCOME, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.columnar.digests import Positions
 from airflow_provider_sfleads.columnar.reading import Batches, Leads, Mask, Memory, Reading
 from airflow_provider_sfleads.columnar.rebuild import Sending
-from airflow_provider_sfleads.columnar.sought import Question, bools, seek
+from airflow_provider_sfleads.columnar.sought import Cells, Question, bools, seek
 from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
 from airflow_provider_sfleads.columnar.staged import FIELD
 from airflow_provider_sfleads.columnar.standing import Creator, Standing
@@ -29,6 +30,7 @@ _Read = Callable[[Wanted], Leads]
 _ACTIONS, _REASONS = tuple(Action), tuple(Reason)
 _NEW, _KNOWN = 0, 1
 _NONE = -1
+_PIECE = 1 << 16
 
 
 def decide(
@@ -112,13 +114,13 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     rule, stage_field = plan.rules.rule, plan.rules.stage_field.name
     question = Question(external=plan.rules.external, key_column="key", read=(*STANDING, stage_field))
     sought = seek(batches, question)
-    standing = Standing(question, sought, stage_field=stage_field)
-    standing.read(read(sought.wanted))
+    standing = Standing(question, len(sought.tail), stage_field=stage_field)
+    standing.read(read(sought.wanted), sought, None)
     draft = _Draft.of(standing)
     draft.new_stage = rule.stage
     found = standing.hits == 1
     keyed = np.flatnonzero(found & ~sought.has_id)
-    again = keyed[~memory.add_many(standing.ids(keyed), "id")]
+    again = keyed[~_new(memory, standing, keyed)]
     draft.classes[found] = _NEW
     # The last is for leads without a stage, whose code is -1.
     verdicts = [rule.standing(stage) for stage in (*standing.known_stages, None)]
@@ -132,6 +134,13 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     repeated[again] = True
     draft.settle(repeated, Action.DUPLICATE_KEY)
     return draft
+
+
+def _new(memory: Memory, standing: Standing, rows: Positions) -> Mask:
+    """Which rows' leads are met for the first time; asked some at a time, since all would take memory."""
+    pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
+    answers = [memory.add_many(standing.ids(piece), "id") for piece in pieces]
+    return np.concatenate([np.zeros(0, dtype=np.bool_), *answers])
 
 
 def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
@@ -148,8 +157,8 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
         required=rules.mapping.required if updates else (),
     )
     sought = seek(batches, question)
-    standing = Standing(question, sought, creator=creator)
-    standing.read(read(sought.wanted))
+    standing = Standing(question, len(sought.tail), creator=creator)
+    standing.read(read(sought.wanted), sought, Cells(batches, question.compared) if updates else None)
     draft = _Draft.of(standing)
     draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
     # What an earlier try may have created is the row code's to tell.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Rows to a page of results: a page whose stream is cut is read anew from its start.
 PAGE_ROWS = 500_000
-# A record has up to 400,000 characters, and must fit into a block.
-_BLOCK_BYTES = 4 << 20
+# pyarrow reads 32 blocks ahead. A record, which has up to 400,000 characters, must fit into a block.
+_BLOCK_BYTES, _LARGE_BLOCK_BYTES = 1 << 19, 1 << 24
 
 
 def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | None:
@@ -106,11 +106,25 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
     spelled = {name.lower(): name for name in header}
     lacking = [name for name in names if name.lower() not in spelled]
     if lacking:
-        raise ServiceUnavailableError(f"A query job's results lack the columns {', '.join(lacking)}.")
+        raise ServiceUnavailableError(f"The results of a job lack the columns {', '.join(lacking)}.")
     columns = [spelled[name.lower()] for name in names]
-    reader = pa_csv.open_csv(
+    done = 0
+    try:
+        for batch in _blocks(path, columns, _BLOCK_BYTES):
+            done += batch.num_rows
+            yield batch.rename_columns(list(names))
+    except pa.ArrowInvalid:
+        # A record is larger than a block: from there on, by larger ones.
+        for batch in _blocks(path, columns, _LARGE_BLOCK_BYTES):
+            skipped = min(done, batch.num_rows)
+            done -= skipped
+            yield batch.slice(skipped).rename_columns(list(names))
+
+
+def _blocks(path: Path, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:
+    yield from pa_csv.open_csv(
         path,
-        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        read_options=pa_csv.ReadOptions(block_size=size, use_threads=False),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()),
@@ -119,8 +133,6 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
             strings_can_be_null=True,
         ),
     )
-    for batch in reader:
-        yield batch.rename_columns(list(names))
 
 
 def _drop(reading: Reading, call: Call) -> None:

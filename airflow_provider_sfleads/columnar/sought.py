@@ -19,6 +19,9 @@ from airflow_provider_sfleads.core.describe import FieldInfo
 
 Bits = npt.NDArray[np.uint8]
 
+# A column whose first values repeat, so many times each, is taken by its distinct values.
+_SAMPLE, _REPEATED = 1000, 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -49,16 +52,67 @@ class Index:
     """Finds rows.
 
     :param places: the rows' digests.
-    :param rows: their positions in the part.
+    :param rows: their positions in the part; ``None`` where they are all rows of it.
     """
 
     places: Places
-    rows: Positions
+    rows: Positions | None
 
     def find(self, wanted: Digests) -> Positions:
         """The row of each digest; -1 where there is none."""
         at = self.places.find(wanted)
-        return np.where(at >= 0, self.rows[at], -1) if len(self.rows) else at
+        return at if self.rows is None else np.where(at >= 0, self.rows[at], -1)
+
+
+class Cells:
+    """The cells that are compared with what Salesforce has, in digests; nobody looks at them before a lead is found.
+
+    :param batches: the rows.
+    :param fields: the fields compared.
+    """
+
+    def __init__(self, batches: Batches, fields: tuple[FieldInfo, ...]) -> None:
+        self._batches, self._fields = batches, fields
+        self._present = np.zeros((0, 0), dtype=np.uint8)
+        self._values: Digests | None = None
+
+    def same(self, leads: pa.RecordBatch, rows: Positions) -> Mask:
+        """Whether leads have the values of rows, in all fields that the row has a cell for."""
+        if self._values is None:
+            parts = [self._read(batch) for batch in self._batches()]
+            self._present, self._values = (np.concatenate(column) for column in zip(*parts, strict=True))
+        present = np.unpackbits(self._present[rows], axis=1, count=len(self._fields)).astype(np.bool_)
+        theirs = self._digests([leads.column(info.name) for info in self._fields], present)
+        alike: Mask = (theirs == self._values[rows]).all(axis=1)
+        return alike
+
+    def _read(self, batch: pa.RecordBatch) -> tuple[Bits, Digests]:
+        columns = [batch.column(FIELD + info.name) for info in self._fields]
+        present = np.stack([bools(column.is_valid()) for column in columns], axis=1)
+        emptied = [pc.if_else(pc.equal(column, CLEAR), "", column) for column in columns]
+        return np.packbits(present, axis=1), self._digests(emptied, present)
+
+    def _digests(self, columns: list[pa.Array], present: Mask) -> Digests:
+        """One digest of the values of all fields, as far as they are ``present``."""
+        parts = []
+        for place, (info, column) in enumerate(zip(self._fields, columns, strict=True)):
+            found = _digests(info, column)
+            if not present[:, place].all():
+                found[~present[:, place]] = 0
+            parts.append(found)
+        return combined(parts)
+
+
+def _digests(info: FieldInfo, column: pa.Array) -> Digests:
+    """The digests of a field's values; of few different ones, each is made once."""
+    sample = column.slice(0, _SAMPLE)
+    if pc.count_distinct(sample).as_py() * _REPEATED > len(sample):
+        return digests(same_form(info, column))
+    coded = column.dictionary_encode()
+    # One more value for those that are null.
+    values = pa.concat_arrays([coded.dictionary, pa.nulls(1, pa.string())])
+    found: Digests = digests(same_form(info, values))[pc.fill_null(coded.indices, len(values) - 1).to_numpy()]
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +124,6 @@ class Sought:
     :param by_id: the rows with one.
     :param by_key: the rows without.
     :param lacking: rows that lack what a new lead must have.
-    :param present: which of the compared fields a row has a cell for, in bits.
-    :param values: one digest of those cells.
     :param wanted: what to read.
     """
 
@@ -80,92 +132,73 @@ class Sought:
     by_id: Index | None
     by_key: Index | None
     lacking: Mask
-    present: Bits
-    values: Digests
     wanted: Wanted
 
 
 def seek(batches: Batches, question: Question) -> Sought:
     """Go over a part's rows once."""
-    parts = [_part(batch, question) for batch in batches()]
-    tail, has_id = (np.concatenate([getattr(part, name) for part in parts]) for name in ("tail", "has_id"))
-    keyed = np.concatenate([part.keyed for part in parts])
-    id_rows, key_rows = np.flatnonzero(has_id & ~tail), np.flatnonzero(keyed)
+    tail: list[Mask] = []
+    has_id: list[Mask] = []
+    lacking: list[Mask] = []
+    ids, keys = _Digested(), _Digested()
+    key_bytes = 0
+    for batch in batches():
+        tail.append(bools(batch.column("tail")))
+        has_id.append(bools(batch.column("lead_id").is_valid()))
+        lacking.append(_lacking(batch, question))
+        ids.add(batch.column("lead_id"), _with_id(batch))
+        with_key = _with_key(batch, question)
+        keys.add(batch.column("match"), with_key)
+        key_bytes += pc.sum(pc.binary_length(batch.column(question.key_column).filter(with_key))).as_py() or 0
     return Sought(
-        tail=tail,
-        has_id=has_id,
-        by_id=_index([part.ids for part in parts], id_rows),
-        by_key=_index([part.keys for part in parts], key_rows),
-        lacking=np.concatenate([part.lacking for part in parts]),
-        present=np.concatenate([part.present for part in parts]),
-        values=np.concatenate([part.values for part in parts]),
+        tail=np.concatenate(tail),
+        has_id=np.concatenate(has_id),
+        lacking=np.concatenate(lacking),
+        by_id=ids.index(),
+        by_key=keys.index(),
         wanted=Wanted(
             fields=question.fields,
             ids=lambda: _strings(batches, "lead_id", _with_id),
-            id_count=len(id_rows),
+            id_count=ids.count,
             external=question.external,
             keys=lambda: _strings(batches, question.key_column, lambda batch: _with_key(batch, question)),
-            key_count=len(key_rows),
-            key_bytes=sum(part.key_bytes for part in parts),
+            key_count=keys.count,
+            key_bytes=key_bytes,
         ),
     )
 
 
-def values_digest(columns: list[pa.Array], fields: tuple[FieldInfo, ...], present: Mask) -> Digests:
-    """One digest of the values of several fields.
+class _Digested:
+    """Digests of some rows' strings, and which rows they are."""
 
-    :param columns: strings, one column a field.
-    :param present: shape (rows, fields): which values count.
-    """
-    parts = []
-    for place, (info, column) in enumerate(zip(fields, columns, strict=True)):
-        found = digests(same_form(info, column))
-        if not present[:, place].all():
-            found[~present[:, place]] = 0
-        parts.append(found)
-    return combined(parts)
+    def __init__(self) -> None:
+        self.count = 0
+        self._digests: list[Digests] = []
+        self._which: list[Mask] = []
 
+    def add(self, column: pa.Array, which: pa.Array) -> None:
+        """Take in the marked ones of a batch."""
+        self._which.append(bools(which))
+        found = digests(column.filter(which))
+        self._digests.append(found)
+        self.count += len(found)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    tail: Mask
-    has_id: Mask
-    keyed: Mask
-    ids: Digests
-    keys: Digests
-    key_bytes: int
-    lacking: Mask
-    present: Bits
-    values: Digests
+    def index(self) -> Index | None:
+        """Where they stand; empties this."""
+        if not self.count:
+            return None
+        which = np.concatenate(self._which)
+        known = np.concatenate(self._digests)
+        # Of these there are too many to hold them twice.
+        self._digests.clear()
+        return Index(Places(known), None if which.all() else np.flatnonzero(which))
 
 
-def _part(batch: pa.RecordBatch, question: Question) -> _Part:
-    with_id, keyed = _with_id(batch), _with_key(batch, question)
-    present, values = _cells(batch, question.compared)
+def _lacking(batch: pa.RecordBatch, question: Question) -> Mask:
     lacking = np.zeros(batch.num_rows, dtype=np.bool_)
     for name in question.required:
-        cells = batch.column(FIELD + name)
-        lacking |= bools(pc.fill_null(pc.equal(cells, CLEAR), fill_value=True))
-    return _Part(
-        tail=bools(batch.column("tail")),
-        has_id=bools(batch.column("lead_id").is_valid()),
-        keyed=bools(keyed),
-        ids=digests(batch.column("lead_id").filter(with_id)),
-        keys=digests(batch.column("match").filter(keyed)),
-        key_bytes=pc.sum(pc.binary_length(batch.column(question.key_column).filter(keyed))).as_py() or 0,
-        lacking=lacking,
-        present=present,
-        values=values,
-    )
-
-
-def _cells(batch: pa.RecordBatch, fields: tuple[FieldInfo, ...]) -> tuple[Bits, Digests]:
-    if not fields:
-        return np.zeros((batch.num_rows, 0), dtype=np.uint8), np.zeros((batch.num_rows, 2), dtype=np.uint64)
-    columns = [batch.column(FIELD + info.name) for info in fields]
-    present = np.stack([bools(column.is_valid()) for column in columns], axis=1)
-    emptied = [pc.if_else(pc.equal(column, CLEAR), "", column) for column in columns]
-    return np.packbits(present, axis=1), values_digest(emptied, fields, present)
+        lacking |= bools(pc.fill_null(pc.equal(batch.column(FIELD + name), CLEAR), fill_value=True))
+    return lacking
 
 
 def _with_id(batch: pa.RecordBatch) -> pa.Array:
@@ -187,7 +220,3 @@ def _strings(batches: Batches, column: str, which: Callable[[pa.RecordBatch], pa
 def bools(mask: pa.Array) -> Mask:
     """A column of booleans, none of them null, as numpy has it."""
     return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _index(parts: list[Digests], rows: Positions) -> Index | None:
-    return Index(Places(np.concatenate(parts)), rows) if len(rows) else None

@@ -182,6 +182,17 @@ def test_a_results_page(tmp_path: Path) -> None:
         list(read_page(page, ("Id", "LastName")))
 
 
+def test_a_record_as_large_as_salesforce_has_them(tmp_path: Path) -> None:
+    """Is read, as are those before and after it, once each."""
+    names = [str(number) * 20 for number in range(40_000)]
+    names[30_000] = "\n" * 1_200_000
+    page = tmp_path / "page.csv"
+    page.write_text('"LastName"\n' + "".join(f'"{name}"\n' for name in names), encoding="utf-8", newline="")
+    batches = list(read_page(page, ("LastName",)))
+    assert [name for batch in batches for name in batch.column(0).to_pylist()] == names
+    assert len(batches) > 1
+
+
 def test_a_value_that_no_column_holds() -> None:
     """Half of a surrogate pair, which JSON can hold, costs its own character and nothing else."""
     batch = in_columns([{"Id": "a\ud800b"}, {"Id": 5.0}, {"Id": True}, {}], ("Id",))
