@@ -12,6 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from airflow_provider_sfleads.emulator.faults import Fault, bad_request_body
@@ -81,6 +82,9 @@ class Gate:
             late = fault.seconds if fault is not None and fault.effect == "delay" else 0.0
             await asyncio.sleep(max(0.0, arrived + self._emulator.settings.latency_ms / 1000 - loop.time()) + late)
             return self._response(request, reply, fault)
+        except ClientDisconnect:
+            # The client left before its request was whole: there is nobody to answer.
+            return Response()
         finally:
             if large is not None:
                 large.unlink(missing_ok=True)

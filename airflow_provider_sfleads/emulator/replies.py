@@ -68,6 +68,9 @@ class Streamed(Response):
             if cut:
                 await Dropped()(scope, receive, send)
                 return
+            if scope[TRANSPORT].is_closing():
+                # Nobody listens any more.
+                break
         rest = self._packer.flush() if self._packer else b""
         await send({"type": "http.response.body", "body": rest})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -146,6 +147,22 @@ def test_a_fault_can_be_tied_to_what_is_uploaded(bulk: Bulk, emulator: EmulatorS
     assert bulk.upload(job_id, leads_csv("poison")).status_code == 503
     assert bulk.upload(job_id, leads_csv("sugar")).status_code == 201
     assert [path.suffix for path in emulator.emulator.jobs.folder.iterdir()] == [".csv"]
+
+
+def test_half_an_upload_is_none(bulk: Bulk, emulator: EmulatorServer, caplog: pytest.LogCaptureFixture) -> None:
+    """As when the client is killed in the middle of it."""
+    job_id = bulk.open()
+    head = f"PUT /services/data/v60.0/jobs/ingest/{job_id}/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+    with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2]))) as sock:
+        sock.sendall(f"{head}\r\nLastName,Company\nRay,".encode())
+    deadline = time.monotonic() + 10
+    while emulator.requests()[-1]["method"] != "PUT":
+        assert time.monotonic() < deadline
+    assert emulator.requests()[-1]["status"] == 0
+    assert emulator.jobs()[0]["uploads"] == 0
+    assert list(emulator.emulator.jobs.folder.iterdir()) == []
+    assert not caplog.records
+    assert bulk.upload(job_id, leads_csv(1)).status_code == 201
 
 
 @pytest.mark.parametrize("gzipped", [True, False])
