@@ -135,8 +135,12 @@ class BulkRun:
                 self.diary.note(piece.slot.label, None)
                 self._put_back(piece)
             else:
-                log.info("Job %s of an earlier try is in state %s.", job.id, job.state)
-                self._watch.add(piece, job)
+                log.info("Job %s, begun before, is in state %s.", job.id, job.state)
+                if job.is_over:
+                    # However it ended: this is the next try, which sends what it left out.
+                    self._settle(piece, job)
+                else:
+                    self._watch.add(piece, job)
 
     def _put_back(self, piece: Piece) -> None:
         """A load that was looked up some time ago is looked up again where that matters."""
@@ -217,15 +221,7 @@ class BulkRun:
         if job is None:
             self._lost(piece, self.diary.jobs().get(piece.slot.label, "?"))
             return
-        try:
-            stop = self.settling.settle(piece, job)
-        except SalesforceLeadsError as error:
-            self._unknown.add(piece.mark)
-            self._halt(error)
-            return
-        if stop is not None:
-            self._halt(stop)
-        if job.state is not JobState.JOB_COMPLETE and not self.terms.stop.is_set():
+        if self._settle(piece, job) and job.state is not JobState.JOB_COMPLETE and not self.terms.stop.is_set():
             said = f": {job.error_message}" if job.error_message else ""
             self._halt(
                 ServiceUnavailableError(
@@ -233,6 +229,18 @@ class BulkRun:
                     "not process is sent in the next try."
                 )
             )
+
+    def _settle(self, piece: Piece, job: JobInfo) -> bool:
+        """Settle a load; whether that went well."""
+        try:
+            stop = self.settling.settle(piece, job)
+        except SalesforceLeadsError as error:
+            self._unknown.add(piece.mark)
+            self._halt(error)
+            return False
+        if stop is not None:
+            self._halt(stop)
+        return True
 
     def _take_leave(self) -> None:
         """Abort what runs, since the task is to end, and settle what is over by then."""

@@ -175,11 +175,11 @@ class LeadSyncOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
         """Go on after a deferral; where that timed out or failed, abort the jobs first: nothing else would."""
-        from airflow.sdk.exceptions import TaskDeferralError
+        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError:
+        except (TaskDeferralError, TaskDeferralTimeout):
             self._abort_jobs(context)
             raise
 

@@ -176,7 +176,7 @@ def test_a_token_that_expires_in_mid_run_is_renewed_once(emulator: EmulatorServe
         if number == 1_500:
             emulator.expire_tokens()
 
-    ran = run(creating(Rows(rows, before=expire), tmp_path))
+    ran = run(creating(Rows(rows, before=expire), tmp_path, api="collections"))
 
     assert ran.counts == {"created": 3_000}
     assert emulator.stats()["leads"] == 3_000
@@ -215,7 +215,7 @@ def test_a_request_limit_in_mid_run_leaves_the_rest_for_a_retry(
         if number == 1_000:
             emulator.set_api_usage(115_000 if used == "limit" else 110_000)
 
-    ran = run(creating(Rows(people(3_000), before=use), tmp_path, concurrency=1))
+    ran = run(creating(Rows(people(3_000), before=use), tmp_path, api="collections", concurrency=1))
 
     assert set(ran.counts) == {"created", "not_sent"}
     assert {row["reason"] for row in ran.rows if row["action"] == "not_sent"} == {"api_usage_limit"}

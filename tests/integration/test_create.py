@@ -20,7 +20,7 @@ def test_10_000_new_leads_take_at_most_50_creates_5_other_calls_and_one_token(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
     """Filled batches, and no look-up where Salesforce's own uniqueness check tells."""
-    ran = run(creating(people(10_000), tmp_path))
+    ran = run(creating(people(10_000), tmp_path, api="collections"))
 
     stats = emulator.stats()
     assert ran.counts == {"created": 10_000}
@@ -33,7 +33,7 @@ def test_10_000_new_leads_take_at_most_50_creates_5_other_calls_and_one_token(
 @pytest.mark.parametrize("count", [1, 200, 201, 10_001])
 def test_the_last_record_arrives(emulator: EmulatorServer, tmp_path: Path, count: int) -> None:
     """A page that is not full is sent like any other."""
-    ran = run(creating(people(count), tmp_path))
+    ran = run(creating(people(count), tmp_path, api="collections"))
 
     assert ran.counts == {"created": count}
     assert by_external_id(emulator)[f"K-{count - 1}"]["LastName"] == f"Last {count - 1}"

@@ -218,12 +218,12 @@ def test_parameters_that_go_together_are_asked_for_together(tmp_path: Path, give
         SalesforceUpdateLeadStageOperator(**common, **given)
 
 
-def test_bulk_is_refused_while_it_is_not_offered(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """Rather than something else being done in its place."""
-    ran = run(creating(people(1), tmp_path, api="bulk"))
+def test_bulk_is_refused_together_with_duplicates_allowed(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """Bulk API 2.0 has no header for it, and rather than another thing being done, nothing is."""
+    ran = run(creating(people(1), tmp_path, api="bulk", duplicates="allow"))
 
     assert no_retry(ran.error)
-    assert "bulk" in str(ran.error)
+    assert "duplicates='allow'" in str(ran.error)
     assert emulator.stats()["leads"] == 0
 
 
@@ -235,7 +235,7 @@ def test_batches_are_as_large_and_as_many_at_a_time_as_asked(
     """Never more."""
     emulator.change_settings(latency_ms=5.0)
     count = batch_size * 10 + 1
-    ran = run(creating(people(count), tmp_path, batch_size=batch_size, concurrency=concurrency))
+    ran = run(creating(people(count), tmp_path, api="collections", batch_size=batch_size, concurrency=concurrency))
 
     sizes = [request["records"] for request in writes(emulator)]
     assert ran.counts == {"created": count}

@@ -59,7 +59,15 @@ def test_a_retry_goes_on_in_the_same_folder_and_sends_nothing_twice(
 
     calm: list[int] = []
     with DAG("retry_sends_the_rest", schedule=None) as dag:
-        creating(Rows(rows, before=limit), tmp_path, max_rejects=1, concurrency=1, on_retry_callback=calm_down, **RETRY)
+        creating(
+            Rows(rows, before=limit),
+            tmp_path,
+            api="collections",
+            max_rejects=1,
+            concurrency=1,
+            on_retry_callback=calm_down,
+            **RETRY,
+        )
     dag_run = run_dag(dag)
 
     report = report_of(dag_run, "create")
@@ -142,7 +150,7 @@ def test_a_killed_worker_s_rows_are_created_once_and_counted_as_created(
     """The retry tells the leads that the killed try made from those that were there before."""
     emulator.seed_leads(leads(people(10)))
     task = Task()
-    killed(creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path), task)
+    killed(creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections"), task)
     made = emulator.stats()["leads"]
     ran = task.run(creating(people(6_000), tmp_path))
 
@@ -157,7 +165,7 @@ def test_a_killed_worker_s_moves_are_not_repeated(emulator: EmulatorServer, tmp_
     """The retry reads where each lead stands, and moves the rest."""
     emulator.seed_leads(leads(people(6_000)))
     task = Task()
-    killed(moving(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path), task)
+    killed(moving(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections"), task)
     ran = task.run(moving(people(6_000), tmp_path))
 
     stages = [step for step in emulator.history() if step["field"] == "Lead_Stage__c"]
@@ -169,7 +177,9 @@ def test_a_killed_worker_without_external_id_creates_no_lead_twice(emulator: Emu
     """A page that may have been sent is not sent again where nothing in Salesforce could refuse it."""
     task = Task()
     plain = {"external_id_field": None}
-    killed(creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, **plain), task)
+    killed(
+        creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections", **plain), task
+    )
     task.run(creating(people(6_000), tmp_path, **plain))
 
     names = [lead["LastName"] for lead in emulator.leads()]
@@ -317,7 +327,9 @@ def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
     """The retry reads the export anew; what changed there meanwhile is in no later interval."""
     task = Task()
     how: dict[str, Any] = {"existing": "update"}
-    killed(creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, **how), task)
+    killed(
+        creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections", **how), task
+    )
     ran = task.run(creating(people(6_000, company="New"), tmp_path, **how))
 
     assert ran.error is None

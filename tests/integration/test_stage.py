@@ -38,7 +38,7 @@ def test_10_000_moves_by_lead_id_take_50_updates_5_reads_and_5_other_calls(
 ) -> None:
     """The current stage is read 2,000 ids at a time."""
     ids = emulator.seed_leads(leads(people(10_000)))
-    ran = run(moving(with_ids(people(10_000), ids), tmp_path, **BY_ID))
+    ran = run(moving(with_ids(people(10_000), ids), tmp_path, api="collections", **BY_ID))
 
     stats = emulator.stats()
     assert ran.counts == {"updated": 10_000}
@@ -54,7 +54,7 @@ def test_10_000_moves_by_external_id_of_36_characters_take_50_updates_40_reads_a
     """Lists are filled to the limit of a query's URL."""
     rows = [{**row, "key": f"{number:08x}-1111-4222-8333-444444444444"} for number, row in enumerate(people(10_000))]
     emulator.seed_leads(leads(rows))
-    ran = run(moving(rows, tmp_path))
+    ran = run(moving(rows, tmp_path, api="collections"))
 
     stats = emulator.stats()
     assert ran.counts == {"updated": 10_000}
@@ -265,7 +265,7 @@ def test_a_lead_converted_between_look_and_write_is_left_alone(emulator: Emulato
             emulator.convert_lead(ids[0])
 
     emulator.seed_leads(leads(people(2_100, start=2), Lead_Stage__c="SQL"))
-    ran = run(moving(Rows(people(2_102), before=convert), tmp_path))
+    ran = run(moving(Rows(people(2_102), before=convert), tmp_path, api="collections"))
 
     assert ran.by_key["K-0"]["reason"] == "converted"
     assert ran.by_key["K-1"]["action"] == "updated"
@@ -284,7 +284,7 @@ def test_a_lead_that_sales_moves_on_while_the_export_is_read_is_not_pulled_back(
             sent.append(wait_for(lambda: writes(emulator)))
             emulator.edit_lead(lead_id, Lead_Stage__c="SQL")
 
-    ran = run(moving(Rows(people(2_101), before=move_on), tmp_path))
+    ran = run(moving(Rows(people(2_101), before=move_on), tmp_path, api="collections"))
 
     assert sent == [True]
     assert ran.counts == {"updated": 1, "unchanged": 2_100}

@@ -1,0 +1,105 @@
+"""Deferral: while jobs run, a triggerer waits for them, and what is left behind is aborted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+
+from airflow_provider_sfleads.exports import FileExport
+from tests.integration.support import StateStore, Task, creating, people, report_of
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
+    from airflow_provider_sfleads.operators.base import LeadSyncOperator
+    from tests.conftest import RunDag
+
+pytestmark = pytest.mark.usefixtures("salesforce_conn")
+
+PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk", "deferrable": True}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that leave the wait to the triggerer at once."""
+    monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+
+
+def deferred(operator: LeadSyncOperator, store: StateStore) -> tuple[TaskDeferred, Any]:
+    """Run a try up to its deferral."""
+    ti = SimpleNamespace(
+        dag_id="leads", run_id="r", task_id="create", map_index=-1, try_number=1, xcom_push=lambda **_: None
+    )
+    context: Any = {"ti": ti, "task_state_store": store, "params": {}}
+    with pytest.raises(TaskDeferred) as raised:
+        operator.execute(context)
+    return raised.value, context
+
+
+def test_a_task_is_deferred_while_its_job_runs_and_goes_on_when_it_is_over(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """The worker waits ten seconds itself, then the triggerer does; calls of all processes are counted."""
+    emulator.change_settings(bulk_rate=250.0)
+    export = tmp_path / "people.jsonl"
+    export.write_text("\n".join(map(json.dumps, people(3_500))))
+    with DAG("deferred_bulk", schedule=None) as dag:
+        creating(FileExport(str(export)), tmp_path / "results", **PLAIN)
+
+    report = report_of(run_dag(dag), "create")
+
+    stats = emulator.stats()
+    assert (report["created"], len(emulator.leads()), report["attempts"]) == (3_500, 3_500, 1)
+    assert (report["api"], len(report["job_ids"])) == ("bulk", 1)
+    assert (report["api_calls"], report["token_requests"]) == (stats["api_used"], stats["token_requests"])
+    assert stats["token_requests"] == 3  # the worker's, the triggerer's, and that of the worker that goes on
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_a_trigger_is_given_holds_no_secret(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """Ids of jobs and of the connection, and when they began."""
+    emulator.change_settings(bulk_delay=60.0)
+    said, _ = deferred(creating(people(10), tmp_path, **PLAIN), StateStore())
+
+    _, arguments = said.trigger.serialize()
+    assert set(arguments) == {"salesforce_conn_id", "job_ids", "started_at", "abort_on_kill"}
+    assert [job["id"] for job in emulator.jobs()] == arguments["job_ids"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_deferral_that_times_out_aborts_the_job_and_the_next_try_finishes(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """Airflow calls no ``on_kill`` then."""
+    emulator.change_settings(bulk_delay=60.0)
+    store = StateStore()
+    operator = creating(people(3_000), tmp_path, **PLAIN)
+    _, context = deferred(operator, store)
+
+    with pytest.raises(TaskDeferralTimeout):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+    assert [job["state"] for job in emulator.jobs()] == ["Aborted"]
+
+    emulator.change_settings(bulk_delay=0.0)
+    task = Task(run_id="r", store=store, tries=1)
+    ran = task.run(creating(people(3_000), tmp_path, **PLAIN | {"deferrable": False}))
+    assert (ran.counts, len(emulator.leads())) == ({"created": 3_000}, 3_000)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_trigger_that_gives_up_leaves_the_job_to_the_worker(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """What it could not see is looked at again, and waited for anew if need be."""
+    emulator.change_settings(bulk_delay=60.0)
+    operator = creating(people(10), tmp_path, **PLAIN)
+    _, context = deferred(operator, StateStore())
+    emulator.change_settings(bulk_delay=0.0)
+    emulator.finish_jobs()
+
+    report = operator.execute_complete(context, {"status": "error", "message": "no connection", "jobs": []})
+
+    assert (report["created"], len(emulator.leads())) == (10, 10)
