@@ -173,7 +173,7 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
 
 
 def _unasked(batches: Batches, ways: tuple[Sending, ...]) -> Decisions:
-    tail = np.concatenate([bools(batch.column("tail")) for batch in batches()])
+    tail = np.concatenate([np.zeros(0, dtype=np.bool_), *(bools(batch.column("tail")) for batch in batches())])
     classes = np.where(tail, TAIL, _NEW).astype(np.int8)
     nothing = pa.nulls(len(tail))
     found = pa.RecordBatch.from_arrays([nothing] * len(OUTCOME), names=OUTCOME.names)

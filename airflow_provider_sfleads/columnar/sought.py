@@ -137,9 +137,8 @@ class Sought:
 
 def seek(batches: Batches, question: Question) -> Sought:
     """Go over a part's rows once."""
-    tail: list[Mask] = []
-    has_id: list[Mask] = []
-    lacking: list[Mask] = []
+    nothing = np.zeros(0, dtype=np.bool_)
+    tail, has_id, lacking = [nothing], [nothing], [nothing]
     ids, keys = _Digested(), _Digested()
     key_bytes = 0
     for batch in batches():

@@ -96,3 +96,11 @@ def test_an_insert_asks_nobody(tmp_path: Path) -> None:
     assert decisions.classes.tolist() == [0, TAIL, 0, 0, 0]
     assert decisions.positions(0).tolist() == [0, 2, 3, 4]
     assert decisions.columns(3, 2) == pa.RecordBatch.from_arrays([pa.nulls(2, pa.string())] * 6, schema=OUTCOME)
+
+
+@pytest.mark.parametrize("changes", [{}, {"match_email": True}, {"existing": "update"}])
+def test_a_part_without_rows(tmp_path: Path, changes: dict[str, object]) -> None:
+    """Nothing is asked, and nothing decided."""
+    org, plan = AskedOrg(Org()), plan_of(**changes)
+    decisions = decide(plan, staged([], ["LastName"]), org.reading(tmp_path), Known())
+    assert (len(decisions.classes), decisions.found.num_rows, org.calls) == (0, 0, [])
