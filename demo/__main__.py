@@ -70,6 +70,7 @@ class Demo:
         with ExitStack() as stack:
             salesforce = stack.enter_context(emulator(db, log=logs / "emulator.log", port=options.emulator_port))
             database = stack.enter_context(postgres(logs / "postgres.log")) if options.ui else None
+            self._screen.jobs = salesforce.running_jobs
             os.environ.clear()
             os.environ.update(airflow_environment(options.work, salesforce.url, database=database))
             with self._screen.live(), chatter_to(logs / "airflow.log"):

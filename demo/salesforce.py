@@ -18,6 +18,8 @@ import requests
 from demo.processes import Child, running, wait_until
 from demo.warehouse import Record
 
+# Rows a second and job: Salesforce takes its time too, and a bar that is full at once shows nothing.
+_BULK_RATE = 5_000
 CLIENT_ID, CLIENT_SECRET = "emulator-key", "emulator-secret"
 _URL = re.compile(r"http://\S+")
 
@@ -36,6 +38,16 @@ class Holdings:
     at_mql: int
     twice: int
     api_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """A bulk job that the emulator is working on."""
+
+    id: str
+    operation: str
+    rows: int
+    processed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,14 @@ class Salesforce:
         reply = requests.request(method, f"{self.url}/_emulator{path}", json=body, timeout=60)
         reply.raise_for_status()
         return reply.json()
+
+    def running_jobs(self) -> list[RunningJob]:
+        """The bulk jobs that are not over."""
+        return [
+            RunningJob(id=job["id"], operation=job["operation"], rows=job["rows"], processed=job["processed"])
+            for job in self.control("GET", "/jobs")
+            if job["state"] in ("UploadComplete", "InProgress")
+        ]
 
     def seed(self, leads: Sequence[Record]) -> None:
         """Put leads there as if they had long been there."""
@@ -100,7 +120,8 @@ class Salesforce:
 def emulator(db: Path, *, log: Path, port: int = 0) -> Iterator[Salesforce]:
     """Run the emulator for as long as the block lasts."""
     log.unlink(missing_ok=True)  # its URL is read from there
-    command = (sys.executable, "-m", "airflow_provider_sfleads.emulator", "--port", str(port), "--db", db)
+    rate = ("--set", f"bulk_rate={_BULK_RATE}")
+    command = (sys.executable, "-m", "airflow_provider_sfleads.emulator", "--port", str(port), "--db", db, *rate)
     with running(Child("The Salesforce emulator", command, log=log)) as child:
         wait_until(lambda: bool(_url(log)), seconds=30, what="The Salesforce emulator", children=[child])
         yield Salesforce(url=_url(log), db=db, child=child)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from demo.nights import Night
+from demo.salesforce import RunningJob
 
 _WIDE = 124
 _COUNTS = {
@@ -37,10 +38,14 @@ def make_console(file: Any) -> Console:  # noqa: ANN401 - a text file
 
 
 class Screen:
-    """The progress of the demo."""
+    """The progress of the demo.
+
+    :param jobs: the bulk jobs under way, asked for while the picture is drawn.
+    """
 
     def __init__(self, console: Console, *, total: int) -> None:
         self.console = console
+        self.jobs: Callable[[], Sequence[RunningJob]] = list
         self._nights: list[Night] = []
         self._progress = Progress(
             SpinnerColumn(),
@@ -89,7 +94,17 @@ class Screen:
 
     def _picture(self) -> RenderableType:
         finished = self._progress.finished or self._progress.disable
-        return self._tables() if finished else Group(self._tables(), self._progress)
+        return self._tables() if finished else Group(self._tables(), self._progress, *self._bars())
+
+    def _bars(self) -> list[RenderableType]:
+        """One bar for each bulk job under way."""
+        columns = (TextColumn("  Bulk API 2.0 job {task.description}"), BarColumn(), MofNCompleteColumn())
+        bars: list[RenderableType] = []
+        for job in self.jobs():
+            bar = Progress(*columns, console=self.console)
+            bar.add_task(f"{job.id} ({job.operation})", total=job.rows, completed=job.processed)
+            bars.append(bar)
+        return bars
 
     def _tables(self) -> RenderableType:
         if not self._nights:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from airflow_provider_sfleads.bulk.lines import lines
 from airflow_provider_sfleads.bulk.pieces import Pieces, Role, Slot
 from airflow_provider_sfleads.bulk.ports import Book
 from airflow_provider_sfleads.columnar.staged import csv_bytes, with_place
@@ -52,6 +54,8 @@ class Staging:
     :param book: takes the outcomes of what is not.
     :param screen: finds what need not or must not be sent.
     :param looks_up: whether parts are looked up before they are sent.
+    :param attempt: try number of the task.
+    :param now: the clock.
     :param stop: set where the run is to end early.
     :param read: rows read.
     :param rows: rows staged.
@@ -63,6 +67,8 @@ class Staging:
     book: Book
     screen: Screen | None
     looks_up: bool
+    attempt: int
+    now: Callable[[], datetime]
     stop: Event
     read: int = 0
     rows: int = 0
@@ -91,9 +97,12 @@ class Staging:
     def _take(self, chunk: object) -> None:
         taken = self.intake.take(chunk)
         self.read += taken.read
-        self.book.add(taken.plain)
+        now = self.now()
+        if taken.plain.num_rows:
+            columns = {name: taken.plain.column(name) for name in taken.plain.schema.names}
+            self.book.add(lines(columns, attempt=self.attempt, now=now))
         for settled in taken.settled:
-            self.book.write(settled.outcome, settled.row)
+            self.book.write(replace(settled.outcome, attempt=self.attempt, finished_at=now), settled.row)
         self._stage(self._screened(taken.candidates))
         if time.monotonic() - self._said > _SAY_EVERY:
             self._said = time.monotonic()

@@ -141,6 +141,8 @@ class _Course:
             book=self.book,
             screen=screen_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
+            attempt=load.attempt,
+            now=lambda: datetime.now(UTC),
             stop=load.settings.stop,
         )
         complete = staging.take_all(stream.chunks)
