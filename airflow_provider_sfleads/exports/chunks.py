@@ -19,7 +19,7 @@ Chunk: TypeAlias = "pa.RecordBatch | list[Row | BadRow]"
 #: Most rows of a chunk.
 MAX_ROWS = 20_000
 #: About the most bytes of a record batch; one row alone may have more.
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 _ROWS_OF_A_LIST = 2_000
 
 

@@ -70,18 +70,35 @@ def read_chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iter
 
 def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     with _parquet(stream, name) as file:
-        # Threads save no time on batches this small, and each would keep memory of its own.
-        batches = file.iter_batches(batch_size=_batch_size(file.metadata), use_threads=False)
-        while True:
-            with _arrow_errors(name):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch.select(list(columns))
+        size = _BATCH
+        for group in range(file.num_row_groups):
+            done, rows = 0, file.metadata.row_group(group).num_rows
+            size = min(size, _rows_that_fit(file.metadata.row_group(group).total_byte_size, rows))
+            while done < rows:
+                for batch in _group_batches(file, group, size, done, name):
+                    yield batch.select(list(columns))
+                    done += batch.num_rows
+                    if batch.nbytes > 2 * _BATCH_BYTES and size > 1:
+                        # Text that repeats is wider than the file says: from here on fewer rows at once.
+                        size = _rows_that_fit(batch.nbytes, batch.num_rows)
+                        break
+                else:
+                    break
 
 
-def _batch_size(metadata: pq.FileMetaData) -> int:
-    """Return how many rows to read at once: few of wide ones, but text that repeats is wider than the file says."""
-    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    widest = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
-    return max(min(_BATCH, _BATCH_BYTES // max(widest, 1)), 1)
+def _group_batches(file: pq.ParquetFile, group: int, size: int, skipped: int, name: str) -> Iterator[pa.RecordBatch]:
+    """Yield a row group's rows after the first ``skipped``, so many at once."""
+    # Threads save no time on batches this small, and each would keep memory of its own.
+    batches = file.iter_batches(batch_size=size, row_groups=[group], use_threads=False)
+    while True:
+        with _arrow_errors(name):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        if skipped < batch.num_rows:
+            yield batch.slice(skipped)
+        skipped = max(skipped - batch.num_rows, 0)
+
+
+def _rows_that_fit(size: int, rows: int) -> int:
+    return max(min(_BATCH, _BATCH_BYTES * rows // max(size, 1)), 1)

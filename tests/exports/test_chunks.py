@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import FileExport
+from airflow_provider_sfleads.exports import FileExport, parquet_rows
 from airflow_provider_sfleads.exports.chunks import MAX_BYTES, MAX_ROWS, Chunk, chunk_rows, row_chunks
 
 
@@ -32,6 +32,19 @@ def test_parquet_comes_in_record_batches_of_bounded_size(tmp_path: Path) -> None
     assert all(isinstance(batch, pa.RecordBatch) for batch in batches)
     assert max(len(batch) for batch in batches) <= MAX_ROWS
     assert max(batch.nbytes for batch in batches if isinstance(batch, pa.RecordBatch)) <= MAX_BYTES * 1.01
+
+
+def test_wide_text_that_repeats_is_read_a_few_rows_at_once(tmp_path: Path) -> None:
+    """The file says how wide its pages are, and a repeated text stands there once; every row comes all the same."""
+    path = tmp_path / "leads.parquet"
+    narrow, wide = pa.array(["y"] * 1_500).dictionary_encode(), pa.array(["x" * 30_000] * 3_500).dictionary_encode()
+    texts = pa.chunked_array([narrow, wide]).unify_dictionaries()
+    pq.write_table(pa.table({"id": range(5_000), "text": texts}), path, row_group_size=4_000, store_schema=False)
+    with path.open("rb") as stream:
+        batches = list(parquet_rows._batches(stream, "x", ("text", "id")))
+    assert [number for batch in batches for number in batch["id"].to_pylist()] == list(range(5_000))
+    assert batches[0].num_rows > 100
+    assert sum(batch.nbytes > 10_000_000 for batch in batches) == 1  # the one by which it is seen
 
 
 @pytest.mark.parametrize(
