@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Protocol
 
-from airflow_provider_sfleads.columnar.staged import StagedWriter, read_staged
+from airflow_provider_sfleads.columnar.staged import StagedWriter, placed, read_staged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,6 +88,9 @@ class Folder(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file."""
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name."""
+
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read."""
 
@@ -117,7 +120,7 @@ class Pieces:
     def reading(self, piece: Piece) -> Iterator[Iterator[pa.RecordBatch]]:
         """The batches of a piece."""
         with self.folder.open(piece.name) as stream:
-            yield read_staged(stream)
+            yield (placed(batch) if piece.role is Role.LOAD else batch for batch in read_staged(stream))
 
     def add(self, role: Role, slot: Slot, batch: pa.RecordBatch) -> None:
         """Add rows to a piece that :meth:`publish` completes."""
@@ -131,6 +134,10 @@ class Pieces:
     def size(self, role: Role, slot: Slot) -> int:
         """Rows of a piece that is being written."""
         return self._writing[role, slot][1].rows if (role, slot) in self._writing else 0
+
+    def pass_on(self, piece: Piece, role: Role) -> None:
+        """Give all rows of a piece another role, as they are."""
+        self.folder.rename(piece.name, Piece(role=role, slot=piece.slot, rows=piece.rows).name)
 
     def publish(self, roles: Mapping[Role, Role] = MappingProxyType({})) -> list[Piece]:
         """Complete all pieces that are being written; one of the same place, left by a killed try, is replaced.

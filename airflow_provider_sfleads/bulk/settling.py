@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -80,6 +81,9 @@ class Settling:
     def look_up(self, part: Piece) -> None:
         """Look the rows of a part up: what is to be sent becomes loads, the rest is settled."""
         decisions = decide(self.plan, lambda: self._batches(part), self.reading, self.memory)
+        if self._is_new(decisions):
+            self.pieces.pass_on(part, Role.LOAD)
+            return
         # So few that a job is not worth it.
         is_few = int((decisions.classes >= 0).sum()) <= self.terms.least
         with self.book.marked(part.mark):
@@ -89,6 +93,12 @@ class Settling:
                 start += batch.num_rows
             self.pieces.publish()
         self.pieces.remove(part)
+
+    def _is_new(self, decisions: Decisions) -> bool:
+        """Whether nothing was found of any row, and all are sent alike: the part is the load then."""
+        if self.terms.dry_run or (decisions.classes != 0).any() or len(decisions.classes) <= self.terms.least:
+            return False
+        return bool(decisions.found.column("salesforce_id").null_count == len(decisions.classes))
 
     def settle(self, load: Piece, job: JobInfo) -> SalesforceLeadsError | None:
         """Record what a job that is over did with its rows; what it left out is staged anew.
@@ -144,14 +154,13 @@ class Settling:
     def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
         classes = decisions.classes[start : start + batch.num_rows]
         found = decisions.columns(start, batch.num_rows)
-        settled = pa.array(classes == SETTLED)
-        self._add_lines(batch.filter(settled), found.filter(settled))
+        settled = classes == SETTLED
+        self._add_lines(_chosen(batch, settled), _chosen(found, settled))
         for position in np.flatnonzero(classes == APART):
             apart = decisions.apart[start + int(position)]
             self.book.write(self._stamped(apart.outcome), apart.row)
         for number, way in enumerate(decisions.ways):
-            chosen = pa.array(classes == number)
-            rows, places = batch.filter(chosen), found.filter(chosen)
+            rows, places = _chosen(batch, classes == number), _chosen(found, classes == number)
             if self.terms.dry_run:
                 would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
                 self._add_lines(rows, places, action=would)
@@ -160,7 +169,7 @@ class Settling:
             slot = Slot(part=part.slot.part, kind=number, round=part.slot.round)
             self.pieces.add(role, slot, with_place(rows, [places.column(name) for name in PLACED]))
         slot = Slot(part=part.slot.part, kind=_UNDECIDED, round=part.slot.round)
-        self.pieces.add(Role.TAIL, slot, batch.filter(pa.array(classes == TAIL)))
+        self.pieces.add(Role.TAIL, slot, _chosen(batch, classes == TAIL))
 
     def _add_lines(self, rows: pa.RecordBatch, found: pa.RecordBatch, *, action: Action | None = None) -> None:
         if not rows.num_rows:
@@ -212,3 +221,10 @@ class Settling:
             finished_at=self.terms.now(),
             lead_url=self.terms.lead_url(lead_id) if lead_id else None,
         )
+
+
+def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    """Some rows; without a copy where they are all."""
+    if which.all():
+        return batch
+    return batch.filter(pa.array(which)) if which.any() else batch.slice(0, 0)

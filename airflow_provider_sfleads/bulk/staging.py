@@ -15,7 +15,7 @@ import pyarrow as pa
 from airflow_provider_sfleads.bulk.lines import lines
 from airflow_provider_sfleads.bulk.pieces import Pieces, Role, Slot
 from airflow_provider_sfleads.bulk.ports import Book
-from airflow_provider_sfleads.columnar.staged import csv_bytes, with_place
+from airflow_provider_sfleads.columnar.staged import csv_bytes
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.sync.plan import Settled
 
@@ -132,11 +132,7 @@ class Staging:
             self._bytes = self._in_part = 0
         self._bytes += size
         self._in_part += batch.num_rows
-        if self.looks_up:
-            self.pieces.add(Role.PART, Slot(part=self._part), batch)
-        else:
-            nothing = pa.nulls(batch.num_rows, pa.string())
-            self.pieces.add(Role.LOAD, Slot(part=self._part), with_place(batch, [nothing, nothing, nothing]))
+        self.pieces.add(Role.PART if self.looks_up else Role.LOAD, Slot(part=self._part), batch)
 
     def _say(self, what: str) -> None:
         rate = self.read / max(time.monotonic() - self._began, 1e-9)

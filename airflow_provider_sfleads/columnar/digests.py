@@ -58,6 +58,14 @@ class Places:
     """
 
     def __init__(self, known: Digests) -> None:
+        self._known: Digests | None = known
+        self._used: npt.NDArray[np.int64] | None = None
+
+    def _sort(self) -> None:
+        """Bring the digests into order once somebody asks for one: often nobody does."""
+        if self._known is None:
+            return
+        known, self._known = self._known, None
         order = np.argsort(known[:, 0], kind="stable")
         ordered = known[order]
         halves_alike = ordered[1:, 0] == ordered[:-1, 0]
@@ -68,10 +76,10 @@ class Places:
         self._order = order
         self._high = np.ascontiguousarray(ordered[:, 0])
         self._low = np.ascontiguousarray(ordered[:, 1])
-        self._used: npt.NDArray[np.int64] | None = None
 
     def find(self, wanted: Digests) -> Positions:
         """The first position of each digest; -1 where it has none."""
+        self._sort()
         at, found = self._ranks(wanted)
         result = np.full(len(wanted), -1, dtype=np.int64)
         result[found] = self._order[at[found]]
@@ -79,6 +87,7 @@ class Places:
 
     def find_each(self, wanted: Digests) -> Positions:
         """The next position of each digest that was not given out before; -1 where none is left."""
+        self._sort()
         if self._used is None:
             self._used = np.zeros(len(self._high), dtype=np.int64)
         at, found = self._ranks(wanted)

@@ -55,7 +55,7 @@ def _by_score(scores: pa.Array, threshold: Decimal) -> tuple[Mask, Mask, Mask]:
         nothing = ~there | (np.isnan(numbers) if types.is_floating(kind) else none_of(scores))
         # What a float cannot hold exactly is not to decide.
         near = (numbers == limit) if Decimal(repr(limit)) != threshold else none_of(scores)
-        huge = np.abs(numbers.astype(np.float64)) >= 2.0**53  # noqa: PLR2004 - where whole floats end
+        huge = np.abs(numbers.astype(np.float64)) >= 2.0**53
         return nothing, ~nothing & (numbers <= limit), ~nothing & (near | huge | np.isinf(numbers.astype(np.float64)))
     if types.is_string(kind):
         text = trimmed(scores)

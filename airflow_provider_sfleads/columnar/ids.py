@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.texts import Mask, Texts, lengths, mask_of, none_of, texts, trimmed, valid
+from airflow_provider_sfleads.columnar.texts import Mask, Texts, lengths, none_of, texts, trimmed, valid
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, lead_id
 
 _SHORT, _FULL = 15, 18
@@ -74,6 +74,7 @@ def bytes_of_width(text: pa.Array, width: int) -> npt.NDArray[np.uint8]:
 
 
 def strings_of_width(rows: npt.NDArray[np.uint8]) -> pa.Array:
+    """Rows of bytes, one a string, as strings."""
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
     return pa.Array.from_buffers(pa.string(), len(rows), [None, pa.py_buffer(offsets), pa.py_buffer(rows.tobytes())])
 

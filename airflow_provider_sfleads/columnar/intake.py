@@ -15,8 +15,19 @@ from airflow_provider_sfleads.columnar.ids import lead_ids
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.originals import in_columns, rows_of
 from airflow_provider_sfleads.columnar.same import key_form
-from airflow_provider_sfleads.columnar.staged import CLEAR, EMPTIED, FIELD, ORIGINAL, staged_schema
-from airflow_provider_sfleads.columnar.texts import Mask, is_scalar, mask_of, none_of, plain, texts, trimmed, valid
+from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
+from airflow_provider_sfleads.columnar.texts import (
+    Mask,
+    is_scalar,
+    mask_of,
+    may_hold,
+    none_of,
+    plain,
+    texts,
+    trimmed,
+    valid,
+)
+from airflow_provider_sfleads.core.bulk import EMPTIED
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action, Reason
@@ -93,9 +104,7 @@ class ColumnIntake:
         batches = [staged.filter(pa.array(~unsure)) if unsure.any() else staged]
         if more:
             batches.append(self._from_rows(more, chunk.schema))
-        return Taken(
-            read=chunk.num_rows, plain=_joined(plain_parts, _PLAIN), settled=settled, candidates=_joined(batches)
-        )
+        return Taken(read=chunk.num_rows, plain=_joined(plain_parts), settled=settled, candidates=_joined(batches))
 
     def _of_rows(self, rows: list[Row | BadRow]) -> Taken:
         """Rows that do not lie in columns: only the keys are looked at together."""
@@ -110,22 +119,19 @@ class ColumnIntake:
                 settled=settled + taken.settled,
                 candidates=taken.candidates,
             )
-        plain_lines: list[tuple[str, str, str | None]] = []
         texts_ = [self._plan.key_of(row) for row in whole]
-        bad = np.array([_is_no_key(text, row[self._recipe.key_column]) for text, row in zip(texts_, whole, strict=True)])
+        bad = np.array(
+            [_is_no_key(text, row[self._recipe.key_column]) for text, row in zip(texts_, whole, strict=True)]
+        )
         text = pa.array([None if no else key for key, no in zip(texts_, bad, strict=True)], pa.string())
-        keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad.astype(np.bool_))
+        keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad)
         repeated = self._repeated(keys, self._ids_of_rows(whole))
         new = [row for row, again in zip(whole, repeated, strict=True) if not again]
         more, found = self._by_row(new)
-        plain_lines = [(key, str(Action.DUPLICATE_KEY), None) for key, again in zip(texts_, repeated, strict=True) if again]
-        plain_batch = pa.RecordBatch.from_pylist(
-            [dict(zip(_PLAIN.names, line, strict=True)) for line in plain_lines], schema=_PLAIN
-        )
         originals = pa.schema([(name, pa.string()) for name in self._columns])
         return Taken(
             read=len(rows),
-            plain=plain_batch,
+            plain=_plain_lines(text, repeated, Action.DUPLICATE_KEY, None),
             settled=settled + more,
             candidates=self._from_rows(candidates + found, originals),
         )
@@ -139,7 +145,9 @@ class ColumnIntake:
             text, unsure = pa.nulls(len(column), pa.string()), valid(column)
         if unsure.any():
             values = column.filter(pa.array(unsure)).to_pylist()
-            known = [None if is_container(value) or not is_unicode(key_text(value)) else key_text(value) for value in values]
+            known = [
+                None if is_container(value) or not is_unicode(key_text(value)) else key_text(value) for value in values
+            ]
             text = pc.replace_with_mask(text, pa.array(unsure), pa.array(known, pa.string()))
         bad = ~valid(text) | mask_of(pc.equal(text, ""))
         return _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad)
@@ -229,7 +237,8 @@ class ColumnIntake:
     ) -> pa.RecordBatch:
         tail = np.zeros(len(key), dtype=np.bool_)
         for cell in cells.values():
-            tail |= mask_of(pc.equal(trimmed(cell), EMPTIED))
+            if may_hold(cell, EMPTIED.encode()):
+                tail |= mask_of(pc.equal(trimmed(cell), EMPTIED))
         arrays = [key, ids, match, pa.array(tail), *(cells[name] for name in self._names), *rows.columns]
         return pa.RecordBatch.from_arrays(arrays, schema=staged_schema(self._names, rows.schema))
 
@@ -261,6 +270,11 @@ def _cell(candidate: Candidate, name: str) -> str | None:
     return cell_of(candidate.record[name]) if name in candidate.record else None
 
 
+def _key_or_none(value: object) -> str | None:
+    key = key_text(value)
+    return None if _is_no_key(key, value) else key
+
+
 def _is_no_key(text: str, value: object) -> bool:
     return not text or is_container(value) or not is_unicode(text)
 
@@ -277,7 +291,5 @@ def _plain_lines(keys: pa.Array, which: Mask, action: Action, reason: Reason | N
     )
 
 
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema | None = None) -> pa.RecordBatch:
-    if len(batches) == 1:
-        return batches[0]
-    return pa.concat_batches(batches) if schema is None else pa.concat_batches(batches)
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from airflow_provider_sfleads.columnar.texts import may_hold
+from airflow_provider_sfleads.core.bulk import EMPTIED
+
 #: Stands in a cell for "empty this field"; no value holds it, for CSV has no NUL.
 CLEAR = "\0"
-#: What empties a field in Bulk API 2.0 (Bulk API 2.0 Developer Guide, "Valid CSV Record Rows").
-EMPTIED = "#N/A"
 FIELD, ORIGINAL = "f:", "o:"
 HEAD = pa.schema(
     [
@@ -58,15 +59,24 @@ def with_place(batch: pa.RecordBatch, placed: Sequence[pa.Array]) -> pa.RecordBa
     return pa.RecordBatch.from_pydict(head | dict(zip(PLACED, placed, strict=True)) | known)
 
 
+def placed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Staged rows as those of a load; where no look-up was made, nothing was found."""
+    if PLACED[0] in batch.schema.names:
+        return batch
+    nothing = pa.nulls(batch.num_rows, pa.string())
+    return with_place(batch, [nothing] * len(PLACED))
+
+
 def csv_bytes(batch: pa.RecordBatch) -> int:
     """How many bytes the rows take in a job's CSV at most, with a Lead id in front."""
     total = batch.num_rows * (18 + _CELL_MARKS)
     for name in field_names(batch.schema):
         cells = batch.column(FIELD + name)
-        lengths = pc.sum(pc.binary_length(cells)).as_py() or 0
-        quotes = pc.sum(pc.count_substring(cells, '"')).as_py() or 0
-        total += lengths + quotes + batch.num_rows * _CELL_MARKS
-        total += len(EMPTIED) * (pc.sum(pc.equal(cells, CLEAR)).as_py() or 0)
+        total += (pc.sum(pc.binary_length(cells)).as_py() or 0) + batch.num_rows * _CELL_MARKS
+        if may_hold(cells, b'"'):
+            total += pc.sum(pc.count_substring(cells, '"')).as_py() or 0
+        if may_hold(cells, CLEAR.encode()):
+            total += len(EMPTIED) * (pc.sum(pc.equal(cells, CLEAR)).as_py() or 0)
     return int(total)
 
 
@@ -85,8 +95,8 @@ class StagedWriter:
             return
         if self._writer is None or batch.schema != self._schema:
             self._end_stream()
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
+            # Not compressed: the rows stay for minutes, and to pack them costs more than all that is done with them.
+            self._writer = pa.ipc.new_stream(self._sink, batch.schema)
             self._schema = batch.schema
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
@@ -135,4 +145,6 @@ def write_csv(batches: Iterable[pa.RecordBatch], path: Path, fields: Sequence[st
 
 
 def _uploaded(cells: pa.Array) -> pa.Array:
+    if not may_hold(cells, CLEAR.encode()):
+        return cells
     return pc.if_else(pc.fill_null(pc.equal(cells, CLEAR), fill_value=False), EMPTIED, cells)

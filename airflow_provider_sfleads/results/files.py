@@ -67,6 +67,10 @@ class Directory:
         """Remove a file."""
         self.fs.rm_file(self.file(name))
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name; on object storage, where that is no single step, the old one goes last."""
+        self.fs.mv(self.file(name), self.file(new))
+
     def remove_all(self) -> None:
         """Remove the directory with all that is in it, if it exists."""
         if self.fs.exists(self.path):
