@@ -53,32 +53,51 @@ def batch_chunks(batches: Iterable[pa.RecordBatch], where: str) -> Iterator[Chun
     :param where: name of the source, for messages.
     """
     first = 1
-    for batch in _gathered(batches):
-        pieces = max(-(-batch.nbytes // MAX_BYTES), 1)
-        length = max(min(MAX_ROWS, batch.num_rows // pieces), 1)
-        for start in range(0, batch.num_rows, length):
-            piece = in_python_types(batch.slice(start, length))
-            yield piece if is_readable(piece) else list(batch_rows(piece, where=where, first=first + start))
-        first += batch.num_rows
+    for batch in gathered(batches):
+        for piece in sized(batch):
+            readable = in_python_types(piece)
+            yield readable if is_readable(readable) else list(batch_rows(readable, where=where, first=first))
+            first += len(piece)
 
 
-def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def sized(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield ``batch`` in pieces of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`."""
+    pieces = max(-(-batch.nbytes // MAX_BYTES), 1)
+    length = max(min(MAX_ROWS, batch.num_rows // pieces), 1)
+    for start in range(0, batch.num_rows, length):
+        yield batch.slice(start, length)
+
+
+def gathered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield chunks with small record batches of one schema put together; an error comes after the rows before it."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     try:
-        for batch in batches:
-            if held and (rows + batch.num_rows > MAX_ROWS or size + batch.nbytes > MAX_BYTES):
+        for chunk in chunks:
+            if held and not _fits(chunk, held[0], rows, size):
                 yield _joined(held)
                 held, rows, size = [], 0, 0
-            held.append(batch)
-            rows += batch.num_rows
-            size += batch.nbytes
+            if isinstance(chunk, list):
+                yield chunk
+                continue
+            held.append(chunk)
+            rows += chunk.num_rows
+            size += chunk.nbytes
     except Exception:
         if held:
             yield _joined(held)
         raise
     if held:
         yield _joined(held)
+
+
+def _fits(chunk: Chunk, held: pa.RecordBatch, rows: int, size: int) -> bool:
+    return (
+        not isinstance(chunk, list)
+        and rows + chunk.num_rows <= MAX_ROWS
+        and size + chunk.nbytes <= MAX_BYTES
+        and chunk.schema.equals(held.schema)
+    )
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

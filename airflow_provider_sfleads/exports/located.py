@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_chunks, csv_rows, jsonl_rows, parquet_rows
-from airflow_provider_sfleads.exports.chunks import Chunk, row_chunks
+from airflow_provider_sfleads.exports.chunks import Chunk
+from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.exports.streams import ByteStream, opened, storage_errors
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LocatedFile:
             if self.format == "csv":
                 yield from csv_chunks.read_chunks(stream, self.name, self.delimiter, columns)
             elif self.format == "jsonl":
-                yield from row_chunks(jsonl_rows.read_rows(stream, self.name, columns))
+                yield from Columns(columns).of_rows(jsonl_rows.read_rows(stream, self.name, columns))
             else:
                 yield from parquet_rows.read_chunks(stream, self.name, columns)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _BATCH = 1_000
+_NARROW_BATCH = 5_000
 _BATCH_BYTES = 4 * 1024 * 1024
 _READ_AHEAD = 1024 * 1024
 
@@ -81,6 +82,9 @@ def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterato
                     if batch.nbytes > 2 * _BATCH_BYTES and size > 1:
                         # Text that repeats is wider than the file says: from here on fewer rows at once.
                         size = _rows_that_fit(batch.nbytes, batch.num_rows)
+                        break
+                    if size == _BATCH and batch.nbytes * _NARROW_BATCH < _BATCH_BYTES * batch.num_rows:
+                        size = _NARROW_BATCH
                         break
                 else:
                     break

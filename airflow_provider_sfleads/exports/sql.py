@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
 from airflow_provider_sfleads.exports.batches import batch_rows
-from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream, batch_chunks, row_chunks
+from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream, batch_chunks
+from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.exports.connections import (
     DbApiConnection,
     driver_message,
@@ -133,8 +134,8 @@ def _rows(columns: tuple[str, ...], batches: Batches) -> Generator[Row | BadRow]
 
 
 def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
-    for batch in batches:
-        if not isinstance(batch, Sequence):
-            yield from batch_chunks(chain([batch], batches), _RESULT)
-            return
-        yield from row_chunks(plain_row(columns, values) for values in batch)
+    first = next(batches, None)
+    if first is None:
+        return
+    whole = chain([first], batches)
+    yield from Columns(columns).of_values(whole) if isinstance(first, Sequence) else batch_chunks(whole, _RESULT)

@@ -11,12 +11,13 @@ from uuid import UUID
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PLAIN = frozenset({str, int, float, bool, type(None), Decimal, datetime, date, time, timedelta, bytes})
+#: Types whose values stay as they are.
+PLAIN = frozenset({str, int, float, bool, type(None), Decimal, datetime, date, time, timedelta, bytes})
 
 
 def plain(value: object) -> object:
     """Return ``value`` with UUIDs as text and buffers as bytes, also inside lists and mappings."""
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return value
     if isinstance(value, UUID):
         return str(value)
@@ -32,7 +33,7 @@ def plain(value: object) -> object:
 def plain_row(columns: tuple[str, ...], values: Iterable[object]) -> dict[str, object]:
     """Return one row of a cursor as a dict of plain values."""
     return {
-        column: value if type(value) in _PLAIN else plain(value) for column, value in zip(columns, values, strict=True)
+        column: value if type(value) in PLAIN else plain(value) for column, value in zip(columns, values, strict=True)
     }
 
 
