@@ -94,6 +94,23 @@ class Jobs:
         reply = self.send(call)
         return None if reply.status == _NOT_FOUND else bulk.job_of(call, reply, conn_id=self.conn_id)
 
+    def find(self, job_id: str) -> tuple[JobInfo | None, bool]:
+        """How the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
+
+        One that is still open is aborted: whether its upload is whole is not known. It is looked at again afterwards,
+        since the word to begin may only just have come in.
+
+        :raises ServiceUnavailableError: where an open job cannot be aborted now.
+        """
+        job = self.look(job_id)
+        if job is None or job.state is not JobState.OPEN:
+            return job, False
+        self.abort(job_id)
+        job = self.look(job_id)
+        if job is not None and job.state is JobState.OPEN:
+            raise ServiceUnavailableError(f"Job {job_id}, which an earlier try left open, could not be aborted.")
+        return job, job is not None and job.state is JobState.ABORTED and not job.processed
+
     def abort(self, job_id: str) -> bool:
         """Abort a job, where it still can be; whether Salesforce has answered, in whatever words."""
         try:
@@ -203,13 +220,15 @@ class Jobs:
                 if job is not None and job.state is not JobState.OPEN:
                     return job
                 raise refusal(call, reply, conn_id=self.conn_id)
-            except _PASSING as error:
-                if attempt == _ATTEMPTS:
+            except SalesforceLeadsError as error:
+                is_passing = isinstance(error, _PASSING)
+                if attempt == 1 and not is_passing:
+                    self._give_up(label, job_id)
+                    raise
+                if attempt == _ATTEMPTS or not is_passing:
+                    # The job stays written down, for an earlier sending may have gone through.
                     raise OutcomeUnknownError(
                         f"Whether job {job_id} has begun is not known; the next try finds out. {error}"
                     ) from error
                 self.pause(0.5 * 2**attempt)
                 attempt += 1
-            except SalesforceLeadsError:
-                self._give_up(label, job_id)
-                raise

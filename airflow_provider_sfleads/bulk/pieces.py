@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,6 +33,10 @@ class Role(StrEnum):
 _NAME = re.compile(
     r"(?P<role>part|load|tail|unknown)-(?P<part>\d{5})-(?P<kind>\d+)-r(?P<round>\d+)-n(?P<rows>\d+)\.arrow"
 )
+
+
+#: The kind of the slot of rows that Bulk cannot carry: no look-up has put them there.
+APART = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -71,6 +75,17 @@ class Piece:
     def mark(self) -> str:
         """The mark of results that settle it."""
         return f"{self.role}-{self.slot.label}"
+
+    def comes_of(self, source: Piece) -> bool:
+        """Whether it holds rows of a piece that was looked up, settled, or put back."""
+        mine, theirs = self.slot, source.slot
+        if mine.part != theirs.part:
+            return False
+        if source.role is Role.PART:
+            return self.role in (Role.LOAD, Role.TAIL) and mine.round == theirs.round and mine.kind != APART
+        if source.role is not Role.LOAD or mine.kind != theirs.kind:
+            return False
+        return mine.round == (theirs.round if self.role is Role.UNKNOWN else theirs.round + 1)
 
 
 class Folder(Protocol):
@@ -155,6 +170,21 @@ class Pieces:
             done.append(piece)
         self._writing.clear()
         return done
+
+    def tidy(self, marks: Collection[str]) -> None:
+        """Undo or complete the step in which an earlier try was killed.
+
+        A piece whose outcomes are recorded is done with. Where they are not, the step is taken anew, and what it had
+        staged by then must not stand beside what it will stage.
+
+        :param marks: the marks of the results.
+        """
+        found = self.all()
+        done = [piece for piece in found if piece.mark in marks]
+        undone = [piece for piece in found if piece.mark not in marks]
+        halves = [piece for piece in undone if any(piece.comes_of(source) for source in undone)]
+        for piece in (*halves, *done):
+            self.remove(piece)
 
     def drop_drafts(self) -> None:
         """Give up what is being written."""

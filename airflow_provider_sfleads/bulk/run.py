@@ -70,7 +70,7 @@ class BulkRun:
         :param patience: seconds to wait for jobs before this gives the wait up to somebody else; ``None`` for ever.
         :return: ids of the jobs to wait for; none where the run is through, or cannot go on.
         """
-        self._drop_settled()
+        self.pieces.tidy(self.book.marks())
         self._take_up()
         while not self.terms.stop.is_set():
             self._send_all()
@@ -106,13 +106,6 @@ class BulkRun:
             return Reason.OUTCOME_UNKNOWN
         return reason_for(self.halted) if self.halted else Reason.STOPPED
 
-    def _drop_settled(self) -> None:
-        """Remove pieces whose outcomes were recorded just before an earlier try was killed."""
-        marks = self.book.marks()
-        for piece in self.pieces.all():
-            if piece.mark in marks:
-                self.pieces.remove(piece)
-
     def _take_up(self) -> None:
         """See what became of the jobs of earlier tries."""
         carried = self.diary.jobs()
@@ -122,16 +115,14 @@ class BulkRun:
                 self._put_back(piece)
                 continue
             try:
-                job = self.jobs.look(job_id)
+                job, is_untouched = self.jobs.find(job_id)
             except SalesforceLeadsError as error:
                 self._unknown.add(piece.mark)
                 self._halt(error)
                 continue
             if job is None:
                 self._lost(piece, job_id)
-            elif job.state is JobState.OPEN:
-                # Whether the upload is whole is not known; nothing of an open job is processed.
-                self.jobs.abort(job_id)
+            elif is_untouched:
                 self.diary.note(piece.slot.label, None)
                 self._put_back(piece)
             else:
@@ -149,12 +140,13 @@ class BulkRun:
 
     def _lost(self, piece: Piece, job_id: str) -> None:
         """A job is gone, and with it what it says of its rows."""
-        self.diary.note(piece.slot.label, None)
         if self.settling.way(piece).kind.repeatable:
             log.warning("Job %s is deleted; its rows are sent again, which is harmless.", job_id)
         else:
             log.error("Job %s is deleted: what became of its %d rows nobody can tell.", job_id, piece.rows)
+            # Before the job is forgotten: rows without one are sent.
             self.settling.make_unknown(piece)
+        self.diary.note(piece.slot.label, None)
 
     def _sendable(self) -> list[Piece]:
         """What is to be looked up, or to be sent."""

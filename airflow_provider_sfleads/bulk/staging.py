@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_sfleads.bulk.lines import lines
-from airflow_provider_sfleads.bulk.pieces import Pieces, Role, Slot
+from airflow_provider_sfleads.bulk.pieces import APART, Pieces, Role, Slot
 from airflow_provider_sfleads.bulk.ports import Book
 from airflow_provider_sfleads.columnar.staged import csv_bytes
 from airflow_provider_sfleads.exceptions import ExportError
@@ -31,8 +31,6 @@ MAX_BYTES = 90_000_000
 # What a load holds in memory while its results are matched goes with its rows.
 MAX_ROWS = 1_000_000
 _SAY_EVERY = 10.0
-# The slot of rows that Bulk cannot carry, apart from those of the plan's ways.
-_APART = 8
 
 Screen = Callable[[pa.RecordBatch], list[tuple[int, Settled]]]
 """Finds rows of which something is known before anybody asks Salesforce: their positions, and the outcomes."""
@@ -124,7 +122,7 @@ class Staging:
         self.rows += batch.num_rows
         tail = batch.column("tail")
         if tail.true_count:
-            self.pieces.add(Role.TAIL, Slot(part=self._part, kind=_APART), batch.filter(tail))
+            self.pieces.add(Role.TAIL, Slot(part=self._part, kind=APART), batch.filter(tail))
             batch = batch.filter(pa.compute.invert(tail))
         size = csv_bytes(batch)
         if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > MAX_ROWS):

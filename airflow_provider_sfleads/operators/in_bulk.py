@@ -186,12 +186,15 @@ class _Course:
                 run = load.run(plan, index.add, self.book)
                 run.halted = self.halted
                 run.earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
-                run.earlier.resume(load.folder, Tally())
+                if load.resumed:
+                    run.earlier.resume(load.folder, Tally())
                 if not plan.repeatable:
                     run.earlier.remember(load.folder.others())
                     run.announce = Announcements(load.folder, plan.compare)
                 run.execute(self._tail_rows(tail))
                 self.halted = self.halted or run.halted
+            # Their files go only when their outcomes are safe.
+            self.book.writer.flush()
             if not run.tally.actions[Action.NOT_SENT]:
                 for piece in tail:
                     self.pieces.remove(piece)
