@@ -156,16 +156,13 @@ class JobResults:
         self._note_strangers(int((rows < 0).sum()))
         is_news = (rows >= 0) & (self._states[rows] < state)
         rows, lines = rows[is_news], order[is_news]
-        before = self._count(state)
         self._states[rows] = state
-        if self._count(state) - before < len(rows):
+        # In order of their digests, lines of one row stand side by side.
+        if bool((rows[1:] == rows[:-1]).any()):
             in_file = np.lexsort((lines, rows))
             first = in_file[np.r_[True, np.diff(rows[in_file]) > 0]]
             rows, lines = rows[first], lines[first]
         return rows, lines
-
-    def _count(self, state: State) -> int:
-        return int(np.count_nonzero(self._states == state))
 
     def _note_strangers(self, count: int) -> None:
         if count and not self.strangers:
