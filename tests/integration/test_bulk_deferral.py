@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from airflow.sdk.io.store import attach
 
 from airflow_provider_sfleads.exports import FileExport
 from tests.integration.support import StateStore, Task, creating, people, report_of
@@ -103,3 +107,24 @@ def test_a_trigger_that_gives_up_leaves_the_job_to_the_worker(emulator: Emulator
     report = operator.execute_complete(context, {"status": "error", "message": "no connection", "jobs": []})
 
     assert (report["created"], len(emulator.leads())) == (10, 10)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_machine_goes_on_where_results_lie_at_a_common_storage(emulator: EmulatorServer) -> None:
+    """What is staged lies there too; nothing is left of it, or of the machine's own, in the end."""
+    import fsspec  # type: ignore[import-untyped]
+
+    storage = fsspec.filesystem("memory")
+    attach("memory", conn_id=None, fs=storage)
+    emulator.change_settings(bulk_delay=60.0)
+    operator = creating(people(2_500), "memory://lake", **PLAIN)
+    _, context = deferred(operator, StateStore())
+    for folder in Path(tempfile.gettempdir()).glob(f"sfleads-{getpass.getuser()}-*"):
+        shutil.rmtree(folder)
+    emulator.change_settings(bulk_delay=0.0)
+    emulator.finish_jobs()
+
+    report = operator.execute_complete(context, {"status": "finished", "jobs": [], "api_calls": 1})
+
+    assert (report["created"], len(emulator.leads())) == (2_500, 2_500)
+    assert not [name for name in storage.find("/lake") if "_staging" in name]
