@@ -24,6 +24,7 @@ _FIVE = np.uint64(5)
 _F1, _F2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 
 _Words = npt.NDArray[np.uint64]
+_Mask = npt.NDArray[np.bool_]
 
 
 def digests(array: pa.Array) -> Digests:
@@ -131,26 +132,40 @@ def _of_short(values: pa.Array, lengths: npt.NDArray[np.int64], longest: int) ->
     if not n:
         return np.empty((0, 2), dtype=np.uint64)
     width = max(_WORD, -(-longest // _WORD) * _WORD)
-    # Zeros at the end change nothing, since the length is mixed in.
     padded = pc.ascii_rpad(values, width=width, padding="\0")
     data, offset = padded.buffers()[2], padded.offset * width
     words = np.frombuffer(data, dtype="<u8", count=n * width // _WORD, offset=offset).reshape(n, width // _WORD)
-    return _mixed([words[:, place] for place in range(words.shape[1])], lengths.astype(np.uint64))
+    columns = [words[:, place] for place in range(words.shape[1])]
+    # A value's digest must not go by its neighbours: words beyond its end, there to fill the column, are left out.
+    shortest = int(lengths.min())
+    ends = [None if shortest > place * _WORD else lengths > place * _WORD for place in range(1, len(columns))]
+    return _mixed(columns, lengths.astype(np.uint64), (None, *ends))
 
 
-def _mixed(words: Sequence[_Words], seed: _Words) -> Digests:
+def _mixed(words: Sequence[_Words], seed: _Words, which: Sequence[_Mask | None] | None = None) -> Digests:
+    """Mix words into one digest each.
+
+    :param which: for each word, the values that have one; ``None`` where all have.
+    """
     one, two = seed.copy(), seed ^ _F1
-    for word in words:
-        one ^= _turned(word * _K1, 31) * _K2
-        one = (_turned(one, 27) + two) * _FIVE + _ADD1
-        two ^= _turned(word * _K2, 33) * _K1
-        two = (_turned(two, 31) + one) * _FIVE + _ADD2
+    for word, mask in zip(words, which or [None] * len(words), strict=True):
+        if mask is None:
+            one, two = _stirred(one, two, word)
+        elif mask.any():
+            one[mask], two[mask] = _stirred(one[mask], two[mask], word[mask])
     one += two
     two += one
     one, two = _finished(one), _finished(two)
     one += two
     two += one
     return np.stack((one, two), axis=1)
+
+
+def _stirred(one: _Words, two: _Words, word: _Words) -> tuple[_Words, _Words]:
+    one = one ^ _turned(word * _K1, 31) * _K2
+    one = (_turned(one, 27) + two) * _FIVE + _ADD1
+    two = two ^ _turned(word * _K2, 33) * _K1
+    return one, (_turned(two, 31) + one) * _FIVE + _ADD2
 
 
 def _turned(word: _Words, bits: int) -> _Words:
