@@ -1,0 +1,95 @@
+"""What sending an export through Salesforce's bulk APIs costs the sender: this provider's operator beside other clients.
+
+All read the same Parquet export of eight columns, send it by upsert, fetch the results and count them, each time in a
+fresh process and against an emulator that counts rows and does not keep them. This provider's operator also maps and
+checks every value and records what became of every row; the others do neither. ``SalesforceBulkOperator`` of
+``apache-airflow-providers-salesforce`` speaks Bulk API 1.0, which the emulator does not, and gets a stand-in that
+answers at once.
+
+CPU is user and system time of all the process's threads from when a task process would begin the operator; memory is
+the peak above what it had then. Medians. Bounds: 300,000 rows a second of CPU with 1,000,000 rows, and three times
+every other client.
+
+``python3 dev.py bench bulk_clients`` takes some five minutes; ``--rows 20000 --runs 1`` is a quick look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks._emulator import emulator, serving
+from benchmarks._export import write_export
+from benchmarks._measure import Cost, alone
+
+OURS = "this provider"
+PEERS = {
+    "records": "simple-salesforce bulk2, records=",
+    "csv_file": "simple-salesforce bulk2, csv_file=",
+    "official": "SalesforceBulkOperator (Bulk API 1.0)",
+}
+RATE, ROWS_FOR_RATE, RATIO = 300_000, 1_000_000, 3
+_PROVIDER = "airflow.providers.salesforce"
+
+
+def measure(client: str, export: Path, rows: int) -> Cost:
+    """Send the export once."""
+    if client == "official":
+        with serving("benchmarks._bulk1") as url:
+            cost = alone("_peer", client, export, url)
+    else:
+        with emulator(counting=True) as url:
+            cost = alone("_task", "create", export, url) if client == OURS else alone("_peer", client, export, url)
+    assert cost.counts["created"] == rows, cost.counts
+    return cost
+
+
+def median(costs: list[Cost]) -> tuple[float, float, float]:
+    """CPU seconds, seconds and MB."""
+    pairs = [(cost.cpu, cost.wall, cost.growth) for cost in costs]
+    cpu, wall, growth = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return cpu, wall, growth
+
+
+def compare(rows: int, clients: list[str], runs: int, export: Path) -> None:
+    """Measure clients with one export, turn by turn, so that a busy machine is busy for all of them."""
+    costs: dict[str, list[Cost]] = {client: [] for client in clients}
+    for _ in range(runs):
+        for client, found in costs.items():
+            found.append(measure(client, export, rows))
+    print(f"{rows:,} rows, medians of {runs}", flush=True)
+    ours = median(costs[OURS])[0]
+    for client, found in costs.items():
+        cpu, wall, growth = median(found)
+        said = ""
+        if client != OURS:
+            said = f", {cpu / ours:.1f} times ours" + ("" if cpu >= RATIO * ours else f": LESS than {RATIO}")
+        elif rows >= ROWS_FOR_RATE:
+            said = f", {'at least' if rows / cpu >= RATE else 'LESS than'} {RATE:,}"
+        name = PEERS.get(client, client)
+        print(f"  {name:38} {cpu:6.2f} s CPU = {rows / cpu:9,.0f} rows/s, +{growth:4.0f} MB, {wall:5.1f} s{said}", flush=True)
+
+
+def main() -> None:
+    """Compare the clients with each size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 500_000], help="for all clients")
+    parser.add_argument("--rows-alone", type=int, nargs="*", default=[1_000_000], help="for this provider only")
+    parser.add_argument("--runs", type=int, default=3)
+    args = parser.parse_args()
+    peers = [client for client in PEERS if client != "official" or find_spec(_PROVIDER)]
+    if "official" not in peers:
+        print("SalesforceBulkOperator is left out: apache-airflow-providers-salesforce is not installed.")
+    sizes = [(rows, [OURS, *peers]) for rows in args.rows] + [(rows, [OURS]) for rows in args.rows_alone]
+    with tempfile.TemporaryDirectory() as folder:
+        export = Path(folder) / "leads.parquet"
+        for rows, clients in sizes:
+            write_export(export, rows)
+            compare(rows, clients, args.runs, export)
+
+
+if __name__ == "__main__":
+    main()
