@@ -151,17 +151,18 @@ class JobResults:
         wanted = self._match.of_results(batch)
         # In order they are found several times as fast: neighbours are near to each other in memory.
         order = np.argsort(wanted[:, 0])
-        wanted = wanted[order]
-        rows = self._places.find(wanted) if self._match.names_one else self._places.find_each(wanted)
-        self._note_strangers(int((rows < 0).sum()))
-        is_news = (rows >= 0) & (self._states[rows] < state)
-        rows, lines = rows[is_news], order[is_news]
+        ordered = wanted[order]
+        found = self._places.find(ordered) if self._match.names_one else self._places.find_each(ordered)
+        self._note_strangers(int((found < 0).sum()))
+        rows = np.empty_like(found)
+        rows[order] = found
+        lines = np.flatnonzero((rows >= 0) & (self._states[rows] < state))
+        rows = rows[lines]
         self._states[rows] = state
         # In order of their digests, lines of one row stand side by side.
-        if bool((rows[1:] == rows[:-1]).any()):
-            in_file = np.lexsort((lines, rows))
-            first = in_file[np.r_[True, np.diff(rows[in_file]) > 0]]
-            rows, lines = rows[first], lines[first]
+        if bool(((found[1:] == found[:-1]) & (found[1:] >= 0)).any()):
+            rows, first = np.unique(rows, return_index=True)
+            lines = lines[first]
         return rows, lines
 
     def _note_strangers(self, count: int) -> None:
@@ -171,6 +172,7 @@ class JobResults:
 
 
 def _at(column: pa.Array, lines: Positions) -> pa.Array:
+    """Lines of a column, each once: where they are all of them, they are in order."""
     return column if len(lines) == len(column) else column.take(pa.array(lines))
 
 

@@ -101,12 +101,15 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), [])
+        has_rows = bool(file.read(1))
     if not header:
         return
     spelled = {name.lower(): name for name in header}
     lacking = [name for name in names if name.lower() not in spelled]
     if lacking:
         raise ServiceUnavailableError(f"The results of a job lack the columns {', '.join(lacking)}.")
+    if not has_rows:
+        return
     columns = [spelled[name.lower()] for name in names]
     done = 0
     try:
