@@ -184,8 +184,9 @@ class BulkRun:
             job = self.jobs.start(piece.slot.label, spec, csv)
         finally:
             csv.unlink(missing_ok=True)
-        log.info("Job %s (%s): %s rows, %.1f MB uploaded.", job.id, kind.operation, f"{piece.rows:,}", size / 1e6)
         self._watch.add(piece, job)
+        said = f"{piece.rows:,} rows, {size / 1e6:.1f} MB uploaded, {len(self._sendable())} more parts to go"
+        log.info("Job %s (%s): %s.", job.id, kind.operation, said)
 
     def _write_csv(self, piece: Piece, csv: Path, *, by_id: bool) -> int:
         with self.pieces.reading(piece) as batches:
