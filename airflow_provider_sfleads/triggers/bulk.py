@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 DELETED = "Deleted"
 _NOT_FOUND = 404
+# Seconds from a trigger's start before which it does not fire. A worker that defers is seen to be gone up to five
+# seconds later ([workers] min_heartbeat_interval), and the scheduler takes it for the death of a task that runs again
+# by then (Airflow 3.3's issues 71580 and 72716).
+_HANDOVER = 8.0
 _log = logging.getLogger(__name__)
 
 
@@ -136,7 +140,8 @@ class SalesforceBulkJobTrigger(BaseTrigger):
     """Fires once, when all of some Bulk API 2.0 jobs are over.
 
     Polls grow rarer: a job of seconds is noticed at once, one of an hour costs some 70 requests. A triggerer that is
-    restarted goes on in the same rhythm. Neither trouble that passes nor a token that expires ends it.
+    restarted goes on in the same rhythm. Neither trouble that passes nor a token that expires ends it. It fires no
+    earlier than eight seconds after it has started: Airflow 3.3 fails a task that is resumed too soon.
 
     The event is ``{"status", "jobs", "api_calls", "token_requests", "message"}``: ``finished`` with the jobs' ``id``,
     ``state`` (``Deleted`` for one that is gone), ``processed``, ``failed`` and ``error``, in the order of ``job_ids``;
@@ -171,6 +176,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the one event."""
         event: dict[str, Any] = {"status": "finished", "api_calls": 0, "token_requests": 0, "message": None}
+        handed_over = time.monotonic() + _HANDOVER
         try:
             async with await self._client() as client:
                 try:
@@ -180,6 +186,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
         event["jobs"] = [job.as_json() for job in self._watch.jobs]
+        await asyncio.sleep(max(0.0, handed_over - time.monotonic()))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:

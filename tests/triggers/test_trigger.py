@@ -106,6 +106,24 @@ def test_a_connection_that_is_not_there_is_an_error_event() -> None:
     assert "no Airflow connection 'nowhere'" in event["message"]
 
 
+def test_a_job_that_is_over_at_once_is_told_once_airflow_knows_that_the_worker_is_gone(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier event would fail the task: see the constant."""
+    monkeypatch.setattr("airflow_provider_sfleads.triggers.bulk._HANDOVER", 0.4)
+    stub.script = lambda _got: job("JobComplete")
+    started = time.monotonic()
+    (event,) = events(made())
+    assert event["status"] == "finished"
+    assert time.monotonic() - started >= 0.4
+
+    monkeypatch.setattr("airflow_provider_sfleads.triggers.bulk._HANDOVER", 0.2)
+    started = time.monotonic()
+    (event,) = events(SalesforceBulkJobTrigger(salesforce_conn_id="nowhere", job_ids=[ONE], started_at=0.0))
+    assert event["status"] == "error"
+    assert time.monotonic() - started >= 0.2
+
+
 def killed(stub: Stub, trigger: SalesforceBulkJobTrigger, *, polls: int) -> list[Got]:
     """Cancel a running trigger after some polls, as the triggerer does; return the requests to change a job."""
 
