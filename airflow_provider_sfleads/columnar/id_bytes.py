@@ -15,6 +15,8 @@ Ids = npt.NDArray[np.bytes_]
 _SHORT, _LONG = 15, 18
 _FORM = np.dtype("S18")
 _LETTERS = 26
+# Multiplied by it, eight bytes of 0 or 1 leave their bits in the highest byte.
+_GATHER = np.uint64(0x0102040810204080)
 _CHECK = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
 _LETTERS_AND_DIGITS = np.zeros(256, dtype=np.bool_)
 _LETTERS_AND_DIGITS[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
@@ -38,6 +40,8 @@ def id_bytes(values: pa.Array) -> Ids:
         if len(rows):
             some = values if len(rows) == len(values) else values.take(pa.array(rows))
             ids, right = _completed(_characters(some, length))
+            if len(rows) == len(values) and right.all():
+                return ids
             found[rows[right]] = ids[right]
             plain[rows] = right
     # Among them what a spreadsheet has robbed of its letter case.
@@ -64,18 +68,28 @@ def _characters(values: pa.Array, length: int) -> npt.NDArray[np.uint8]:
 
 def _completed(characters: npt.NDArray[np.uint8]) -> tuple[Ids, npt.NDArray[np.bool_]]:
     """Ids with their check characters, and which of them are right as they stand."""
-    count, head = len(characters), characters[:, :_SHORT]
-    # Five characters to a byte, so that its value is the place of the check character.
-    capital = np.zeros((count, 3, 8), dtype=np.bool_)
-    capital[:, :, :5] = ((head - np.uint8(ord("A"))) < _LETTERS).reshape(count, 3, 5)
-    check = _CHECK[np.packbits(capital.reshape(count, 24), axis=1, bitorder="little")]
-    right = _all_of_each(_LETTERS_AND_DIGITS[head])
+    check = _CHECK[_check_places(characters)]
+    right = _all_of_each(_LETTERS_AND_DIGITS[characters])
     if characters.shape[1] == _LONG:
         right &= _all_of_each(characters[:, _SHORT:] == check)
         full = characters
     else:
-        full = np.concatenate((head, check), axis=1)
+        full = np.concatenate((characters, check), axis=1)
     return np.ascontiguousarray(full).view(_FORM).reshape(-1), right
+
+
+def _check_places(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Each id's three check characters by their places: of five characters, which are capitals is one bit each."""
+    capital = ((characters - np.uint8(ord("A"))) < _LETTERS).view(np.uint8)
+    start, end = _bits(capital, 0), _bits(capital, _SHORT - 8)
+    # The two overlap in one character.
+    return np.stack((start & 31, (start >> 5) | (end >> 1 & 3) << 3, end >> 3), axis=1)
+
+
+def _bits(flags: npt.NDArray[np.uint8], at: int) -> npt.NDArray[np.uint64]:
+    """Eight flags of each row, from a place on, as the bits of a number, the first one lowest."""
+    eight = np.ndarray((len(flags),), dtype="<u8", buffer=flags, offset=at, strides=(flags.shape[1],))
+    return (eight * _GATHER) >> np.uint64(56)
 
 
 def _all_of_each(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
