@@ -17,6 +17,8 @@ Positions = npt.NDArray[np.int64]
 # Longer values are digested one at a time: padded to one width, a column of them would fill the memory.
 _WIDEST = 64
 _WORD = 8
+# So far a digest stands from where its first bits say, nearly always.
+_STEPS = 16
 # Of MurmurHash3 (x64, 128 bits), whose way of mixing this follows.
 _K1, _K2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
 _ADD1, _ADD2 = np.uint64(0x52DCE729), np.uint64(0x38495AB5)
@@ -67,16 +69,20 @@ class Places:
         if self._known is None:
             return
         known, self._known = self._known, None
-        order = np.argsort(known[:, 0], kind="stable")
-        ordered = known[order]
-        halves_alike = ordered[1:, 0] == ordered[:-1, 0]
-        if bool((halves_alike & (ordered[1:, 1] != ordered[:-1, 1])).any()):
-            # Equal digests must stand side by side, also where others share half of theirs.
-            order = np.lexsort((known[:, 1], known[:, 0]))
-            ordered = known[order]
+        high = np.ascontiguousarray(known[:, 0])
+        order = np.argsort(high)
+        ordered = high[order]
+        if bool((ordered[1:] == ordered[:-1]).any()):
+            # Equal digests must stand side by side and in order, also where others share half of theirs.
+            order = np.lexsort((known[:, 1], high))
+            ordered = high[order]
         self._order = order
-        self._high = np.ascontiguousarray(ordered[:, 0])
-        self._low = np.ascontiguousarray(ordered[:, 1])
+        self._high = ordered
+        self._low = known[order, 1]
+        # Digests are even, so that their first bits nearly say where they stand.
+        bits = max(1, len(known).bit_length() - 1)
+        self._shift = np.uint64(64 - bits)
+        self._starts = np.searchsorted(ordered, np.arange(1 << bits, dtype=np.uint64) << self._shift).astype(np.int32)
 
     def find(self, wanted: Digests) -> Positions:
         """The first position of each digest; -1 where it has none."""
@@ -114,10 +120,10 @@ class Places:
     def _ranks(self, wanted: Digests) -> tuple[Positions, npt.NDArray[np.bool_]]:
         """Where in sorted order the first of each digest stands, and whether it is there."""
         high, low = wanted[:, 0], wanted[:, 1]
-        at = np.searchsorted(self._high, high).astype(np.int64)
         last = len(self._high) - 1
         if last < 0:
-            return at, np.zeros(len(wanted), dtype=np.bool_)
+            return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+        at = self._at_least(high)
         while True:
             safe = np.minimum(at, last)
             alike = (at <= last) & (self._high[safe] == high)
@@ -125,6 +131,21 @@ class Places:
             if not other.any():
                 return safe, alike
             at = at + other
+
+    def _at_least(self, high: _Words) -> Positions:
+        """Where in sorted order the first half that is not less stands; as ``np.searchsorted``, only faster."""
+        at: Positions = self._starts[high >> self._shift].astype(np.int64)
+        open_ = np.arange(len(at))
+        for _ in range(_STEPS):
+            place = at[open_]
+            is_less = self._high[np.minimum(place, len(self._high) - 1)] < high[open_]
+            open_ = open_[is_less & (place < len(self._high))]
+            if not len(open_):
+                return at
+            at[open_] += 1
+        # Many that are alike stand in the way.
+        at[open_] = np.searchsorted(self._high, high[open_])
+        return at
 
 
 def _of_short(values: pa.Array, lengths: npt.NDArray[np.int64], longest: int) -> Digests:

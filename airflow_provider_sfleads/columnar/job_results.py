@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
@@ -28,6 +29,8 @@ ID, CREATED, ERROR = "sf__Id", "sf__Created", "sf__Error"
 _MET = "DUPLICATE_VALUE:duplicate value found: {} duplicates value on record with id: "
 _SHORT_ID, _LONG_ID = 15, 18
 _NO_TEXT = -1
+# Lines to look at together: so many, or so large.
+_ROWS, _BYTES = 60_000, 8 << 20
 
 
 class State(IntEnum):
@@ -104,7 +107,7 @@ class JobResults:
 
         :raises ServiceUnavailableError: where it lacks a column that the rows are told apart by.
         """
-        for batch in read_page(path, (*self._match.columns, ID, CREATED)):
+        for batch in _together(read_page(path, (*self._match.columns, ID, CREATED))):
             rows, lines = self._found(batch, State.SUCCEEDED)
             self._ids[rows] = id_bytes(_at(batch.column(ID), lines))
             word = pc.ascii_lower(_at(batch.column(CREATED), lines))
@@ -116,7 +119,7 @@ class JobResults:
 
         :raises ServiceUnavailableError: where it lacks a column that the rows are told apart by.
         """
-        for batch in read_page(path, (*self._match.columns, ERROR)):
+        for batch in _together(read_page(path, (*self._match.columns, ERROR))):
             rows, lines = self._found(batch, State.FAILED)
             errors = _at(batch.column(ERROR), lines)
             first = self._texts.add(errors)
@@ -129,7 +132,7 @@ class JobResults:
 
         :raises ServiceUnavailableError: where it lacks a column that the rows are told apart by.
         """
-        for batch in read_page(path, self._match.columns):
+        for batch in _together(read_page(path, self._match.columns)):
             self._found(batch, State.UNPROCESSED)
 
     def said(self, start: int, count: int) -> Said:
@@ -149,18 +152,12 @@ class JobResults:
     def _found(self, batch: pa.RecordBatch, state: State) -> tuple[Positions, Positions]:
         """The rows that learn something new, and the lines of the batch that say it; no row twice."""
         wanted = self._match.of_results(batch)
-        # In order they are found several times as fast: neighbours are near to each other in memory.
-        order = np.argsort(wanted[:, 0])
-        ordered = wanted[order]
-        found = self._places.find(ordered) if self._match.names_one else self._places.find_each(ordered)
-        self._note_strangers(int((found < 0).sum()))
-        rows = np.empty_like(found)
-        rows[order] = found
+        rows = self._places.find(wanted) if self._match.names_one else self._places.find_each(wanted)
+        self._note_strangers(int((rows < 0).sum()))
         lines = np.flatnonzero((rows >= 0) & (self._states[rows] < state))
         rows = rows[lines]
         self._states[rows] = state
-        # In order of their digests, lines of one row stand side by side.
-        if bool(((found[1:] == found[:-1]) & (found[1:] >= 0)).any()):
+        if _has_twice(rows):
             rows, first = np.unique(rows, return_index=True)
             lines = lines[first]
         return rows, lines
@@ -169,6 +166,23 @@ class JobResults:
         if count and not self.strangers:
             log.warning("Job %s has results of rows that were not uploaded with it; they are left out.", self._job_id)
         self.strangers += count
+
+
+def _has_twice(rows: Positions) -> bool:
+    ordered = np.sort(rows)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _together(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Some batches as one: neighbours in a file are far apart among the rows, and the more are sought, the nearer."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(one.num_rows for one in waiting) >= _ROWS or sum(one.nbytes for one in waiting) >= _BYTES:
+            yield pa.concat_batches(waiting)
+            waiting.clear()
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _at(column: pa.Array, lines: Positions) -> pa.Array:
