@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_chunks, csv_rows
 from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
+from airflow_provider_sfleads.exports.csv_blocks import is_plain
 
 PLAIN = st.sampled_from(
     [b"v", b"", b'""', b'"a"', b'"a,b"', b'"a\nb"', b'"a\r\nb"', b'"a\rb"', b'"say ""x"""', b'""""']
@@ -79,16 +80,6 @@ def read(content: bytes) -> list[Chunk]:
     return list(csv_chunks.read_chunks(io.BufferedReader(Stream(content, fails=False)), "x.csv", ",", columns))
 
 
-@pytest.fixture(scope="module", params=[(5, 1), (64, 8), (300, 40)])
-def small_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Cut small files into many blocks."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(csv_chunks, "_BLOCK", request.param[0])
-        patched.setattr(csv_chunks, "_SMALL", request.param[1])
-        yield
-
-
-@pytest.mark.usefixtures("small_blocks")
 @settings(deadline=None, max_examples=300)
 @given(
     st.sampled_from([(b"a", ("a",)), (b"a,b", ("a", "b")), (b"a,b", ("b", "a"))]),
@@ -96,18 +87,55 @@ def small_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
     st.sampled_from([b"\n", b"\r\n"]),
     st.sampled_from([b"", b"\n"]),
     st.booleans(),
+    st.sampled_from([(5, 1), (64, 8), (300, 40)]),
 )
-@example(header=(b"a,b", ("a", "b")), lines=[b"v,v"], end=b"\n", last=b"\n", fails=True)
+@example(header=(b"a,b", ("a", "b")), lines=[b"v,v"], end=b"\n", last=b"\n", fails=True, sizes=(5, 1))
 def test_chunks_hold_what_the_row_reader_reads(
     header: tuple[bytes, tuple[str, ...]],
     lines: list[bytes],
     end: bytes,
     last: bytes,
     fails: bool,  # noqa: FBT001 - given by position
+    sizes: tuple[int, int],
 ) -> None:
     """The same rows, bad rows and messages, and the same error after the same row, of any bytes."""
     content = end.join([header[0], *lines]) + last
-    assert by_chunks(content, header[1], fails=fails) == by_rows(content, header[1], fails=fails)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csv_chunks, "_BLOCK", sizes[0])
+        patched.setattr(csv_chunks, "_SMALL", sizes[1])
+        assert by_chunks(content, header[1], fails=fails) == by_rows(content, header[1], fails=fails)
+
+
+@pytest.mark.parametrize(
+    ("block", "width"),
+    [
+        (b"\xef\xbb\xbfa,b\n", 2),  # pyarrow drops it
+        (b"\xef\xbb\xbfa\n", 1),
+        (b"a\n  \nb\n", 1),  # a blank line
+        (b"a\n\xc2\xa0\nb\n", 1),
+        (b"a,b\rc,d\n", 2),  # pyarrow takes it for a line end
+        (b'"a","b"\r"c","d"\n', 2),
+        (b'"a"x,b\n', 2),
+        (b'a"b",c\n', 2),
+        (b'"a" "b",c\n', 2),
+        (b'5" disk,c\n', 2),
+        (b"a,\0\n", 2),
+    ],
+)
+def test_what_pyarrow_might_read_otherwise_is_left_to_the_row_reader(block: bytes, width: int) -> None:
+    """Each of these rules has its own case, and what the row reader makes of it is what comes."""
+    assert not is_plain(block, ",", width)
+    content = (b"id\n", b"id,n\n")[width - 1] + block
+    columns = ("id", "n")[:width]
+    assert by_chunks(content, columns) == by_rows(content, columns)
+
+
+@pytest.mark.parametrize("block", [b"", b"a,b", b'"",""""\r\n', b'"a,\r\n""","b\r"', b'\n\r\na,"b"\n', b'"a",\n,"b"\n'])
+def test_plain_quoting_is_left_to_pyarrow(block: bytes) -> None:
+    """Doubled quotes, separators and line ends inside quotes, blank lines."""
+    assert is_plain(block, ",", 2)
+    content = b"id,n\n" + block
+    assert by_chunks(content, ("id", "n")) == by_rows(content, ("id", "n"))
 
 
 @pytest.mark.parametrize("quote", [b"", b'"'])
