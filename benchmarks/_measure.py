@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Cost:
     """What work cost.
 
+    :param imports: seconds of CPU that loading the modules took that the work needs; not in ``cpu``.
     :param cpu: seconds of CPU, user and system, of all threads.
     :param wall: seconds by the clock.
     :param growth: MB by which the process's resident memory peaked above what it was before.
@@ -25,6 +27,7 @@ class Cost:
     :param counts: what came of it.
     """
 
+    imports: float
     cpu: float
     wall: float
     growth: float
@@ -32,12 +35,19 @@ class Cost:
     counts: dict[str, int]
 
 
-def measured(work: Callable[[], dict[str, int]]) -> None:
-    """Do some work in this process, fresh as it is, and print what it cost for :func:`alone`."""
+def measured(work: Callable[[], dict[str, int]], modules: Sequence[str]) -> None:
+    """Do some work in this process, fresh as it is, and print what it cost for :func:`alone`.
+
+    :param modules: what the work would load.
+    """
     idle = _memory("VmRSS")
+    began = time.process_time()
+    for module in modules:
+        import_module(module)
     cpu, wall = time.process_time(), time.perf_counter()
     counts = work()
     cost = Cost(
+        imports=cpu - began,
         cpu=time.process_time() - cpu,
         wall=time.perf_counter() - wall,
         growth=_memory("VmHWM") - idle,

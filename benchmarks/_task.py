@@ -25,6 +25,19 @@ FIELDS = {
     "employees": "NumberOfEmployees",
     "score": "Lead_Score__c",
 }
+#: What a load loads.
+MODULES = (
+    "airflow_provider_sfleads.operators.load",
+    "airflow_provider_sfleads.operators.bulk_parts",
+    "airflow_provider_sfleads.operators.in_bulk",
+    "airflow_provider_sfleads.columnar.intake",
+    "airflow_provider_sfleads.sync.prepare",
+    "airflow_provider_sfleads.exports.parquet_rows",
+    "pyarrow.acero",
+    "pyarrow.csv",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+)
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "not_sent")
 
 
@@ -85,7 +98,7 @@ def main() -> None:
     parser.add_argument("url")
     args = parser.parse_args()
     with idle_task("airflow_provider_sfleads.operators.leads", "airflow_provider_sfleads.exports"):
-        measured(lambda: run(args.kind, args.export, args.url))
+        measured(lambda: run(args.kind, args.export, args.url), MODULES)
 
 
 if __name__ == "__main__":

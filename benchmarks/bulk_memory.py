@@ -45,7 +45,8 @@ def main() -> None:
                 said = "within" if cost.growth <= BOUND_MB else "BEYOND"
                 print(
                     f"{kind}, {rows:,} rows: {cost.growth:.0f} MB above the {cost.idle:.0f} MB of an idle task "
-                    f"({said} {BOUND_MB} MB), {cost.cpu:.1f} s CPU, {cost.wall:.1f} s, {cost.counts['api_calls']} calls",
+                    f"({said} {BOUND_MB} MB), {cost.cpu:.1f} s CPU, {cost.wall:.1f} s, "
+                    f"{cost.counts['api_calls']} calls",
                     flush=True,
                 )
             export.unlink()
