@@ -24,8 +24,7 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 MAX_UPLOAD_BYTES = 100_000_000
 EMPTIED = "#N/A"  # a cell that empties its field; an empty cell leaves it alone (datafiles_prepare_csv.htm)
 
-_INGEST = "jobs/ingest"
-_QUERY = "jobs/query"
+_INGEST, _QUERY = "jobs/ingest", "jobs/query"
 # Not packed: unpacking a million rows costs more than all else that is done with them.
 _CSV = {"Accept": "text/csv", "Accept-Encoding": "identity"}
 _FORM = {"contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}

@@ -24,7 +24,7 @@ from tests.integration.support import COUNTS, FIELDS, Record, Rows, Task, forked
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
-    from airflow_provider_sfleads.operators.load import LoadSettings
+    from airflow_provider_sfleads.operators.under_way import LoadSettings
     from airflow_provider_sfleads.transport import Client, Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")

@@ -16,19 +16,14 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
 )
 from airflow_provider_sfleads.operators.account import failure_of, summary
-from airflow_provider_sfleads.sync.run import SyncRun
-from tests.sync.org import Org
-from tests.sync.runs import create_plan, prepared
+from airflow_provider_sfleads.operators.under_way import Course
 
 FOLDER = "file:///results/dag/run/task/-1/1"
 
 
-def run_of(*, halted: SalesforceLeadsError | None = None, export_error: ExportError | None = None) -> SyncRun:
+def run_of(*, halted: SalesforceLeadsError | None = None, export_error: ExportError | None = None) -> Course:
     """A run that has ended."""
-    plan, seen = create_plan()
-    run = prepared(plan, seen, Org().send).run
-    run.halted, run.export_error = halted, export_error
-    return run
+    return Course(tally=Tally(), halted=halted, export_error=export_error)
 
 
 def report_of(*, codes: dict[str, int] | None = None, **counts: int) -> SyncReport:
