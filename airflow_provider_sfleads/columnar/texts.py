@@ -114,6 +114,9 @@ def may_hold(text: pa.Array, part: bytes) -> bool:
         return False
     bounds = np.frombuffer(offsets, dtype=np.int32)
     first, last = int(bounds[text.offset]), int(bounds[text.offset + len(text)])
+    # Most columns do not even hold the first of the bytes, and numpy finds that out several times as fast.
+    if not (np.frombuffer(data, dtype=np.uint8)[first:last] == part[0]).any():
+        return False
     return re.search(re.escape(part), memoryview(data)[first:last]) is not None
 
 
