@@ -79,7 +79,7 @@ def test_paths_and_bodies_are_those_of_the_reference() -> None:
     assert bulk.close_job(JOB).body == {"state": "UploadComplete"}
     assert bulk.abort_job(JOB).body == bulk.abort_query(JOB).body == {"state": "Aborted"}
     assert bulk.results(JOB, ResultKind.UNPROCESSED).path == f"jobs/ingest/{JOB}/unprocessedrecords"
-    assert bulk.results(JOB, ResultKind.SUCCESSFUL).headers == {"Accept": "text/csv"}
+    assert bulk.results(JOB, ResultKind.SUCCESSFUL).headers == {"Accept": "text/csv", "Accept-Encoding": "identity"}
     assert bulk.list_jobs("here").params == {"jobType": "V2Ingest", "queryLocator": "here"}
     assert bulk.query_results(JOB, "here", 50_000).params == {"locator": "here", "maxRecords": "50000"}
     assert bulk.query_results(JOB).params == {}
