@@ -28,6 +28,8 @@ Download = Callable[[Call, Path], Reply]
 
 # Jobs made for one load before the run gives up; all but the last are aborted with nothing processed.
 _ATTEMPTS = 3
+# Seconds, doubled from one to the next.
+_PAUSE = 0.5
 _NOT_FOUND = 404
 # Salesforce stamps whole seconds.
 _CLOCK = timedelta(seconds=2)
@@ -83,7 +85,7 @@ class Jobs:
                 if attempt == _ATTEMPTS:
                     raise ServiceUnavailableError(f"No bulk job could be begun: {error}") from error
                 log.warning("Job %d of %d for this load failed before it began: %s", attempt, _ATTEMPTS, error)
-                self.pause(0.5 * 2**attempt)
+                self.pause(_PAUSE * 2**attempt)
                 attempt += 1
             else:
                 return self._close(label, job_id)
@@ -230,5 +232,5 @@ class Jobs:
                     raise OutcomeUnknownError(
                         f"Whether job {job_id} has begun is not known; the next try finds out. {error}"
                     ) from error
-                self.pause(0.5 * 2**attempt)
+                self.pause(_PAUSE * 2**attempt)
                 attempt += 1
