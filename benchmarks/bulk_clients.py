@@ -70,7 +70,8 @@ def compare(rows: int, clients: list[str], runs: int, export: Path) -> None:
             said = f"; {'at least' if rows / cpu >= RATE else 'LESS than'} {RATE:,}"
         print(
             f"  {PEERS.get(client, client):38}{cpu:6.2f} s CPU ={rows / cpu:8,.0f} rows/s, "
-            f"{median(found, 'imports'):.2f} s of imports, {median(found, 'growth'):+5.0f} MB, {median(found, 'wall'):4.1f} s{said}",
+            f"{median(found, 'imports'):.2f} s of imports, "
+            f"{median(found, 'growth'):+5.0f} MB, {median(found, 'wall'):4.1f} s{said}",
             flush=True,
         )
 
