@@ -1,0 +1,218 @@
+"""An Airflow of several programs, for tests: scheduler, triggerer, API server and Dag processor, on PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+import requests
+
+from demo.ui import free_port, is_healthy, ui_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+_DATABASE = "real_airflow"
+# To serve logs, a port would be opened to every network.
+_PROGRAMS = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),
+}
+_START_SECONDS = 120.0
+_PAUSE = 0.2  # seconds between two looks: who asks all the time takes the processor from those who are to answer
+_ENDS = ("success", "failed")
+
+
+class Program:
+    """One of Airflow's programs, in a session of its own."""
+
+    def __init__(self, name: str, env: Mapping[str, str], logs: Path) -> None:
+        self.name = name
+        self.log = logs / f"{name}.log"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", name, *_PROGRAMS.get(name, ())],
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it does not run any more."""
+        return self._process.poll() is not None
+
+    def tail(self) -> str:
+        """The end of what it has said."""
+        return f"{self.name}:\n" + "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+    def kill(self) -> None:
+        """End it and all that it has started, without a word, as a machine that loses its power does."""
+        self._process.kill()
+        # Airflow puts what it starts into process groups of their own; they stay in the session.
+        while others := [pid for pid in psutil.pids() if _session(pid) == self._process.pid]:
+            for pid in others:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return None if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE else os.getsid(pid)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
+
+
+class RealAirflow:
+    """A running Airflow.
+
+    :param env: the environment of its programs.
+    :param folder: where its home and its programs' output are.
+    :param database: URL of its metadata database.
+    """
+
+    def __init__(self, env: Mapping[str, str], folder: Path, database: str) -> None:
+        self.env = env
+        self.folder = folder
+        self.database = database
+        self.url = env["AIRFLOW__API__BASE_URL"]
+        self._programs: dict[str, Program] = {}
+
+    def start(self, *names: str) -> None:
+        """Start programs."""
+        for name in names:
+            self._programs[name] = Program(name, self.env, self.folder)
+
+    def kill(self, name: str) -> None:
+        """End a program by SIGKILL."""
+        self._programs.pop(name).kill()
+
+    def kill_all(self) -> None:
+        """End everything."""
+        while self._programs:
+            self.kill(next(iter(self._programs)))
+
+    def wait_for(self, happened: Callable[[], object], what: str, seconds: float = 60) -> None:
+        """Look again and again whether something has happened; fail where a program ends or it takes too long."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            ended = [program for program in self._programs.values() if program.has_ended]
+            if ended or time.monotonic() > deadline:
+                said = "\n\n".join(program.tail() for program in ended or self._programs.values())
+                pytest.fail(f"{what}: in vain. Airflow said:\n{said}")
+            time.sleep(_PAUSE)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON of that path
+        """Call Airflow's REST API."""
+        reply = requests.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
+        return reply.json()
+
+    def trigger(self, dag_id: str, task_id: str = "create") -> Run:
+        """Start a run of a Dag of one task."""
+        made = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return Run(self, dag_id, made["dag_run_id"], task_id)
+
+    def triggers(self) -> list[str]:
+        """The rows of triggers in the database; Airflow 3.3 keeps their arguments as plain JSON."""
+        with psycopg.connect(self.database) as connection:
+            return [text for (text,) in connection.execute("SELECT row_to_json(trigger)::text FROM trigger")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a Dag that has one task."""
+
+    airflow: RealAirflow
+    dag_id: str
+    run_id: str
+    task_id: str
+
+    def task(self) -> dict[str, Any]:
+        """The task instance, as Airflow shows it."""
+        found: dict[str, Any] = self.airflow.call("GET", self._path)
+        return found
+
+    @property
+    def _path(self) -> str:
+        return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
+
+    def wait_for(self, state: str) -> None:
+        """Wait until the task is in a state; fail where it ends in another one."""
+        self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}")
+
+    def _is(self, state: str) -> bool:
+        found = self.task()["state"]
+        if found != state and found in _ENDS:
+            logs = sorted(self.airflow.folder.glob(f"home/logs/*/run_id={self.run_id}/**/*.log"))
+            said = "\n\n".join("\n".join(log.read_text().splitlines()[-10:]) for log in logs)
+            pytest.fail(f"{self.dag_id} is {found}, not {state}. It said:\n{said}")
+        return bool(found == state)
+
+    def report(self) -> dict[str, Any]:
+        """What the task has pushed."""
+        value = self.airflow.call("GET", f"{self._path}/xcomEntries/return_value")["value"]
+        found: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
+        return found
+
+    def mark_failed(self) -> None:
+        """Do what the button does."""
+        self.airflow.call("PATCH", self._path, {"new_state": "failed"})
+
+    def clear(self) -> None:
+        """Have the task run once more."""
+        body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": [self.task_id], "only_failed": False}
+        self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
+
+
+@contextmanager
+def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str, str]) -> Iterator[RealAirflow]:
+    """An Airflow for as long as the block lasts, healthy when it begins.
+
+    :param postgres_url: a server on which it makes a database.
+    :param folder: for its home and its programs' output.
+    :param dags: folder of Dags, which are not paused.
+    :param more: further settings, as environment variables.
+    """
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {_DATABASE}")
+    database = postgres_url.rpartition("/")[0] + f"/{_DATABASE}"
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    env = ui_environment(mine, free_port()) | {
+        "AIRFLOW_HOME": str(folder / "home"),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # The Dags stay as they are.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql:", "postgresql+psycopg2:"),
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+    migration = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(migration, env=env, check=True, capture_output=True)
+    airflow = RealAirflow(env, folder, database)
+    try:
+        airflow.start(*_PROGRAMS)
+        airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health", _START_SECONDS)
+        yield airflow
+    finally:
+        airflow.kill_all()

@@ -1,0 +1,170 @@
+"""Deferral in a real Airflow: a slot is free while jobs run, a triggerer may die, and what nobody awaits is aborted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.real_airflow import RealAirflow, Run, real_airflow
+from tests.integration.support import people
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+DAGS = Path(__file__).with_name("airflow_dags")
+CONNECTION = "salesforce_leads_default"
+SECRET = "a-secret-that-nobody-else-has"
+ROWS = 3_000
+# Rows a second: a job takes half a minute, unless it is hurried.
+RATE = 100.0
+SETTINGS = {
+    # A triggerer that is silent for so long is taken for dead, and its triggers go to another one.
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+    "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+}
+
+pytestmark = pytest.mark.usefixtures("salesforce")
+
+
+@pytest.fixture(scope="module")
+def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
+    """One Airflow for all tests; it has a single worker slot."""
+    folder = tmp_path_factory.mktemp("airflow")
+    dags = Path(shutil.copytree(DAGS, folder / "dags", ignore=shutil.ignore_patterns("__pycache__")))
+    (folder / "people.jsonl").write_text("\n".join(map(json.dumps, people(ROWS))))
+    settings = SETTINGS | {"AIRFLOW_VAR_FOLDER": str(folder)}
+    with real_airflow(postgres_url, folder, dags, settings) as running:
+        running.call("POST", "/connections", _connection("http://127.0.0.1:1"))
+        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 3, "three Dags are read")
+        yield running
+
+
+def _connection(url: str) -> dict[str, Any]:
+    return {
+        "connection_id": CONNECTION,
+        "conn_type": "salesforce_leads",
+        "host": url,
+        "login": "emulator-key",
+        "password": SECRET,
+    }
+
+
+@pytest.fixture
+def salesforce(airflow: RealAirflow, emulator: EmulatorServer) -> EmulatorServer:
+    """A fresh org to which Airflow's connection leads, and which takes its time for a job."""
+    emulator.change_settings(client_secret=SECRET, bulk_rate=RATE)
+    airflow.call("PATCH", f"/connections/{CONNECTION}", _connection(emulator.url))
+    return emulator
+
+
+def defer(airflow: RealAirflow, salesforce: EmulatorServer, dag_id: str) -> Run:
+    """Start a run, and come back when a triggerer watches its job in mid-work."""
+    run = airflow.trigger(dag_id)
+    run.wait_for("deferred")
+    # The worker asked for the first token, the triggerer for the second.
+    airflow.wait_for(lambda: salesforce.stats()["token_requests"] == 2, "a triggerer asks")
+    airflow.wait_for(lambda: 0 < job_of(salesforce)["processed"] < ROWS, "rows are processed")
+    return run
+
+
+def job_of(salesforce: EmulatorServer) -> dict[str, Any]:
+    """The one job."""
+    (job,) = salesforce.jobs()
+    return job
+
+
+def polls(salesforce: EmulatorServer) -> int:
+    """How often somebody has asked how the job stands."""
+    return sum(r["method"] == "GET" and r["path"].endswith(job_of(salesforce)["id"]) for r in salesforce.requests())
+
+
+def check_success(run: Run, salesforce: EmulatorServer, *, attempts: int = 1) -> dict[str, Any]:
+    """Every row is a lead, once, and the report says so."""
+    run.wait_for("success")
+    report = run.report()
+    names = [lead["LastName"] for lead in salesforce.leads()]
+    assert (len(names), set(names)) == (ROWS, {row["last"] for row in people(ROWS)})
+    assert (report["read"], report["created"], report["rejected"], report["not_sent"]) == (ROWS, ROWS, 0, 0)
+    assert report["attempts"] == attempts
+    assert set(report["job_ids"]) <= {job["id"] for job in salesforce.jobs()}
+    return report
+
+
+def test_a_deferred_task_holds_no_slot_and_its_trigger_no_secret(
+    airflow: RealAirflow, salesforce: EmulatorServer
+) -> None:
+    """There is one slot in all, and another task runs in it."""
+    run = defer(airflow, salesforce, "unhurried")
+
+    airflow.trigger("bystander", "stand_by").wait_for("success")
+    assert run.task()["state"] == "deferred"
+    pool = airflow.call("GET", "/pools/default_pool")
+    assert (pool["occupied_slots"], pool["deferred_slots"]) == (0, 1)
+
+    (row,) = airflow.triggers()
+    (token,) = salesforce.emulator.tokens._live
+    assert job_of(salesforce)["id"] in row
+    assert SECRET not in row
+    assert token not in row
+
+    salesforce.finish_jobs()
+    report = check_success(run, salesforce)
+    stats = salesforce.stats()
+    assert (report["api_calls"], report["token_requests"]) == (stats["api_used"], stats["token_requests"])
+
+
+def test_a_triggerer_that_is_killed_costs_time_and_nothing_else(
+    airflow: RealAirflow, salesforce: EmulatorServer
+) -> None:
+    """Another one takes the wait over in mid-job, under another name; the job is submitted once."""
+    run = defer(airflow, salesforce, "unhurried")
+    first = run.task()["trigger"]["triggerer_id"]
+    airflow.kill("triggerer")
+    asked = polls(salesforce)
+    # However long it takes another triggerer to start: the job goes on meanwhile, and is not done before.
+    salesforce.change_settings(bulk_rate=1.0)
+
+    airflow.start("triggerer")
+    airflow.wait_for(lambda: polls(salesforce) > asked, "another triggerer asks")
+    task, job = run.task(), job_of(salesforce)
+    assert (task["state"], job["state"]) == ("deferred", "InProgress")
+    assert task["trigger"]["triggerer_id"] not in (first, None)
+
+    salesforce.finish_jobs()
+    assert check_success(run, salesforce)["job_ids"] == [job["id"]]
+
+
+def test_the_job_of_a_deferred_task_that_is_marked_failed_is_aborted(
+    airflow: RealAirflow, salesforce: EmulatorServer
+) -> None:
+    """By the trigger; cleared, the task goes on where the job was."""
+    run = defer(airflow, salesforce, "unhurried")
+
+    run.mark_failed()
+    airflow.wait_for(lambda: job_of(salesforce)["state"] == "Aborted", "the job is aborted")
+    assert run.task()["state"] == "failed"
+    assert 0 < len(salesforce.leads()) == job_of(salesforce)["processed"] < ROWS
+
+    salesforce.change_settings(bulk_rate=None)
+    run.clear()
+    check_success(run, salesforce, attempts=2)
+
+
+def test_the_job_of_a_deferral_that_times_out_is_aborted_and_a_retry_sends_the_rest(
+    airflow: RealAirflow, salesforce: EmulatorServer
+) -> None:
+    """By the operator: Airflow tells neither it nor the trigger to stop."""
+    run = defer(airflow, salesforce, "hurried")
+
+    airflow.wait_for(lambda: salesforce.jobs()[0]["state"] == "Aborted", "the job is aborted")
+    assert 0 < salesforce.jobs()[0]["processed"] < ROWS
+
+    salesforce.change_settings(bulk_rate=None)
+    check_success(run, salesforce, attempts=2)
