@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 
 _NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$"
 _EXACT = pa.decimal128(38, 12)
+_MOST = Decimal(2) ** 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +50,16 @@ def _by_score(scores: pa.Array, threshold: Decimal) -> tuple[Mask, Mask, Mask]:
     """Rows without a score, rows whose score is too low, and rows that take a closer look."""
     types, kind = pa.types, scores.type
     there = valid(scores)
-    if types.is_integer(kind) or types.is_floating(kind):
+    if types.is_integer(kind):
         numbers = pc.fill_null(scores, 0).to_numpy(zero_copy_only=False)
+        return ~there, there & (numbers <= _whole(threshold)), none_of(scores)
+    if types.is_floating(kind):
+        # To 64 bits first, which is what Python makes of 32.
+        numbers = scores.cast(pa.float64()).to_numpy(zero_copy_only=False)
         limit = float(threshold)
-        nothing = ~there | (np.isnan(numbers) if types.is_floating(kind) else none_of(scores))
-        # What a float cannot hold exactly is not to decide.
-        near = (numbers == limit) if Decimal(repr(limit)) != threshold else none_of(scores)
-        huge = np.abs(numbers.astype(np.float64)) >= 2.0**53
-        return nothing, ~nothing & (numbers <= limit), ~nothing & (near | huge | np.isinf(numbers.astype(np.float64)))
+        # A score counts as the shortest decimal that reads as its float: of the one at the limit, this has to be asked.
+        below = numbers <= limit if Decimal(repr(limit)) <= threshold else numbers < limit
+        return np.isnan(numbers), below, np.isinf(numbers)
     if types.is_string(kind):
         text = trimmed(scores)
         nothing = ~there | mask_of(pc.equal(text, ""))
@@ -72,6 +75,11 @@ def _by_score(scores: pa.Array, threshold: Decimal) -> tuple[Mask, Mask, Mask]:
         # More digits than a column's decimals have.
         return nothing, none_of(scores), ~nothing
     return nothing, below, ~nothing & ~sure
+
+
+def _whole(threshold: Decimal) -> int:
+    """The greatest whole number that is no more than the threshold, as far as columns hold such."""
+    return int(max(min(threshold, _MOST), -_MOST).to_integral_value(ROUND_FLOOR))
 
 
 def _by_stage(stages: pa.Array, eligible: frozenset[str | None]) -> tuple[Mask, Mask]:
