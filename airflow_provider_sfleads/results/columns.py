@@ -60,12 +60,12 @@ def complete(batch: pa.RecordBatch, **values: object) -> pa.RecordBatch:
 
     :param batch: some of the columns; others it may have are left out.
     :param values: one value for all rows, by column, for columns that the batch does not have; the rest are null,
-        but for ``attempt``, which is 1.
+        but for ``attempt``, which is 1, and ``error_fields``, which is empty.
     """
     import pyarrow as pa
 
     wanted = schema()
-    given = {"attempt": 1} | values
+    given: dict[str, object] = {"attempt": 1, "error_fields": ()} | values
     arrays = []
     for field in wanted:
         if field.name in batch.schema.names:
