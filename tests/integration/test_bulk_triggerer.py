@@ -20,7 +20,7 @@ DAGS = Path(__file__).with_name("airflow_dags")
 CONNECTION = "salesforce_leads_default"
 SECRET = "a-secret-that-nobody-else-has"
 ROWS = 3_000
-# Rows a second: a job takes half a minute, unless it is hurried.
+# Rows a second: a job takes half a minute, if it is not held up.
 RATE = 100.0
 SETTINGS = {
     # A triggerer that is silent for so long is taken for dead, and its triggers go to another one.
@@ -65,12 +65,21 @@ def salesforce(airflow: RealAirflow, emulator: EmulatorServer) -> EmulatorServer
 
 
 def defer(airflow: RealAirflow, salesforce: EmulatorServer, dag_id: str) -> Run:
-    """Start a run, and come back when a triggerer watches its job in mid-work."""
+    """Start a run, and come back when it is deferred and its job is held up in mid-work."""
     run = airflow.trigger(dag_id)
     run.wait_for("deferred")
+    airflow.wait_for(lambda: job_of(salesforce)["processed"], "rows are processed")
+    # However long it takes a triggerer to come: the job is not over before.
+    salesforce.change_settings(bulk_rate=1.0)
+    return run
+
+
+def defer_to_triggerer(airflow: RealAirflow, salesforce: EmulatorServer) -> Run:
+    """Start a run, and come back when a triggerer has asked for its job."""
+    run = defer(airflow, salesforce, "unhurried")
     # The worker asked for the first token, the triggerer for the second.
     airflow.wait_for(lambda: salesforce.stats()["token_requests"] == 2, "a triggerer asks")
-    airflow.wait_for(lambda: 0 < job_of(salesforce)["processed"] < ROWS, "rows are processed")
+    assert job_of(salesforce)["state"] == "InProgress"
     return run
 
 
@@ -101,7 +110,7 @@ def test_a_deferred_task_holds_no_slot_and_its_trigger_no_secret(
     airflow: RealAirflow, salesforce: EmulatorServer
 ) -> None:
     """There is one slot in all, and another task runs in it."""
-    run = defer(airflow, salesforce, "unhurried")
+    run = defer_to_triggerer(airflow, salesforce)
 
     airflow.trigger("bystander", "stand_by").wait_for("success")
     assert run.task()["state"] == "deferred"
@@ -124,12 +133,10 @@ def test_a_triggerer_that_is_killed_costs_time_and_nothing_else(
     airflow: RealAirflow, salesforce: EmulatorServer
 ) -> None:
     """Another one takes the wait over in mid-job, under another name; the job is submitted once."""
-    run = defer(airflow, salesforce, "unhurried")
+    run = defer_to_triggerer(airflow, salesforce)
     first = run.task()["trigger"]["triggerer_id"]
     airflow.kill("triggerer")
     asked = polls(salesforce)
-    # However long it takes another triggerer to start: the job goes on meanwhile, and is not done before.
-    salesforce.change_settings(bulk_rate=1.0)
 
     airflow.start("triggerer")
     airflow.wait_for(lambda: polls(salesforce) > asked, "another triggerer asks")
@@ -145,7 +152,7 @@ def test_the_job_of_a_deferred_task_that_is_marked_failed_is_aborted(
     airflow: RealAirflow, salesforce: EmulatorServer
 ) -> None:
     """By the trigger; cleared, the task goes on where the job was."""
-    run = defer(airflow, salesforce, "unhurried")
+    run = defer_to_triggerer(airflow, salesforce)
 
     run.mark_failed()
     airflow.wait_for(lambda: job_of(salesforce)["state"] == "Aborted", "the job is aborted")
