@@ -20,7 +20,7 @@ def integers(array: pa.Array, digits: int) -> Texts:
     if pa.types.is_integer(array.type):
         return _of_integers(array, digits)
     if pa.types.is_floating(array.type):
-        return _of_whole_floats(array.cast(pa.float64()), digits)
+        return _of_whole_floats(array, digits)
     # No -0, which an integer is not.
     found = _of_text(array, digits, rf"^(0|-?[1-9][0-9]{{0,{digits - 1}}})(\.0{{1,30}})?$")
     return Texts(_without_fraction(found.array), found.unsure)
@@ -35,7 +35,7 @@ def decimals(array: pa.Array, digits: int) -> Texts:
     if pa.types.is_integer(array.type):
         return _of_integers(array, digits)
     if pa.types.is_floating(array.type):
-        return _of_floats(array.cast(pa.float64()), digits)
+        return _of_floats(array, digits)
     return _of_text(array, digits, rf"^-?(0|[1-9][0-9]{{0,{digits - 1}}})(\.[0-9]{{1,100}})?$")
 
 

@@ -15,8 +15,8 @@ from airflow_provider_sfleads.core.values import BLANKS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-# Between these Python writes a float without an exponent, as Arrow does.
-_LEAST_PLAIN, _MOST_PLAIN = 1e-4, 1e15
+# Between these Python writes a float with a fraction without an exponent, as Arrow does; whole ones are integers here.
+_LEAST_PLAIN, _MOST_PLAIN, _MOST_WHOLE = 1e-4, 1e10, 1e15
 _NO_BYTE = 255
 
 
@@ -33,13 +33,20 @@ class Texts:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """The column in one piece, its dictionary dissolved, its strings of the one type."""
+    """The column in one piece, its dictionary dissolved, its strings, its floats and its decimals of the one type.
+
+    Python has floats of 64 bits only: what 32 bits hold of 0.1 is to it 0.10000000149011612.
+    """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     types = pa.types
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if types.is_null(array.type) or types.is_large_string(array.type) or types.is_string_view(array.type):
         array = array.cast(pa.string())
+    if types.is_floating(array.type) and not types.is_float64(array.type):
+        array = array.cast(pa.float64())
+    if types.is_decimal32(array.type) or types.is_decimal64(array.type):
+        array = array.cast(pa.decimal128(array.type.precision, array.type.scale))
     return array
 
 
@@ -64,7 +71,7 @@ def texts(array: pa.Array) -> Texts:
     if types.is_boolean(kind) or types.is_integer(kind):
         return Texts(array.cast(pa.string()), none_of(array))
     if types.is_floating(kind):
-        return _of_floats(array.cast(pa.float64()))
+        return _of_floats(array)
     return Texts(pa.nulls(len(array), pa.string()), valid(array))
 
 
@@ -129,7 +136,7 @@ def _with_line_feeds(text: pa.Array) -> pa.Array:
 def _of_floats(array: pa.Array) -> Texts:
     numbers = array.to_numpy(zero_copy_only=False)
     size = np.abs(numbers)
-    whole = (np.floor(numbers) == numbers) & (size < _MOST_PLAIN)
+    whole = (np.floor(numbers) == numbers) & (size < _MOST_WHOLE)
     integers = pa.array(np.where(whole, numbers, 0).astype(np.int64), mask=~whole).cast(pa.string())
     is_plain = whole | ((size >= _LEAST_PLAIN) & (size < _MOST_PLAIN))
     is_nothing = np.isnan(numbers)
