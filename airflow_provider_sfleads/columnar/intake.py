@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from airflow_provider_sfleads.columnar.cells import Cells, cell_of, cells_of
 from airflow_provider_sfleads.columnar.filters import filtered
 from airflow_provider_sfleads.columnar.ids import lead_ids
 from airflow_provider_sfleads.columnar.index import KeyMemory
-from airflow_provider_sfleads.columnar.originals import in_columns, rows_of
+from airflow_provider_sfleads.columnar.originals import as_strings, choosable, in_columns, rows_of
 from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
 from airflow_provider_sfleads.columnar.texts import (
@@ -85,6 +85,7 @@ class ColumnIntake:
         """Decide about the rows of a chunk."""
         if isinstance(chunk, list):
             return self._of_rows(chunk)
+        chunk = choosable(chunk)
         keys = self._keys(chunk)
         odd = keys.bad
         ids = self._lead_ids(chunk)
@@ -100,40 +101,40 @@ class ColumnIntake:
             open_ &= ~found.odd
         staged, unsure = self._staged(chunk, keys, ids, open_)
         odd[np.flatnonzero(open_)[unsure]] = True
-        settled, more = self._by_row(rows_of(chunk.filter(pa.array(odd))) if odd.any() else [])
-        batches = [staged.filter(pa.array(~unsure)) if unsure.any() else staged]
-        if more:
-            batches.append(self._from_rows(more, chunk.schema))
-        return Taken(read=chunk.num_rows, plain=_joined(plain_parts), settled=settled, candidates=_joined(batches))
+        sure = np.flatnonzero(open_)[~unsure]
+        candidates = staged.filter(pa.array(~unsure)) if unsure.any() else staged
+        settled: list[Settled] = []
+        if odd.any():
+            looked_at = chunk.filter(pa.array(odd))
+            settled, passed = self._by_row(rows_of(looked_at))
+            if passed:
+                at = np.array(list(passed), dtype=np.int64)
+                more = self._from_rows(list(passed.values()), looked_at.take(pa.array(at)))
+                order = np.argsort(np.concatenate([sure, np.flatnonzero(odd)[at]]))
+                candidates = pa.concat_batches([candidates, more]).take(pa.array(order))
+        return Taken(read=chunk.num_rows, plain=_joined(plain_parts), settled=settled, candidates=candidates)
 
     def _of_rows(self, rows: list[Row | BadRow]) -> Taken:
         """Rows that do not lie in columns: only the keys are looked at together."""
         whole = [row for row in rows if not isinstance(row, BadRow)]
+        settled, _ = self._by_row([row for row in rows if isinstance(row, BadRow)])
         batch = in_columns(whole, self._columns)
-        settled, candidates = self._by_row([row for row in rows if isinstance(row, BadRow)])
-        if not isinstance(batch, list):
-            taken = self.take(batch)
-            return Taken(
-                read=taken.read + len(settled),
-                plain=taken.plain,
-                settled=settled + taken.settled,
-                candidates=taken.candidates,
-            )
-        texts_ = [self._plan.key_of(row) for row in whole]
-        bad = np.array(
-            [_is_no_key(text, row[self._recipe.key_column]) for text, row in zip(texts_, whole, strict=True)]
-        )
-        text = pa.array([None if no else key for key, no in zip(texts_, bad, strict=True)], pa.string())
-        keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad)
-        repeated = self._repeated(keys, self._ids_of_rows(whole))
-        new = [row for row, again in zip(whole, repeated, strict=True) if not again]
-        more, found = self._by_row(new)
-        originals = pa.schema([(name, pa.string()) for name in self._columns])
+        taken = self._of_mixed(whole) if batch is None else self.take(batch)
+        return replace(taken, read=len(rows), settled=settled + taken.settled)
+
+    def _of_mixed(self, rows: list[Row]) -> Taken:
+        """Rows with columns of several types: only the keys are looked at together."""
+        known = [_key_or_none(row[self._recipe.key_column]) for row in rows]
+        text = pa.array(known, pa.string())
+        keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=~valid(text))
+        repeated = self._repeated(keys, self._ids_of_rows(rows))
+        settled, found = self._by_row([row for row, again in zip(rows, repeated, strict=True) if not again])
+        candidates = list(found.values())
         return Taken(
             read=len(rows),
             plain=_plain_lines(text, repeated, Action.DUPLICATE_KEY, None),
-            settled=settled + more,
-            candidates=self._from_rows(candidates + found, originals),
+            settled=settled,
+            candidates=self._from_rows(candidates, as_strings([one.row for one in candidates], self._columns)),
         )
 
     def _keys(self, chunk: pa.RecordBatch) -> _Keys:
@@ -145,10 +146,8 @@ class ColumnIntake:
             text, unsure = pa.nulls(len(column), pa.string()), valid(column)
         if unsure.any():
             values = column.filter(pa.array(unsure)).to_pylist()
-            known = [
-                None if is_container(value) or not is_unicode(key_text(value)) else key_text(value) for value in values
-            ]
-            text = pc.replace_with_mask(text, pa.array(unsure), pa.array(known, pa.string()))
+            known = pa.array([_key_or_none(value) for value in values], pa.string())
+            text = pc.replace_with_mask(text, pa.array(unsure), known)
         bad = ~valid(text) | mask_of(pc.equal(text, ""))
         return _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad)
 
@@ -242,21 +241,23 @@ class ColumnIntake:
         arrays = [key, ids, match, pa.array(tail), *(cells[name] for name in self._names), *rows.columns]
         return pa.RecordBatch.from_arrays(arrays, schema=staged_schema(self._names, rows.schema))
 
-    def _by_row(self, rows: Sequence[Row | BadRow]) -> tuple[list[Settled], list[Candidate]]:
-        taken = [self._plan.take(row) for row in rows]
-        return (
-            [row for row in taken if isinstance(row, Settled)],
-            [row for row in taken if isinstance(row, Candidate)],
-        )
+    def _by_row(self, rows: Sequence[Row | BadRow]) -> tuple[list[Settled], dict[int, Candidate]]:
+        """What the row code decides: what is settled, and the candidates by their places among the rows."""
+        settled: list[Settled] = []
+        candidates: dict[int, Candidate] = {}
+        for place, row in enumerate(rows):
+            taken = self._plan.take(row)
+            if isinstance(taken, Settled):
+                settled.append(taken)
+            else:
+                candidates[place] = taken
+        return settled, candidates
 
-    def _from_rows(self, candidates: Sequence[Candidate], originals: pa.Schema) -> pa.RecordBatch:
-        """Candidates of the row code, staged."""
+    def _from_rows(self, candidates: Sequence[Candidate], rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Candidates of the row code, staged; their rows lie in columns already."""
         cells = {
             name: pa.array([_cell(candidate, name) for candidate in candidates], pa.string()) for name in self._names
         }
-        rows = in_columns([candidate.row for candidate in candidates], tuple(originals.names), schema=originals)
-        if isinstance(rows, list):
-            raise TypeError  # pragma: no cover - with a schema, rows always go into columns
         return self._batch(
             pa.array([candidate.key for candidate in candidates], pa.string()),
             pa.array([candidate.lead_id for candidate in candidates], pa.string()),
@@ -272,11 +273,7 @@ def _cell(candidate: Candidate, name: str) -> str | None:
 
 def _key_or_none(value: object) -> str | None:
     key = key_text(value)
-    return None if _is_no_key(key, value) else key
-
-
-def _is_no_key(text: str, value: object) -> bool:
-    return not text or is_container(value) or not is_unicode(text)
+    return key if key and not is_container(value) and is_unicode(key) else None
 
 
 def _constant(cell: str, count: int) -> pa.Array:

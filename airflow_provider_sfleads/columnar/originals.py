@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import pyarrow as pa
 
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.core.values import is_unicode, text_of
+
+# Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
+# date-times of several zones into one, where it may be another day.
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), date: pa.date32()}
+
+
+def choosable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with its columns of types that Arrow can choose rows of."""
+    types = pa.types
+    if not any(types.is_string_view(kind) or types.is_binary_view(kind) for kind in batch.schema.types):
+        return batch
+    return pa.RecordBatch.from_arrays([_choosable(column) for column in batch.columns], names=batch.schema.names)
 
 
 def rows_of(batch: pa.RecordBatch) -> list[Row]:
@@ -16,36 +29,37 @@ def rows_of(batch: pa.RecordBatch) -> list[Row]:
     return rows
 
 
-def in_columns(
-    rows: Sequence[Row], columns: Sequence[str], *, schema: pa.Schema | None = None
-) -> pa.RecordBatch | list[Row]:
-    """Put rows into columns, or give them back where a column is of no one type.
-
-    :param schema: the types to put them into; a column whose values do not fit becomes text.
-    """
+def in_columns(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch | None:
+    """Put rows into columns; ``None`` where a column is of no one type that keeps its values as they are."""
     arrays: list[pa.Array] = []
     for name in columns:
         values = [row[name] for row in rows]
-        kind = None if schema is None else schema.field(name).type
+        kinds = {type(value) for value in values} - {type(None)}
+        if len(kinds) > 1 or not kinds <= _TYPES.keys():
+            return None
         try:
-            array = pa.array(values, kind)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            if schema is None:
-                return list(rows)
-            array = pa.array([_text(value) for value in values], pa.string())
-        if schema is None and not _is_one_type(values):
-            return list(rows)
-        arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, names=list(columns)) if arrays else list(rows)
+            arrays.append(pa.array(values, _TYPES[kinds.pop()] if kinds else pa.null()))
+        except (pa.ArrowException, ValueError, OverflowError):
+            # Half a character, or more digits than 64 bits hold.
+            return None
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns)) if arrays else None
 
 
-def _is_one_type(values: Sequence[object]) -> bool:
-    """Whether nothing is turned into another type on the way: Arrow would make 1.0 of 1 beside 0.5."""
-    return len({type(value) for value in values} - {type(None)}) <= 1
+def as_strings(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
+    """Rows as columns of text, whatever their values are."""
+    arrays = [pa.array([as_text(row[name]) for row in rows], pa.string()) for name in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
-def _text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
+    """A value as text that can be stored; half a character becomes a question mark."""
     if value is None:
         return None
     text = text_of(value)
     return text if is_unicode(text) else text.encode(errors="replace").decode()
+
+
+def _choosable(column: pa.Array) -> pa.Array:
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(column.type) else column
