@@ -5,18 +5,23 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from airflow_provider_sfleads.columnar.digest_of_one import digest_of_one
 from airflow_provider_sfleads.columnar.digests import Digests, digests
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Digests held in memory before they are stored as one run (8 MB).
 RECENT = 500_000
-# Smaller arrays are put together, so that not many have to be searched.
-_SMALL = 4_096
+# Keys that came alone and are not yet put into an array; and to which size arrays are put together, so that not many
+# have to be searched.
+_ALONE = 4_096
+_SMALL = 32_768
 _FILTER_BYTES = 1 << 25
 #: Every pair of two bits in a byte.
 _PAIRS = np.array([1 << high | 1 << low for high in range(8) for low in range(high)], dtype=np.uint8)
@@ -41,8 +46,8 @@ class KeyMemory:
         self._folder = directory / "keys"
         self._filter = np.zeros(0, dtype=np.uint8)
         self._recent: list[_Run] = []
+        self._alone: set[tuple[int, int]] = set()
         self._runs: list[Path] = []
-        self._salts: dict[str, Digests] = {}
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -55,6 +60,7 @@ class KeyMemory:
     ) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._filter = np.zeros(0, dtype=np.uint8)
+        self._alone.clear()
         self._recent.clear()
         self._runs.clear()
 
@@ -64,7 +70,19 @@ class KeyMemory:
         :param key: the key as it compares: trimmed, and folded where letter case does not count.
         :param space: keys of different spaces are different keys.
         """
-        return bool(self.add_many(pa.array([key], pa.string()), space)[0])
+        salt = digest_of_one(space)
+        high, low = (half ^ grain for half, grain in zip(digest_of_one(key), salt, strict=True))
+        if (high, low) in self._alone:
+            return False
+        place, pair = low & (_FILTER_BYTES - 1), int(_PAIRS[(low >> 25) % len(_PAIRS)])
+        met = int(self._filter[place])
+        if met & pair == pair and self._holds(np.array([high], np.uint64), np.array([low], np.uint64))[0]:
+            return False
+        self._filter[place] = met | pair
+        self._alone.add((high, low))
+        if len(self._alone) >= _ALONE:
+            self._gather()
+        return True
 
     def add_many(self, keys: pa.Array, space: str = "key") -> _Flags:
         """Add strings and say of each whether it is new; of equal ones the first is.
@@ -74,7 +92,8 @@ class KeyMemory:
         """
         if not len(keys):
             return np.zeros(0, dtype=np.bool_)
-        halves = digests(keys) ^ self._salt(space)
+        self._gather()
+        halves = digests(keys) ^ np.array(digest_of_one(space), dtype=np.uint64)
         order, again = _order(halves)
         high, low = halves[:, 0][order], halves[:, 1][order]
         places, pairs = _bits(low)
@@ -93,10 +112,12 @@ class KeyMemory:
         answer[order] = new
         return answer
 
-    def _salt(self, space: str) -> Digests:
-        if space not in self._salts:
-            self._salts[space] = digests(pa.array([space]))
-        return self._salts[space]
+    def _gather(self) -> None:
+        """Put the keys that came alone among the others."""
+        if self._alone:
+            halves = np.array(sorted(self._alone), dtype=np.uint64)
+            self._alone.clear()
+            self._remember((halves[:, 0].copy(), halves[:, 1].copy()))
 
     def _mark(self, places: _Words, pairs: npt.NDArray[np.uint8]) -> None:
         while len(places):
@@ -119,7 +140,7 @@ class KeyMemory:
     def _remember(self, added: _Run) -> None:
         if not len(added[0]):
             return
-        if self._recent and len(self._recent[-1][0]) + len(added[0]) <= _SMALL:
+        while self._recent and len(self._recent[-1][0]) <= min(len(added[0]), _SMALL - len(added[0])):
             added = _merged([self._recent.pop(), added])
         self._recent.append(added)
         if sum(len(high) for high, _ in self._recent) >= RECENT:

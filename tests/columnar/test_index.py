@@ -11,45 +11,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.columnar import index
+from airflow_provider_sfleads.columnar.digest_of_one import digest_of_one
+from airflow_provider_sfleads.columnar.digests import digests
 from airflow_provider_sfleads.columnar.index import KeyMemory
 
 keys = st.text(st.sampled_from("ab\0ä"), max_size=3)
-calls = st.lists(st.tuples(st.sampled_from(["key", "id"]), st.lists(keys, max_size=12)), max_size=8)
+calls = st.lists(st.tuples(st.booleans(), st.sampled_from(["key", "id"]), st.lists(keys, max_size=12)), max_size=8)
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few keys make several runs on disk and several arrays in memory, and share bits of the filter."""
     monkeypatch.setattr(index, "RECENT", 10)
+    monkeypatch.setattr(index, "_ALONE", 3)
     monkeypatch.setattr(index, "_SMALL", 4)
     monkeypatch.setattr(index, "_FILTER_BYTES", 4)
 
 
 @given(calls)
-def test_remembers_as_a_set_does(tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, list[str]]]) -> None:
-    """Of equal keys the first is new, within a call and over calls, each space by itself."""
+def test_remembers_as_a_set_does(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[bool, str, list[str]]]
+) -> None:
+    """Of equal keys the first is new, together or one by one, within a call and over calls, each space by itself."""
     seen: set[tuple[str, str]] = set()
     with KeyMemory(tmp_path_factory.mktemp("keys")) as memory:
-        for space, wanted in calls:
+        for one_by_one, space, wanted in calls:
             expected = []
             for key in wanted:
                 expected.append((space, key) not in seen)
                 seen.add((space, key))
-            assert memory.add_many(pa.array(wanted, pa.string()), space).tolist() == expected
+            if one_by_one:
+                assert [memory.add(key, space) for key in wanted] == expected
+            else:
+                assert memory.add_many(pa.array(wanted, pa.string()), space).tolist() == expected
 
 
-def test_one_key_and_many(tmp_path: Path) -> None:
-    """What was added alone is known among others, and the other way round."""
-    with KeyMemory(tmp_path) as memory:
-        assert memory.add("a")
-        assert memory.add_many(pa.array(["b", "a"])).tolist() == [True, False]
-        assert not memory.add("b")
-        assert memory.add("b", "email")
+@given(st.text(st.characters(codec="utf-8"), max_size=70))
+def test_one_digest(value: str) -> None:
+    """A value has one digest, in a column or by itself."""
+    assert tuple(digests(pa.array([value]))[0].tolist()) == digest_of_one(value)
 
 
 def test_digests_that_share_their_first_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the whole digest says that two keys are one."""
     halves = {"a": (7, 1), "b": (7, 2), "c": (7, 3), "d": (8, 1), "key": (0, 0)}
+    monkeypatch.setattr(index, "digest_of_one", halves.__getitem__)
     monkeypatch.setattr(
         index, "digests", lambda array: np.array([halves[key] for key in array.to_pylist()], dtype=np.uint64)
     )
