@@ -80,6 +80,7 @@ class Settling:
 
     def look_up(self, part: Piece) -> None:
         """Look the rows of a part up: what is to be sent becomes loads, the rest is settled."""
+        _give_back()
         decisions = decide(self.plan, lambda: self._batches(part), self.reading, self.memory)
         if self._is_new(decisions):
             self.pieces.pass_on(part, Role.LOAD)
@@ -109,11 +110,16 @@ class Settling:
         files = self.jobs.fetch(job, self.scratch, rows=load.rows)
         first = next(self._batches(load))
         match = match_by(kind, self.plan.rules.external, field_names(first.schema))
-        known = np.concatenate([match.of_load(batch) for batch in self._batches(load)])
         collector = self._collector(load, job)
         try:
+            _give_back()
+            # Nothing else holds the digests: of a million rows they take 16 MB.
             with JobResults(
-                known, match, job_id=job.id, directory=self.scratch, external=self._met_by(load)
+                np.concatenate([match.of_load(batch) for batch in self._batches(load)]),
+                match,
+                job_id=job.id,
+                directory=self.scratch,
+                external=self._met_by(load),
             ) as results:
                 for add, path in (
                     (results.add_successful, files.successful),
@@ -221,6 +227,11 @@ class Settling:
             finished_at=self.terms.now(),
             lead_url=self.terms.lead_url(lead_id) if lead_id else None,
         )
+
+
+def _give_back() -> None:
+    """Free what Arrow keeps for more of the same: the next step works with numpy, which has no use for it."""
+    pa.default_memory_pool().release_unused()
 
 
 def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:

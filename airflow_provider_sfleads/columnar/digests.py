@@ -72,15 +72,19 @@ class Places:
         high = np.ascontiguousarray(known[:, 0])
         order = np.argsort(high)
         ordered = high[order]
+        del high
         if bool((ordered[1:] == ordered[:-1]).any()):
             # Equal digests must stand side by side and in order, also where others share half of theirs.
-            order = np.lexsort((known[:, 1], high))
-            ordered = high[order]
-        self._order = order
+            order = np.lexsort((known[:, 1], known[:, 0]))
+            ordered = known[order, 0]
+        self._order = order.astype(np.int32)
         self._high = ordered
         self._low = known[order, 1]
+        # Of millions of rows, what is no longer needed is not to stand in memory beside what comes.
+        rows = len(known)
+        del known, order
         # Digests are even, so that their first bits nearly say where they stand.
-        bits = max(1, len(known).bit_length() - 1)
+        bits = max(1, rows.bit_length() - 1)
         self._shift = np.uint64(64 - bits)
         self._starts = np.searchsorted(ordered, np.arange(1 << bits, dtype=np.uint64) << self._shift).astype(np.int32)
 

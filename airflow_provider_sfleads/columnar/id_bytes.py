@@ -57,6 +57,8 @@ def id_strings(ids: Ids) -> pa.Array:
         offsets = np.arange(len(ids) + 1, dtype=np.int32) * _LONG
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(ids))]
         return pa.Array.from_buffers(pa.string(), len(ids), buffers)
+    if not there.any():
+        return pa.nulls(len(ids), pa.string())
     return pa.array(ids, pa.binary(), mask=~there).cast(pa.string())
 
 

@@ -109,7 +109,8 @@ class JobResults:
         """
         for batch in _together(read_page(path, (*self._match.columns, ID, CREATED))):
             rows, lines = self._found(batch, State.SUCCEEDED)
-            self._ids[rows] = id_bytes(_at(batch.column(ID), lines))
+            if not self._match.by_id:
+                self._ids[rows] = id_bytes(_at(batch.column(ID), lines))
             word = pc.ascii_lower(_at(batch.column(CREATED), lines))
             said = pc.if_else(pc.equal(word, "true"), int(Created.YES), int(Created.NO))
             self._created[rows] = pc.fill_null(said, int(Created.UNSAID)).to_numpy(zero_copy_only=False)

@@ -28,13 +28,18 @@ class Match:
     external: FieldInfo | None = None
 
     @property
+    def by_id(self) -> bool:
+        """Whether the rows are told apart by their leads' ids, which they know themselves."""
+        return self.columns == ("Id",)
+
+    @property
     def names_one(self) -> bool:
         """Whether no two rows of a load are alike; where they are, either may stand for the other."""
-        return self.external is not None or self.columns == ("Id",)
+        return self.external is not None or self.by_id
 
     def of_load(self, batch: pa.RecordBatch) -> Digests:
         """One digest for each row of a load."""
-        if self.columns == ("Id",):
+        if self.by_id:
             return digests(batch.column("salesforce_id"))
         if self.external is not None:
             return digests(batch.column("match"))
@@ -45,7 +50,7 @@ class Match:
 
         :param columns: :attr:`columns`, in their order.
         """
-        if self.columns == ("Id",):
+        if self.by_id:
             return digests(id_strings(id_bytes(columns.column(0))))
         if self.external is not None:
             return digests(key_form(self.external, columns.column(0)))

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 #: Rows to a page of results: a page whose stream is cut is read anew from its start.
 PAGE_ROWS = 500_000
 # pyarrow reads 32 blocks ahead. A record, which has up to 400,000 characters, must fit into a block.
-_BLOCK_BYTES, _LARGE_BLOCK_BYTES = 1 << 19, 1 << 24
+_BLOCK_BYTES, _LARGE_BLOCK_BYTES = 1 << 18, 1 << 24
 
 
 def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | None:

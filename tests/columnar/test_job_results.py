@@ -71,7 +71,11 @@ def test_each_row_learns_what_its_line_says(
         word = ("true", "false", "")[row % 3]
         lines[fate].append(line | {ID: lead, CREATED: word, ERROR: error})
         created = {"true": Created.YES, "false": Created.NO, "": Created.UNSAID}[word]
-        by_fate = {State.SUCCEEDED: (lead, created, ""), State.FAILED: ("", Created.UNSAID, error)}
+        # What an update is told apart by is the lead's id, which the row knows.
+        by_fate = {
+            State.SUCCEEDED: ("" if match.by_id else lead, created, ""),
+            State.FAILED: ("", Created.UNSAID, error),
+        }
         wanted.append((fate, *by_fate.get(fate, ("", Created.UNSAID, ""))))
     with results_of([batch.slice(0, 2), batch.slice(2)], match, folder) as results:
         path = folder / "results.csv"

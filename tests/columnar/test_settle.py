@@ -127,7 +127,7 @@ def files_of(batches: list[pa.RecordBatch], fates: list[Fate], folder: Path) -> 
     rows = [line for batch in batches for line in uploaded(batch)]
     for number, (row, (state, error)) in enumerate(zip(rows, fates, strict=True)):
         word = "true" if error % 2 else "false"
-        lines[state].append(row | {ID: lead_id(number + 1), CREATED: word, ERROR: ERRORS[error]})
+        lines[state].append(row | {ID: row["Id"] or lead_id(number + 1), CREATED: word, ERROR: ERRORS[error]})
     columns = tuple(rows[0])
     heads = {State.SUCCEEDED: (ID, CREATED), State.FAILED: (ID, ERROR), State.UNPROCESSED: ()}
     return {
@@ -142,7 +142,7 @@ def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked
     for number, (item, (state, error)) in enumerate(zip(items, fates, strict=True)):
         verdict = Verdict(error=row_error(ERRORS[error]))
         if state is State.SUCCEEDED:
-            verdict = Verdict(id=lead_id(number + 1), created=error % 2 == 1)
+            verdict = Verdict(id=item.salesforce_id or lead_id(number + 1), created=error % 2 == 1)
             if chosen.sending.kind.operation == "update":
                 verdict = replace(verdict, created=None)
         is_open = state in (State.SILENT, State.UNPROCESSED)
