@@ -29,6 +29,7 @@ from airflow_provider_sfleads.columnar.texts import (
 )
 from airflow_provider_sfleads.core.bulk import EMPTIED
 from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.ids import lead_id
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
@@ -163,7 +164,7 @@ class ColumnIntake:
     def _ids_of_rows(self, rows: Sequence[Row]) -> pa.Array:
         if self._recipe.lead_id is None:
             return pa.nulls(len(rows), pa.string())
-        return lead_ids(pa.array([key_text(row[self._recipe.lead_id]) for row in rows], pa.string()))
+        return pa.array([lead_id(key_text(row[self._recipe.lead_id])) for row in rows], pa.string())
 
     def _repeated(self, keys: _Keys, ids: pa.Array) -> Mask:
         """Rows whose key, or whose Lead id, a row before them has; of a repeated key the id does not count."""
