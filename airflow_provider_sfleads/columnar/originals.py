@@ -7,8 +7,9 @@ from datetime import date
 
 import pyarrow as pa
 
+from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.values import is_unicode, text_of
+from airflow_provider_sfleads.core.values import is_unicode
 
 # Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
 # date-times of several zones into one, where it may be another day.
@@ -52,10 +53,10 @@ def as_strings(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
 
 
 def as_text(value: object) -> str | None:
-    """A value as text that can be stored; half a character becomes a question mark."""
+    """A value as rejects show it; half a character becomes a question mark."""
     if value is None:
         return None
-    text = text_of(value)
+    text = cell_text(value)
     return text if is_unicode(text) else text.encode(errors="replace").decode()
 
 

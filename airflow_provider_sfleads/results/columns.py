@@ -65,12 +65,15 @@ def complete(batch: pa.RecordBatch, **values: object) -> pa.RecordBatch:
     import pyarrow as pa
 
     wanted = schema()
-    given: dict[str, object] = {"attempt": 1, "error_fields": ()} | values
+    given = {"attempt": 1} | values
     arrays = []
     for field in wanted:
         if field.name in batch.schema.names:
             column = batch.column(field.name)
             arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
+        elif field.name == "error_fields" and field.name not in given:
+            starts = pa.repeat(pa.scalar(0, pa.int32()), batch.num_rows + 1)
+            arrays.append(pa.ListArray.from_arrays(starts, pa.array([], pa.string())))
         else:
             value = pa.scalar(_storable(given.get(field.name)), field.type)
             arrays.append(pa.repeat(value, batch.num_rows) if value.is_valid else pa.nulls(batch.num_rows, field.type))

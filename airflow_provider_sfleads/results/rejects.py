@@ -6,15 +6,12 @@ there, so that after a killed worker both tell the same. At the end the pieces b
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, time
-from decimal import Decimal
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports.csv_rows import quoted, read_rows
 from airflow_provider_sfleads.exports.streams import opened
@@ -24,7 +21,6 @@ EXTRA = ("error_code", "error_message")
 _PIECES = "_rejects"
 _EARLIER = "earlier.csv"
 _JOINED = "joined"
-_LARGEST_PLAIN_EXPONENT = 1_000
 
 
 class Rejects:
@@ -116,34 +112,3 @@ def _piece_name(part: str) -> str:
 
 def _line(values: Iterable[object]) -> str:
     return ",".join([quoted(cell_text(value)) for value in values]) + "\n"
-
-
-def cell_text(value: object) -> str:
-    """Return a value as the text of a CSV cell that reads back as the same value.
-
-    Text is written as it is, also where a spreadsheet would take it for a formula: the file must give back what was
-    read. Null is empty, times are ISO 8601, decimals are plain digits, bytes are Base64, lists and objects are JSON.
-    """
-    for kinds, text_of in _TEXTS:
-        if isinstance(value, kinds):
-            return text_of(value)
-    return str(value)
-
-
-def _plain_digits(value: Decimal) -> str:
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and abs(exponent) <= _LARGEST_PLAIN_EXPONENT:
-        return format(value, "f")
-    return str(value)
-
-
-#: Types whose text is not what ``str`` gives; booleans are Salesforce's spelling.
-_TEXTS: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
-    ((str,), str),
-    ((type(None),), lambda _: ""),
-    ((bool,), lambda value: "true" if value else "false"),
-    ((Decimal,), _plain_digits),
-    ((date, time), lambda value: value.isoformat()),
-    ((bytes,), lambda value: base64.b64encode(value).decode()),
-    ((Mapping, list, tuple), lambda value: json.dumps(value, ensure_ascii=False, default=cell_text)),
-)
