@@ -95,7 +95,7 @@ def through(
     return ran, sorted(rows, key=repr), sorted(made, key=repr)
 
 
-def differing(left: list[Record], right: list[Record]) -> list[tuple[str, list[object]]]:
+def differing(left: list[Record], right: list[Record]) -> list[tuple[str, list[str]]]:
     """What only one of two sorted lists of records has, next to each other."""
     ours, theirs = ([sorted(map(repr, record.items())) for record in records] for records in (left, right))
     nothing: list[str] = []
