@@ -27,16 +27,27 @@ FIELDS = {
 }
 #: What a load loads.
 MODULES = (
-    "airflow_provider_sfleads.operators.load",
+    "airflow_provider_sfleads.bulk.staging",
+    "airflow_provider_sfleads.columnar.intake",
+    "airflow_provider_sfleads.exports.csv_chunks",
+    "airflow_provider_sfleads.exports.jsonl_rows",
+    "airflow_provider_sfleads.exports.located",
+    "airflow_provider_sfleads.exports.parquet_rows",
+    "airflow_provider_sfleads.hooks.checkup",
+    "airflow_provider_sfleads.hooks.fields",
     "airflow_provider_sfleads.operators.bulk_parts",
     "airflow_provider_sfleads.operators.in_bulk",
-    "airflow_provider_sfleads.columnar.intake",
+    "airflow_provider_sfleads.operators.load",
+    "airflow_provider_sfleads.operators.parameters",
+    "airflow_provider_sfleads.operators.screening",
+    "airflow_provider_sfleads.results.counting",
     "airflow_provider_sfleads.sync.prepare",
-    "airflow_provider_sfleads.exports.parquet_rows",
+    "numpy.ma",
     "pyarrow.acero",
     "pyarrow.csv",
     "pyarrow.dataset",
     "pyarrow.parquet",
+    "upath.implementations.local",
 )
 _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "not_sent")
 
@@ -85,7 +96,8 @@ def idle_task(*modules: str) -> Iterator[None]:
     """
     with tempfile.TemporaryDirectory() as home:
         os.environ.setdefault("AIRFLOW_HOME", home)
-        for module in ("airflow.sdk.execution_time.task_runner", *modules):
+        # A task's process is forked from its supervisor's.
+        for module in ("airflow.sdk.execution_time.supervisor", "airflow.sdk.execution_time.task_runner", *modules):
             import_module(module)
         yield
 
