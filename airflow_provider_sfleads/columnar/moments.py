@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import takewhile
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,6 +24,8 @@ _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.i
 _FEBRUARY, _DECEMBER = 2, 12
 # A zone may move the first and the last day out of what a date can be.
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
+# In seconds since 1970.
+_TABLES_END, _QUARTER = 67 * 365 * 86_400, 91 * 86_400
 
 _Numbers = npt.NDArray[np.int64]
 
@@ -41,7 +46,7 @@ def dates(array: pa.Array) -> Texts:
         except pa.ArrowException:
             # A zone that Arrow does not know.
             return _left(array)
-        return Texts(local.cast(pa.date32(), safe=False).cast(pa.string()), none_of(array))
+        return Texts(local.cast(pa.date32(), safe=False).cast(pa.string()), _beyond_tables(array))
     return _left(array)
 
 
@@ -63,6 +68,23 @@ def datetimes(array: pa.Array) -> Texts:
 
 def _left(array: pa.Array) -> Texts:
     return Texts(pa.nulls(len(array), pa.string()), valid(array))
+
+
+def _beyond_tables(moments: pa.Array) -> Mask:
+    """Which timestamps' clock Arrow does not know: after the last change that a zone's table lists, it sees no more."""
+    kind = moments.type
+    if not kind.tz:
+        return none_of(moments)
+    return mask_of(pc.greater_equal(moments.cast(pa.int64()), _listed_until(kind.tz) * _PER_SECOND[kind.unit]))
+
+
+@cache
+def _listed_until(zone: str) -> int:
+    """The second until which Arrow's clock of a zone is Python's: in 2036, or long before where tables are slim."""
+    asked = pa.array(range(0, _TABLES_END, _QUARTER), pa.timestamp("s", tz=zone))
+    clocks = zip(asked.to_pylist(), pc.local_timestamp(asked).to_pylist(), strict=True)
+    alike = takewhile(lambda clock: clock[0].replace(tzinfo=None) == clock[1], clocks)
+    return (sum(1 for _ in alike) - 1) * _QUARTER
 
 
 def _written(moments: pa.Array) -> pa.Array:
