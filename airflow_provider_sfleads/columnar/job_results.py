@@ -177,11 +177,14 @@ def _has_twice(rows: Positions) -> bool:
 def _together(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Some batches as one: neighbours in a file are far apart among the rows, and the more are sought, the nearer."""
     waiting: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in batches:
         waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= _ROWS or sum(one.nbytes for one in waiting) >= _BYTES:
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _ROWS or size >= _BYTES:
             yield pa.concat_batches(waiting)
             waiting.clear()
+            rows = size = 0
     if waiting:
         yield pa.concat_batches(waiting)
 
