@@ -145,7 +145,7 @@ VALUES = st.one_of(
     st.decimals(),
     st.booleans(),
     _DATES,
-    st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=_ZONES),
+    st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=_ZONES, allow_imaginary=False),
     st.times(timezones=_ZONES),
     st.timedeltas(),
     st.binary(max_size=2),
