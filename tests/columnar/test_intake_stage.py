@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
 from airflow_provider_sfleads.sync.prepare import StageRequest
 from tests.columnar.takings import FIGURES, IDS, KEYS, VALUES, WORDS, arrays, keys, one_by_one, together
+from tests.sync.org import lead_id
 from tests.sync.runs import stage_request
 
 COLUMNS = ("id", "lead", "score", "stage", "mail")
@@ -77,3 +78,24 @@ def test_lists_of_rows(request: StageRequest, data: st.DataObject) -> None:
         rows = st.fixed_dictionaries({name: st.none() | values for name, values in row.items()})
         chunks.append(data.draw(st.lists(rows, max_size=6)))
     assert together(request, COLUMNS, chunks) == one_by_one(request, COLUMNS, chunks)
+
+
+def test_the_lead_id_of_a_repeated_key_does_not_count() -> None:
+    """Nobody moved that lead yet."""
+    columns = {"id": ["a", "A", "b"], "lead": [lead_id(1), lead_id(2), lead_id(2)], "score": [90, 90, 90]}
+    request = stage_request(lead_id="lead")
+    fates = together(request, tuple(columns), [pa.record_batch(columns)])
+    assert fates == one_by_one(request, tuple(columns), [pa.record_batch(columns)])
+    assert len(fates.candidates) == 2
+
+
+def test_a_threshold_between_two_floats() -> None:
+    """A score counts as the number that its float is written as."""
+    columns = {"id": ["a", "b"], "lead": [lead_id(1), lead_id(2)], "score": [80.1, 80.0]}
+    for threshold, moved in (("80.0999999999999999999", 1), ("80.1", 0), ("80.1000000000000000001", 0)):
+        request = stage_request(
+            rule=StageRule(stage="MQL", score="score", threshold=Decimal(threshold)), lead_id="lead"
+        )
+        fates = together(request, tuple(columns), [pa.record_batch(columns)])
+        assert fates == one_by_one(request, tuple(columns), [pa.record_batch(columns)])
+        assert len(fates.candidates) == moved
