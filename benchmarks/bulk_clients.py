@@ -11,7 +11,7 @@ loading modules takes is told apart, for it goes with the task and not with the 
 process had before either. Medians. Bounds: 300,000 rows a second of CPU with 1,000,000 rows, and three times
 every other client.
 
-``python3 dev.py bench bulk_clients`` takes some five minutes; ``--rows 20000 --runs 1`` is a quick look.
+``python3 dev.py bench bulk_clients`` takes some six minutes; ``--rows 20000 --runs 1`` is a quick look.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the stage operator, each in a fresh process and against an emulator that counts 
 is the peak of resident memory above that of the same process just before the operator begins, when it has loaded what
 an Airflow task process has. The bound is 300 MB, and five times the rows may not take more than 10 % on top.
 
-``python3 dev.py bench bulk_memory`` takes some three minutes and 2 GB of disk; ``--rows 50000`` is a quick look.
+``python3 dev.py bench bulk_memory`` takes some five minutes and 2 GB of disk; ``--rows 50000`` is a quick look.
 """
 
 from __future__ import annotations
