@@ -22,7 +22,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "sfleads-setup.json"
 LOCK = ROOT / "constraints-3.11.txt"
 OLDEST = (3, 11)
-GROUPS = ("bench", "build", "demo", "lint", "lock", "test")
+GROUPS = ("build", "demo", "lint", "lock", "test")
 
 
 def say(text: str) -> None:
