@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
-from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
@@ -18,7 +17,7 @@ from airflow_provider_sfleads.transport import login
 from airflow_provider_sfleads.transport.async_line import AsyncLine
 from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.flight import Flight, prepare
-from airflow_provider_sfleads.transport.meter import Meter
+from airflow_provider_sfleads.transport.meter import Meter, Metered
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.tokens import AsyncTokenStore, Token
@@ -31,7 +30,7 @@ async def _nothing(_secret: str) -> None:
     pass
 
 
-class AsyncClient:
+class AsyncClient(Metered):
     """Sends calls to one org from one event loop, by the rules of :class:`~.client.Client`; files are not for it.
 
     :param settings: the connection.
@@ -52,8 +51,8 @@ class AsyncClient:
     ) -> None:
         self.settings = settings
         self._on_secret = on_secret
-        self._meter = Meter(now)
         self._tokens = AsyncTokenStore(self._mint)
+        super().__init__(Meter(now), self._tokens)
         self._line = AsyncLine(settings, sleep=sleep, random=random)
 
     async def __aenter__(self) -> Self:
@@ -63,21 +62,6 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         """Close the client."""
         await self.close()
-
-    @property
-    def api_usage(self) -> ApiUsage | None:
-        """The org's API usage by the newest reply; ``None`` before the first."""
-        return self._meter.usage
-
-    @property
-    def api_calls(self) -> int:
-        """REST requests sent that count against the org's allowance."""
-        return self._meter.api_calls
-
-    @property
-    def token_requests(self) -> int:
-        """Token requests sent."""
-        return self._meter.token_requests
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -111,13 +95,8 @@ class AsyncClient:
             data=flight.data,
         )
         if isinstance(answer, Failure):
-            if answer.sent:
-                self._meter.sent(flight)
-            flight.lost(answer, host=token.base_url)
-        self._meter.heard(flight, answer)
-        if answer.status != 401:  # noqa: PLR2004
-            self._tokens.accept(token)
-        reply = flight.landed(answer, doubtful_before=doubtful_before, now=self._meter.now())
+            self._lost(flight, token, answer)
+        reply = self._judged(flight, token, answer, doubtful_before=doubtful_before)
         return await self._renew(flight, token, reply) if isinstance(reply, Renew) else reply
 
     async def _renew(self, flight: Flight, token: Token, verdict: Renew) -> Reply:

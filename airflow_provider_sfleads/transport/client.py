@@ -10,7 +10,6 @@ from pathlib import Path
 
 from requests import Response, Session  # noqa: TC002 - resolvable at run time
 
-from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
@@ -18,7 +17,7 @@ from airflow_provider_sfleads.transport import login
 from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.flight import Flight, Heard, prepare
 from airflow_provider_sfleads.transport.line import Line
-from airflow_provider_sfleads.transport.meter import Meter
+from airflow_provider_sfleads.transport.meter import Meter, Metered
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.sockets import BearerAuth
@@ -28,7 +27,7 @@ from airflow_provider_sfleads.transport.verdict import Renew
 _log = logging.getLogger(__name__)
 
 
-class Client:
+class Client(Metered):
     """Sends calls to one org over a pooled keep-alive session; safe to share between threads.
 
     What a retry can mend is tried again where a repeat is safe: always when Salesforce did not begin the work, else
@@ -52,29 +51,14 @@ class Client:
     ) -> None:
         self.settings = settings
         self._on_secret = on_secret
-        self._meter = Meter(now)
         self._tokens = TokenStore(self._mint)
+        super().__init__(Meter(now), self._tokens)
         self._line = Line(settings, auth=BearerAuth(self._bearer), sleep=sleep, random=random)
 
     @property
     def session(self) -> Session:
         """The session itself; requests made on it carry the token if they go to the org, and are not retried."""
         return self._line.session
-
-    @property
-    def api_usage(self) -> ApiUsage | None:
-        """The org's API usage by the newest reply; ``None`` before the first."""
-        return self._meter.usage
-
-    @property
-    def api_calls(self) -> int:
-        """REST requests sent that count against the org's allowance."""
-        return self._meter.api_calls
-
-    @property
-    def token_requests(self) -> int:
-        """Token requests sent."""
-        return self._meter.token_requests
 
     @property
     def base_url(self) -> str:
@@ -91,11 +75,6 @@ class Client:
     def org_id(self) -> str | None:
         """Id of the org, likewise."""
         return self._tokens.current().grant.org_id
-
-    @property
-    def server_time_offset(self) -> float | None:
-        """Seconds that Salesforce's clock is ahead of this machine's, by the newest reply; exact to about a second."""
-        return self._meter.server_time_offset
 
     def login(self) -> None:
         """Fetch the token, where there is none yet."""
@@ -156,15 +135,9 @@ class Client:
             timeout=flight.timeout,
         )
         if isinstance(answer, Failure):
-            if answer.sent:
-                self._meter.sent(flight)
-            flight.lost(answer, host=self.base_url)
+            self._lost(flight, token, answer)
         response, saved = answer
-        heard = _heard(response, saved=saved)
-        self._meter.heard(flight, heard)
-        if heard.status != 401:  # noqa: PLR2004
-            self._tokens.accept(token)
-        reply = flight.landed(heard, doubtful_before=doubtful_before, now=self._meter.now())
+        reply = self._judged(flight, token, _heard(response, saved=saved), doubtful_before=doubtful_before)
         return self._renew(flight, token, reply) if isinstance(reply, Renew) else (reply, response)
 
     def _renew(self, flight: Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:

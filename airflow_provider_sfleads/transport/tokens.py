@@ -27,7 +27,7 @@ class Token:
         return self.grant.host.url
 
 
-class _Held:
+class HeldToken:
     """The token that is held, and why there is none.
 
     A failure to fetch one is shared with all that waited for it, so that they do not hammer the token endpoint one
@@ -71,7 +71,7 @@ class _Held:
         self._failures, self._failure = self._failures + 1, error
 
 
-class TokenStore(_Held):
+class TokenStore(HeldToken):
     """Holds the token for threads; whoever needs a new one first fetches it for all.
 
     :param mint: fetches a token.
@@ -101,7 +101,7 @@ class TokenStore(_Held):
                 raise
 
 
-class AsyncTokenStore(_Held):
+class AsyncTokenStore(HeldToken):
     """Holds the token for the tasks of an event loop, likewise.
 
     :param mint: fetches a token.
