@@ -74,7 +74,8 @@ def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterato
         size = _BATCH
         for group in range(file.num_row_groups):
             done, rows = 0, file.metadata.row_group(group).num_rows
-            size = min(size, _rows_that_fit(file.metadata.row_group(group).total_byte_size, rows))
+            # What was narrow so far goes on by more rows at once, as far as this group's own size bears it.
+            size = _rows_that_fit(file.metadata.row_group(group).total_byte_size, rows, most=size)
             while done < rows:
                 for batch in _group_batches(file, group, size, done, name):
                     yield batch.select(list(columns))
@@ -104,5 +105,5 @@ def _group_batches(file: pq.ParquetFile, group: int, size: int, skipped: int, na
         skipped = max(skipped - batch.num_rows, 0)
 
 
-def _rows_that_fit(size: int, rows: int) -> int:
-    return max(min(_BATCH, _BATCH_BYTES * rows // max(size, 1)), 1)
+def _rows_that_fit(size: int, rows: int, most: int = _BATCH) -> int:
+    return max(min(most, _BATCH_BYTES * rows // max(size, 1)), 1)
