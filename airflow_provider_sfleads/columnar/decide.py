@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -40,7 +41,7 @@ def decide(
 
     Where the plan looks nothing up, nothing is read of Salesforce, and every row goes the way of new leads. Rows
     marked ``tail`` are not looked up; the row code does it. A lead id that is found for a key is remembered in
-    ``memory`` (space ``id``).
+    ``memory`` (space ``id``) by a stage plan, and by a plan that goes row by row: there several keys may name one lead.
 
     :param batches: called several times; every time the same rows in the same order, at most some 1,000,000.
     :param read: where leads are read from.
@@ -115,7 +116,8 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     question = Question(external=plan.rules.external, key_column="key", read=(*STANDING, stage_field))
     sought = seek(batches, question)
     standing = Standing(question, len(sought.tail), stage_field=stage_field)
-    standing.read(read(sought.wanted), sought, None)
+    with closing(read(sought.wanted)) as leads:
+        standing.read(leads, sought, None)
     draft = _Draft.of(standing)
     draft.new_stage = rule.stage
     found = standing.hits == 1
@@ -158,7 +160,8 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
     )
     sought = seek(batches, question)
     standing = Standing(question, len(sought.tail), creator=creator)
-    standing.read(read(sought.wanted), sought, Cells(batches, question.compared) if updates else None)
+    with closing(read(sought.wanted)) as leads:
+        standing.read(leads, sought, Cells(batches, question.compared) if updates else None)
     draft = _Draft.of(standing)
     draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
     # What an earlier try may have created is the row code's to tell.

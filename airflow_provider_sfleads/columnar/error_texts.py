@@ -31,6 +31,8 @@ class ErrorTexts:
         _, offsets, data = values.buffers()
         bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
         if len(values) and data is not None:
+            # A read has left the file wherever its text ends.
+            self._file.seek(self._size)
             self._file.write(memoryview(data)[bounds[0] : bounds[-1]])
         self._starts.append(bounds[:-1].astype(np.int64) - int(bounds[0]) + self._size)
         self._size += int(bounds[-1] - bounds[0])

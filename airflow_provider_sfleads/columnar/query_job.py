@@ -30,8 +30,10 @@ log = logging.getLogger(__name__)
 
 #: Rows to a page of results: a page whose stream is cut is read anew from its start.
 PAGE_ROWS = 500_000
-# pyarrow reads 32 blocks ahead. A record, which has up to 400,000 characters, must fit into a block.
-_BLOCK_BYTES, _LARGE_BLOCK_BYTES = 1 << 18, 1 << 24
+# A record must fit into a block, and pyarrow reads 32 blocks ahead: so they are small, and where that is not enough,
+# just large enough for any record, which has up to 400,000 characters, or 1.6 MB.
+_BLOCK_BYTES = (1 << 18, 1 << 21)
+_DAMAGED = "The results of a job are no CSV, or a damaged one."
 
 
 def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | None:
@@ -97,11 +99,9 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
     """Read a page of a query's results, block by block.
 
     :param names: the columns wanted, in this order, whatever their letter case in the file.
-    :raises ServiceUnavailableError: where one is not there.
+    :raises ServiceUnavailableError: where one is not there, or the file is damaged; it repeats nothing of the file.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
-        has_rows = bool(file.read(1))
+    header, has_rows = _begin(path)
     if not header:
         return
     spelled = {name.lower(): name for name in header}
@@ -112,16 +112,28 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
         return
     columns = [spelled[name.lower()] for name in names]
     done = 0
+    for size in _BLOCK_BYTES:
+        known = done
+        try:
+            for batch in _blocks(path, columns, size):
+                skipped = min(known, batch.num_rows)
+                known -= skipped
+                done += batch.num_rows - skipped
+                yield batch.slice(skipped).rename_columns(list(names))
+        except pa.ArrowInvalid:
+            # A record larger than a block, which the next size takes; or something that none does.
+            continue
+        return
+    raise ServiceUnavailableError(_DAMAGED)
+
+
+def _begin(path: Path) -> tuple[list[str], bool]:
+    """The header of a file, and whether anything follows."""
     try:
-        for batch in _blocks(path, columns, _BLOCK_BYTES):
-            done += batch.num_rows
-            yield batch.rename_columns(list(names))
-    except pa.ArrowInvalid:
-        # A record is larger than a block: from there on, by larger ones.
-        for batch in _blocks(path, columns, _LARGE_BLOCK_BYTES):
-            skipped = min(done, batch.num_rows)
-            done -= skipped
-            yield batch.slice(skipped).rename_columns(list(names))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file), []), bool(file.read(1))
+    except (UnicodeDecodeError, csv.Error):
+        raise ServiceUnavailableError(_DAMAGED) from None
 
 
 def _blocks(path: Path, columns: list[str], size: int) -> Iterator[pa.RecordBatch]:

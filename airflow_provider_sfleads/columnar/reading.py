@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +15,11 @@ from airflow_provider_sfleads.core.wire import Call, Reply, Send
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 """Begins anew with the staged rows of a part."""
-Leads = Iterator[pa.RecordBatch]
-"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing."""
+Leads = Generator[pa.RecordBatch, None, None]
+"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing.
+
+Who breaks off closes it: a query job is deleted then.
+"""
 Mask = npt.NDArray[np.bool_]
 
 

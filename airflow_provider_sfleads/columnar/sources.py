@@ -74,22 +74,23 @@ def read_leads(reading: Reading, wanted: Wanted) -> Leads:
     """
     count, calls = wanted.id_count + wanted.key_count, wanted.calls
     if not count:
-        return iter(())
+        return
     where = f" WHERE {wanted.external.name} != null" if wanted.external and not wanted.id_count else ""
     held = _count(reading, where) if calls > _FEW_CALLS else None
     if held == 0:
-        return iter(())
+        return
     if held is not None and _JOB_CALLS + held // PAGE_ROWS < calls and held <= _READ_FOR_ONE * count:
         log.info("Reading the org's %d leads by a query job: %d calls would be needed otherwise.", held, calls)
         soql = f"SELECT {', '.join(wanted.fields)} FROM Lead{where}"  # noqa: S608 - names are describe's
         leads = query_leads(reading, soql, wanted.fields)
         if leads is not None:
-            return leads
+            yield from leads
+            return
     log.info("Reading %d leads in about %d calls.", count, calls)
-    by_id = _side_by_side(
+    yield from _side_by_side(
         reading, (_retrieval(reading, ids, wanted.fields) for ids in cut(wanted.ids(), MAX_RETRIEVE_IDS))
     )
-    return chain(by_id, _side_by_side(reading, _queries(reading, wanted)))
+    yield from _side_by_side(reading, _queries(reading, wanted))
 
 
 def _count(reading: Reading, where: str) -> int | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from traceback import format_exception
 
 import pyarrow as pa
 import pytest
@@ -191,6 +192,27 @@ def test_a_record_as_large_as_salesforce_has_them(tmp_path: Path) -> None:
     batches = list(read_page(page, ("LastName",)))
     assert [name for batch in batches for name in batch.column(0).to_pylist()] == names
     assert len(batches) > 1
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b'"Id","LastName"\n' + b'"00Q","Poe"\n' * 60_000 + b'"00Q","Poe","Ray"\n',
+        b'"Id","LastName"\n"00Q","Po\xff"\n',
+        b'"Id","LastName"\n' + b'"00Q","Poe"\n' * 60_000 + b'"00Q","Po\xff"\n',
+        b'"Id","Last\xffPoe"\n"00Q","Poe"\n',
+        b'"Id","LastName","' + b"Poe" * 50_000 + b'"\n',
+        b'"Id","LastName"\n"00Q","' + b"Poe" * 3_000_000 + b'"\n',
+    ],
+    ids=["one value too many", "no UTF-8", "no UTF-8 further on", "a header of no UTF-8", "no header", "one too large"],
+)
+def test_a_damaged_page(tmp_path: Path, damaged: bytes) -> None:
+    """Salesforce is asked again for it, and no value of it is told."""
+    page = tmp_path / "page.csv"
+    page.write_bytes(damaged)
+    with pytest.raises(ServiceUnavailableError) as caught:
+        list(read_page(page, ("Id", "LastName")))
+    assert "Po" not in "".join(format_exception(caught.value))
 
 
 def test_a_value_that_no_column_holds() -> None:

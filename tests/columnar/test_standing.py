@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Settled
@@ -190,3 +192,29 @@ def test_leads_are_moved_as_the_plan_does(data: st.DataObject, read: ReadLeads) 
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
     candidates, tails = taken(plan, rows)
     assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_look_up_that_breaks_off_leaves_no_job_behind(tmp_path: Path, moves: bool) -> None:  # noqa: FBT001
+    """As soon as it does, and not when somebody sweeps up what the error holds on to."""
+    org = AskedOrg(org_of([]))
+    org.org.add(External_Id__c="k1", Lead_Stage__c="New")
+    for lead in org.org.leads.values():
+        lead["Id"] = "none"
+    if moves:
+        request = stage_request(
+            external_id_field="External_Id__c",
+            lead_id=None,
+            field_map=FieldMap(columns={}),
+            rule=StageRule(stage="MQL", ladder=LADDER),
+        )
+        plan: CreatePlan | StagePlan = prepare_stage(request, ground(Seen(), ("id",), describe()))
+    else:
+        plan = prepare_create(create_request(existing="update"), ground(Seen(), ("id", *COLUMNS), describe()))
+    candidates, tails = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}])
+    rows = staged(candidates, tuple(info.name for info in plan.recipe.fields), tails=tails)
+    with pytest.raises(ServiceUnavailableError, match="an id that is none") as caught:
+        decide(plan, rows, org.reading(tmp_path), Known(), read=by_job)
+    assert caught.value.__traceback__
+    assert org.paths()[-1] == "DELETE jobs/query/JOB"
+    assert not list(tmp_path.iterdir())
