@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.bulk.lines import lines
+from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.id_bytes import Ids, id_strings
 from airflow_provider_sfleads.columnar.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.core.bulk import row_error
 from airflow_provider_sfleads.core.collections import Cure, Verdict
 from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, ServiceUnavailableError
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.plan import Plan, Settled
@@ -51,8 +50,7 @@ class Collector:
     :param plan: what the operator asks for.
     :param sending: how the rows were sent.
     :param job_id: the job, for the results.
-    :param complete: whether the job has processed all it was given, as far as it says.
-    :param lead_url: a lead's address from its id.
+    :param is_doubtful: whether an earlier job may have written the rows.
     :param stop: why no further row can be sent, by what rows were told.
     """
 
@@ -62,16 +60,9 @@ class Collector:
     lookup: LeadLookup
     conn_id: str
     job_id: str
-    attempt: int
-    now: Callable[[], datetime]
-    lead_url: Callable[[str], str]
+    terms: Terms
+    is_doubtful: bool
     stop: SalesforceLeadsError | None = None
-    _prefix: tuple[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Take the address apart, so that a column of them is joined and not formatted."""
-        before, _, after = self.lead_url("\0").partition("\0")
-        self._prefix = (before, after)
 
     def collect(self, batches: Iterator[pa.RecordBatch], results: JobResults) -> Iterator[Collected]:
         """Yield what became of the rows, batch by batch."""
@@ -93,7 +84,7 @@ class Collector:
         for first in range(0, len(closer), _GROUP):
             some = closer[first : first + _GROUP]
             errors = [row_error(text) for text in results.error_texts(said.texts[some])]
-            verdicts = [Verdict(error=error) for error in errors]
+            verdicts = [Verdict(error=error, repeated=self.is_doubtful) for error in errors]
             passing = np.array([self._is_passing(verdict) for verdict in verdicts], dtype=np.bool_)
             again[some[passing]] = True
             permanent = [verdict for verdict, passes in zip(verdicts, passing, strict=True) if not passes]
@@ -126,7 +117,6 @@ class Collector:
         known = rows.column("salesforce_id")
         found = pa.compute.coalesce(_texts(ids), known)
         stay = pa.array(there)
-        before, after = self._prefix
         columns: Mapping[str, pa.Array] = {
             "key": rows.column("key"),
             "action": self._actions(said.created[both], there),
@@ -136,9 +126,8 @@ class Collector:
             "batch": pa.repeat(self.job_id, rows.num_rows),
             "old_stage": rows.column("old_stage"),
             "new_stage": rows.column("new_stage"),
-            "lead_url": pa.compute.binary_join_element_wise(before, found, after, ""),
         }
-        return lines(columns, attempt=self.attempt, now=self.now())
+        return self.terms.lines(columns)
 
     def _actions(self, created: npt.NDArray[np.uint8], there: _Mask) -> pa.Array:
         """What was done, as ``sync.settling.written`` has it: where the job does not say, what was known before."""
@@ -151,16 +140,8 @@ class Collector:
         return pa.DictionaryArray.from_arrays(pa.array(codes), words).cast(pa.string())
 
     def _stamped(self, settled: Settled) -> Settled:
-        lead_id = settled.outcome.salesforce_id
-        outcome: Outcome = replace(
-            settled.outcome,
-            api="bulk",
-            batch=self.job_id,
-            attempt=self.attempt,
-            finished_at=self.now(),
-            lead_url=self.lead_url(lead_id) if lead_id else None,
-        )
-        return replace(settled, outcome=outcome)
+        outcome = replace(settled.outcome, api="bulk", batch=self.job_id)
+        return replace(settled, outcome=self.terms.stamped(outcome))
 
 
 def _texts(ids: Ids) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -150,9 +150,13 @@ class Pieces:
         """Rows of a piece that is being written."""
         return self._writing[role, slot][1].rows if (role, slot) in self._writing else 0
 
-    def pass_on(self, piece: Piece, role: Role) -> None:
-        """Give all rows of a piece another role, as they are."""
-        self.folder.rename(piece.name, Piece(role=role, slot=piece.slot, rows=piece.rows).name)
+    def pass_on(self, piece: Piece, role: Role, *, rounds: int = 0) -> None:
+        """Give all rows of a piece another role, as they are.
+
+        :param rounds: how often more they may have been sent.
+        """
+        slot = replace(piece.slot, round=piece.slot.round + rounds)
+        self.folder.rename(piece.name, Piece(role=role, slot=slot, rows=piece.rows).name)
 
     def publish(self, roles: Mapping[Role, Role] = MappingProxyType({})) -> list[Piece]:
         """Complete all pieces that are being written; one of the same place, left by a killed try, is replaced.

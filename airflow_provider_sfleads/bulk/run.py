@@ -11,8 +11,9 @@ from pathlib import Path
 
 from airflow_provider_sfleads.bulk.jobs import Jobs
 from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role
-from airflow_provider_sfleads.bulk.ports import Book, Diary, Terms
+from airflow_provider_sfleads.bulk.ports import Book, Diary
 from airflow_provider_sfleads.bulk.settling import Settling
+from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.bulk.watch import Over, Watch
 from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.columnar.staged import field_names, write_csv
@@ -140,8 +141,12 @@ class BulkRun:
 
     def _lost(self, piece: Piece, job_id: str) -> None:
         """A job is gone, and with it what it says of its rows."""
-        if self.settling.way(piece).kind.repeatable:
+        if self.settling.plan.fresh:
+            log.warning("Job %s is deleted; the leads of its rows are looked at again.", job_id)
+            self.settling.put_back(piece)
+        elif self.settling.way(piece).kind.repeatable:
             log.warning("Job %s is deleted; its rows are sent again, which is harmless.", job_id)
+            self.pieces.pass_on(piece, Role.LOAD, rounds=1)
         else:
             log.error("Job %s is deleted: what became of its %d rows nobody can tell.", job_id, piece.rows)
             # Before the job is forgotten: rows without one are sent.

@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.bulk.lines import lines
 from airflow_provider_sfleads.bulk.pieces import APART, Pieces, Role, Slot
 from airflow_provider_sfleads.bulk.ports import Book
+from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.staged import csv_bytes
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.sync.plan import Settled
 
 if TYPE_CHECKING:
-    from threading import Event
-
     from airflow_provider_sfleads.columnar.intake import Taken
 
 log = logging.getLogger(__name__)
@@ -52,9 +49,7 @@ class Staging:
     :param book: takes the outcomes of what is not.
     :param screen: finds what need not or must not be sent.
     :param looks_up: whether parts are looked up before they are sent.
-    :param attempt: try number of the task.
-    :param now: the clock.
-    :param stop: set where the run is to end early.
+    :param terms: how the run is carried out.
     :param read: rows read.
     :param rows: rows staged.
     :param error: why reading stopped early.
@@ -65,9 +60,7 @@ class Staging:
     book: Book
     screen: Screen | None
     looks_up: bool
-    attempt: int
-    now: Callable[[], datetime]
-    stop: Event
+    terms: Terms
     read: int = 0
     rows: int = 0
     error: ExportError | None = None
@@ -80,7 +73,7 @@ class Staging:
     def take_all(self, chunks: Iterable[object]) -> bool:
         """Read the export; whether it was read to its end."""
         source = iter(chunks)
-        while not self.stop.is_set():
+        while not self.terms.stop.is_set():
             try:
                 chunk = next(source, None)
             except ExportError as error:
@@ -95,12 +88,10 @@ class Staging:
     def _take(self, chunk: object) -> None:
         taken = self.intake.take(chunk)
         self.read += taken.read
-        now = self.now()
         if taken.plain.num_rows:
-            columns = {name: taken.plain.column(name) for name in taken.plain.schema.names}
-            self.book.add(lines(columns, attempt=self.attempt, now=now))
+            self.book.add(self.terms.lines({name: taken.plain.column(name) for name in taken.plain.schema.names}))
         for settled in taken.settled:
-            self.book.write(replace(settled.outcome, attempt=self.attempt, finished_at=now), settled.row)
+            self.book.write(self.terms.stamped(settled.outcome), settled.row)
         self._stage(self._screened(taken.candidates))
         if time.monotonic() - self._said > _SAY_EVERY:
             self._said = time.monotonic()
@@ -111,7 +102,7 @@ class Staging:
         if not found:
             return batch
         for _, settled in found:
-            self.book.write(settled.outcome, settled.row)
+            self.book.write(self.terms.stamped(settled.outcome), settled.row)
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[[position for position, _ in found]] = False
         return batch.filter(pa.array(kept))

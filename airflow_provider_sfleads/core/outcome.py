@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -74,3 +75,8 @@ class Outcome:
     old_stage: str | None = None
     new_stage: str | None = None
     lead_url: str | None = None
+
+    def stamped(self, *, attempt: int, moment: datetime, lead_url: Callable[[str], str]) -> Outcome:
+        """The line with the try and the time that settled it, and the address of its lead."""
+        address = lead_url(self.salesforce_id) if self.salesforce_id else None
+        return replace(self, attempt=attempt, finished_at=moment, lead_url=address)

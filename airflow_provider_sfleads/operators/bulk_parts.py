@@ -6,30 +6,33 @@ from datetime import UTC, datetime
 
 from airflow_provider_sfleads.bulk.jobs import Jobs
 from airflow_provider_sfleads.bulk.pieces import Pieces
-from airflow_provider_sfleads.bulk.ports import Diary, Terms
+from airflow_provider_sfleads.bulk.ports import Diary
 from airflow_provider_sfleads.bulk.run import BulkRun
 from airflow_provider_sfleads.bulk.settling import Settling
+from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.reading import Reading
 from airflow_provider_sfleads.operators.recorder import Recorder
-from airflow_provider_sfleads.operators.under_way import Plan, UnderWay
+from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Plan, UnderWay
 
 
-def bulk_run(
-    load: UnderWay,
-    plan: Plan,
-    pieces: Pieces,
-    book: Recorder,
-    memory: KeyMemory,
-    diary: Diary,
-    *,
-    most_by_rows: int,
-) -> BulkRun:
-    """The bulk run of a load.
+def terms_of(load: UnderWay) -> Terms:
+    """How the bulk run of a load is carried out."""
+    settings = load.settings
+    return Terms(
+        dry_run=settings.dry_run,
+        least=MOST_BY_ROWS if settings.api == "auto" else 0,
+        attempt=load.attempt,
+        now=lambda: datetime.now(UTC),
+        server_now=load.server_now,
+        lead_url=load.lead_url,
+        stop=settings.stop,
+    )
 
-    :param most_by_rows: rows of a part up to which ``api="auto"`` takes no job for them.
-    """
-    settings, client = load.settings, load.settings.hook.client
+
+def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory, diary: Diary) -> BulkRun:
+    """The bulk run of a load."""
+    settings, client, terms = load.settings, load.settings.hook.client, terms_of(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
 
     def pause(seconds: float) -> None:
@@ -43,15 +46,6 @@ def bulk_run(
         note=diary.note,
         pause=pause,
         now=load.server_now,
-    )
-    terms = Terms(
-        dry_run=settings.dry_run,
-        least=most_by_rows if settings.api == "auto" else 0,
-        attempt=load.attempt,
-        now=lambda: datetime.now(UTC),
-        server_now=load.server_now,
-        lead_url=load.lead_url,
-        stop=stop,
     )
     reading = Reading(
         send=client.send,

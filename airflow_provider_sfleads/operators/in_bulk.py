@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
@@ -17,12 +16,11 @@ from airflow_provider_sfleads.operators import by_rows
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
-from airflow_provider_sfleads.results import KeyIndex
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.writer import marks
-from airflow_provider_sfleads.sync.plan import Candidate
+from airflow_provider_sfleads.sync.plan import Candidate, Seen
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role
@@ -49,12 +47,16 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
             return carry_out(load, opened)
     with ExitStack() as closing:
         course = _Course(load, closing, _columns(load, stream))
-        if stream is not None and not course.stage(stream):
-            return course.end()
-        waiting = course.send()
-        if waiting is not None:
-            return waiting
-        course.send_tail()
+        try:
+            if stream is not None and not course.stage(stream):
+                return course.end()
+            waiting = course.send()
+            if waiting is not None:
+                return waiting
+            course.send_tail()
+        except BaseException:
+            course.break_off()
+            raise
         return course.end()
 
 
@@ -104,6 +106,7 @@ class _Course:
     def __init__(self, load: UnderWay, closing: ExitStack, columns: Sequence[str]) -> None:
         from airflow_provider_sfleads.bulk.pieces import Pieces
         from airflow_provider_sfleads.columnar.index import KeyMemory
+        from airflow_provider_sfleads.operators.bulk_parts import terms_of
 
         self.load = load
         self.closing = closing
@@ -112,7 +115,11 @@ class _Course:
         self.memory: KeyMemory = closing.enter_context(KeyMemory(load.folder.staging()))
         # The intake itself knows which keys were there before.
         self.plan: Plan = load.plan(self.columns, lambda _value, _space: True, resumed=False)
+        self.terms = terms_of(load)
         staged = _is_staged(load)
+        if staged:
+            # Rows of an earlier try are written back too, and what the table held of them is no longer confirmed.
+            load.confirmed_for(self.plan)
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
@@ -126,6 +133,7 @@ class _Course:
         self.error: ExportError | None = None
         self.halted: SalesforceLeadsError | None = None
         self.run: BulkRun | None = None
+        self.has_tail_begun = False
 
     def stage(self, stream: ChunkStream) -> bool:
         """Read the export and stage what is to be sent; whether it was read to its end."""
@@ -141,9 +149,7 @@ class _Course:
             book=self.book,
             screen=screen_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
-            attempt=load.attempt,
-            now=lambda: datetime.now(UTC),
-            stop=load.settings.stop,
+            terms=self.terms,
         )
         complete = staging.take_all(stream.chunks)
         self.error = staging.error
@@ -167,7 +173,7 @@ class _Course:
         from airflow_provider_sfleads.operators.bulk_parts import bulk_run
 
         diary = _Diary(self.load)
-        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory, diary, most_by_rows=MOST_BY_ROWS)
+        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory, diary)
         # What changed_only remembers of the rows sent does not outlive this process.
         patience = _PATIENCE if self.load.settings.deferrable and not self.load.settings.changed_only else None
         job_ids = self.run.carry_on(patience)
@@ -180,10 +186,10 @@ class _Course:
 
         load, tail = self.load, self.pieces.all(Role.TAIL)
         if tail:
+            seen = self._seen_in(tail)
             with ExitStack() as closing:
-                index = closing.enter_context(KeyIndex(load.folder.staging()))
-                plan = load.plan(self.columns, index.add, resumed=load.resumed)
-                run = load.run(plan, index.add, self.book)
+                plan = load.plan(self.columns, seen, resumed=load.resumed)
+                run = load.run(plan, seen, self.book)
                 run.halted = self.halted
                 run.earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
                 if load.resumed:
@@ -191,6 +197,7 @@ class _Course:
                 if not plan.repeatable:
                     run.earlier.remember(load.folder.others())
                     run.announce = Announcements(load.folder, plan.compare)
+                self.has_tail_begun = True
                 run.execute(self._tail_rows(tail))
                 self.halted = self.halted or run.halted
             # Their files go only when their outcomes are safe.
@@ -199,6 +206,20 @@ class _Course:
                 for piece in tail:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
+
+    def _seen_in(self, tail: Sequence[Piece]) -> Seen:
+        """What was there before, for the tail: a lead that a look-up found for a row of the tail is not there twice."""
+        own: set[str] = set()
+        for piece in tail:
+            with self.pieces.reading(piece) as batches:
+                for batch in batches:
+                    if "salesforce_id" in batch.schema.names:
+                        own.update(batch.column("salesforce_id").drop_null().to_pylist())
+
+        def seen(value: str, space: str) -> bool:
+            return self.memory.add(value, f"tail {space}" if value in own else space)
+
+        return seen
 
     def _tail_rows(self, tail: Sequence[Piece]) -> Iterator[Candidate]:
         from airflow_provider_sfleads.columnar.rebuild import candidates
@@ -210,13 +231,22 @@ class _Course:
 
     def leave(self, *roles: Role) -> None:
         """Account for what is staged and not settled."""
-        from airflow_provider_sfleads.bulk.lines import left
-
         for piece in (piece for role in roles for piece in self.pieces.all(role)):
             reason = self.run.reason_left(piece) if self.run else Reason.STOPPED
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
-                    self.book.add(left(batch, reason, attempt=self.load.attempt, now=datetime.now(UTC)))
+                    self.book.add(self.terms.left(batch, reason))
+
+    def break_off(self) -> None:
+        """Account for what is staged where something else than an outcome ends the try, as far as that can be done."""
+        from airflow_provider_sfleads.bulk.pieces import Role
+
+        with suppress(Exception):
+            self.pieces.publish()
+            # Rows of a tail that was begun are recorded one by one; it accounts for the rest of them itself.
+            self.leave(*(set(Role) - ({Role.TAIL} if self.has_tail_begun else set())))
+        with suppress(Exception):
+            self.end()
 
     def _conclude(self) -> None:
         if not self.plan.repeatable:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
@@ -38,7 +36,7 @@ def screen_for(load: UnderWay, plan: Plan, closing: ExitStack) -> Screen | None:
         from airflow_provider_sfleads.columnar.rebuild import candidates
 
         found = enumerate(_known(candidate, confirmed, earlier) for candidate in candidates(batch, load.lead))
-        return [(position, _stamped(settled, load)) for position, settled in found if settled is not None]
+        return [(position, settled) for position, settled in found if settled is not None]
 
     return screen
 
@@ -57,14 +55,3 @@ def _known(candidate: Candidate, confirmed: ConfirmedValues | None, earlier: Ear
         outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=Reason.OUTCOME_UNKNOWN)
         return Settled(outcome=outcome, row=candidate.row)
     return None
-
-
-def _stamped(settled: Settled, load: UnderWay) -> Settled:
-    lead_id = settled.outcome.salesforce_id
-    outcome = replace(
-        settled.outcome,
-        attempt=load.attempt,
-        finished_at=datetime.now(UTC),
-        lead_url=load.lead_url(lead_id) if lead_id else None,
-    )
-    return replace(settled, outcome=outcome)

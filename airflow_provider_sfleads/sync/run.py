@@ -266,14 +266,8 @@ class SyncRun:
     def _settle_landed(self) -> None:
         while self._landed:
             settled, batch = self._landed[0]
-            lead_id = settled.outcome.salesforce_id
-            outcome = replace(
-                settled.outcome,
-                api="collections" if batch else None,
-                batch=batch,
-                attempt=self.settings.attempt,
-                finished_at=self.settings.now(),
-                lead_url=self.settings.lead_url(lead_id) if lead_id else None,
+            outcome = replace(settled.outcome, api="collections" if batch else None, batch=batch).stamped(
+                attempt=self.settings.attempt, moment=self.settings.now(), lead_url=self.settings.lead_url
             )
             self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
             self.tally.add(outcome)

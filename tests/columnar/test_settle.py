@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.bulk.outcomes import Collector
+from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.job_results import CREATED, ERROR, ID, State
 from airflow_provider_sfleads.columnar.match import match_by
 from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
@@ -32,6 +34,15 @@ from tests.sync.org import Org, lead_id
 from tests.sync.runs import create_plan, describe, stage_plan
 
 NOW = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
+TERMS = Terms(
+    dry_run=False,
+    least=0,
+    attempt=2,
+    now=lambda: NOW,
+    server_now=lambda: NOW,
+    lead_url=lambda lead: f"https://acme/{lead}/view",
+    stop=Event(),
+)
 MET = "DUPLICATE_VALUE:duplicate value found: External_Id__c duplicates value on record with id: {}:{}--"
 ERRORS = (
     MET.format(lead_id(1), ""),
@@ -113,7 +124,7 @@ def collector(chosen: Case, asked: Org) -> Collector:
     """What settles the load."""
     return Collector(
         plan=chosen.plan, sending=chosen.sending, lead=describe(), lookup=LeadLookup(send=asked.send, conn_id="sf"),
-        conn_id="sf", job_id=JOB, attempt=2, now=lambda: NOW, lead_url=lambda lead: f"https://acme/{lead}/view",
+        conn_id="sf", job_id=JOB, terms=TERMS, is_doubtful=False,
     )  # fmt: skip
 
 
