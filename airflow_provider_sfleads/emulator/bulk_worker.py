@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.emulator import bulk_csv, bulk_query, bulk_rows
-from airflow_provider_sfleads.emulator.bulk_jobs import ACTIVE, Job
+from airflow_provider_sfleads.emulator.bulk_jobs import ACTIVE, Job, State
 from airflow_provider_sfleads.emulator.ids import to_18
 
 if TYPE_CHECKING:
@@ -59,12 +59,19 @@ class Worker:
 
     def fail(self, job_id: str, message: str) -> None:
         """End a job as Failed; raises LookupError where there is none that could."""
+        self._end(job_id, "Failed", message)
+
+    def abort(self, job_id: str) -> None:
+        """End a job as Aborted; raises LookupError where there is none that could."""
+        self._end(job_id, "Aborted", None)
+
+    def _end(self, job_id: str, state: State, message: str | None) -> None:
         with self._jobs.changed:
             job = self._jobs.find(to_18(job_id))
             if job is None or job.over:
                 reason = f"no job {job_id} that is not over"
                 raise LookupError(reason)
-            self._jobs.end(job, "Failed", self._emulator.now_text(), message)
+            self._jobs.end(job, state, self._emulator.now_text(), message)
 
     def stop(self) -> None:
         """End the thread."""

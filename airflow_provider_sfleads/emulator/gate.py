@@ -7,6 +7,7 @@ import gzip
 import logging
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -21,6 +22,7 @@ from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.oauth import check_session, session_expired
 from airflow_provider_sfleads.emulator.replies import Dropped, Streamed, Truncated
 from airflow_provider_sfleads.emulator.spool import searchable, spool
+from airflow_provider_sfleads.emulator.watching import Sight
 from airflow_provider_sfleads.emulator.wire import ApiError, Call, Reply, not_found
 
 if TYPE_CHECKING:
@@ -71,14 +73,14 @@ class Gate:
         try:
             body = await self._body(request, large)
             target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            if large is None:
-                fault = self._emulator.faults.pick(request.method, target, body)
-            else:
-                with searchable(large) as found:
-                    fault = self._emulator.faults.pick(request.method, target, found)
+            with nullcontext(body) if large is None else searchable(large) as found:
+                fault = self._emulator.faults.pick(request.method, target, found)
+                sight = Sight(number=number, method=request.method, target=target, body=found, phase="arrived")
+                self._show(sight)
             if fault is not None and fault.effect == "drop_then_commit":
                 await Dropped()(request.scope, request.receive, _no_send)
             reply = await self._answer(request, resource, (number, body, large), fault)
+            self._show(replace(sight, body=b"", phase="done"))
             late = fault.seconds if fault is not None and fault.effect == "delay" else 0.0
             await asyncio.sleep(max(0.0, arrived + self._emulator.settings.latency_ms / 1000 - loop.time()) + late)
             return self._response(request, reply, fault)
@@ -103,6 +105,10 @@ class Gate:
                     fault=fault.effect if fault else None,
                 )
             )
+
+    def _show(self, sight: Sight) -> None:
+        for watcher in tuple(self._emulator.watchers):
+            watcher(sight)
 
     async def _body(self, request: Request, large: Path | None) -> bytes:
         if large is None:

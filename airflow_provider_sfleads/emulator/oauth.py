@@ -28,12 +28,16 @@ class _Token:
 
 
 class Tokens:
-    """The tokens that live; a token dies unused, by its count of calls, or when told to."""
+    """The tokens that live; a token dies unused, by its count of calls, or when told to.
+
+    `issued` are all that there ever were.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._live: dict[str, _Token] = {}
+        self.issued: list[str] = []
         self.minted = 0
         self.requests = 0
 
@@ -48,6 +52,7 @@ class Tokens:
             self._live.clear()
             text = f"{ORG_ID[:15]}!AQ0AQ{secrets.token_urlsafe(48).replace('-', '.')}"
             self._live[text] = _Token(text, self._clock())
+            self.issued.append(text)
             self.minted += 1
             return text
 

@@ -20,6 +20,7 @@ from airflow_provider_sfleads.emulator.faults import Fault
 from airflow_provider_sfleads.emulator.protocol import DroppableProtocol
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.state import Emulator
+from airflow_provider_sfleads.emulator.watching import Watcher
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 1.0
@@ -220,9 +221,21 @@ class EmulatorServer:
         """End a job that is not over as Failed; the rows not yet processed stay so."""
         self.emulator.worker.fail(job_id, message)
 
+    def abort_job(self, job_id: str) -> None:
+        """End a job that is not over as Aborted, as somebody under Setup would."""
+        self.emulator.worker.abort(job_id)
+
     def expire_tokens(self) -> None:
         """Kill all tokens: their next use is answered with 401."""
         self.emulator.tokens.expire()
+
+    def tokens_issued(self) -> list[str]:
+        """All tokens that were ever given out, the dead ones, too."""
+        return list(self.emulator.tokens.issued)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have every request shown, twice; see `watching.Sight`."""
+        self.emulator.watchers.append(watcher)
 
     def set_api_usage(self, used: int) -> None:
         """Set the N of `Sforce-Limit-Info`."""

@@ -22,6 +22,7 @@ from airflow_provider_sfleads.emulator.oauth import Tokens
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.store import Store
 from airflow_provider_sfleads.emulator.values import format_datetime
+from airflow_provider_sfleads.emulator.watching import Watcher
 
 
 class Emulator:
@@ -40,6 +41,7 @@ class Emulator:
         self.journal = Journal()
         self.faults = Faults()
         self.locators = Locators()
+        self.watchers: list[Watcher] = []
         self._changing = threading.Lock()
         self._indexed: frozenset[FieldSpec] | None = None
         self._apply(settings or EmulatorSettings())
