@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random as chance
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from requests import Response, Session  # noqa: TC002 - resolvable at run time
@@ -20,9 +21,10 @@ from airflow_provider_sfleads.transport.line import Line
 from airflow_provider_sfleads.transport.meter import Meter, Metered
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.sockets import BearerAuth
+from airflow_provider_sfleads.transport.sockets import POOL_SIZE, BearerAuth
+from airflow_provider_sfleads.transport.throttle import Throttle
 from airflow_provider_sfleads.transport.tokens import Token, TokenStore
-from airflow_provider_sfleads.transport.verdict import Renew
+from airflow_provider_sfleads.transport.verdict import Again, Renew, Take
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +33,14 @@ class Client(Metered):
     """Sends calls to one org over a pooled keep-alive session; safe to share between threads.
 
     What a retry can mend is tried again where a repeat is safe: always when Salesforce did not begin the work, else
-    only for repeatable calls. Timeouts apply to everything, redirects are never followed.
+    only for repeatable calls. Timeouts apply to everything, redirects are never followed. While the org is
+    overloaded, its threads wait for each other: see :class:`~.throttle.Throttle`.
 
     :param settings: the connection.
     :param sleep: waits between attempts.
     :param random: draws from [0, 1) for the jitter of the waits.
     :param now: wall clock in seconds since the epoch.
+    :param clock: seconds on a clock that never goes back; it and ``sleep`` go together.
     :param on_secret: told every token before it is used, to mask it in logs.
     """
 
@@ -47,6 +51,7 @@ class Client(Metered):
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = chance.random,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         on_secret: Callable[[str], object] = lambda _secret: None,
     ) -> None:
         self.settings = settings
@@ -54,6 +59,7 @@ class Client(Metered):
         self._tokens = TokenStore(self._mint)
         super().__init__(Meter(now), self._tokens)
         self._line = Line(settings, auth=BearerAuth(self._bearer), sleep=sleep, random=random)
+        self._throttle = Throttle(highest=POOL_SIZE, longest=settings.retries.cap, sleep=sleep, clock=clock)
 
     @property
     def session(self) -> Session:
@@ -123,22 +129,36 @@ class Client(Metered):
 
     def _attempt(self, flight: Flight) -> tuple[Reply, Response]:
         call = flight.call
-        token = self._tokens.current()
-        doubtful_before = flight.doubtful
-        answer = self._line.exchange(
-            call.method,
-            token.base_url + flight.path,
-            headers=flight.headers_with(token),
-            params=call.params,
-            data=flight.data,
-            into=flight.into,
-            timeout=flight.timeout,
-        )
-        if isinstance(answer, Failure):
-            self._lost(flight, token, answer)
-        response, saved = answer
-        reply = self._judged(flight, token, _heard(response, saved=saved), doubtful_before=doubtful_before)
+        with self._turn(flight):
+            token = self._tokens.current()
+            doubtful_before = flight.doubtful
+            answer = self._line.exchange(
+                call.method,
+                token.base_url + flight.path,
+                headers=flight.headers_with(token),
+                params=call.params,
+                data=flight.data,
+                into=flight.into,
+                timeout=flight.timeout,
+            )
+            if isinstance(answer, Failure):
+                self._lost(flight, token, answer)
+            response, saved = answer
+            reply = self._judged(flight, token, _heard(response, saved=saved), doubtful_before=doubtful_before)
         return self._renew(flight, token, reply) if isinstance(reply, Renew) else (reply, response)
+
+    @contextmanager
+    def _turn(self, flight: Flight) -> Iterator[None]:
+        """Wait for a turn, and tell the throttle what the answer says of the org's load, whatever comes of the call."""
+        with self._throttle.turn() as era:
+            flight.verdict = None
+            try:
+                yield
+            finally:
+                if isinstance(flight.verdict, Take):
+                    self._throttle.served(era)
+                elif isinstance(flight.verdict, Again) and flight.verdict.overload:
+                    self._throttle.overloaded(era, flight.verdict.retry_after)
 
     def _renew(self, flight: Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:
         """Repeat a call whose token was refused, once; safe for every call, for it was not begun."""

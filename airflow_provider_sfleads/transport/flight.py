@@ -23,7 +23,7 @@ from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.tokens import Token
-from airflow_provider_sfleads.transport.verdict import Again, Answer, Fail, Renew, judge
+from airflow_provider_sfleads.transport.verdict import AN_HOUR, Again, Answer, Fail, Renew, Verdict, judge
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
 HEADERS = {
@@ -58,6 +58,7 @@ class Flight:
     :param data: the body, or the file that holds it.
     :param into: the file that a CSV answer goes into.
     :param timeout: seconds; ``None`` for the connection's own.
+    :param verdict: on the newest answer; ``None`` where there was none.
     """
 
     call: Call
@@ -69,6 +70,7 @@ class Flight:
     timeout: float | None = None
     renewed: bool = False
     doubtful: bool = False
+    verdict: Verdict | None = None
 
     @property
     def counts(self) -> bool:
@@ -90,11 +92,13 @@ class Flight:
         """
         limit = self.settings.max_api_usage
         if self.call.write and usage is not None and usage.share > limit:
-            raise ApiLimitError(
+            error = ApiLimitError(
                 f"The org has used {usage.used} of its {usage.max} API requests of the last 24 hours, more than "
                 f"max_api_usage {limit:g} of connection {self.settings.conn_id!r}; {call_name(self.call)} was not "
-                "sent. Retry when the share has come down, or raise max_api_usage."
+                "sent. The share comes down bit by bit: retry in an hour or more, or raise max_api_usage."
             )
+            error.retry_after = AN_HOUR
+            raise error
 
     def landed(self, heard: Heard, *, doubtful_before: bool, now: float) -> Reply | Renew:
         """Return the answer, or that it asks for a new token.
@@ -117,7 +121,7 @@ class Flight:
             location=heard.headers.get("location"),
         )
         conn_id, version = self.settings.conn_id, self.settings.api_version
-        verdict = judge(self.call, answer, conn_id=conn_id, api_version=version)
+        verdict = self.verdict = judge(self.call, answer, conn_id=conn_id, api_version=version)
         if isinstance(verdict, Renew):
             return verdict
         if isinstance(verdict, Fail):
@@ -143,6 +147,9 @@ class Flight:
         self._again(Again(ServiceUnavailableError(text), ambiguous=True))
 
     def _again(self, again: Again) -> NoReturn:
+        # A caller who tries again has a rhythm of its own, which heeds what Salesforce asks for and not our guesses.
+        if again.retry_after is not None or self.call.once:
+            again.error.retry_after = again.retry_after
         if again.ambiguous and not self.call.repeatable:
             raise self._unknown(again.error)
         self.doubtful = self.doubtful or again.ambiguous
@@ -150,20 +157,18 @@ class Flight:
 
     def ended(self, last: TryAgain | SalesforceLeadsError) -> SalesforceLeadsError:
         """Return the error to raise when no further attempt is made."""
-        error = last
-        if isinstance(error, TryAgain):
-            again = error.again
-            error = again.error
-            error.retry_after = again.retry_after
+        error = last.again.error if isinstance(last, TryAgain) else last
         if self.doubtful and self.call.write and not isinstance(error, OutcomeUnknownError):
             return self._unknown(error)
         return error
 
     def _unknown(self, error: SalesforceLeadsError) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
+        unknown = OutcomeUnknownError(
             f"{self._what} was sent, and whether Salesforce carried it out is not known. Look the records up before "
             f"sending them again; it may still take effect for 10 minutes. Last word: {error}"
         )
+        unknown.retry_after = error.retry_after
+        return unknown
 
 
 def prepare(call: Call, settings: Settings, *, timeout: float | None = None, into: Path | None = None) -> Flight:

@@ -80,6 +80,5 @@ def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> 
             f"Salesforce routes no org at {where} (HTTP {status}): misspelt, renamed, or an expired scratch org. "
             "Check Host."
         )
-    return TryAgain(
-        Again(error, ambiguous=False, retry_after=parse_retry_after(answer.headers.get("retry-after"), now=now))
-    )
+    error.retry_after = parse_retry_after(answer.headers.get("retry-after"), now=now)
+    return TryAgain(Again(error, ambiguous=False, retry_after=error.retry_after))

@@ -60,7 +60,9 @@ class HeldToken:
         if self._token is not None and self._token.generation > stale:
             return self._token
         if self._failure is not None and (self._failures > failures or not self._failure.transient):
-            raise type(self._failure)(*self._failure.args)
+            failure = type(self._failure)(*self._failure.args)
+            failure.retry_after = self._failure.retry_after
+            raise failure
         return None
 
     def _keep(self, grant: Grant, stale: int) -> Token:

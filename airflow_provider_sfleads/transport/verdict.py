@@ -29,6 +29,11 @@ _NOT_BEGUN = frozenset(
 )
 # Bulk API's own limits: jobs, batches and records of the last 24 hours.
 _BULK_LIMITS = frozenset({"EXCEEDEDQUOTA", "LIMIT_EXCEEDED"})
+# Seconds after which another try is worthwhile, where Salesforce names no time: a day's allowance comes back bit by
+# bit; long requests end within ten minutes, most of them sooner.
+AN_HOUR = 3600.0
+_SOME_MINUTES = 300.0
+_SLOW_DOWN = frozenset({429, 503})
 _INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
@@ -54,11 +59,13 @@ class Again:
     :param error: what to raise when no attempt is left.
     :param ambiguous: whether Salesforce may have carried the request out.
     :param retry_after: seconds that the server asks to wait.
+    :param overload: whether the org has too much to do, so that other calls had better wait as well.
     """
 
     error: SalesforceLeadsError
     ambiguous: bool
     retry_after: float | None = None
+    overload: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,31 +169,35 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
         if any("concurrent" in error.message.lower() for error in errors):
             busy = ConcurrencyLimitError(
                 f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
-                "Try again in some minutes, and lower concurrency or batch_size if it comes back."
+                f"Try again {_when(answer, 'in five minutes or more')}, and lower concurrency or batch_size if it "
+                "comes back."
             )
-            return Again(busy, ambiguous=False, retry_after=answer.retry_after)
-        return Fail(
-            ApiLimitError(
-                f"The org has used up its API requests, at {what}: {said}. The allowance covers the last 24 hours "
-                "and comes back "
-                "bit by bit: retry in an hour or more, and see Setup > Company Information > API Requests for who "
-                "uses it."
-            )
-        )
+            busy.retry_after = _SOME_MINUTES
+            return Again(busy, ambiguous=False, retry_after=answer.retry_after, overload=True)
+        return Fail(_used_up("its API requests", what, said, place="Company Information > API Requests"))
     if codes & _BULK_LIMITS:
-        return Fail(
-            ApiLimitError(
-                f"The org has used up what Bulk API takes, at {what}: {said}. The allowance covers the last 24 hours "
-                "and comes back bit by bit: retry in an hour or more, and see Setup > Bulk Data Load Jobs for who "
-                "uses it."
-            )
-        )
+        return Fail(_used_up("what Bulk API takes", what, said, place="Bulk Data Load Jobs"))
     if codes & _NOT_BEGUN:
         error = ServiceUnavailableError(
-            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again later."
+            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(answer)}."
         )
-        return Again(error, ambiguous=False, retry_after=answer.retry_after)
+        overload = "SERVER_UNAVAILABLE" in codes or answer.status in _SLOW_DOWN
+        return Again(error, ambiguous=False, retry_after=answer.retry_after, overload=overload)
     return None
+
+
+def _used_up(allowance: str, what: str, said: str, *, place: str) -> ApiLimitError:
+    error = ApiLimitError(
+        f"The org has used up {allowance}, at {what}: {said}. The allowance covers the last 24 hours and comes back "
+        f"bit by bit: retry in an hour or more, and see Setup > {place} for who uses it."
+    )
+    error.retry_after = AN_HOUR
+    return error
+
+
+def _when(answer: Answer, otherwise: str = "later") -> str:
+    asked = answer.retry_after
+    return f"in {asked:.0f} s, as Salesforce asks" if asked else otherwise
 
 
 def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict | None:
@@ -195,5 +206,12 @@ def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdi
         return None
     said = f": {plain_text(errors)}" if errors else ""
     note = " No Salesforce host answers for this org; an expired scratch org answers so too." if status == 420 else ""  # noqa: PLR2004
-    error = ServiceUnavailableError(f"Salesforce could not serve {what} (HTTP {status}{said}). Try again later.{note}")
-    return Again(error, ambiguous=status not in (420, 429), retry_after=answer.retry_after)
+    error = ServiceUnavailableError(
+        f"Salesforce could not serve {what} (HTTP {status}{said}). Try again {_when(answer)}.{note}"
+    )
+    return Again(
+        error,
+        ambiguous=status not in (420, 429),
+        retry_after=answer.retry_after,
+        overload=status in _SLOW_DOWN,
+    )

@@ -47,6 +47,7 @@ class _Make:
             sleep=self.waits.append,
             random=lambda: 0.5,
             now=lambda: 1_700_000_000.0,
+            clock=lambda: sum(self.waits),
             on_secret=self.secrets.append,
         )
         self.made.append(client)
