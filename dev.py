@@ -170,6 +170,22 @@ def test(args: list[str]) -> None:
     become(PYTHON, "-m", "pytest", *args)
 
 
+def chaos(args: list[str]) -> None:
+    """Run schedules of faults and kills in a real Airflow; they have the machine for themselves as long as it takes."""
+    parser = argparse.ArgumentParser(prog="dev.py chaos", description=chaos.__doc__)
+    parser.add_argument("count", nargs="?", type=int, default=8, help="how many schedules, evenly over modes and APIs")
+    parser.add_argument("--seed", action="append", default=[], help="only this one, such as plain-bulk-17; repeatable")
+    parser.add_argument(
+        "--broken", choices=("resend", "journal", "standing"), help="take a safety away: this must fail"
+    )
+    known, rest = parser.parse_known_args(args)
+    ensure_postgres()
+    os.environ["SFLEADS_CHAOS"] = str(known.count)
+    os.environ["SFLEADS_CHAOS_SEEDS"] = ",".join(known.seed)
+    os.environ["SFLEADS_CHAOS_BREAK"] = known.broken or ""
+    become(PYTHON, "-m", "pytest", "tests/chaos", *rest)
+
+
 def lock() -> None:
     """Write the constraints anew, from the newest versions that pyproject.toml allows."""
     command = "-m uv --no-config pip compile pyproject.toml --all-extras --universal --python-version 3.11"
@@ -191,23 +207,25 @@ def main() -> None:
         sys.exit(f"This is Python {sys.version.split()[0]}; Python {'.'.join(map(str, OLDEST))} or later is needed.")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    takes_more = ("test", "demo", "bench", "chaos")
     for name, text in {
         "setup": "install what is pinned into .venv (the other commands do this first)",
         "test": "check, then run all tests; further arguments go to pytest",
         "check": "ruff, its formatter, and mypy",
         "demo": "run both Dags in a real Airflow against the emulator; further arguments go to the demo (--help)",
         "bench": "run the benchmarks; further arguments go to them",
+        "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
         "build": "build the wheel into dist",
         "lock": "write constraints-3.11.txt anew",
     }.items():
         # Without a parser's own --help, `dev.py demo --help` reaches the demo.
-        commands.add_parser(name, help=text, add_help=name not in ("test", "demo", "bench"))
+        commands.add_parser(name, help=text, add_help=name not in takes_more)
     known, rest = parser.parse_known_args()
-    if rest and known.command not in ("test", "demo", "bench"):
+    if rest and known.command not in takes_more:
         parser.error(f"{known.command} takes no arguments: {' '.join(rest)}")
     setup()
-    if known.command == "test":
-        test(rest)
+    if known.command in ("test", "chaos"):
+        {"test": test, "chaos": chaos}[known.command](rest)
     elif known.command in ("demo", "bench"):
         become(PYTHON, "-m", {"demo": "demo", "bench": "benchmarks"}[known.command], *rest)
     else:

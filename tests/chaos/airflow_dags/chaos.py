@@ -1,0 +1,40 @@
+"""A Dag for each mode; everything else comes with a Dag run's conf."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_provider_sfleads.exports import FileExport
+from tests.chaos.operators import Create, Move
+
+CREATE = {"fields": {"last": "LastName", "company": "Company", "mail": "Email"}}
+MODES: dict[str, tuple[type[Create | Move], dict[str, Any]]] = {
+    "unique": (Create, {**CREATE, "external_id_field": "External_Id__c"}),
+    "upsert": (Create, {**CREATE, "external_id_field": "External_Id__c", "existing": "update"}),
+    "plain": (Create, CREATE),
+    "stage": (Move, {"external_id_field": "External_Id__c", "ladder": ["Lead", "MQL", "SAL", "SQL"]}),
+}
+
+
+def conf(name: str) -> str:
+    """A template that takes a value from the run's conf."""
+    return f"{{{{ dag_run.conf['{name}'] }}}}"
+
+
+for mode, (operator, parameters) in MODES.items():
+    with DAG(f"chaos_{mode}", schedule=None, max_active_runs=16):
+        operator(
+            task_id="sync",
+            export=FileExport(conf("export")),
+            key="key",
+            results_path=conf("results_path"),
+            salesforce_conn_id=conf("salesforce_conn_id"),
+            max_rejects=conf("max_rejects"),
+            **{name: conf(name) for name in ("api", "batch_size", "concurrency", "deferrable", "door")},
+            retries=15,
+            retry_delay=timedelta(0),
+            **parameters,
+        )

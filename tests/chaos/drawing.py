@@ -1,0 +1,181 @@
+"""What a seed stands for: the export, the org before it, and what goes wrong in which try, all drawn beforehand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.chaos import targets
+from tests.chaos.targets import Moment
+
+Record = dict[str, Any]
+
+MODES = ("unique", "upsert", "plain", "stage")
+APIS = ("collections", "bulk")
+LADDER = ("Lead", "MQL", "SAL", "SQL")
+STAGE = "MQL"
+BELOW = (None, "Lead")
+#: Seconds after a lost connection within which Salesforce may still commit, here.
+LATEST_COMMIT = 1.0
+
+What = Literal["kill", "limit", "expire", "abort", "fail"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens once in a try.
+
+    :param what: the worker is killed, the daily limit is reached, all tokens expire, or the jobs under way are aborted
+        or fail.
+    :param at: when.
+    """
+
+    what: What
+    at: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What goes wrong in one try.
+
+    :param faults: rules for the emulator.
+    :param settings: settings of the emulator for this try.
+    :param goes_on: whether the task is cleared where the try before this one was a success.
+    :param moved: places, as shares of the leads, of those that Sales moves to a later stage after this try.
+    """
+
+    faults: tuple[Record, ...]
+    events: tuple[Event, ...]
+    settings: Mapping[str, Any]
+    goes_on: bool
+    moved: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """All that a seed stands for.
+
+    :param rows: the export, with rows that are rejects, repetitions, or have no key.
+    :param wanted: the rows that count, by key.
+    :param standing: the leads that are there before.
+    :param parameters: of the operator.
+    :param is_parquet: the export's format; else JSON Lines.
+    :param reruns: deliberate re-runs after the success.
+    """
+
+    name: str
+    mode: str
+    api: str
+    rows: tuple[Record, ...]
+    wanted: Mapping[str, Record]
+    standing: tuple[Record, ...]
+    parameters: Mapping[str, Any]
+    is_parquet: bool
+    troubles: tuple[Trouble, ...]
+    reruns: int
+
+
+def names(count: int) -> list[str]:
+    """The first schedules, evenly over modes and APIs."""
+    pairs = [(mode, api) for api in APIS for mode in MODES]
+    return ["{}-{}-{}".format(*pairs[number % len(pairs)], number // len(pairs)) for number in range(count)]
+
+
+def draw(name: str) -> Schedule:
+    """The schedule of a name such as ``plain-bulk-17``.
+
+    :raises ValueError: where it is none.
+    """
+    mode, api, number = name.split("-")
+    if mode not in MODES or api not in APIS or not number.isdigit():
+        raise ValueError(f"{name!r} is no schedule: it takes mode, API and a number, such as plain-bulk-17")
+    return _Draw(name, mode, api).schedule()
+
+
+@dataclass
+class _Draw:
+    name: str
+    mode: str
+    api: str
+    dice: random.Random = field(init=False)
+    rows: list[Record] = field(default_factory=list)
+    wanted: dict[str, Record] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.name)
+
+    def schedule(self) -> Schedule:
+        is_large = self.api == "bulk" and self.dice.random() < 0.1
+        has_mail_keys = self.dice.random() < 0.15
+        for number in range(2_500 if is_large else self.dice.randint(60, 500)):
+            self._add_row(number, has_mail_keys=has_mail_keys)
+        parameters = {
+            "api": "auto" if is_large else self.api,
+            "batch_size": self.dice.choice((7, 20, 60, 200)),
+            "concurrency": self.dice.randint(1, 4),
+            "deferrable": self.api == "bulk" and self.dice.random() < 0.25,
+            "max_rejects": len(self.rows),
+        }
+        return Schedule(
+            name=self.name,
+            mode=self.mode,
+            api=self.api,
+            rows=tuple(self.rows),
+            wanted=self.wanted,
+            standing=tuple(self._standing()),
+            parameters=parameters,
+            is_parquet=self.dice.random() < 0.5,
+            troubles=tuple(self._trouble() for _ in range(self.dice.randint(1, 4))),
+            reruns=int(self.dice.random() < 0.25),
+        )
+
+    def _add_row(self, number: int, *, has_mail_keys: bool) -> None:
+        key = f"zyx-key-{number}@example.org" if has_mail_keys else f"K-{number}"
+        row = {
+            "key": key,
+            "last": f"Zyx-Person-{number}",
+            "company": f"Qqx-Works-{self.dice.randint(1, 9)}",
+            "mail": f"zyx-person-{number}@example.org",
+        }
+        luck = self.dice.random()
+        if luck < 0.02:
+            self.rows.append({**row, "key": " "})
+        elif luck < 0.05 and self.mode != "stage":
+            self.rows.append({**row, "key": f"bad {key}", "last": None})
+        self.rows.append(row)
+        self.wanted[key] = row
+        if luck > 0.95:
+            self.rows.append({**row, "key": f" {key.lower()}", "last": "Zyx-Second"})
+
+    def _standing(self) -> list[Record]:
+        if self.mode == "plain":
+            return []
+        some = self.dice.sample(sorted(self.wanted), k=len(self.wanted) // 3)
+        keys = [key for key in self.wanted if self.dice.random() < 0.97] if self.mode == "stage" else some
+        return [self._known(key) for key in keys]
+
+    def _known(self, key: str) -> Record:
+        row = self.wanted[key]
+        lead = {"External_Id__c": key, "LastName": row["last"], "Company": row["company"], "Email": row["mail"]}
+        if self.mode == "stage":
+            return {**lead, "Lead_Stage__c": self.dice.choice((None, None, *LADDER))}
+        return lead if self.dice.random() < 0.5 else {**lead, "Company": "Qqx-Old"}
+
+    def _trouble(self) -> Trouble:
+        faults = tuple(targets.fault(self.dice, self.api, self.mode) for _ in range(self.dice.randint(0, 3)))
+        events = []
+        if self.dice.random() < 0.6:
+            events.append(Event(what="kill", at=targets.moment(self.dice, self.api, self.mode)))
+        for what, odds in (("limit", 0.12), ("expire", 0.2), ("abort", 0.15), ("fail", 0.1)):
+            if self.dice.random() < odds and (self.api == "bulk" or what in ("limit", "expire")):
+                events.append(Event(what=what, at=targets.moment(self.dice, self.api, self.mode)))  # type: ignore[arg-type]
+        moved = [(self.dice.random(), self.dice.choice(("SAL", "SQL"))) for _ in range(8)]
+        return Trouble(
+            faults=faults,
+            events=tuple(events),
+            settings=targets.settings(self.dice, len(self.rows)) if self.api == "bulk" else {},
+            goes_on=self.dice.random() < 0.5,
+            moved=tuple(moved) if self.mode == "stage" and self.dice.random() < 0.5 else (),
+        )
