@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from hypothesis import given
@@ -50,10 +50,20 @@ def throttle(clock: Clock) -> Throttle:
 
 
 def overload(throttle: Throttle, flying: int, told: int | None = None) -> None:
-    """Begin attempts beside each other, and overload so many of them, or all."""
-    with ExitStack() as turns:
-        for era in [turns.enter_context(throttle.turn()) for _ in range(flying)][:told]:
+    """Begin attempts beside each other, and end them one by one, so many of them, or all, by an overload."""
+    turns = [throttle.turn() for _ in range(flying)]
+    eras = [turn.__enter__() for turn in turns]
+    for number, (turn, era) in enumerate(zip(turns, eras, strict=True)):
+        if told is None or number < told:
             throttle.overloaded(era)
+        turn.__exit__(None, None, None)
+
+
+def drain(work: deque[int], attempt: Callable[[int], object]) -> None:
+    """Make attempts while there is work."""
+    with suppress(IndexError):
+        while True:
+            attempt(work.popleft())
 
 
 def serve(throttle: Throttle, times: int) -> None:
@@ -115,7 +125,7 @@ def test_an_attempt_that_tells_nothing_changes_nothing(throttle: Throttle) -> No
 
 
 def test_no_more_threads_fly_than_the_limit_lets(throttle: Throttle) -> None:
-    """Eight threads take turns by three, all three places are used, and all come through."""
+    """Nine threads take turns by three, all three places are used, and all come through."""
     overload(throttle, 6)
     flying, most, lock, together = 0, 0, threading.Lock(), threading.Barrier(3, timeout=10)
 
@@ -129,9 +139,14 @@ def test_no_more_threads_fly_than_the_limit_lets(throttle: Throttle) -> None:
             with lock:
                 flying -= 1
 
-    with ThreadPoolExecutor(9) as pool:
-        list(pool.map(attempt, range(27)))
-    assert most == 3
+    work = deque(range(300))
+    threads = [threading.Thread(target=lambda: drain(work, attempt), daemon=True) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert (len(work), flying, most) == (0, 0, 3)
 
 
 def test_an_attempt_that_breaks_gives_its_place_back(throttle: Throttle) -> None:
