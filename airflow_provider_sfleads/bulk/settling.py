@@ -81,7 +81,8 @@ class Settling:
     def look_up(self, part: Piece) -> None:
         """Look the rows of a part up: what is to be sent becomes loads, the rest is settled."""
         _give_back()
-        decisions = decide(self.plan, lambda: self._batches(part), self.reading, self.memory)
+        memory = _Anew(self.memory, part.slot.round) if part.slot.round else self.memory
+        decisions = decide(self.plan, lambda: self._batches(part), self.reading, memory)
         if self._is_new(decisions):
             self.pieces.pass_on(part, Role.LOAD)
             return
@@ -216,6 +217,24 @@ class Settling:
             terms=self.terms,
             is_doubtful=load.slot.round > 0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """The memory for a part that is looked up once more: what its own rows have left there is not there before them."""
+
+    memory: KeyMemory
+    round: int
+
+    def add(self, key: str, space: str = "key") -> bool:
+        """Add a key and say whether it is new in this round."""
+        self.memory.add(key, space)
+        return self.memory.add(key, f"{space} r{self.round}")
+
+    def add_many(self, keys: pa.Array, space: str = "key") -> npt.NDArray[np.bool_]:
+        """Add strings and say of each whether it is new in this round."""
+        self.memory.add_many(keys, space)
+        return self.memory.add_many(keys, f"{space} r{self.round}")
 
 
 def _give_back() -> None:
