@@ -107,6 +107,11 @@ class BulkRun:
             return Reason.OUTCOME_UNKNOWN
         return reason_for(self.halted) if self.halted else Reason.STOPPED
 
+    def break_off(self) -> None:
+        """Something else than an outcome ends the run: what becomes of rows that a job carries is not known then."""
+        carried = self.diary.jobs()
+        self._unknown |= {piece.mark for piece in self.pieces.all(Role.LOAD) if piece.slot.label in carried}
+
     def _take_up(self) -> None:
         """See what became of the jobs of earlier tries."""
         carried = self.diary.jobs()

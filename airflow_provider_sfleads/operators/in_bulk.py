@@ -198,7 +198,14 @@ class _Course:
                     run.earlier.remember(load.folder.others())
                     run.announce = Announcements(load.folder, plan.compare)
                 self.has_tail_begun = True
-                run.execute(self._tail_rows(tail))
+                rows = self._tail_rows(tail)
+                try:
+                    run.execute(rows)
+                except BaseException:
+                    # What it had not come to is recorded as not sent.
+                    load.settings.stop.set()
+                    run.execute(rows)
+                    raise
                 self.halted = self.halted or run.halted
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
@@ -214,7 +221,9 @@ class _Course:
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
                     if "salesforce_id" in batch.schema.names:
-                        own.update(batch.column("salesforce_id").drop_null().to_pylist())
+                        # An id that the export gives is there before any look-up.
+                        found = batch.column("salesforce_id").filter(batch.column("lead_id").is_null())
+                        own.update(found.drop_null().to_pylist())
 
         def seen(value: str, space: str) -> bool:
             return self.memory.add(value, f"tail {space}" if value in own else space)
@@ -241,12 +250,26 @@ class _Course:
         """Account for what is staged where something else than an outcome ends the try, as far as that can be done."""
         from airflow_provider_sfleads.bulk.pieces import Role
 
+        self.load.settings.stop.set()
         with suppress(Exception):
-            self.pieces.publish()
-            # Rows of a tail that was begun are recorded one by one; it accounts for the rest of them itself.
-            self.leave(*(set(Role) - ({Role.TAIL} if self.has_tail_begun else set())))
+            self.book.writer.flush()
+            if _STAGED in self.book.marks():
+                # The step that was broken off is undone, so that no row lies in two pieces.
+                self.pieces.drop_drafts()
+                self.pieces.tidy(self.book.marks())
+            else:
+                self.pieces.publish()
+            if self.run is not None:
+                self.run.break_off()
+            if self.has_tail_begun:
+                self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
+            else:
+                # Of its rows an earlier try may have settled some.
+                self.send_tail()
         with suppress(Exception):
-            self.end()
+            self.writing.close()
+        with suppress(Exception):
+            self.load.tally = tally_of(self.load.folder)
 
     def _conclude(self) -> None:
         if not self.plan.repeatable:
