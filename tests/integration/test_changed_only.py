@@ -8,7 +8,8 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.exports import SqlTable
-from tests.integration.support import creating, moving, people, run
+from tests.integration.dying import Point, dies, sent
+from tests.integration.support import Task, creating, killed, moving, people, run
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -85,6 +86,31 @@ def test_rejected_and_unsent_rows_are_not_confirmed(emulator: EmulatorServer, tm
 
     assert first.counts == {"rejected": 1, "created": 2, "not_sent": 1}
     assert second.counts == {"unchanged": 2, "created": 2}
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "failed"])
+def test_values_that_an_earlier_try_sent_are_not_taken_for_those_of_the_run_before(
+    emulator: EmulatorServer, tmp_path: Path, state: SqlTable, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool
+) -> None:
+    """A try that goes on with bulk jobs knows no values of theirs; where they change back, they are sent."""
+    more = {"existing": "update", "write_back": state, "changed_only": True, "api": "bulk"}
+    run(creating(people(300), tmp_path, **more))
+    task = Task(run_id="changed")
+    if is_killed:
+        client = "airflow_provider_sfleads.transport.client:Client.send"
+        dies(monkeypatch, Point(at=client, which=sent("PATCH", body={"state": "UploadComplete"})))
+        killed(creating(people(300, company="Acme 2"), tmp_path, **more), task)
+    else:
+        emulator.change_settings(bulk_fail_after=100)
+        assert task.run(creating(people(300, company="Acme 2"), tmp_path, **more)).counts["not_sent"] == 200
+        emulator.change_settings(bulk_fail_after=None)
+    second = task.run(creating(people(300, company="Acme 2"), tmp_path, **more))
+    third = Task(run_id="back").run(creating(people(300), tmp_path, **more))
+
+    assert (second.error, second.counts) == (None, {"updated": 300})
+    assert (third.error, third.counts) == (None, {"updated": 300})
+    assert {lead["Company"] for lead in emulator.leads()} == {"Acme"}
 
 
 def test_memory_needs_a_table(tmp_path: Path) -> None:
