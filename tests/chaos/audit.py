@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from airflow_provider_sfleads.emulator.ids import RUN_AS_USER_ID
-from tests.chaos.course import Told
+from tests.chaos.course import SETTLED, Told
 from tests.chaos.drawing import BELOW, STAGE, Record, Schedule
 from tests.integration.support import COUNTS, results_of
 
@@ -52,7 +52,7 @@ def _lines(schedule: Schedule, told: Told) -> Findings:
 
 
 def _state_of(line: Record) -> str:
-    if line["action"] in ("created", "updated", "unchanged"):
+    if line["action"] in SETTLED:
         return "right"
     if line["action"] == "rejected":
         return str(line["error_code"])
@@ -141,4 +141,4 @@ def _agreement(schedule: Schedule, told: Told) -> Findings:
 
 
 def _settled(report: Record) -> list[Record]:
-    return [line for line in results_of(report) if line["action"] in ("created", "unchanged", "updated")]
+    return [line for line in results_of(report) if line["action"] in SETTLED]

@@ -9,9 +9,9 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-_LONGEST_TRY = 120.0
 _LET_IN = b"!"
 KILLED = "killed"
+HANGS = "hangs"
 
 
 @dataclass
@@ -41,18 +41,23 @@ class Visit:
             os.kill(self.pid, signal.SIGKILL)
         return True
 
-    def wait(self) -> str:
-        """Wait for its end: ``returned``, the name of an error, or ``killed`` where it could not say anything more."""
-        self.line.settimeout(_LONGEST_TRY)
+    def wait(self, seconds: float) -> str | None:
+        """Wait for its end.
+
+        :return: ``returned``, the name of an error, ``killed`` where it could not say anything more, or ``None`` where
+            it has not ended in time.
+        """
+        self.line.settimeout(seconds)
         word = b""
-        with self.line:
-            try:
-                while piece := self.line.recv(200):
-                    word += piece
-                    # It has said so: what is killed from here on is not the try any more.
-                    self.inside = False
-            except ConnectionResetError:
-                pass
+        try:
+            while piece := self.line.recv(200):
+                word += piece
+                # It has said so: what is killed from here on is not the try any more.
+                self.inside = False
+        except TimeoutError:
+            return None
+        except ConnectionResetError:
+            pass
         self.inside = False
         return word.decode() or KILLED
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -62,6 +63,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One Airflow for all schedules."""
     with _ItsDatabase(postgres_url):
         folder = tmp_path_factory.mktemp("airflow")
+        shutil.copytree(HERE / "airflow_config", folder / "home" / "config")
         with real_airflow(postgres_url, folder, HERE / "airflow_dags", SETTINGS) as running:
             running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 4, "four Dags are read")
             yield running
