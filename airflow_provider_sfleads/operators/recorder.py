@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.operators.naming import log_name
 from airflow_provider_sfleads.results import ResultsWriter
-from airflow_provider_sfleads.results.writer import marks
+from airflow_provider_sfleads.results.parts import marks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +42,10 @@ class Recorder:
     def marks(self) -> Collection[str]:
         """The marks there are."""
         return marks(self.writer.directory)
+
+    def flush(self) -> None:
+        """Make what was taken durable."""
+        self.writer.flush()
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome."""

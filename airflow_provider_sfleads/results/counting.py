@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results.folder import ResultsFolder
-from airflow_provider_sfleads.results.writer import part_names
+from airflow_provider_sfleads.results.parts import part_names
 
 _COUNTED = ("action", "reason", "error_code", "api")
 _BATCH = 100_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,46 +12,22 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.results.columns import complete, schema, to_batch
 from airflow_provider_sfleads.results.files import Directory
+from airflow_provider_sfleads.results.parts import (
+    FORM,
+    GROUP_ROWS,
+    MARK,
+    join_parts,
+    last_number,
+    marked_as,
+    part_name,
+    part_names,
+    remove_stale,
+)
 from airflow_provider_sfleads.results.rejects import Rejects
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-_PART = re.compile(r"results-(\d{5,})\.parquet")
-_GROUP_ROWS = 10_000
-_MARK = b"airflow_provider_sfleads.mark"
-#: Of values that differ from row to row a dictionary is only work.
-_REPEATING = (
-    "action", "reason", "error_code", "error_message", "error_fields.list.element", "api", "batch", "attempt",
-    "finished_at", "contact_id", "old_stage", "new_stage",
-)  # fmt: skip
-_FORM = {"compression": "zstd", "use_dictionary": list(_REPEATING), "write_statistics": ["key", "action"]}
-
-
-def part_names(directory: Directory) -> list[str]:
-    """Return the names of the complete parts, in the order they were written."""
-    return sorted((name for name in directory.names() if _PART.fullmatch(name)), key=_part_number)
-
-
-def _part_number(name: str) -> int:
-    match = _PART.fullmatch(name)
-    return int(match[1]) if match else -1
-
-
-def marks(directory: Directory) -> dict[str, str]:
-    """Return the marks that complete parts bear (:meth:`ResultsWriter.marked`), with the names of these parts."""
-    import pyarrow.parquet as pq
-
-    found: dict[str, str] = {}
-    for name in part_names(directory):
-        with directory.fs.open(directory.file(name), "rb") as stream:
-            found |= {mark.decode(): name for mark in _marked_as(pq.read_metadata(stream)).values()}
-    return found
-
-
-def _marked_as(footer: pq.FileMetaData) -> dict[bytes, bytes]:
-    return {key: value for key, value in (footer.metadata or {}).items() if key == _MARK}
 
 
 class ResultsWriter:
@@ -60,7 +35,8 @@ class ResultsWriter:
 
     Rows go into parts ``results-00000.parquet``, ``results-00001.parquet`` ... A part appears under its name when it
     is complete, and its rejects before it; what a killed worker leaves behind is whole parts. Leaving the context
-    completes the last part and joins the rejects, also when an error leaves it: what is settled stays recorded.
+    completes the last part and joins the rejects, also when an error leaves it: what is settled stays recorded. Parts
+    that :meth:`flush` made small are joined then.
     An execution without rows still has one empty part and a rejects file with nothing but its header.
 
     Memory: at most 10,000 outcomes, or one batch more than that.
@@ -82,6 +58,7 @@ class ResultsWriter:
 
     def __enter__(self) -> Self:
         self._directory.remove_drafts()
+        remove_stale(self._directory)
         parts = part_names(self._directory)
         self._rejects.start(resume=self._resume, parts=parts)
         for name in parts:
@@ -90,7 +67,7 @@ class ResultsWriter:
             else:
                 self._directory.remove(name)
         if self._resume and parts:
-            self._number = _part_number(parts[-1]) + 1
+            self._number = last_number(parts[-1]) + 1
         return self
 
     def __exit__(
@@ -100,6 +77,7 @@ class ResultsWriter:
         if not part_names(self._directory):
             self._complete_part()
         self._rejects.join()
+        join_parts(self._directory, part_rows=self._part_rows)
 
     def write(self, outcome: Outcome, values: Row | None = None) -> None:
         """Record one row.
@@ -159,7 +137,7 @@ class ResultsWriter:
         is_full = self._mark is None and self._in_part > 0 and self._in_part + rows > self._part_rows
         if is_full or self._is_closed:
             self._complete_part()
-        elif self._in_group >= _GROUP_ROWS:
+        elif self._in_group >= GROUP_ROWS:
             self._write_group()
 
     def _count(self, rows: int) -> None:
@@ -177,7 +155,7 @@ class ResultsWriter:
 
         if self._parquet is None:
             self._draft = self._directory.new_draft(self._part)
-            self._parquet = pq.ParquetWriter(self._draft, schema(), **_FORM)
+            self._parquet = pq.ParquetWriter(self._draft, schema(), **FORM)
         self._gather_waiting()
         if self._batches:
             self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=self._in_group)
@@ -186,7 +164,7 @@ class ResultsWriter:
 
     @property
     def _part(self) -> str:
-        return f"results-{self._number:05}.parquet"
+        return part_name(self._number)
 
     def _complete_part(self) -> None:
         if not self._is_closed:
@@ -196,7 +174,7 @@ class ResultsWriter:
         # Step by step, so that a storage that fails can be asked again without writing the part anew.
         if self._parquet is not None:
             if self._mark is not None:
-                self._parquet.add_key_value_metadata({_MARK: self._mark.encode()})
+                self._parquet.add_key_value_metadata({MARK: self._mark.encode()})
             self._parquet.close()
             self._parquet = None
             self._rejects.write_piece(self._part)
@@ -230,9 +208,9 @@ class ResultsWriter:
                 return
             with (
                 self._directory.complete(name) as draft,
-                pq.ParquetWriter(draft, file.schema_arrow, **_FORM) as kept,
+                pq.ParquetWriter(draft, file.schema_arrow, **FORM) as kept,
             ):
-                kept.add_key_value_metadata(_marked_as(file.metadata))
+                kept.add_key_value_metadata(marked_as(file.metadata))
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
                     kept.write_table(table.filter(pc.not_equal(table["action"], str(Action.NOT_SENT))))

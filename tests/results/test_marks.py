@@ -14,7 +14,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
 from airflow_provider_sfleads.results.columns import complete, schema
 from airflow_provider_sfleads.results.files import Directory
-from airflow_provider_sfleads.results.writer import marks
+from airflow_provider_sfleads.results.parts import marks
 
 
 @pytest.fixture

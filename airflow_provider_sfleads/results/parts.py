@@ -1,0 +1,135 @@
+"""The parts of the results: their names, their marks, and small ones joined to larger ones.
+
+A part is named by its number, ``results-00007.parquet``, one that was joined by the first and the last number it holds,
+``results-00000-00007.parquet``. A part that lies within the numbers of another is the other's already: it only waits to
+be removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.results.files import Directory
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+MARK = b"airflow_provider_sfleads.mark"
+#: Rows to a row group.
+GROUP_ROWS = 10_000
+#: Of values that differ from row to row a dictionary is only work.
+_REPEATING = (
+    "action", "reason", "error_code", "error_message", "error_fields.list.element", "api", "batch", "attempt",
+    "finished_at", "contact_id", "old_stage", "new_stage",
+)  # fmt: skip
+FORM = {"compression": "zstd", "use_dictionary": list(_REPEATING), "write_statistics": ["key", "action"]}
+_PART = re.compile(r"results-(\d{5,})(?:-(\d{5,}))?\.parquet")
+
+
+def part_name(first: int, last: int | None = None) -> str:
+    """Return the name of a part."""
+    return f"results-{first:05}.parquet" if last in (None, first) else f"results-{first:05}-{last:05}.parquet"
+
+
+def last_number(name: str) -> int:
+    """Return the last number that a part holds."""
+    return _numbers(name)[1]
+
+
+def part_names(directory: Directory) -> list[str]:
+    """Return the names of the complete parts, in the order they were written."""
+    return [name for name, is_current in _all(directory) if is_current]
+
+
+def remove_stale(directory: Directory) -> None:
+    """Remove the parts that were joined, and whose removal was interrupted."""
+    for name, is_current in _all(directory):
+        if not is_current:
+            directory.remove(name)
+
+
+def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
+    names = [name for name in directory.names() if _PART.fullmatch(name)]
+    held = -1
+    # Of parts that begin alike the longest comes first: it holds the others.
+    for name in sorted(names, key=lambda each: (_numbers(each)[0], -_numbers(each)[1])):
+        last = last_number(name)
+        yield name, last > held
+        held = max(held, last)
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    match = _PART.fullmatch(name)
+    return (int(match[1]), int(match[2] or match[1])) if match else (-1, -1)
+
+
+def marks(directory: Directory) -> dict[str, str]:
+    """Return the marks that complete parts bear (``ResultsWriter.marked``), with the names of these parts."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, str] = {}
+    for name in part_names(directory):
+        with directory.fs.open(directory.file(name), "rb") as stream:
+            found |= {mark.decode(): name for mark in marked_as(pq.read_metadata(stream)).values()}
+    return found
+
+
+def marked_as(footer: pq.FileMetaData) -> dict[bytes, bytes]:
+    """Return the mark of a part as its footer holds it."""
+    return {key: value for key, value in (footer.metadata or {}).items() if key == MARK}
+
+
+def join_parts(directory: Directory, *, part_rows: int) -> None:
+    """Join parts that lie side by side and bear no mark, while together they have no more than ``part_rows`` rows.
+
+    A worker that is killed on the way leaves parts that :func:`part_names` does not name.
+    """
+    import pyarrow.parquet as pq
+
+    run: list[str] = []
+    rows = 0
+    for name in part_names(directory):
+        with directory.fs.open(directory.file(name), "rb") as stream:
+            footer = pq.read_metadata(stream)
+        if marked_as(footer) or rows + footer.num_rows > part_rows:
+            _join(directory, run)
+            run, rows = [], 0
+        if not marked_as(footer):
+            run.append(name)
+            rows += footer.num_rows
+    _join(directory, run)
+
+
+def _join(directory: Directory, names: Sequence[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if len(names) <= 1:
+        return
+    joined = part_name(_numbers(names[0])[0], last_number(names[-1]))
+    with directory.complete(joined) as draft:
+        with _opened(directory, names[0]) as first:
+            schema = first.schema_arrow
+        with pq.ParquetWriter(draft, schema, **FORM) as target:
+            waiting: list[pa.Table] = []
+            for name in names:
+                with _opened(directory, name) as file:
+                    waiting.append(file.read())
+                if sum(table.num_rows for table in waiting) >= GROUP_ROWS:
+                    target.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+            if waiting:
+                target.write_table(pa.concat_tables(waiting))
+    for name in names:
+        directory.remove(name)
+
+
+@contextmanager
+def _opened(directory: Directory, name: str) -> Iterator[pq.ParquetFile]:
+    import pyarrow.parquet as pq
+
+    with directory.fs.open(directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
+        yield file
