@@ -81,12 +81,16 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
     if report.not_sent:
         cause = run.halted or run.export_error
         reason = f" Sending stopped: {run.halted}" if run.halted else ""
+        if run.known_from is not None:
+            moment = f"{run.known_from.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+            reason += f" From {moment} UTC on Salesforce can tell what became of rows that were sent without an answer."
         reason += f" Reading stopped: {run.export_error}" if run.export_error else ""
         error = RowsNotSentError(
             f"{report.not_sent:,} of {report.read:,} rows were not sent, or what became of them is not known; a retry "
             f"of the task goes on with them.{reason} Per row: {report.results_path}"
         )
         error.__cause__ = cause
+        error.retry_after = _worthwhile_in(run)
         return error
     if run.export_error is not None:
         return run.export_error
@@ -97,6 +101,14 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
             f"feed the file back as a FileExport."
         )
     return None
+
+
+def _worthwhile_in(run: Course) -> float | None:
+    """Seconds until another try can help, where that is known."""
+    waits = [error.retry_after for error in (run.halted, run.export_error) if error is not None and error.retry_after]
+    if run.known_from is not None:
+        waits.append(max(0.0, (run.known_from - datetime.now(UTC)).total_seconds()))
+    return max(waits, default=None)
 
 
 def summary(report: SyncReport) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
 if TYPE_CHECKING:
     from threading import Event
@@ -56,21 +57,19 @@ class LeadSyncOperator(BaseOperator):
         ``<dag_id>/<run_id>/<task_id>/<map_index>/<execution>/`` there.
     :param salesforce_conn_id: connection of type ``salesforce_leads``.
     :param external_id_field: Lead's external-ID field that holds the key.
-    :param api: ``"collections"`` (sObject Collections), ``"bulk"`` (Bulk API 2.0), or ``"auto"``: Bulk API 2.0 for more
-        than 2,000 rows to send.
+    :param api: ``"collections"``, ``"bulk"`` (Bulk API 2.0), or ``"auto"``: bulk for more than 2,000 rows to send.
     :param batch_size: records to a request, at most 200 (Salesforce's own limit).
     :param concurrency: requests in flight.
     :param max_rejects: rejects that a run bears before it fails without retry: a count, or a share (below 1.0) of the
         rows read. The failure comes after everything has been recorded.
     :param write_back: a ``SqlTable`` that learns each lead's id and stage, so that the next export can use them.
-    :param deferrable: leave the worker's slot to others while bulk jobs run, and let a triggerer wait for them;
-        default: Airflow's ``[operators] default_deferrable``.
+    :param deferrable: free the worker's slot while bulk jobs run; default: Airflow's ``default_deferrable``.
     :param dry_run: read, map, check and look up, but send no change.
     :param nulls: ``"ignore"`` leaves a field alone where the export has nothing, ``"clear"`` empties it.
     :param truncate: cut over-long text to the field's length instead of rejecting the row.
     :param duplicates: ``"allow"`` overrides Salesforce's alert-type duplicate rules (blocking ones cannot be).
-    :param changed_only: leave alone, without a call, rows whose mapped values are those that an earlier run wrote or
-        found (it needs ``write_back``, whose table remembers them). What Sales edits by hand meanwhile is not noticed.
+    :param changed_only: leave alone, without a call, rows whose values are those that an earlier run wrote or found
+        (``write_back``'s table remembers them). What Sales edits by hand meanwhile is not noticed.
     :param full_refresh: with ``changed_only``, send every row once more, and remember anew.
     :param match_email: also find existing people by the e-mail address mapped to ``Email``.
     :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
@@ -111,6 +110,7 @@ class LeadSyncOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.retry_policy = self.retry_policy or RetryWhenWorthwhile()
         self.export = export
         self.key = key
         self.results_path = results_path
