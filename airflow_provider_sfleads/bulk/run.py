@@ -25,7 +25,7 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.sync.pages import reason_for
+from airflow_provider_sfleads.sync.answers import reason_for
 
 log = logging.getLogger(__name__)
 

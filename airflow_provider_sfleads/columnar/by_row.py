@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +15,7 @@ from airflow_provider_sfleads.columnar.rebuild import Sending, candidates
 from airflow_provider_sfleads.columnar.sought import bools
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
 from airflow_provider_sfleads.sync.plan import Item, Later, Settled
 from airflow_provider_sfleads.sync.stage import StagePlan
 
@@ -30,7 +30,7 @@ def decide_by_row(
     found: list[pa.RecordBatch] = []
     apart: dict[int, Settled] = {}
     with ThreadPoolExecutor(reading.concurrency, thread_name_prefix="salesforce") as pool:
-        lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, gather=_gatherer(pool))
+        lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, gather=side_by_side(pool))
         for group in _groups(batches, plan.group_size):
             if reading.stopped():
                 raise Stopped
@@ -45,13 +45,6 @@ def decide_by_row(
                 classes.append(known)
             found.append(_columns(lines))
     return Decisions(ways=ways, classes=np.array(classes, dtype=np.int8), found=_joined(found), apart=apart)
-
-
-def _gatherer(pool: ThreadPoolExecutor) -> Callable[[Sequence[Callable[[], Any]]], list[Any]]:
-    def gather(functions: Sequence[Callable[[], Any]]) -> list[Any]:
-        return [future.result() for future in [pool.submit(function) for function in functions]]
-
-    return gather
 
 
 def _groups(batches: Batches, size: int) -> Iterator[pa.RecordBatch]:

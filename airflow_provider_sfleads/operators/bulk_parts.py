@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_sfleads.bulk.jobs import Jobs
 from airflow_provider_sfleads.bulk.pieces import Pieces
-from airflow_provider_sfleads.bulk.ports import Diary
 from airflow_provider_sfleads.bulk.run import BulkRun
 from airflow_provider_sfleads.bulk.settling import Settling
 from airflow_provider_sfleads.bulk.terms import Terms
@@ -30,9 +31,25 @@ def terms_of(load: UnderWay) -> Terms:
     )
 
 
-def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory, diary: Diary) -> BulkRun:
+@dataclass(slots=True)
+class _Diary:
+    """Keeps in the journal which job carries which load."""
+
+    load: UnderWay
+
+    def jobs(self) -> Mapping[str, str]:
+        """Ids of jobs by their load's label."""
+        return self.load.execution.jobs
+
+    def note(self, label: str, job_id: str | None) -> None:
+        """Write down which job carries a load."""
+        others = {name: known for name, known in self.load.execution.jobs.items() if name != label}
+        self.load.keep(jobs=others | ({} if job_id is None else {label: job_id}))
+
+
+def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
     """The bulk run of a load."""
-    settings, client, terms = load.settings, load.settings.hook.client, terms_of(load)
+    settings, client, terms, diary = load.settings, load.settings.hook.client, terms_of(load), _Diary(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
 
     def pause(seconds: float) -> None:

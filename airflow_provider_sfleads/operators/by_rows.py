@@ -13,6 +13,7 @@ from airflow_provider_sfleads.operators.under_way import Course, Plan, UnderWay
 from airflow_provider_sfleads.results import KeyIndex
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.sync.before import Before
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +29,17 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
         plan = load.plan(stream.columns, index.add, resumed=load.resumed)
         # From here on rows may be sent, and a try that is killed is to be resumed.
         load.keep()
-        announcements = None if plan.repeatable else Announcements(load.folder, plan.compare)
         if not plan.repeatable:
             closing.callback(conclude, load, plan)
         earlier = closing.enter_context(_earlier(load, plan))
         writer = closing.enter_context(load.folder.writer(columns=stream.columns, resume=load.resumed))
-        run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id))
+        before = Before(earlier=earlier, confirmed=load.confirmed_for(plan))
+        run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id), before)
         if load.tally is not None:
             run.tally = load.tally
         load.tally = run.tally
-        run.earlier, run.announce, run.confirmed = earlier, announcements, load.confirmed_for(plan)
         run.execute(stream.rows)
-    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error)
+    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error, known_from=run.doubts.known_from)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
 
 def conclude(load: UnderWay, plan: Plan) -> None:
     """All rows are recorded: what stays announced is what nobody knows of."""
-    if not any(Announcements(load.folder, plan.compare).digests()):
+    if not any(Announcements(load.folder, plan.compare).rows()):
         # Bulk announces only its tail: where there was none, not one of a million outcomes need be looked at.
         return
     with EarlierRows(load.folder.staging(), plan.compare) as rows:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError, SalesforceLeadsError
@@ -19,7 +20,8 @@ from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, P
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.writer import marks
+from airflow_provider_sfleads.results.parts import marks
+from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _COLUMNS = "columns.json"
 _STAGED = "staged"
 # With a triggerer at hand the worker still waits for short jobs itself: to be deferred costs some ten seconds.
 _PATIENCE = 10.0
+# Rows of jobs that tell nothing any more, up to which they are looked for one by one: by name, among all namesakes.
+_MOST_ASKED = 20_000
 
 
 def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
@@ -84,22 +88,6 @@ def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
         return tuple(json.load(file))
 
 
-@dataclass(slots=True)
-class _Diary:
-    """Keeps in the journal which job carries which load."""
-
-    load: UnderWay
-
-    def jobs(self) -> Mapping[str, str]:
-        """Ids of jobs by their load's label."""
-        return self.load.execution.jobs
-
-    def note(self, label: str, job_id: str | None) -> None:
-        """Write down which job carries a load."""
-        others = {name: known for name, known in self.load.execution.jobs.items() if name != label}
-        self.load.keep(jobs=others | ({} if job_id is None else {label: job_id}))
-
-
 class _Course:
     """One try of the course."""
 
@@ -134,6 +122,7 @@ class _Course:
         self.halted: SalesforceLeadsError | None = None
         self.run: BulkRun | None = None
         self.has_tail_begun = False
+        self.known_from: datetime | None = None
 
     def stage(self, stream: ChunkStream) -> bool:
         """Read the export and stage what is to be sent; whether it was read to its end."""
@@ -172,8 +161,7 @@ class _Course:
         """Look up, send and settle; the jobs that have to be over before this can go on."""
         from airflow_provider_sfleads.operators.bulk_parts import bulk_run
 
-        diary = _Diary(self.load)
-        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory, diary)
+        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory)
         # What changed_only remembers of the rows sent does not outlive this process.
         patience = _PATIENCE if self.load.settings.deferrable and not self.load.settings.changed_only else None
         job_ids = self.run.carry_on(patience)
@@ -184,19 +172,19 @@ class _Course:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""
         from airflow_provider_sfleads.bulk.pieces import Role
 
+        self._announce_unknown()
         load, tail = self.load, self.pieces.all(Role.TAIL)
         if tail:
             seen = self._seen_in(tail)
             with ExitStack() as closing:
                 plan = load.plan(self.columns, seen, resumed=load.resumed)
-                run = load.run(plan, seen, self.book)
-                run.halted = self.halted
-                run.earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
-                if load.resumed:
-                    run.earlier.resume(load.folder, Tally())
+                earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
+                if load.resumed or any(Announcements(load.folder, plan.compare).rows()):
+                    earlier.resume(load.folder, Tally())
                 if not plan.repeatable:
-                    run.earlier.remember(load.folder.others())
-                    run.announce = Announcements(load.folder, plan.compare)
+                    earlier.remember(load.folder.others())
+                run = load.run(plan, seen, self.book, Before(earlier=earlier))
+                run.halted = self.halted
                 self.has_tail_begun = True
                 rows = self._tail_rows(tail)
                 try:
@@ -207,12 +195,29 @@ class _Course:
                     run.execute(rows)
                     raise
                 self.halted = self.halted or run.halted
+                self.known_from = run.doubts.known_from
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
             if not run.tally.actions[Action.NOT_SENT]:
                 for piece in tail:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
+
+    def _announce_unknown(self) -> None:
+        """Let the tail ask for the rows of jobs that tell nothing any more."""
+        from airflow_provider_sfleads.bulk.pieces import Role
+
+        pieces = self.pieces.all(Role.UNKNOWN)
+        if sum(piece.rows for piece in pieces) > _MOST_ASKED:
+            return
+        user_id = self.load.settings.hook.client.user_id
+        doubt = Doubt.at(self.load.began, user_id) | Doubt.at(self.load.server_now(), user_id)
+        announcements = Announcements(self.load.folder, self.plan.compare)
+        for piece in pieces:
+            with self.pieces.reading(piece) as batches:
+                for batch in batches:
+                    announcements.announce(batch.column("key").to_pylist(), doubt)
+            self.pieces.pass_on(piece, Role.TAIL)
 
     def _seen_in(self, tail: Sequence[Piece]) -> Seen:
         """What was there before, for the tail: a lead that a look-up found for a row of the tail is not there twice."""
@@ -279,4 +284,4 @@ class _Course:
         """Complete the results, and count them."""
         self.writing.close()
         self.load.tally = tally_of(self.load.folder)
-        return Course(tally=self.load.tally, halted=self.halted, export_error=self.error)
+        return Course(tally=self.load.tally, halted=self.halted, export_error=self.error, known_from=self.known_from)

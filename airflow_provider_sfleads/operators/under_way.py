@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from random import uniform
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -20,9 +22,14 @@ from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
+from airflow_provider_sfleads.results.recorded import recorded_ids
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
+from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
+from airflow_provider_sfleads.sync.doubts import Doubts
+from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Seen
@@ -42,13 +49,19 @@ Prepare = Callable[[Ground], Plan]
 #: Rows to send up to which ``api="auto"`` stays with sObject Collections, as Salesforce itself advises
 #: ("Bulk API and Bulk API 2.0 Limits and Allocations").
 MOST_BY_ROWS = 2_000
+#: How long after a call was sent it may still take effect: Salesforce lets it run for 10 minutes ("API Request
+#: Limits and Allocations"), and to connect and to send takes time, too.
+LATE_COMMIT = timedelta(minutes=12)
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
-    """The rendered and checked parameters of a load; see the operators for their meaning."""
+    """The rendered and checked parameters of a load; see the operators for their meaning.
+
+    :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
+    """
 
     operation: str
     dag_id: str
@@ -67,6 +80,7 @@ class LoadSettings:
     full_refresh: bool
     allow_duplicates: bool
     stop: Event
+    late_commit: timedelta = LATE_COMMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +90,13 @@ class Course:
     :param tally: the account.
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
+    :param known_from: from when on Salesforce can tell what became of rows whose outcome is unknown.
     """
 
     tally: Tally
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
+    known_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +148,16 @@ class UnderWay:
 
     def server_now(self) -> datetime:
         """The time by Salesforce's clock."""
-        return datetime.now(UTC) + timedelta(seconds=self.settings.hook.client.server_time_offset or 0.0)
+        return datetime.now(UTC) + self._ahead
+
+    @property
+    def began(self) -> datetime:
+        """When the execution began, by Salesforce's clock."""
+        return datetime.fromisoformat(self.execution.started_at) + self._ahead
+
+    @property
+    def _ahead(self) -> timedelta:
+        return timedelta(seconds=self.settings.hook.client.server_time_offset or 0.0)
 
     def plan(self, columns: Sequence[str], seen: Seen, *, resumed: bool) -> Plan:
         """Bring the parameters, the org and the export together.
@@ -140,15 +165,14 @@ class UnderWay:
         :raises MappingError: with every problem, before anything is sent.
         """
         client = self.settings.hook.client
-        # Salesforce stamps whole seconds by its own clock.
-        ahead = timedelta(seconds=(client.server_time_offset or 0.0) - 1)
         return self.prepare(
             Ground(
                 lead=self.lead,
                 columns=columns,
                 seen=seen,
                 user_id=client.user_id,
-                started=datetime.fromisoformat(self.execution.started_at) + ahead,
+                # Salesforce stamps whole seconds.
+                started=self.began - timedelta(seconds=1),
                 resumed=resumed and not self.settings.dry_run,
             )
         )
@@ -173,8 +197,11 @@ class UnderWay:
         """A lead's address."""
         return f"{self.settings.hook.client.base_url}/lightning/r/Lead/{lead_id}/view"
 
-    def run(self, plan: Plan, seen: Seen, sink: Recorder) -> SyncRun:
-        """A run that sends rows page by page."""
+    def run(self, plan: Plan, seen: Seen, sink: Recorder, before: Before) -> SyncRun:
+        """A run that sends rows page by page.
+
+        :param before: what was done before.
+        """
         settings, client = self.settings, self.settings.hook.client
         numbers, lock = count(1), Lock()
 
@@ -194,16 +221,31 @@ class UnderWay:
             lookup=self.lookup(),
             seen=seen,
             sink=sink,
+            before=before,
+            announce=None if plan.repeatable else partial(self._announce, Announcements(self.folder, plan.compare)),
+            doubts=Doubts(
+                Inquiry(
+                    lead=self.lead,
+                    late=settings.late_commit,
+                    claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
+                    now=self.server_now,
+                )
+            ),
             settings=Settings(
                 batch_size=settings.batch_size,
                 concurrency=settings.concurrency,
                 dry_run=settings.dry_run,
                 attempt=self.attempt,
                 now=lambda: datetime.now(UTC),
+                server_now=self.server_now,
+                user_ids=frozenset(filter(None, (client.user_id,))),
                 lead_url=self.lead_url,
                 stop=settings.stop,
             ),
         )
+
+    def _announce(self, announcements: Announcements, keys: Sequence[str]) -> None:
+        announcements.announce(keys, Doubt.at(self.server_now(), self.settings.hook.client.user_id))
 
     def pause(self, rounds: int, asked: float) -> None:
         """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""

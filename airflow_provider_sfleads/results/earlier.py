@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
@@ -29,8 +31,8 @@ class EarlierRows(Scratch):
     _TABLES = (
         "settled (digest BLOB PRIMARY KEY, n INTEGER)",
         "created (digest BLOB PRIMARY KEY, id TEXT)",
-        "unknown (digest BLOB PRIMARY KEY)",
-        "announced (digest BLOB PRIMARY KEY)",
+        "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT)",
+        "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT)",
     )
 
     def __init__(self, directory: Path, compare: Compare) -> None:
@@ -58,30 +60,42 @@ class EarlierRows(Scratch):
         """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
         for _ in self._learned(folder):
             pass
-        unknown = self._database.execute("SELECT digest FROM unknown")
-        Announcements(folder, self._compare).conclude(digest for (digest,) in unknown)
+        unknown = self._database.execute("SELECT digest, since, last, users FROM unknown")
+        Announcements(folder, self._compare).conclude((digest, _doubt(*said)) for digest, *said in unknown)
 
     def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
         """The outcomes of an execution; its rows that were announced and are not accounted for become unknown."""
-        rows = ((digest,) for digest in Announcements(folder, self._compare).digests())
-        self._database.executemany("INSERT OR IGNORE INTO announced VALUES (?)", rows)
+        for digest, doubt in Announcements(folder, self._compare).rows():
+            self._add("announced", digest, doubt)
         for outcome in recorded_outcomes(folder):
             if _is_known(outcome):
                 digest = digest_of(self._compare(outcome.key))
                 self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
             yield outcome
-        self._database.execute("INSERT OR IGNORE INTO unknown SELECT digest FROM announced")
+        for digest, *said in self._database.execute("SELECT digest, since, last, users FROM announced").fetchall():
+            self._add("unknown", digest, _doubt(*said))
         self._database.execute("DELETE FROM announced")
+
+    def _add(self, table: str, digest: bytes, doubt: Doubt) -> None:
+        """Remember one more sending of a row."""
+        known = self._doubt_in(table, digest)
+        whole = doubt if known is None else known | doubt
+        row = (digest, whole.since.isoformat(), whole.last.isoformat(), ",".join(sorted(whole.user_ids)))
+        self._database.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", row)  # noqa: S608 - ours
+
+    def _doubt_in(self, table: str, digest: bytes) -> Doubt | None:
+        sql = f"SELECT since, last, users FROM {table} WHERE digest = ?"  # noqa: S608 - our own
+        found = self._database.execute(sql, (digest,)).fetchone()
+        return _doubt(*found) if found else None
 
     def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
         sql = "UPDATE settled SET n = n - 1 WHERE digest = ? AND n > 0"
         return self._database.execute(sql, (self._digest(outcome),)).rowcount == 1
 
-    def unknown(self, key: str) -> bool:
-        """Whether such a row was sent before, and what became of it was never learned."""
-        sql = "SELECT 1 FROM unknown WHERE digest = ?"
-        return self._database.execute(sql, (digest_of(self._compare(key)),)).fetchone() is not None
+    def unknown(self, key: str) -> Doubt | None:
+        """When such a row was sent before, if what became of it was never learned."""
+        return self._doubt_in("unknown", digest_of(self._compare(key)))
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
@@ -103,4 +117,12 @@ def _is_known(outcome: Outcome) -> bool:
     """Whether a row says what became of its own sending; a repetition, or a refusal before it was sent, does not."""
     if outcome.action is Action.NOT_SENT:
         return outcome.reason != Reason.OUTCOME_UNKNOWN
-    return outcome.api is not None
+    return outcome.api is not None or outcome.action is Action.CREATED
+
+
+def _doubt(since: str, last: str, users: str) -> Doubt:
+    return Doubt(
+        since=datetime.fromisoformat(since),
+        last=datetime.fromisoformat(last),
+        user_ids=frozenset(users.split(",") if users else ()),
+    )

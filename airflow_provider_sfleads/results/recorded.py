@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.parts import part_names
 from airflow_provider_sfleads.results.write_back import WriteBackRow
-from airflow_provider_sfleads.results.writer import part_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 # Left alone for another reason than that the values are right.
@@ -43,11 +46,29 @@ def settled_rows(
             )
 
 
+def recorded_ids(folders: Iterable[ResultsFolder], ids: Collection[str]) -> set[str]:
+    """Those of some lead ids that recorded rows speak of."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(ids, pa.string())
+    found: set[str] = set()
+    for folder in folders:
+        for batch in _batches(folder, ("salesforce_id",)):
+            column = batch.column(0)
+            found.update(column.filter(pc.is_in(column, wanted)).to_pylist())
+    return found
+
+
 def _recorded(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for batch in _batches(folder, columns):
+        yield from batch.to_pylist()
+
+
+def _batches(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     directory = folder.directory
     for name in part_names(directory):
         with directory.fs.open(directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns)):
-                yield from batch.to_pylist()
+            yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))

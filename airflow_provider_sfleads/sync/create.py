@@ -15,9 +15,9 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.sync.answers import Result, Unsent
 from airflow_provider_sfleads.sync.encounters import Encounters
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.pages import Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent

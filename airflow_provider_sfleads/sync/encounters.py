@@ -11,8 +11,8 @@ from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, duplicate_id
+from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import LeadRecord
-from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.plan import Item, Settled, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 

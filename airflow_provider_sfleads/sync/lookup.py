@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -29,6 +30,15 @@ Gather = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 def one_by_one(functions: Sequence[Callable[[], T]]) -> list[T]:
     """The plain :data:`Gather`."""
     return [function() for function in functions]
+
+
+def side_by_side(pool: Executor) -> Gather:
+    """The :data:`Gather` of who has threads."""
+
+    def gather(functions: Sequence[Callable[[], Any]]) -> list[Any]:
+        return [future.result() for future in [pool.submit(function) for function in functions]]
+
+    return gather
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +73,22 @@ class LeadLookup:
         fields: Sequence[str],
         *,
         sobject: str = "Lead",
+        where: str = "",
+        deleted: bool = False,
     ) -> dict[str, list[LeadRecord]]:
-        """Records by the comparable form of a field's value; several where the field is not unique."""
+        """Records by the comparable form of a field's value; several where the field is not unique.
+
+        :param where: further condition, in SOQL.
+        :param deleted: also those in the recycle bin.
+        """
         select = tuple(dict.fromkeys(("Id", info.name, *fields)))
         if info.type in NUMBERS:
-            queries = [soql for soql, _ in in_queries(select, sobject, info.name, map(Decimal, values))]
+            queries = [soql for soql, _ in in_queries(select, sobject, info.name, map(Decimal, values), where=where)]
         else:
-            queries = [soql for soql, _ in in_queries(select, sobject, info.name, values)]
+            queries = [soql for soql, _ in in_queries(select, sobject, info.name, values, where=where)]
         compare = compared_by(info)
         found: defaultdict[str, list[LeadRecord]] = defaultdict(list)
-        for record in self._all(queries):
+        for record in self._all(queries, resource="queryAll" if deleted else "query"):
             found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.mapping import Record
@@ -13,7 +14,6 @@ from airflow_provider_sfleads.core.outcome import Outcome, Reason
 from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
-    ApiLimitError,
     ConcurrencyLimitError,
     ConnectionFailedError,
     OutcomeUnknownError,
@@ -21,6 +21,7 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
+from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent, reason_for
 
 # What part of a page goes into one request, round by round: records that fail for a passing reason are sent again
 # apart from the rest and in ever smaller pages. A lock is held for seconds, so the pauses between outlast most.
@@ -34,25 +35,12 @@ _TOO_LARGE = 413
 _NO_COLUMN = re.compile(r"No such column '(\w+)'")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsent:
-    """A record that was not written, or of which that is not known, through no fault of its own."""
-
-    reason: Reason
-    code: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overtaken:
-    """A record that is not sent again, since its lead has changed meanwhile."""
-
-    outcome: Outcome
-
-
-Result = Verdict | Unsent | Overtaken
 Recheck = Callable[[Sequence[int]], Mapping[int, Outcome]]
 """Reads leads anew before their records are sent again: the positions not to send, with their outcomes."""
+
+
+Announce = Callable[[Sequence[int]], None]
+"""Makes durable that the records at some positions may be sent from now on."""
 
 
 def nothing_changed(_positions: Sequence[int]) -> Mapping[int, Outcome]:
@@ -72,15 +60,6 @@ class Delivery:
     results: list[Result]
     batches: list[str | None]
     stop: SalesforceLeadsError | None = None
-
-
-def reason_for(stop: SalesforceLeadsError) -> Reason:
-    """Why rows stay unsent after a run was stopped."""
-    if isinstance(stop, ApiLimitError):
-        return Reason.API_USAGE_LIMIT
-    if isinstance(stop, ServiceUnavailableError | ConnectionFailedError):
-        return Reason.TRY_AGAIN
-    return Reason.STOPPED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +90,7 @@ class PageSender:
         recheck: Recheck = nothing_changed,
         *,
         recheck_first: bool = False,
+        announce: Announce | None = None,
     ) -> Delivery:
         """Send records until each has a result.
 
@@ -119,8 +99,9 @@ class PageSender:
 
         :param recheck: reads the leads anew before records are sent again.
         :param recheck_first: also before they are sent the first time.
+        :param announce: told of records right before each sending.
         """
-        return _Page(self, kind, records, recheck).deliver(recheck_first=recheck_first)
+        return _Page(self, kind, records, recheck, announce).deliver(recheck_first=recheck_first)
 
     def known_refusal(self, record: Record) -> ApiError | None:
         """The error that a record is sure to meet, from what others met before."""
@@ -148,6 +129,7 @@ class _Page:
     kind: PageKind
     records: Sequence[Record]
     recheck: Recheck
+    announce: Announce | None
     delivery: Delivery = field(init=False)
     again: list[int] = field(default_factory=list)
     whole: list[tuple[int, ...]] = field(default_factory=list)
@@ -207,6 +189,8 @@ class _Page:
     def _try(self, piece: tuple[int, ...]) -> object:
         number = self.sender.number()
         call = self.kind.call([self.records[position] for position in piece])
+        if self.announce is not None:
+            call = replace(call, announce=partial(self.announce, piece))
         try:
             reply = self.sender.send(call)
             self._number(piece, number)

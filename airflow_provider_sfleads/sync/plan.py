@@ -14,8 +14,8 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, is_container, is_unicode
+from airflow_provider_sfleads.sync.answers import Result
 from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.pages import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Outcome
 from airflow_provider_sfleads.core.rows import Row
@@ -19,6 +20,9 @@ class Sink(Protocol):
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome, and the original row where it is a reject."""
 
+    def flush(self) -> None:
+        """Make what was taken durable."""
+
 
 class Earlier(Protocol):
     """What the tries and executions before this one did."""
@@ -26,8 +30,8 @@ class Earlier(Protocol):
     def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
 
-    def unknown(self, key: str) -> bool:
-        """Whether such a row was sent before, and what became of it was never learned."""
+    def unknown(self, key: str) -> Doubt | None:
+        """When such a row was sent before, if what became of it was never learned."""
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
@@ -49,6 +53,8 @@ class Settings:
     :param dry_run: send no change.
     :param attempt: try number of the task.
     :param now: the clock.
+    :param server_now: Salesforce's clock.
+    :param user_ids: the integration user, where the token names it.
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
     """
@@ -58,5 +64,7 @@ class Settings:
     dry_run: bool
     attempt: int
     now: Callable[[], datetime]
+    server_now: Callable[[], datetime]
+    user_ids: frozenset[str]
     lead_url: Callable[[str], str]
     stop: Event

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import islice
 
 from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.pages import PageSender, Unsent, reason_for
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
-from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings, Sink
-from airflow_provider_sfleads.sync.settling import not_sent, would
+from airflow_provider_sfleads.sync.answers import Unsent, reason_for
+from airflow_provider_sfleads.sync.before import Before
+from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
+from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
+from airflow_provider_sfleads.sync.pages import PageSender
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled
+from airflow_provider_sfleads.sync.ports import Settings, Sink
+from airflow_provider_sfleads.sync.settling import left, not_sent, would
 
 log = logging.getLogger(__name__)
 
 # Pages that may wait for a free thread: enough that reading never starves the threads, few enough to hold.
 _WAITING_PER_THREAD = 4
-# A page that waited longer for a free thread is looked up anew, where it matters how its leads stand.
+# A page that waited longer for a free thread is looked up anew, where it matters how its leads stand now.
 _FRESH = timedelta(seconds=10)
-
+_UNKNOWN = Unsent(reason=Reason.OUTCOME_UNKNOWN)
 
 _Line = tuple[Settled, str | None]
 """A row whose outcome is known, with the number of the request that carried it."""
@@ -37,9 +41,9 @@ _Line = tuple[Settled, str | None]
 class SyncRun:
     """One run; after :meth:`execute`, the fields say how it ended.
 
-    :param earlier: what was done before.
+    :param before: what was done before.
     :param announce: makes durable which rows are about to be sent, for plans that may not send them twice.
-    :param confirmed: what needs no call, since it has not changed.
+    :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
@@ -51,9 +55,9 @@ class SyncRun:
     seen: Seen
     sink: Sink
     settings: Settings
-    earlier: Earlier | None = None
+    before: Before = field(default_factory=Before)
     announce: Callable[[Sequence[str]], None] | None = None
-    confirmed: Confirmed | None = None
+    doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
@@ -63,7 +67,13 @@ class SyncRun:
     _later: list[Candidate] = field(default_factory=list)
     _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
     _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
+    _doubtful: deque[Doubtful] = field(default_factory=deque)
     _landed: deque[_Line] = field(default_factory=deque)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the time."""
+        self._began = self.settings.server_now()
 
     def execute(self, rows: Iterable[Row | BadRow | Candidate]) -> None:
         """Bring every row to an outcome; of a candidate, the export's own decisions are made already.
@@ -92,8 +102,8 @@ class SyncRun:
                 return
 
     def _open_rows(self) -> int:
-        in_pages = sum(len(items) for items in (*self._pages.values(), *self._flying.values()))
-        return in_pages + len(self._waiting) + len(self._planned) + len(self._later) + len(self._landed)
+        queues: list[Sized] = [self._waiting, self._planned, self._later, self._doubtful, self._landed]
+        return sum(map(len, [*queues, *self._pages.values(), *self._flying.values()]))
 
     def _read(self, rows: Iterable[Row | BadRow | Candidate], pool: ThreadPoolExecutor) -> None:
         source = iter(rows)
@@ -115,51 +125,34 @@ class SyncRun:
         except BaseException:
             # Read, and so accounted for, though nobody can say more of it.
             values = row.values if isinstance(row, BadRow) else row
-            lost = Outcome(key=self.plan.key_of(row), action=Action.NOT_SENT, reason=Reason.STOPPED)
+            key = self.plan.key_of(row)
+            lost = Outcome(key=key, action=Action.NOT_SENT, reason=self.before.reason(key, Reason.STOPPED))
             self._landed.append((Settled(outcome=lost, row=values), None))
             raise
 
     def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
-        known = self._known_before(taken)
-        if known is not None:
-            self._land(known)
+        if self.before.settles(taken):
             return
-        if isinstance(taken, Candidate):
+        known = taken if isinstance(taken, Settled) else self.before.same(taken)
+        if known is not None:
+            self._land([(known, None)])
+        elif isinstance(taken, Candidate):
             self._waiting.append(taken)
             if len(self._waiting) >= self.plan.group_size:
                 self._plan_group(pool)
 
-    def _known_before(self, taken: Candidate | Settled) -> list[_Line] | None:
-        """The lines of a row that needs no look-up: none for one that an earlier try recorded already."""
-        outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
-        if self.earlier is not None and self.earlier.settled(outcome):
-            return []
-        if isinstance(taken, Settled):
-            return [(taken, None)]
-        lead_id = self._same_as_confirmed(taken)
-        return (
-            None if lead_id is None else [(unchanged(taken, Reason.SAME_VALUES, salesforce_id=lead_id or None), None)]
-        )
-
-    def _sent_before(self, item: Item) -> list[_Line] | None:
-        """The line of a row that may not be sent, since that could create its lead a second time."""
-        if self.earlier is None or self.plan.repeatable or item.expected is not Action.CREATED:
-            return None
-        lead_id = self.earlier.created(item.candidate.key)
-        if lead_id is not None:
-            return [(unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)]
-        return _left([item.candidate], Reason.OUTCOME_UNKNOWN) if self.earlier.unknown(item.candidate.key) else None
-
-    def _same_as_confirmed(self, candidate: Candidate) -> str | None:
-        if self.confirmed is None:
-            return None
-        return self.confirmed.same(candidate.key, candidate.lead_id, candidate.record)
+    def _is_repeatable(self, item: Item) -> bool:
+        return self.plan.repeatable or item.expected is not Action.CREATED
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         self._land_all(pool)
         while self._later:
             self.plan.next_pass()
             self._waiting, self._later = self._later, []
+            self._land_all(pool)
+        while self._doubtful:
+            # What is sent now, and gets no answer either, is asked about once more, and is left open then.
+            self._resolve(pool)
             self._land_all(pool)
 
     def _land_all(self, pool: ThreadPoolExecutor) -> None:
@@ -173,14 +166,14 @@ class SyncRun:
     def _plan_group(self, pool: ThreadPoolExecutor) -> None:
         reason = self._stop_reason()
         if reason is None and self._waiting:
-            side_by_side = replace(self.lookup, gather=lambda functions: _gather(pool, functions))
+            lookup = replace(self.lookup, gather=side_by_side(pool))
             try:
-                self._planned.extend(list(self.plan.look_up(self._waiting, side_by_side, self.seen)))
+                self._planned.extend(list(self.plan.look_up(self._waiting, lookup, self.seen)))
             except SalesforceLeadsError as error:
                 self._halt(error)
                 reason = reason_for(error)
         if reason is not None:
-            self._landed.extend(_left(self._waiting, reason))
+            self._landed.extend((left(row, self.before.reason(row.key, reason)), None) for row in self._waiting)
         self._waiting = []
         self._settle_landed()
         self._route(pool)
@@ -194,14 +187,33 @@ class SyncRun:
                 self._land([(step, None)])
             elif isinstance(step, Later):
                 self._later.append(step.candidate)
-            elif (known := self._sent_before(step)) is not None:
-                self._land(known)
-            elif self.settings.dry_run:
-                self._land([(would(step), None)])
+            elif self._is_repeatable(step) or (known := self.before.sent(step)) is None:
+                self._send(step, pool)
+            elif isinstance(known, Settled):
+                self._land([(known, None)])
             else:
-                self._pages[step.kind].append(step)
-                if len(self._pages[step.kind]) >= self.settings.batch_size:
-                    self._submit(step.kind, pool)
+                self._doubtful.append(known)
+        if len(self._doubtful) >= GROUP:
+            self._resolve(pool)
+
+    def _resolve(self, pool: ThreadPoolExecutor) -> None:
+        """Ask what became of rows that were sent without an answer; those that are surely absent are sent after all."""
+        self.sink.flush()
+        rows = list(islice(self._doubtful, GROUP))
+        for answer in self.doubts.answers(rows, self.lookup, may_ask=not self.settings.stop.is_set()):
+            row = self._doubtful.popleft()
+            if isinstance(answer, Settled):
+                self._land([(answer, row.batch)])
+            else:
+                self._send(answer, pool)
+
+    def _send(self, item: Item, pool: ThreadPoolExecutor) -> None:
+        if self.settings.dry_run:
+            self._land([(would(item), None)])
+            return
+        self._pages[item.kind].append(item)
+        if len(self._pages[item.kind]) >= self.settings.batch_size:
+            self._submit(item.kind, pool)
 
     def _flush(self, pool: ThreadPoolExecutor) -> None:
         for kind in list(self._pages):
@@ -211,7 +223,7 @@ class SyncRun:
         while len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD:
             self._collect()
         items = self._pages[kind]
-        self._flying[pool.submit(self._deliver, kind, items, self.settings.now())] = items
+        self._flying[pool.submit(self._deliver, kind, items, self.settings.server_now())] = items
         del self._pages[kind]
 
     def _collect(self) -> None:
@@ -220,26 +232,40 @@ class SyncRun:
         for future in done:
             broken = broken or future.exception()
             items = self._flying.pop(future)
-            unknown = Unsent(reason=Reason.OUTCOME_UNKNOWN)
-            lines = [(not_sent(item, unknown), None) for item in items] if future.exception() else future.result()
-            self._landed.extend(lines)
+            lines = [(not_sent(item, _UNKNOWN), None) for item in items] if future.exception() else future.result()
+            for item, line in zip(items, lines, strict=True):
+                self._sort(item, line)
         self._settle_landed()
+        self.sink.flush()
         if broken is not None:
             raise broken
+
+    def _sort(self, item: Item, line: _Line) -> None:
+        """Put a row aside that got no answer and may not simply be sent again."""
+        settled, batch = line
+        if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
+            self._landed.append(line)
+            return
+        doubt = Doubt(since=self._began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
+        self._doubtful.append(Doubtful(item=item, doubt=doubt, batch=batch))
 
     def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[_Line]:
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
-        if self.announce is not None and not kind.repeatable:
-            self.announce([item.candidate.key for item in items])
 
         def recheck(positions: Sequence[int]) -> Mapping[int, Outcome]:
             found = self.plan.recheck([items[position] for position in positions], self.lookup)
             return {positions[place]: outcome for place, outcome in found.items()}
 
-        is_stale = self.plan.fresh and self.settings.now() - looked_up > _FRESH
-        delivery = self.sender.deliver(kind, [item.record for item in items], recheck, recheck_first=is_stale)
+        def announce(positions: Sequence[int]) -> None:
+            if self.announce is not None and not kind.repeatable:
+                self.announce([items[position].candidate.key for position in positions])
+
+        is_stale = self.plan.fresh and self.settings.server_now() - looked_up > _FRESH
+        delivery = self.sender.deliver(
+            kind, [item.record for item in items], recheck, recheck_first=is_stale, announce=announce
+        )
         if delivery.stop is not None:
             self._halt(delivery.stop)
         try:
@@ -272,19 +298,3 @@ class SyncRun:
             self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
             self.tally.add(outcome)
             self._landed.popleft()
-
-
-def _left(group: Sequence[Candidate], reason: Reason) -> list[_Line]:
-    """The lines of candidates that are not sent."""
-    outcomes = [
-        Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
-        for candidate in group
-    ]
-    return [
-        (Settled(outcome=outcome, row=candidate.row), None) for outcome, candidate in zip(outcomes, group, strict=True)
-    ]
-
-
-def _gather(pool: ThreadPoolExecutor, functions: Sequence[Callable[[], Any]]) -> list[Any]:
-    futures = [pool.submit(function) for function in functions]
-    return [future.result() for future in futures]

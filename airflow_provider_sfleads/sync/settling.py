@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow_provider_sfleads.core.collections import Verdict
 from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.replies import ApiError
 from airflow_provider_sfleads.core.values import Refusal
-from airflow_provider_sfleads.sync.pages import Unsent
-from airflow_provider_sfleads.sync.plan import Item, Settled, refuse
+from airflow_provider_sfleads.sync.answers import Unsent
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, refuse
 
 
 def written(item: Item, verdict: Verdict) -> Settled:
@@ -49,6 +49,12 @@ def not_sent(item: Item, unsent: Unsent) -> Settled:
         ),
         row=item.candidate.row,
     )
+
+
+def left(candidate: Candidate, reason: Reason) -> Settled:
+    """A row that was not even looked up."""
+    outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
+    return Settled(outcome=outcome, row=candidate.row)
 
 
 def would(item: Item) -> Settled:

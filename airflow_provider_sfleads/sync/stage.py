@@ -14,8 +14,8 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert, is_null
+from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.pages import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written

@@ -132,10 +132,13 @@ class Client(Metered):
         with self._turn(flight):
             token = self._tokens.current()
             doubtful_before = flight.doubtful
+            headers = flight.headers_with(token)
+            if call.announce is not None:
+                call.announce()
             answer = self._line.exchange(
                 call.method,
                 token.base_url + flight.path,
-                headers=flight.headers_with(token),
+                headers=headers,
                 params=call.params,
                 data=flight.data,
                 into=flight.into,

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,34 +184,6 @@ def test_a_killed_worker_without_external_id_creates_no_lead_twice(emulator: Emu
     assert len(set(names)) == len(names)
 
 
-def test_a_dropped_connection_without_external_id_leaves_rows_unknown_and_never_repeats_them(
-    emulator: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Salesforce may have created them: neither this try nor the next sends them again."""
-    task = Task()
-    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=2)
-    for concurrency in (1, 4):
-        ran = task.run(creating(people(600), tmp_path, external_id_field=None, concurrency=concurrency))
-        assert ran.counts == {"created": 400, "not_sent": 200}
-        assert {row["reason"] for row in ran.rows if row["action"] == "not_sent"} == {"outcome_unknown"}
-        assert not no_retry(ran.error)
-    assert emulator.stats()["leads"] == 600
-    assert "No external_id_field" in capsys.readouterr().out
-
-
-def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """What the first try left in doubt is still in doubt in the third."""
-    task = Task()
-    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
-    task.run(creating(people(200), tmp_path, external_id_field=None))
-    dying = Rows(people(200), before=lambda _number: os.kill(os.getpid(), signal.SIGKILL))
-    killed(creating(dying, tmp_path, external_id_field=None), task)
-    ran = task.run(creating(people(200), tmp_path, external_id_field=None))
-
-    assert emulator.stats()["leads"] == 200
-    assert ran.counts == {"not_sent": 200}
-
-
 def test_a_row_whose_first_sending_went_through_is_created_also_when_the_retry_finds_out(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -309,18 +279,6 @@ def test_a_cleared_task_without_external_id_creates_no_lead_twice(emulator: Emul
     assert emulator.stats()["leads"] == 12
 
 
-def test_a_repeated_key_does_not_make_an_unknown_outcome_forgotten(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """The second row with a key was never sent, so its outcome says nothing of the first."""
-    task = Task()
-    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
-    rows = [*people(2), *people(1)]
-    task.run(creating(rows, tmp_path, external_id_field=None))
-    ran = task.run(creating(rows, tmp_path, external_id_field=None))
-
-    assert emulator.stats()["leads"] == 2
-    assert ran.counts == {"not_sent": 2, "duplicate_keys": 1}
-
-
 def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -334,33 +292,6 @@ def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
 
     assert ran.error is None
     assert {lead["Company"] for lead in emulator.leads()} == {"New"}
-
-
-def test_an_unknown_outcome_is_looked_up_in_the_retry_also_where_the_external_id_is_not_unique(
-    emulator: EmulatorServer, tmp_path: Path
-) -> None:
-    """A look-up that finds the lead settles it; else the task could never succeed again."""
-    task = Task()
-    how: dict[str, Any] = {"existing": "update", "external_id_field": "Legacy_Id__c"}
-    emulator.add_fault("drop_after", method="PATCH", path="/composite/sobjects", nth=1)
-    emulator.add_fault("status", path="/query", nth=2, **NO_REQUESTS_LEFT)
-    first = task.run(creating(people(5), tmp_path, **how))
-    assert first.counts == {"not_sent": 5}
-    second = task.run(creating(people(5), tmp_path, **how))
-
-    assert emulator.stats()["leads"] == 5
-    assert (second.error, second.counts) == (None, {"created": 5})
-
-
-def test_a_failure_over_unknown_outcomes_does_not_promise_that_a_retry_helps(
-    emulator: EmulatorServer, tmp_path: Path
-) -> None:
-    """Without an external ID a person has to look."""
-    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
-    ran = run(creating(people(2), tmp_path, external_id_field=None))
-
-    assert ran.counts == {"not_sent": 2}
-    assert "a retry of the task sends them" not in str(ran.error)
 
 
 def test_a_task_that_is_stopped_sends_no_further_page_and_is_resumed(emulator: EmulatorServer, tmp_path: Path) -> None:

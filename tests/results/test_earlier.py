@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results import ResultsFolder
@@ -15,6 +17,7 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
 
 LEAD = "00Q5g00000AbCdEEAV"
+SENT = Doubt.at(datetime(2026, 11, 24, 12, tzinfo=UTC), "005000000000001AAA")
 Make = Callable[[str], ResultsFolder]
 
 
@@ -35,7 +38,7 @@ def record(folder: ResultsFolder, outcomes: Iterable[Outcome], announced: Iterab
     """Record what a try did."""
     keys = list(announced)
     if keys:
-        Announcements(folder, str.lower)(keys)
+        Announcements(folder, str.lower).announce(keys, SENT)
     with folder.writer(columns=("id",), resume=True) as writer:
         for outcome in outcomes:
             writer.write(outcome, {"id": outcome.key} if outcome.action is Action.REJECTED else None)
@@ -136,7 +139,7 @@ def test_what_was_announced_and_not_recorded_is_unknown(tmp_path: Path, make: Ma
     folder = record(make("1"), [done("a")], announced=["a", "B"])
     with rows(tmp_path) as earlier:
         earlier.resume(folder, Tally())
-        assert [earlier.unknown(key) for key in ("a", "b", "B", "c")] == [False, True, True, False]
+        assert [earlier.unknown(key) is not None for key in ("a", "b", "B", "c")] == [False, True, True, False]
 
 
 def test_what_another_execution_created_is_known(tmp_path: Path, make: Make) -> None:
@@ -146,7 +149,7 @@ def test_what_another_execution_created_is_known(tmp_path: Path, make: Make) -> 
         earlier.remember(make("2").others())
         assert earlier.created("a") == LEAD
         assert earlier.created("r") is None
-        assert [earlier.unknown(key) for key in ("a", "LOST")] == [False, True]
+        assert [earlier.unknown(key) is not None for key in ("a", "LOST")] == [False, True]
         assert not earlier.settled(taken("a"))
     assert first.url != make("2").url
 
@@ -166,7 +169,7 @@ def test_a_try_that_ends_keeps_what_nobody_knows(tmp_path: Path, make: Make) -> 
         ended.conclude(folder)
     with rows(tmp_path) as earlier:
         earlier.resume(folder, Tally())
-        assert [earlier.unknown(key) for key in "abcd"] == [True, False, False, True]
+        assert [earlier.unknown(key) is not None for key in "abcd"] == [True, False, False, True]
 
 
 def test_the_memory_is_gone_afterwards(tmp_path: Path, make: Make) -> None:
@@ -209,3 +212,23 @@ def test_a_killed_try_knows_what_it_did_not_send(tmp_path: Path, make: Make) -> 
     with rows(tmp_path) as earlier:
         earlier.resume(folder, Tally())
         assert not earlier.unknown("a")
+
+
+def test_all_sendings_of_a_row_are_one_doubt(tmp_path: Path, make: Make) -> None:
+    """From the first to the last, in whichever execution, by whichever user."""
+    later = Doubt.at(SENT.since + timedelta(hours=1), "005000000000002AAA")
+    record(make("1"), [], announced=["a"])
+    Announcements(make("2"), str.lower).announce(["A"], later)
+    with rows(tmp_path) as earlier:
+        earlier.remember(make("3").others())
+        assert earlier.unknown("a") == SENT | later
+
+
+def test_a_lead_that_was_found_is_known(tmp_path: Path, make: Make) -> None:
+    """That an earlier try found the lead of a row without an answer settles the row, though it sent nothing."""
+    found = Outcome(key="a", action=Action.CREATED, salesforce_id=LEAD)
+    record(make("1"), [found], announced=["a"])
+    with rows(tmp_path) as earlier:
+        earlier.remember(make("2").others())
+        assert earlier.unknown("a") is None
+        assert earlier.created("a") == LEAD

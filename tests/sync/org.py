@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from threading import Lock
 from typing import Any
@@ -36,7 +37,11 @@ _NUMBERS = {"Number_Id__c", "Score__c"}
 _SYSTEM = {"Id", "IsConverted", "ConvertedContactId", "CreatedDate", "CreatedById", "IsDeleted"}
 _FIELDS = {*_LENGTHS, *_NUMBERS, *_SYSTEM}
 _UNIQUE = ("External_Id__c", "Number_Id__c", "Badge__c")
-_SOQL = re.compile(r"SELECT ([\w, ]+) FROM (\w+) WHERE (\w+) IN \((.+)\)", re.DOTALL)
+_SOQL = re.compile(
+    r"SELECT ([\w, ]+) FROM (\w+) WHERE (\w+) IN \((.+?)\)"
+    r"(?: AND \(CreatedDate >= (\S+?Z) AND CreatedById IN \(([^)]+)\)\))?",
+    re.DOTALL,
+)
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|(-?[\d.]+)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -162,6 +167,7 @@ class Org:
             {"attributes": {"type": sobject}, **{key: _shown(record.get(key)) for key in names}}
             for record in table.values()
             if (deleted or not record.get("IsDeleted")) and _folded(record.get(name)) in wanted
+            if not found[5] or _is_made(record, since=found[5], by=found[6])
         ]
         if self.case_sensitive and name == "External_Id__c":
             exact = set(_literals(text, number=False))
@@ -291,6 +297,11 @@ class Org:
 
 def _folded(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _is_made(record: Mapping[str, Any], *, since: str, by: str) -> bool:
+    is_since = datetime.fromisoformat(record["CreatedDate"]) >= datetime.fromisoformat(since)
+    return is_since and f"'{record['CreatedById']}'" in by
 
 
 def _shown(value: object) -> object:

@@ -12,15 +12,17 @@ from threading import Event
 from typing import Any
 
 from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.wire import Send
+from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
-from airflow_provider_sfleads.sync.ports import Earlier, Settings
+from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings
 from airflow_provider_sfleads.sync.prepare import (
     CreateRequest,
     Ground,
@@ -102,9 +104,9 @@ class EarlierTry:
         self._rows[row] -= there
         return there
 
-    def unknown(self, key: str) -> bool:
-        """Whether such a row was sent and never heard of."""
-        return key.lower() in self._unknown
+    def unknown(self, key: str) -> Doubt | None:
+        """When such a row was sent and never heard of."""
+        return Doubt.at(STARTED, USER) if key.lower() in self._unknown else None
 
     def created(self, key: str) -> str | None:
         """Id of the lead that another execution made of such a row."""
@@ -131,6 +133,9 @@ class Done:
         self.outcomes.append(outcome)
         if values is not None:
             self.rejects.append(values)
+
+    def flush(self) -> None:
+        """Keep it as it is."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -182,6 +187,7 @@ def prepared(
     stop: Event | None = None,
     pause: Callable[[int, float], None] = lambda _rounds, _asked: None,
     dry_run: bool = False,
+    confirmed: Confirmed | None = None,
     now: Callable[[], datetime] = lambda: STARTED,
 ) -> Done:
     """A run that has not begun."""
@@ -194,13 +200,15 @@ def prepared(
         lookup=LeadLookup(send=send, conn_id="sf"),
         seen=seen,
         sink=_Forward(holder),
-        earlier=earlier,
+        before=Before(earlier=earlier, confirmed=confirmed),
         settings=Settings(
             batch_size=batch_size,
             concurrency=concurrency,
             dry_run=dry_run,
             attempt=1,
             now=now,
+            server_now=now,
+            user_ids=frozenset({USER}),
             lead_url=lambda lead: f"https://acme/{lead}",
             stop=stop,
         ),
@@ -219,6 +227,10 @@ class _Forward:
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Hand on."""
         self._holder[0].write(outcome, values)
+
+    def flush(self) -> None:
+        """Hand on."""
+        self._holder[0].flush()
 
 
 def ground(seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None, *, resumed: bool = False) -> Ground:

@@ -22,7 +22,8 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
     SessionRejectedError,
 )
-from airflow_provider_sfleads.sync.pages import MAX_UNKNOWN, ROUNDS, Delivery, PageSender, Unsent, reason_for
+from airflow_provider_sfleads.sync.answers import Unsent, reason_for
+from airflow_provider_sfleads.sync.pages import MAX_UNKNOWN, ROUNDS, Delivery, PageSender
 from tests.sync.org import lead_id
 
 INSERT = PageKind(operation="insert")

@@ -495,6 +495,9 @@ def test_a_sink_that_fails_once(at: int) -> None:
                 raise OSError("no space")
             done.write(outcome, values)
 
+        def flush(self) -> None:
+            done.flush()
+
     done.run.sink = Flaky()
     with pytest.raises(OSError, match="no space"):
         done.run.execute(new_row(n) for n in range(20))
@@ -562,6 +565,9 @@ def test_two_interruptions_lose_no_page() -> None:
             if outcome.key in recorded:
                 recorded[outcome.key].set()
 
+        def flush(self) -> None:
+            done.flush()
+
     done.run.sink = Telling()
     with pytest.raises(Interrupted):
         done.run.execute(new_row(n) for n in range(3))
@@ -607,9 +613,8 @@ def test_what_an_earlier_try_sent_is_not_confirmed_by_a_later_one() -> None:
     org = Org()
     done = create(org, [new_row("a")])
     plan, seen = create_plan(resumed=True)
-    again = prepared(plan, seen, org.send, earlier=EarlierTry(done.outcomes))
     confirmed = Confirming()
-    again.run.confirmed = confirmed
+    again = prepared(plan, seen, org.send, earlier=EarlierTry(done.outcomes), confirmed=confirmed)
     again.run.execute([new_row("a", "Poe")])
     assert org.live()[0]["LastName"] == "Ray"
     assert confirmed.noted == {}
@@ -620,7 +625,7 @@ def test_a_row_that_points_to_another_lead_is_another_row() -> None:
     org = Org()
     there = org.add(LastName="Ray", Company="Acme", Lead_Stage__c="New")
     plan, seen = stage_plan()
-    done = prepared(plan, seen, org.send)
-    done.run.confirmed = Confirming(a=("00Q000000000999AAA", {"Lead_Stage__c": "MQL"}))
+    confirmed = Confirming(a=("00Q000000000999AAA", {"Lead_Stage__c": "MQL"}))
+    done = prepared(plan, seen, org.send, confirmed=confirmed)
     done.run.execute([scored("a", there)])
     assert org.leads[there]["Lead_Stage__c"] == "MQL"

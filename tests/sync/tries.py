@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
@@ -17,13 +19,21 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.recorded import recorded_ids
+from airflow_provider_sfleads.sync.before import Before
+from airflow_provider_sfleads.sync.doubts import Doubts
+from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
 from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.run import SyncRun
-from tests.sync.org import Org
-from tests.sync.runs import STARTED, Seen
+from tests.sync.org import NOW as CREATED
+from tests.sync.org import USER, Org
+from tests.sync.runs import STARTED, Seen, describe
+
+NOW = datetime.fromisoformat(CREATED)
+LATE = timedelta(minutes=12)
 
 
 class Killed(BaseException):
@@ -65,6 +75,7 @@ class Task:
     :param make: the plan and its memory; takes whether the try goes on with an earlier one.
     :param batch_size: records to a request.
     :param part_rows: rows to a part of the results.
+    :param now: Salesforce's clock; its leads are created at ``org.NOW``.
     """
 
     base: Path
@@ -75,6 +86,7 @@ class Task:
     part_rows: int = 3
     concurrency: int = 1
     executions: int = 1
+    now: datetime = NOW
     tries: int = 0
     doubtful: set[str] = field(default_factory=set)
 
@@ -108,7 +120,7 @@ class Task:
             writer = folder.writer(columns=("id",), resume=self.tries > 1, part_rows=self.part_rows)
             writer.__enter__()
             run = self._run(plan, seen, writer, tally, life)
-            run.earlier = earlier
+            run.before = Before(earlier=earlier)
             try:
                 run.execute(iter(self.rows if rows is None else rows))
             except Killed:
@@ -124,6 +136,8 @@ class Task:
         announcements = Announcements(self.folder, plan.compare)
 
         def send(call: Call) -> Reply:
+            if call.announce is not None:
+                call.announce()
             life.tick()
             reply = self.org.send(call)
             life.tick()
@@ -131,7 +145,7 @@ class Task:
 
         def announce(keys: Sequence[str]) -> None:
             life.tick()
-            announcements(keys)
+            announcements.announce(keys, Doubt.at(self.now, USER))
             self.doubtful.update(keys)
             life.tick()
 
@@ -150,12 +164,22 @@ class Task:
             sink=_MortalSink(writer, life),
             tally=tally,
             announce=None if plan.repeatable else announce,
+            doubts=Doubts(
+                Inquiry(
+                    lead=describe(),
+                    late=LATE,
+                    claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
+                    now=lambda: self.now,
+                )
+            ),
             settings=Settings(
                 batch_size=self.batch_size,
                 concurrency=self.concurrency,
                 dry_run=False,
                 attempt=self.tries,
                 now=lambda: STARTED,
+                server_now=lambda: self.now,
+                user_ids=frozenset({USER}),
                 lead_url=lambda lead: f"https://acme/{lead}",
                 stop=stop,
             ),
@@ -171,6 +195,11 @@ class _MortalSink:
         """Record, if there is still somebody who could."""
         self.life.tick()
         self.writer.write(outcome, values)
+
+    def flush(self) -> None:
+        """Make it durable, likewise."""
+        self.life.tick()
+        self.writer.flush()
 
 
 def _bury(writer: ResultsWriter) -> None:

@@ -1,0 +1,49 @@
+"""What was done before a run, as far as it keeps a row from being sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.sync.doubts import Doubtful
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, unchanged
+from airflow_provider_sfleads.sync.ports import Confirmed, Earlier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What was done before.
+
+    :param earlier: what earlier tries and executions did, where that matters.
+    :param confirmed: what needs no call, since it has not changed.
+    """
+
+    earlier: Earlier | None = None
+    confirmed: Confirmed | None = None
+
+    def settles(self, taken: Candidate | Settled) -> bool:
+        """Whether an earlier try recorded such a row already."""
+        outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
+        return self.earlier is not None and self.earlier.settled(outcome)
+
+    def reason(self, key: str, otherwise: Reason) -> Reason:
+        """Why a row is not sent: what nobody knows of it goes before anything else, lest it be forgotten."""
+        is_unknown = self.earlier is not None and self.earlier.unknown(key) is not None
+        return Reason.OUTCOME_UNKNOWN if is_unknown else otherwise
+
+    def same(self, candidate: Candidate) -> Settled | None:
+        """The outcome of a row whose values are those last confirmed."""
+        if self.confirmed is None:
+            return None
+        lead_id = self.confirmed.same(candidate.key, candidate.lead_id, candidate.record)
+        return None if lead_id is None else unchanged(candidate, Reason.SAME_VALUES, salesforce_id=lead_id or None)
+
+    def sent(self, item: Item) -> Settled | Doubtful | None:
+        """What is known of an item that cannot simply be sent, since that could create its lead a second time."""
+        if self.earlier is None:
+            return None
+        lead_id = self.earlier.created(item.candidate.key)
+        if lead_id is not None:
+            return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
+        doubt = self.earlier.unknown(item.candidate.key)
+        return None if doubt is None else Doubtful(item=item, doubt=doubt)

@@ -1,0 +1,84 @@
+"""The rows of a run that were sent without an answer, by it or before it, and what is done about them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow_provider_sfleads.core.collections import Verdict
+from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.sync.answers import Unsent
+from airflow_provider_sfleads.sync.inquiry import Fate, Inquiry, Standing
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.plan import Item, Settled
+from airflow_provider_sfleads.sync.settling import not_sent, written
+
+log = logging.getLogger(__name__)
+
+#: Rows that are asked about together.
+GROUP = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubtful:
+    """A row in doubt.
+
+    :param item: what was sent, or would be.
+    :param doubt: when, and by whom.
+    :param batch: number of the request that carried it; ``None`` where an earlier try sent it.
+    """
+
+    item: Item
+    doubt: Doubt
+    batch: str | None = None
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Brings rows in doubt to an outcome, or to another sending where their leads are surely absent.
+
+    :param inquiry: asks Salesforce; ``None`` where nothing can be asked.
+    :param known_from: from when on all of what is open now can be settled by asking.
+    """
+
+    inquiry: Inquiry | None = None
+    known_from: datetime | None = None
+
+    def answers(self, rows: Sequence[Doubtful], lookup: LeadLookup, *, may_ask: bool) -> Iterator[Settled | Item]:
+        """Yield for each row its outcome, or the item to send."""
+        fates = self._fates(rows, lookup) if may_ask else _open(len(rows), "not looked up, since the task was stopped")
+        counts = Counter(fate.standing for fate in fates)
+        log.info(
+            "Of %d rows that were sent without an answer %d are there, %d are not, and of %d nobody can tell yet.",
+            *(len(rows), counts[Standing.THERE], counts[Standing.ABSENT], counts[Standing.OPEN]),
+        )
+        for row, fate in zip(rows, fates, strict=True):
+            if fate.standing is Standing.THERE:
+                yield written(row.item, Verdict(id=fate.lead_id, created=True))
+            elif fate.standing is Standing.ABSENT:
+                yield row.item
+            else:
+                yield self._left(row.item, fate)
+
+    def _left(self, item: Item, fate: Fate) -> Settled:
+        if fate.known_from is not None:
+            self.known_from = max(self.known_from or fate.known_from, fate.known_from)
+        return not_sent(item, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=fate.why))
+
+    def _fates(self, rows: Sequence[Doubtful], lookup: LeadLookup) -> Sequence[Fate]:
+        if self.inquiry is None:
+            return _open(len(rows), "sent without an answer")
+        try:
+            return self.inquiry.ask([(row.item, row.doubt) for row in rows], lookup)
+        except SalesforceLeadsError as error:
+            log.error("What became of %d rows cannot be asked: %s", len(rows), error)  # noqa: TRY400 - it says it all
+            return _open(len(rows), f"cannot be looked up: {error}")
+
+
+def _open(count: int, why: str) -> Sequence[Fate]:
+    return [Fate(standing=Standing.OPEN, why=why)] * count
