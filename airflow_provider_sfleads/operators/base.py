@@ -218,7 +218,7 @@ class LeadSyncOperator(BaseOperator):
     def _abort_jobs(self, context: Context) -> None:
         from airflow_provider_sfleads.operators.farewell import abort_jobs
 
-        abort_jobs(self._hook(), context.get("task_state_store"))
+        abort_jobs(self._hook(), context, base=self.results_path, dag_id=self.dag_id, task_id=self.task_id)
 
     def on_kill(self) -> None:
         """Send no further page or job, and abort the jobs under way; what is done by then is still recorded."""

@@ -48,7 +48,7 @@ def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
     if plan.repeatable and not load.resumed:
         yield None
         return
-    with EarlierRows(load.folder.staging(), plan.compare) as rows:
+    with load.earlier(plan) as rows:
         if load.resumed:
             load.tally = Tally()
             rows.resume(load.folder, load.tally)

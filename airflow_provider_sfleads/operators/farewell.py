@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators.journal import Store, open_jobs
+from airflow_provider_sfleads.operators.journal import open_jobs
+from airflow_provider_sfleads.operators.load import folder_of, store_of
 
 log = logging.getLogger(__name__)
 
 
-def abort_jobs(hook: SalesforceLeadsHook, store: Store | None) -> None:
+def abort_jobs(hook: SalesforceLeadsHook, context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> None:
     """Abort the jobs of an execution that is open; those that are over stay as they are.
 
     What they wrote stays written, and the next try of the task learns of it.
+
+    :param context: Airflow's task context.
+    :param base: the operator's ``results_path``.
     """
+    store = store_of(context, folder_of(context, base=base, dag_id=dag_id, task_id=task_id))
     for job_id in open_jobs(store):
         try:
             reply = hook.client.send(bulk.abort_job(job_id))

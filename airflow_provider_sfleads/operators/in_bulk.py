@@ -19,7 +19,6 @@ from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
@@ -104,6 +103,11 @@ class _Course:
         # The intake itself knows which keys were there before.
         self.plan: Plan = load.plan(self.columns, lambda _value, _space: True, resumed=False)
         self.terms = terms_of(load)
+        if load.execution.asks_from and not self.plan.repeatable:
+            raise ResultsError(
+                "What earlier tries of this task sent is not recorded any more, so a bulk job could create leads twice. "
+                "Take api='collections', which looks for each lead before it is sent."
+            )
         staged = _is_staged(load)
         if staged:
             # Rows of an earlier try are written back too, and what the table held of them is no longer confirmed.
@@ -178,7 +182,7 @@ class _Course:
             seen = self._seen_in(tail)
             with ExitStack() as closing:
                 plan = load.plan(self.columns, seen, resumed=load.resumed)
-                earlier = closing.enter_context(EarlierRows(load.folder.staging(), plan.compare))
+                earlier = closing.enter_context(load.earlier(plan))
                 if load.resumed or any(Announcements(load.folder, plan.compare).rows()):
                     earlier.resume(load.folder, Tally())
                 if not plan.repeatable:

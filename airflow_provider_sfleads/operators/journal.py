@@ -36,6 +36,7 @@ class Execution:
     :param api: the API that its first try has chosen, ``None`` before that; later ones stay with it.
     :param api_reason: why.
     :param jobs: ids of its bulk jobs, by the load that each carries.
+    :param asks_from: since when any row may have been sent, ISO 8601; where the records of earlier tries are lost.
     """
 
     name: str
@@ -48,16 +49,17 @@ class Execution:
     api: str | None = None
     api_reason: str = ""
     jobs: Mapping[str, str] = field(default_factory=dict)
+    asks_from: str | None = None
 
 
 @dataclass(slots=True)
 class Journal:
-    """Keeps the execution at hand; without a store each try is an execution of its own.
+    """Keeps the execution at hand.
 
     Dry and live executions are kept apart: neither goes on with the other's.
     """
 
-    store: Store | None
+    store: Store
 
     def next(self, now: datetime, *, dry_run: bool, deferred: bool = False) -> Execution:
         """The execution that an earlier try left open, or a new one; nothing is kept yet.
@@ -72,11 +74,10 @@ class Journal:
 
     def keep(self, execution: Execution) -> None:
         """Write the execution down, so that a retry goes on with it."""
-        if self.store is not None:
-            self.store.set(_key(dry_run=execution.dry_run), asdict(execution))
+        self.store.set(_key(dry_run=execution.dry_run), asdict(execution))
 
     def _last(self, *, dry_run: bool) -> Execution | None:
-        value = self.store.get(_key(dry_run=dry_run)) if self.store is not None else None
+        value = self.store.get(_key(dry_run=dry_run))
         if not isinstance(value, Mapping):
             return None
         # Somebody may have edited it in the UI, or another version of this provider may have written it.
@@ -99,7 +100,8 @@ def _is_sound(execution: Execution) -> bool:
     if not isinstance(jobs, Mapping) or not all(type(part) is str for entry in jobs.items() for part in entry):
         return False
     try:
-        return datetime.fromisoformat(execution.started_at).tzinfo is not None
+        moments = (execution.started_at, execution.asks_from or execution.started_at)
+        return all(datetime.fromisoformat(moment).tzinfo is not None for moment in moments)
     except (TypeError, ValueError):
         return False
 
@@ -108,7 +110,7 @@ def _key(*, dry_run: bool) -> str:
     return "salesforce_leads_dry_run" if dry_run else "salesforce_leads"
 
 
-def open_jobs(store: Store | None) -> tuple[str, ...]:
+def open_jobs(store: Store) -> tuple[str, ...]:
     """Ids of the bulk jobs of the live execution that is open, if there is one."""
     execution = Journal(store)._last(dry_run=False)  # noqa: SLF001 - of this module
     return tuple(execution.jobs.values()) if execution is not None and execution.open else ()

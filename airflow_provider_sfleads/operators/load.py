@@ -15,9 +15,10 @@ from airflow_provider_sfleads.exceptions import ParameterError, ResultsError, Sa
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import choice
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
-from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.journal import Execution, Journal, Store
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
+from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS, check_table
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,11 @@ def load(
     with ExitStack() as closing:
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
-        journal = Journal(context.get("task_state_store"))
+        folder = folder_of(context, base=settings.results_path, dag_id=settings.dag_id, task_id=settings.task_id)
+        journal = Journal(store_of(context, folder))
         execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred is not None)
+        folder = replace(folder, execution=execution.name)
+        execution = _with_what_is_lost(execution, folder, context)
         if deferred is not None:
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
@@ -52,7 +56,7 @@ def load(
             settings=settings,
             prepare=prepare,
             lead=lead,
-            folder=_folder(settings, context, execution),
+            folder=folder,
             journal=journal,
             execution=execution,
             interval=interval,
@@ -159,14 +163,34 @@ def _try_number(context: Mapping[str, Any]) -> int:
     return int(getattr(context["ti"], "try_number", 1))
 
 
-def _folder(settings: LoadSettings, context: Mapping[str, Any], execution: Execution) -> ResultsFolder:
+def _with_what_is_lost(execution: Execution, folder: ResultsFolder, context: Mapping[str, Any]) -> Execution:
+    """Note from when on any row may have been sent, where an earlier try has left nothing that would tell."""
+    is_gone = execution.tries > 1 and execution.api == "collections" and not folder.directory.exists
+    # Airflow's store would have said so if an earlier try had come to the point of sending.
+    may_be_gone = context.get("task_state_store") is None and _try_number(context) > 1 and execution.tries == 1
+    if execution.asks_from or not (is_gone or (may_be_gone and not any(folder.others()))):
+        return execution
+    began = getattr(context.get("dag_run"), "start_date", None)
+    asks_from = execution.started_at if began is None or is_gone else began.isoformat()
+    log.warning("What earlier tries did is not recorded below %s any more.", folder.url)
+    return replace(execution, asks_from=asks_from)
+
+
+def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> ResultsFolder:
+    """The folder of a task, less the name of the execution."""
     ti, dag_run = context["ti"], context.get("dag_run")
     map_index = getattr(ti, "map_index", None)
     return ResultsFolder(
-        base=settings.results_path,
-        dag_id=getattr(ti, "dag_id", None) or settings.dag_id,
+        base=base,
+        dag_id=getattr(ti, "dag_id", None) or dag_id,
         run_id=getattr(ti, "run_id", None) or getattr(dag_run, "run_id", None) or "no_run",
-        task_id=getattr(ti, "task_id", None) or settings.task_id,
+        task_id=getattr(ti, "task_id", None) or task_id,
         map_index=-1 if map_index is None else map_index,
-        execution=execution.name,
+        execution="_",
     )
+
+
+def store_of(context: Mapping[str, Any], folder: ResultsFolder) -> Store:
+    """Where the task remembers: Airflow's task state store, or else a file below ``results_path``."""
+    store: Store | None = context.get("task_state_store")
+    return StateFile(folder) if store is None else store

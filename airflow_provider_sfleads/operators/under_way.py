@@ -24,6 +24,7 @@ from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
+from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import recorded_ids
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
 from airflow_provider_sfleads.sync.before import Before
@@ -158,6 +159,14 @@ class UnderWay:
     @property
     def _ahead(self) -> timedelta:
         return timedelta(seconds=self.settings.hook.client.server_time_offset or 0.0)
+
+    def earlier(self, plan: Plan) -> EarlierRows:
+        """A memory of what was done before, empty yet."""
+        since, assumed = self.execution.asks_from, None
+        if since is not None:
+            user_id = self.settings.hook.client.user_id
+            assumed = Doubt.at(datetime.fromisoformat(since) + self._ahead, user_id) | Doubt.at(self.began, user_id)
+        return EarlierRows(self.folder.staging(), plan.compare, assumed=assumed)
 
     def plan(self, columns: Sequence[str], seen: Seen, *, resumed: bool) -> Plan:
         """Bring the parameters, the org and the export together.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow_provider_sfleads.core.doubt import Doubt
@@ -16,6 +16,9 @@ from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
 from airflow_provider_sfleads.results.scratch import Scratch
 
+# Longer than any try lasts.
+_LONG = timedelta(days=2)
+
 
 class EarlierRows(Scratch):
     """The rows recorded before, by digest of their key and in a file, so that memory does not grow with them.
@@ -25,6 +28,7 @@ class EarlierRows(Scratch):
 
     :param directory: where the file lies.
     :param compare: brings a key into the form in which keys are compared.
+    :param assumed: when any row may have been sent of which nothing is recorded, where records are lost.
     """
 
     _FILE = "earlier.sqlite"
@@ -35,9 +39,10 @@ class EarlierRows(Scratch):
         "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT)",
     )
 
-    def __init__(self, directory: Path, compare: Compare) -> None:
+    def __init__(self, directory: Path, compare: Compare, *, assumed: Doubt | None = None) -> None:
         super().__init__(directory)
         self._compare = compare
+        self._assumed = assumed
 
     def resume(self, folder: ResultsFolder, tally: Tally) -> None:
         """Take over what earlier tries of this execution settled, and count it."""
@@ -68,9 +73,11 @@ class EarlierRows(Scratch):
         for digest, doubt in Announcements(folder, self._compare).rows():
             self._add("announced", digest, doubt)
         for outcome in recorded_outcomes(folder):
+            digest = digest_of(self._compare(outcome.key))
             if _is_known(outcome):
-                digest = digest_of(self._compare(outcome.key))
                 self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
+            elif outcome.reason == Reason.OUTCOME_UNKNOWN and self._doubt_in("announced", digest) is None:
+                self._add("announced", digest, _when(outcome))
             yield outcome
         for digest, *said in self._database.execute("SELECT digest, since, last, users FROM announced").fetchall():
             self._add("unknown", digest, _doubt(*said))
@@ -95,7 +102,7 @@ class EarlierRows(Scratch):
 
     def unknown(self, key: str) -> Doubt | None:
         """When such a row was sent before, if what became of it was never learned."""
-        return self._doubt_in("unknown", digest_of(self._compare(key)))
+        return self._doubt_in("unknown", digest_of(self._compare(key))) or self._assumed
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
@@ -118,6 +125,12 @@ def _is_known(outcome: Outcome) -> bool:
     if outcome.action is Action.NOT_SENT:
         return outcome.reason != Reason.OUTCOME_UNKNOWN
     return outcome.api is not None or outcome.action is Action.CREATED
+
+
+def _when(outcome: Outcome) -> Doubt:
+    """When a row of unknown outcome was sent that was never announced: not after it was recorded."""
+    last = outcome.finished_at or datetime.now(UTC)
+    return Doubt(since=last - _LONG, last=last, user_ids=frozenset())
 
 
 def _doubt(since: str, last: str, users: str) -> Doubt:

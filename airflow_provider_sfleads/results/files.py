@@ -30,6 +30,11 @@ class Directory:
     path: str
     is_local: bool
 
+    @property
+    def parent(self) -> Directory:
+        """The directory that this one is in."""
+        return Directory(self.fs, self.path.rstrip("/").rpartition("/")[0], self.is_local)
+
     def child(self, name: str) -> Directory:
         """Return the directory of that name in this one."""
         return Directory(self.fs, self.file(name), self.is_local)
@@ -37,6 +42,11 @@ class Directory:
     def file(self, name: str) -> str:
         """Return the path of a file in this directory."""
         return f"{self.path.rstrip('/')}/{name}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the directory is there."""
+        return bool(self.fs.isdir(self.path))
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""

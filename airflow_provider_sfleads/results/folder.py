@@ -108,8 +108,7 @@ class ResultsFolder:
 
     def others(self) -> Iterator[ResultsFolder]:
         """Yield the folders of the task's other executions in this run, oldest first."""
-        parent = Directory(self.directory.fs, self.directory.path.rpartition("/")[0], self.directory.is_local)
-        for name in parent.folders():
+        for name in self.directory.parent.folders():
             if name != self.directory.path.rpartition("/")[2]:
                 yield replace(self, execution=name)
 

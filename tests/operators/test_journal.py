@@ -79,14 +79,6 @@ def test_dry_and_live_are_kept_apart() -> None:
     assert journal.next(LATER, dry_run=False) == replace(live, tries=2)
 
 
-def test_without_a_store() -> None:
-    """Before Airflow 3.3 each try is an execution of its own."""
-    journal = Journal(None)
-    first = journal.next(NOW, dry_run=False)
-    journal.keep(first)
-    assert journal.next(LATER, dry_run=False).tries == 1
-
-
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,0 +1,83 @@
+"""A task whose memory is another than Airflow's store, or is gone: Salesforce is asked before anything is repeated."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.support import Rows, Task, creating, die_once_sent, killed, people, writes
+from tests.integration.test_unknown_outcomes import AT_ONCE, CREATES, names, plain
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+pytestmark = pytest.mark.usefixtures("salesforce_conn")
+
+
+@pytest.fixture
+def task() -> Task:
+    """A task in an Airflow without a task state store."""
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    return Task(context={"task_state_store": None, "dag_run": SimpleNamespace(start_date=start, run_id="manual")})
+
+
+def test_a_retry_goes_on_without_a_store(emulator: EmulatorServer, tmp_path: Path, task: Task) -> None:
+    """What the first try recorded is not sent again; a re-run of the finished task looks at everything anew."""
+    emulator.add_fault("bad_request", nth=2, reply=[{"errorCode": "API_DISABLED_FOR_ORG", "message": "no"}], **CREATES)
+    first = task.run(creating(people(600), tmp_path, api="collections", concurrency=1))
+    assert first.counts == {"created": 200, "not_sent": 400}
+    second = task.run(creating(people(600), tmp_path, api="collections", concurrency=1))
+    assert (second.counts, second.full["attempts"]) == ({"created": 600}, 2)
+    assert sum(request["records"] for request in writes(emulator)) == 600
+    third = task.run(creating(people(600), tmp_path, api="collections", concurrency=1))
+    assert (third.counts, third.full["attempts"]) == ({"unchanged": 600}, 1)
+
+
+def test_a_killed_plain_insert_is_resumed_without_a_store(emulator: EmulatorServer, tmp_path: Path, task: Task) -> None:
+    """No lead is made twice, and none is lost."""
+    killed(plain(Rows(people(2_000), before=die_once_sent(emulator.url, 3)), tmp_path), task)
+    ran = task.run(plain(people(2_000), tmp_path, late=AT_ONCE))
+    assert ran.counts == {"created": 2_000}
+    assert len(names(emulator)) == len(set(names(emulator))) == 2_000
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_where_all_records_are_gone_each_row_is_asked_for(
+    emulator: EmulatorServer, tmp_path: Path, task: Task, *, has_store: bool
+) -> None:
+    """Somebody removed the results: what the integration user made since the run began is found by its values."""
+    if has_store:
+        task.context.pop("task_state_store")
+    emulator.add_fault("status", nth=3, status=403, reply=[{"errorCode": "NO", "message": "no"}], **CREATES)
+    first = task.run(plain(people(600), tmp_path))
+    assert first.counts == {"created": 400, "not_sent": 200}
+    shutil.rmtree(tmp_path)
+    second = task.run(plain(people(600), tmp_path))
+    assert second.counts == {"created": 400, "not_sent": 200}
+    assert {row["reason"] for row in second.rows if row["action"] == "not_sent"} == {"outcome_unknown"}
+    third = task.run(plain(people(600), tmp_path, late=AT_ONCE))
+    assert third.counts == {"created": 600}
+    assert len(names(emulator)) == len(set(names(emulator))) == 600
+
+
+def test_a_first_try_asks_for_nothing(emulator: EmulatorServer, tmp_path: Path, task: Task) -> None:
+    """There was nobody before it."""
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+    assert not [request for request in emulator.requests() if "query" in request["path"]]
+
+
+def test_bulk_does_not_send_what_may_be_there(emulator: EmulatorServer, tmp_path: Path, task: Task) -> None:
+    """It could not ask for each row, and says what can."""
+    how: dict[str, Any] = {"api": "bulk"}
+    emulator.add_fault("status", path="/jobs/ingest", status=403, reply=[{"errorCode": "NO", "message": "no"}])
+    task.run(plain(people(3), tmp_path, **how))
+    emulator.clear_faults()
+    shutil.rmtree(tmp_path)
+    ran = task.run(plain(people(3), tmp_path, **how))
+    assert "api='collections'" in str(ran.error)
+    assert emulator.leads() == []
