@@ -105,7 +105,7 @@ class _Course:
         self.terms = terms_of(load)
         if load.execution.asks_from and not self.plan.repeatable:
             raise ResultsError(
-                "What earlier tries of this task sent is not recorded any more, so a bulk job could create leads twice. "
+                "What earlier tries of this task sent is not recorded any more, so bulk could create leads twice. "
                 "Take api='collections', which looks for each lead before it is sent."
             )
         staged = _is_staged(load)
