@@ -2,7 +2,7 @@
 
 ``SFLEADS_CHAOS_BREAK`` says which; only the operators of this folder read it:
 
-* ``resend``: plain inserts pass for repeatable, so they are sent again whatever became of them;
+* ``resend``: pages and jobs of plain inserts pass for repeatable, so they are sent again where no answer came;
 * ``journal``: nothing that a task writes into Airflow's task state store is kept;
 * ``standing``: what was once read of a lead is never read again.
 """
@@ -37,7 +37,6 @@ def plan(made: Plan) -> Plan:
     """The plan, or one that takes plain inserts for repeatable."""
     if _broken("resend") and made.operation == "create":
         changed: Any = made
-        changed.repeatable = True
         changed._new = replace(changed._new, repeatable=True)
     return made
 

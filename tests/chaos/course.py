@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
+from tests.chaos.companion import Companion
 from tests.chaos.door import HANGS, Door, Visit
-from tests.chaos.drawing import Record, Schedule, draw
+from tests.chaos.drawing import Record, Schedule, Trouble, draw
 from tests.chaos.operators import LATE_COMMIT
 from tests.chaos.org import Org
 from tests.integration.real_airflow import RealAirflow, Run
@@ -24,6 +26,7 @@ _PEACEFUL_TRIES = 6
 # A task waits half an hour for an org that refuses every call; here that is over sooner.
 _LONGEST_TROUBLE = 20.0
 _LONGEST_TRY = 100.0
+_MOST_DEFERRALS = 6
 _LONGEST_PAUSE = 100.0  # seconds from one try to the next
 
 
@@ -33,6 +36,7 @@ class Told:
 
     :param reports: the last report of each execution, oldest first.
     :param pushed: what the task pushed at last.
+    :param overlapping: what runs beside it pushed.
     :param after_rerun: leads and history before and after a deliberate re-run.
     """
 
@@ -41,6 +45,7 @@ class Told:
     triggers: set[str] = field(default_factory=set)
     reports: list[Record] = field(default_factory=list)
     pushed: Record = field(default_factory=dict)
+    overlapping: list[Record] = field(default_factory=list)
     resent: list[str] = field(default_factory=list)
     changed_by_rerun: list[str] = field(default_factory=list)
     leads: list[Record] = field(default_factory=list)
@@ -72,7 +77,7 @@ class Course:
         self.door = Door()
         try:
             with EmulatorServer(EmulatorSettings(client_secret=secret)) as emulator:
-                self.org = Org(emulator, self.schedule, self.story)
+                self.org = Org(emulator, self.schedule, self.story, self._clear)
                 self._begin(emulator.url, secret)
                 try:
                     self._tries()
@@ -91,7 +96,7 @@ class Course:
         connection = {"connection_id": conn_id, "conn_type": "salesforce_leads", "host": url}
         self.airflow.call("POST", "/connections", {**connection, "login": "emulator-key", "password": secret})
         rows = self.schedule.rows
-        conf = {
+        self.conf = {
             "export": str(self._export()),
             "results_path": str(self.folder / "results"),
             "salesforce_conn_id": conn_id,
@@ -99,10 +104,15 @@ class Course:
             **self.schedule.parameters,
         }
         self.story.append(f"{len(rows)} rows, {len(self.schedule.standing)} leads before, {self.schedule.parameters}")
-        dag_id = f"chaos_{self.schedule.mode}"
-        made = self.airflow.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
-        self.run = Run(self.airflow, dag_id, made["dag_run_id"], "sync")
+        self.run = self._start({})
         self.pending: Visit | None = None
+
+    def _start(self, more: Mapping[str, str]) -> Run:
+        dag_id = f"chaos_{self.schedule.mode}"
+        body = {"logical_date": None, "conf": {**self.conf, **more}}
+        return Run(
+            self.airflow, dag_id, self.airflow.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"], "sync"
+        )
 
     def _export(self) -> Path:
         rows = list(self.schedule.rows)
@@ -126,13 +136,24 @@ class Course:
                 self._clear()
                 visit = self._at_door()
             assert visit is not None
-            self.org.trouble(trouble)
-            self._through(visit)
-            self.org.calm()
+            self._disturbed(visit, trouble)
             self.org.sales_move(trouble)
         self._peace()
         for _ in range(self.schedule.reruns):
             self._rerun()
+
+    def _disturbed(self, visit: Visit, trouble: Trouble) -> None:
+        companion = Companion(self._start) if trouble.is_overlapped else None
+        try:
+            self.org.trouble(trouble)
+            self._through(visit)
+            self.org.calm()
+            if companion is not None:
+                self.told.overlapping.append(companion.finish())
+                self.story.append("  a second run beside it succeeded")
+        finally:
+            if companion is not None:
+                companion.close()
 
     def _peace(self) -> None:
         self.story.append("peace")
@@ -165,7 +186,10 @@ class Course:
         self.told.tries += 1
         number = visit.number
         following: Visit | None = visit
+        deferrals = 0
         while following is not None:
+            assert deferrals <= _MOST_DEFERRALS, "the task defers again and again"
+            deferrals += 1
             self.org.let_in(following)
             word = following.wait(_LONGEST_TROUBLE)
             if word is None:
@@ -183,7 +207,8 @@ class Course:
 
     def _settled(self) -> tuple[set[str], str | None]:
         """Keys of the rows whose leads are settled in the newest execution so far, and its folder."""
-        folders = sorted(self.folder.glob("results/*/*/*/*/*"))
+        assert self.run is not None
+        folders = sorted(self.folder.glob(f"results/*/{self.run.run_id}/*/*/*"))
         if not folders:
             return set(), None
         lines = results_of({"results_path": str(folders[-1])})
@@ -249,6 +274,6 @@ class Course:
         self.told.before = self.org.before
         self.told.too_late = self.org.too_late()
         self.told.pushed = self.run.report()
-        paths = sorted(self.folder.glob("results/*/*/*/*/*/report.json"))
+        paths = sorted(self.folder.glob(f"results/*/{self.run.run_id}/*/*/*/report.json"))
         self.told.reports = [json.loads(path.read_text()) for path in paths]
         self.story.append(f"{self.told.reports[-1]}")

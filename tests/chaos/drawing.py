@@ -20,15 +20,15 @@ BELOW = (None, "Lead")
 #: Seconds after a lost connection within which Salesforce may still commit, here.
 LATEST_COMMIT = 1.0
 
-What = Literal["kill", "limit", "expire", "abort", "fail"]
+What = Literal["kill", "limit", "expire", "abort", "fail", "restart"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happens once in a try.
 
-    :param what: the worker is killed, the daily limit is reached, all tokens expire, or the jobs under way are aborted
-        or fail.
+    :param what: the worker is killed, the daily limit is reached, all tokens expire, the jobs under way are aborted or
+        fail, or somebody clears the task while it runs.
     :param at: when.
     """
 
@@ -43,6 +43,7 @@ class Trouble:
     :param faults: rules for the emulator.
     :param settings: settings of the emulator for this try.
     :param goes_on: whether the task is cleared where the try before this one was a success.
+    :param is_overlapped: whether a second run with the same export runs side by side with it.
     :param moved: places, as shares of the leads, of those that Sales moves to a later stage after this try.
     """
 
@@ -50,6 +51,7 @@ class Trouble:
     events: tuple[Event, ...]
     settings: Mapping[str, Any]
     goes_on: bool
+    is_overlapped: bool
     moved: tuple[tuple[float, str], ...]
 
 
@@ -165,17 +167,21 @@ class _Draw:
 
     def _trouble(self) -> Trouble:
         faults = tuple(targets.fault(self.dice, self.api, self.mode) for _ in range(self.dice.randint(0, 3)))
-        events = []
+        events: list[Event] = []
         if self.dice.random() < 0.6:
             events.append(Event(what="kill", at=targets.moment(self.dice, self.api, self.mode)))
-        for what, odds in (("limit", 0.12), ("expire", 0.2), ("abort", 0.15), ("fail", 0.1)):
-            if self.dice.random() < odds and (self.api == "bulk" or what in ("limit", "expire")):
-                events.append(Event(what=what, at=targets.moment(self.dice, self.api, self.mode)))  # type: ignore[arg-type]
+        further: dict[What, float] = {"limit": 0.12, "expire": 0.2, "restart": 0.08}
+        if self.api == "bulk":
+            further |= {"abort": 0.15, "fail": 0.1}
+        for what, odds in further.items():
+            if self.dice.random() < odds:
+                events.append(Event(what=what, at=targets.moment(self.dice, self.api, self.mode)))
         moved = [(self.dice.random(), self.dice.choice(("SAL", "SQL"))) for _ in range(8)]
         return Trouble(
             faults=faults,
             events=tuple(events),
             settings=targets.settings(self.dice, len(self.rows)) if self.api == "bulk" else {},
             goes_on=self.dice.random() < 0.5,
+            is_overlapped=self.dice.random() < 0.08 and self.mode != "plain",
             moved=tuple(moved) if self.mode == "stage" and self.dice.random() < 0.5 else (),
         )

@@ -28,11 +28,13 @@ class Org:
     """The emulated org of a schedule.
 
     :param story: what has happened; for whoever has to understand a failure.
+    :param restart: clears the task.
     """
 
     emulator: EmulatorServer
     schedule: Schedule
     story: list[str]
+    restart: Callable[[], object]
     sent: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     _events: list[Event] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
@@ -120,7 +122,8 @@ class Org:
             self._seen[id(event)] = self._seen.get(id(event), 0) + 1
             if self._seen[id(event)] == at.nth:
                 self._events.remove(event)
-                if at.delay:
+                # To clear a task takes time, and nobody would be served meanwhile.
+                if at.delay or event.what == "restart":
                     self._after(at.delay, event)
                 else:
                     self._happen(event)
@@ -142,6 +145,7 @@ class Org:
         acts: dict[str, Callable[[], object]] = {
             "kill": lambda: visit is not None and visit.kill(),
             "limit": lambda: self.emulator.set_api_usage(self.emulator.settings.api_limit),
+            "restart": lambda: visit is not None and visit.inside and self.restart(),
             "expire": self.emulator.expire_tokens,
             "abort": lambda: self._end_jobs(self.emulator.abort_job),
             "fail": lambda: self._end_jobs(self.emulator.fail_job),

@@ -21,6 +21,7 @@ from tests.chaos.audit import audit
 from tests.chaos.course import Course, Told
 from tests.chaos.drawing import draw, names
 from tests.chaos.leaks import leaks
+from tests.chaos.tally import ENDED
 from tests.integration.real_airflow import RealAirflow, real_airflow
 
 HERE = Path(__file__).parent
@@ -111,9 +112,12 @@ def schedules(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_doubled_lost_wrong_or_moved_back(schedules: dict[str, Future[Ended]], name: str) -> None:
+def test_nothing_is_doubled_lost_wrong_or_moved_back(
+    schedules: dict[str, Future[Ended]], name: str, pytestconfig: pytest.Config
+) -> None:
     """Whatever happens: lost answers, refusals, kills, retries and clears."""
     ended = schedules[name].result()
+    pytestconfig.stash[ENDED].append((ended.told, ended.seconds))
     story = "\n".join([f"The story of {name}, {ended.seconds:.0f} s:", *ended.told.story])
     if ended.error is not None:
         ended.error.add_note(story)

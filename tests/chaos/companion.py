@@ -1,0 +1,53 @@
+"""A second run of the same Dag with the same export beside one try of the first: an overlapping backfill."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from tests.chaos.door import Door
+from tests.chaos.drawing import Record
+from tests.integration.real_airflow import Run
+
+_LONGEST = 200.0
+
+
+class Companion:
+    """The second run; nobody kills it, and its tries begin as soon as they can.
+
+    :param start: starts a run with a conf that has further entries.
+    """
+
+    def __init__(self, start: Callable[[Mapping[str, str]], Run]) -> None:
+        self._door = Door()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._let_in, name="chaos-companion", daemon=True)
+        self._thread.start()
+        self.run = start({"door": str(self._door.port)})
+
+    def _let_in(self) -> None:
+        while not self._is_over.is_set():
+            visit = self._door.next(0.2)
+            if visit is not None:
+                visit.let_in()
+
+    def finish(self) -> Record:
+        """Wait for its success; what it pushed."""
+        try:
+            self.run.airflow.wait_for(self._has_ended, "the second run ends", _LONGEST)
+            return self.run.report()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let none of its tries in any more."""
+        self._is_over.set()
+        self._thread.join()
+        self._door.close()
+
+    def _has_ended(self) -> bool:
+        state = self.run.task()["state"]
+        if state == "failed":
+            # What a fault made look permanent.
+            self.run.clear()
+        return bool(state == "success")
