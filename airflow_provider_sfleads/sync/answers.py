@@ -23,6 +23,9 @@ class Unsent:
     message: str | None = None
 
 
+UNKNOWN = Unsent(reason=Reason.OUTCOME_UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overtaken:
     """A record that is not sent again, since its lead has changed meanwhile."""

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
-from airflow_provider_sfleads.sync.answers import Unsent, reason_for
+from airflow_provider_sfleads.sync.answers import UNKNOWN, Unsent, reason_for
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
 from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 _WAITING_PER_THREAD = 4
 # A page that waited longer for a free thread is looked up anew, where it matters how its leads stand now.
 _FRESH = timedelta(seconds=10)
-_UNKNOWN = Unsent(reason=Reason.OUTCOME_UNKNOWN)
 
 _Line = tuple[Settled, str | None]
 """A row whose outcome is known, with the number of the request that carried it."""
@@ -220,7 +219,8 @@ class SyncRun:
             self._submit(kind, pool)
 
     def _submit(self, kind: PageKind, pool: ThreadPoolExecutor) -> None:
-        while len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD:
+        is_full = len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD
+        if is_full or any(page.done() for page in self._flying):
             self._collect()
         items = self._pages[kind]
         self._flying[pool.submit(self._deliver, kind, items, self.settings.server_now())] = items
@@ -232,7 +232,7 @@ class SyncRun:
         for future in done:
             broken = broken or future.exception()
             items = self._flying.pop(future)
-            lines = [(not_sent(item, _UNKNOWN), None) for item in items] if future.exception() else future.result()
+            lines = [(not_sent(item, UNKNOWN), None) for item in items] if future.exception() else future.result()
             for item, line in zip(items, lines, strict=True):
                 self._sort(item, line)
         self._settle_landed()
@@ -243,7 +243,7 @@ class SyncRun:
     def _sort(self, item: Item, line: _Line) -> None:
         """Put a row aside that got no answer and may not simply be sent again."""
         settled, batch = line
-        if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
+        if settled.outcome.reason != Reason.OUTCOMEUNKNOWN or self._is_repeatable(item):
             self._landed.append(line)
             return
         doubt = Doubt(since=self._began, last=self.settings.server_now(), user_ids=self.settings.user_ids)

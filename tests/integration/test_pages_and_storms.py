@@ -1,0 +1,72 @@
+"""Page by page: what is known is recorded at once, and an overloaded org is left alone."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.support import (
+    Rows,
+    Task,
+    creating,
+    die_once_sent,
+    is_write,
+    killed,
+    people,
+    run,
+    writes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+pytestmark = pytest.mark.usefixtures("salesforce_conn")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"existing": "update"}, {"existing": "skip"}, {"external_id_field": None}],
+    ids=["upsert", "unique", "plain"],
+)
+def test_a_retry_after_a_kill_sends_only_what_was_open(
+    emulator: EmulatorServer, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    """What a page came to is recorded as soon as it is known, also where sending it again would be harmless."""
+    import pyarrow.parquet as pq
+
+    task = Task()
+    how = {**how, "api": "collections", "concurrency": 1}
+    killed(creating(Rows(people(4_000), before=die_once_sent(emulator.url, 5)), tmp_path, **how), task)
+    recorded = sum(pq.read_metadata(part).num_rows for part in tmp_path.rglob("results-*.parquet"))
+    sent = len(writes(emulator))
+    assert 4 * 200 <= recorded < 4_000
+    ran = task.run(creating(people(4_000), tmp_path, **how))
+
+    assert (ran.error, ran.counts) == (None, {"created": 4_000})
+    assert sum(request["records"] for request in writes(emulator)[sent:]) <= 4_000 - recorded
+    assert emulator.stats()["leads"] == 4_000
+
+
+def test_a_storm_slows_a_sync_down_and_no_row_is_lost(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """While Salesforce is overloaded, ever fewer requests are in flight; afterwards the sync goes on as before."""
+    emulator.change_settings(latency_ms=20)
+    emulator.add_fault("html_503", method="POST", path="/composite/sobjects", times=12)
+    ran = run(creating(people(4_000), tmp_path, api="collections", batch_size=50, concurrency=8))
+
+    assert (ran.error, ran.counts) == (None, {"created": 4_000})
+    requests = [request for request in emulator.requests() if is_write(request)]
+    storm = [request for request in requests if request["fault"]]
+    assert len(storm) == 12
+    assert _most_at_once(requests) > 2
+    assert _most_at_once(storm[-3:]) <= 2
+
+
+def _most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
+    """The most of these requests in flight at one time."""
+    steps = sorted([(request["started"], 1) for request in requests] + [(request["ended"], -1) for request in requests])
+    return max(accumulate(change for _, change in steps))
