@@ -243,7 +243,7 @@ class SyncRun:
     def _sort(self, item: Item, line: _Line) -> None:
         """Put a row aside that got no answer and may not simply be sent again."""
         settled, batch = line
-        if settled.outcome.reason != Reason.OUTCOMEUNKNOWN or self._is_repeatable(item):
+        if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
             self._landed.append(line)
             return
         doubt = Doubt(since=self._began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
