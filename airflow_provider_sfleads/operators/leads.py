@@ -17,8 +17,8 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
     """Create the leads that Salesforce does not have yet.
 
     With a unique ``external_id_field`` no lead is created twice, whatever fails and however often the task runs.
-    Without one, retries and re-runs of the same Dag run know from ``results_path`` what they created, but nothing tells
-    another run: see "Limits" in README.
+    Without one, retries, clears and re-runs of the same Dag run create no lead twice either, but nothing tells another
+    run: see "The guarantee" in README.
 
     :param fields: export column -> Lead field; LastName and Company must be among them or in ``constants``.
     :param constants: Lead field -> value, for every row.
@@ -30,6 +30,7 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
 
     template_fields: Sequence[str] = (*COMMON_TEMPLATE_FIELDS, "existing")
     operation = "create"
+    _has_warned = False
 
     def __init__(self, *, fields: Mapping[str, str], existing: str = "skip", **kwargs: Any) -> None:
         super().__init__(fields=fields, **kwargs)
@@ -46,11 +47,13 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             raise ParameterError(
                 "existing='update' needs external_id_field (or match_email): nothing else finds the lead"
             )
-        if request.external_id_field is None:
+        if request.external_id_field is None and not self._has_warned:
+            self._has_warned = True
             self.log.warning(
                 "No external_id_field: Salesforce cannot refuse a lead that exists already. Retries and re-runs of "
-                "this Dag run know from results_path what they created; any other run creates its rows again. Give "
-                "the org a unique external-ID field to be safe."
+                "this Dag run know from results_path what they created; any other run creates its rows again%s. Give "
+                "the org a unique external-ID field to be safe, or select on write_back's table in the export.",
+                ", except those whose e-mail address is there" if request.match_email else "",
             )
         return prepare_create(request, ground)
 

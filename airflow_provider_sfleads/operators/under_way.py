@@ -235,6 +235,7 @@ class UnderWay:
             doubts=Doubts(
                 Inquiry(
                     lead=self.lead,
+                    fields=plan.recipe.fields,
                     late=settings.late_commit,
                     claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
                     now=self.server_now,
@@ -247,6 +248,7 @@ class UnderWay:
                 attempt=self.attempt,
                 now=lambda: datetime.now(UTC),
                 server_now=self.server_now,
+                began=self.server_now(),
                 user_ids=frozenset(filter(None, (client.user_id,))),
                 lead_url=self.lead_url,
                 stop=settings.stop,

@@ -48,9 +48,17 @@ class Doubts:
 
     inquiry: Inquiry | None = None
     known_from: datetime | None = None
+    _in_part: bool = False
 
-    def answers(self, rows: Sequence[Doubtful], lookup: LeadLookup, *, may_ask: bool) -> Iterator[Settled | Item]:
-        """Yield for each row its outcome, or the item to send."""
+    def answers(
+        self, rows: Sequence[Doubtful], lookup: LeadLookup, *, may_ask: bool, are_all: bool
+    ) -> Iterator[Settled | Item]:
+        """Yield for each row its outcome, or the item to send.
+
+        :param may_ask: whether there is time to ask.
+        :param are_all: whether no other row of the run is in doubt.
+        """
+        self._in_part = self._in_part or not are_all
         fates = self._fates(rows, lookup) if may_ask else _open(len(rows), "not looked up, since the task was stopped")
         counts = Counter(fate.standing for fate in fates)
         log.info(
@@ -74,7 +82,7 @@ class Doubts:
         if self.inquiry is None:
             return _open(len(rows), "sent without an answer")
         try:
-            return self.inquiry.ask([(row.item, row.doubt) for row in rows], lookup)
+            return self.inquiry.ask([(row.item, row.doubt) for row in rows], lookup, are_all=not self._in_part)
         except SalesforceLeadsError as error:
             log.error("What became of %d rows cannot be asked: %s", len(rows), error)  # noqa: TRY400 - it says it all
             return _open(len(rows), f"cannot be looked up: {error}")

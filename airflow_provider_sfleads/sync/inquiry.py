@@ -28,6 +28,8 @@ _SLACK = timedelta(seconds=60)
 _SYSTEM = ("CreatedDate", "CreatedById")
 # Assignment rules give a new lead its owner, whatever was sent.
 _ROUTED = "OwnerId"
+# Salesforce puts in a value of its own where none is sent.
+_FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
 _NAME, _EMAIL, _FIRST_NAME = "LastName", "Email", "FirstName"
 
 
@@ -92,29 +94,34 @@ class Inquiry:
     """Asks.
 
     :param lead: the org's Lead.
+    :param fields: the Lead fields that a row may be sent with.
     :param late: how long after it was sent a call may still take effect; only then is not finding a lead proof.
     :param claimed: those of some leads that rows already recorded speak of.
     :param now: Salesforce's clock.
     """
 
     lead: SObjectInfo
+    fields: Sequence[FieldInfo]
     late: timedelta
     claimed: Callable[[Collection[str]], Collection[str]]
     now: Callable[[], datetime]
 
-    def ask(self, doubtful: Sequence[tuple[Item, Doubt]], lookup: LeadLookup) -> list[Fate]:
+    def ask(self, doubtful: Sequence[tuple[Item, Doubt]], lookup: LeadLookup, *, are_all: bool = True) -> list[Fate]:
         """Say what became of each row; of equal rows, each lead answers for one.
 
+        :param are_all: whether no other row is in doubt, whose lead might be taken for one of theirs.
         :raises SalesforceLeadsError: where Salesforce cannot be asked.
         """
         asked_at = self.now()
         names = self._searched(doubtful)
         leads = _Leads(self._made_since(doubtful, names, lookup), self.lead, names)
         there: dict[int, str] = {}
-        for matched in (self._equal, partial(self._one_person, doubtful=doubtful)):
-            # Rows that say most of a lead choose first: a lead with an address is not for the namesake without one.
-            for place in sorted(set(range(len(doubtful))) - set(there), key=lambda each: _silence(doubtful[each][0])):
-                lead_id = matched(*doubtful[place], leads)
+        ways: list[Callable[[Item, Doubt, _Leads], str | None]] = [self._equal]
+        if are_all:
+            ways.append(partial(self._one_person, doubtful=doubtful))
+        for find in ways:
+            for place in sorted(set(range(len(doubtful))) - set(there)):
+                lead_id = find(*doubtful[place], leads)
                 if lead_id is not None:
                     there[place] = leads.take(lead_id)
         return [
@@ -140,7 +147,7 @@ class Inquiry:
         where = f"CreatedDate >= {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         if all(doubt.user_ids for _, doubt in doubtful):
             where += f" AND CreatedById IN ({','.join(map(quote, users))})"
-        fields = tuple(dict.fromkeys((*_SYSTEM, *(name for item, _ in doubtful for name in item.record))))
+        fields = (*_SYSTEM, *(info.name for info in self.fields))
         found: dict[str, LeadRecord] = {}
         for name in names:
             info = self.lead.find(name)
@@ -154,21 +161,21 @@ class Inquiry:
         return {lead_id: found[lead_id] for lead_id in sorted(free, key=lambda each: found[each]["CreatedDate"])}
 
     def _equal(self, item: Item, doubt: Doubt, leads: _Leads) -> str | None:
-        """A lead with every value that was sent; or with the key."""
+        """A lead with the values that were sent, and no others; or with the key."""
         by_key = item.kind.external_id_field is not None
         for lead_id in leads.like(item.record):
             record = leads.records[lead_id]
-            if _is_since(record, doubt) and (by_key or self._has_all(record, item.record)):
+            if _is_since(record, doubt) and (by_key or self._is_as_sent(record, item.record)):
                 return lead_id
         return None
 
-    def _has_all(self, record: LeadRecord, sent: Record) -> bool:
-        """Whether a lead has what was sent; where nothing was sent, Salesforce puts in its own defaults."""
-        infos = ((self.lead.find(name), value) for name, value in sent.items() if value is not None)
+    def _is_as_sent(self, record: LeadRecord, sent: Record) -> bool:
+        """Whether a lead holds what was sent, and nothing where nothing was sent: that would be another row's lead."""
         return all(
-            info is not None
-            and (info.name == _ROUTED or same_value(info.type, value, record.get(info.name), scale=info.scale))
-            for info, value in infos
+            info.name == _ROUTED
+            or (sent.get(info.name) is None and (info.type in _FILLED or info.defaulted_on_create))
+            or same_value(info.type, sent.get(info.name), record.get(info.name), scale=info.scale)
+            for info in self.fields
         )
 
     def _one_person(
@@ -211,10 +218,6 @@ class Inquiry:
     def _agree(self, name: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
         info = self.lead.find(name)
         return _folded(info, key_text(one.get(name))) == _folded(info, key_text(other.get(name)))
-
-
-def _silence(item: Item) -> int:
-    return -sum(value is not None for value in item.record.values())
 
 
 def _is_since(record: LeadRecord, doubt: Doubt) -> bool:

@@ -82,9 +82,10 @@ class Plan(Protocol):
 
     ``group_size`` rows are looked up together. ``repeatable`` says whether sending a row again is harmless when its
     outcome is unknown, ``fresh`` whether a row must go out right after its look-up, ``mode`` how leads that exist are
-    treated.
+    treated, ``recipe`` what the intake goes by.
     """
 
+    recipe: Recipe
     operation: str
     mode: str
     group_size: int

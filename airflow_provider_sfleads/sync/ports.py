@@ -54,6 +54,7 @@ class Settings:
     :param attempt: try number of the task.
     :param now: the clock.
     :param server_now: Salesforce's clock.
+    :param began: when the run began, by Salesforce's clock.
     :param user_ids: the integration user, where the token names it.
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
@@ -65,6 +66,7 @@ class Settings:
     attempt: int
     now: Callable[[], datetime]
     server_now: Callable[[], datetime]
+    began: datetime
     user_ids: frozenset[str]
     lead_url: Callable[[str], str]
     stop: Event

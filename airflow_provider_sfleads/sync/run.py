@@ -68,11 +68,7 @@ class SyncRun:
     _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
     _doubtful: deque[Doubtful] = field(default_factory=deque)
     _landed: deque[_Line] = field(default_factory=deque)
-    _began: datetime = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Note the time."""
-        self._began = self.settings.server_now()
+    _is_read: bool = False
 
     def execute(self, rows: Iterable[Row | BadRow | Candidate]) -> None:
         """Bring every row to an outcome; of a candidate, the export's own decisions are made already.
@@ -83,6 +79,7 @@ class SyncRun:
         with ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="salesforce") as pool:
             try:
                 self._read(rows, pool)
+                self._is_read = True
                 self._finish(pool)
             except BaseException:
                 self._wind_up(pool)
@@ -150,7 +147,7 @@ class SyncRun:
             self._waiting, self._later = self._later, []
             self._land_all(pool)
         while self._doubtful:
-            # What is sent now, and gets no answer either, is asked about once more, and is left open then.
+            # What is sent now and gets no answer either is asked about once more, and left open then.
             self._resolve(pool)
             self._land_all(pool)
 
@@ -199,7 +196,8 @@ class SyncRun:
         """Ask what became of rows that were sent without an answer; those that are surely absent are sent after all."""
         self.sink.flush()
         rows = list(islice(self._doubtful, GROUP))
-        for answer in self.doubts.answers(rows, self.lookup, may_ask=not self.settings.stop.is_set()):
+        are_all, may_ask = self._is_read and len(rows) == len(self._doubtful), not self.settings.stop.is_set()
+        for answer in self.doubts.answers(rows, self.lookup, may_ask=may_ask, are_all=are_all):
             row = self._doubtful.popleft()
             if isinstance(answer, Settled):
                 self._land([(answer, row.batch)])
@@ -246,7 +244,7 @@ class SyncRun:
         if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
             self._landed.append(line)
             return
-        doubt = Doubt(since=self._began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
+        doubt = Doubt(since=self.settings.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
         self._doubtful.append(Doubtful(item=item, doubt=doubt, batch=batch))
 
     def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[_Line]:

@@ -89,20 +89,20 @@ def test_a_tail_whose_worker_is_killed_as_it_ends_is_in_the_report(
     assert len(emulator.leads()) == 300
 
 
-def test_rows_of_a_deleted_job_are_never_sent_again_though_the_worker_is_killed_as_it_learns_of_it(
+def test_rows_of_a_deleted_job_are_looked_for_though_the_worker_is_killed_as_it_learns_of_it(
     emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First they are set apart, then the job is forgotten."""
+    """First they are set apart, then the job is forgotten, then their leads are found; none is sent again."""
     task = Task()
     with monkeypatch.context() as once:
         dies(once, Point(at=f"{CLIENT}.send", which=sent("PATCH", body={"state": "UploadComplete"})))
         killed(creating(people(300), tmp_path, **PLAIN), task)
     emulator.add_fault("status", method="GET", path="/jobs/ingest/", **GONE)
     with monkeypatch.context() as once_more:
-        dies(once_more, Point(at="airflow_provider_sfleads.operators.in_bulk:_Diary.note"))
+        dies(once_more, Point(at="airflow_provider_sfleads.operators.bulk_parts:_Diary.note"))
         killed(creating(people(300), tmp_path, **PLAIN), task)
     ran = task.run(creating(people(300), tmp_path, **PLAIN))
 
-    assert (ran.counts, len(ran.rows)) == ({"not_sent": 300}, 300)
-    assert {row["reason"] for row in ran.rows} == {"outcome_unknown"}
+    assert (ran.counts, len(ran.rows)) == ({"created": 300}, 300)
+    assert len(emulator.leads()) == 300
     assert len(emulator.jobs()) == 1

@@ -208,6 +208,7 @@ def prepared(
             attempt=1,
             now=now,
             server_now=now,
+            began=STARTED,
             user_ids=frozenset({USER}),
             lead_url=lambda lead: f"https://acme/{lead}",
             stop=stop,

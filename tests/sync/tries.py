@@ -167,6 +167,7 @@ class Task:
             doubts=Doubts(
                 Inquiry(
                     lead=describe(),
+                    fields=plan.recipe.fields,
                     late=LATE,
                     claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
                     now=lambda: self.now,
@@ -179,6 +180,7 @@ class Task:
                 attempt=self.tries,
                 now=lambda: STARTED,
                 server_now=lambda: self.now,
+                began=self.now,
                 user_ids=frozenset({USER}),
                 lead_url=lambda lead: f"https://acme/{lead}",
                 stop=stop,

@@ -1,0 +1,176 @@
+"""Rows without an answer: a lead that is there is never made again, and answers for one row only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.mapping import FieldMap
+from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.sync.inquiry import Fate, Inquiry, Standing
+from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.plan import Candidate, Item
+from tests.sync.org import NOW, USER, Org
+from tests.sync.runs import create_plan, describe
+
+SENT = datetime.fromisoformat(NOW)
+LATE = timedelta(minutes=12)
+COLUMNS = {"name": "LastName", "first": "FirstName", "firm": "Company", "mail": "Email"}
+PLAN, _ = create_plan(("id", *COLUMNS), external_id_field=None, field_map=FieldMap(columns=COLUMNS))
+OTHER = "005000000000009AAA"
+
+
+def item(number: int, **record: str) -> Item:
+    """A row that was sent."""
+    candidate = Candidate(key=str(number), row={}, record=record)
+    return Item(candidate=candidate, kind=PLAN.ways[0][0], record=record, expected=Action.CREATED)  # type: ignore[attr-defined]
+
+
+def ask(
+    org: Org, records: Sequence[dict[str, str]], *, at: datetime = SENT + LATE, claimed: Sequence[str] = (), **more: Any
+) -> list[Fate]:
+    """Ask for rows that were sent at ``SENT``."""
+    inquiry = Inquiry(
+        lead=describe(),
+        fields=PLAN.recipe.fields,
+        late=LATE,
+        claimed=lambda ids: set(ids) & set(claimed),
+        now=lambda: at,
+    )
+    rows = [(item(number, **record), Doubt.at(SENT, USER)) for number, record in enumerate(records)]
+    return inquiry.ask(rows, LeadLookup(send=org.send, conn_id="sf"), **more)
+
+
+def standings(fates: Sequence[Fate]) -> list[Standing]:
+    """What is known of each."""
+    return [fate.standing for fate in fates]
+
+
+RAY = {"LastName": "Ray", "Company": "Acme"}
+
+people = st.builds(
+    lambda last, first, mail: (
+        {"LastName": last, "Company": "Acme"}
+        | ({"FirstName": first} if first else {})
+        | ({"Email": mail} if mail else {})
+    ),
+    st.sampled_from(["Ray", "ray", "Poe"]),
+    st.sampled_from(["", "Al", "Bo"]),
+    st.sampled_from(["", "a@b.example", "c@d.example"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.lists(st.tuples(people, st.booleans()), min_size=1, max_size=7),
+    others=st.lists(people, max_size=3),
+    cut=st.integers(0, 7),
+)
+def test_no_lead_is_made_again(rows: list[tuple[dict[str, str], bool]], others: list[dict[str, str]], cut: int) -> None:
+    """Whichever of the rows went through, asked for together or in two parts, with leads of others beside them."""
+    org = Org()
+    for other in others:
+        org.add(CreatedDate=NOW, **{**other, "CreatedById": OTHER})
+    made = [org.add(CreatedDate=NOW, **record) for record, went in rows if went]
+    records = [record for record, _ in rows]
+    fates = ask(org, records[:cut], are_all=False) if records[:cut] else []
+    taken = [fate.lead_id for fate in fates if fate.lead_id]
+    fates += ask(org, records[cut:], claimed=taken, are_all=not cut) if records[cut:] else []
+
+    answered = [fate.lead_id for fate in fates if fate.standing is Standing.THERE]
+    assert len(set(answered)) == len(answered)
+    assert set(answered) <= set(made)
+    sent = Counter(tuple(sorted(record.items())) for record in records)
+    absent = Counter(
+        tuple(sorted(record.items()))
+        for record, fate in zip(records, fates, strict=True)
+        if fate.standing is Standing.ABSENT
+    )
+    there = Counter(tuple(sorted(record.items())) for record, went in rows if went)
+    assert all(there[record] + absent[record] <= sent[record] for record in sent)
+
+
+def test_found_at_once_and_absent_only_after_the_time() -> None:
+    """Finding is proof at any time, not finding only when Salesforce can no longer carry the call out."""
+    org = Org()
+    lead = org.add(CreatedDate=NOW, **RAY)
+    poe = {**RAY, "LastName": "Poe"}
+    there, young = ask(org, [RAY, poe], at=SENT)
+    assert (there.standing, there.lead_id) == (Standing.THERE, lead)
+    assert (young.standing, young.known_from) == (Standing.OPEN, SENT + LATE)
+    assert standings(ask(org, [RAY, poe], at=SENT + LATE - timedelta(seconds=1))) == [Standing.THERE, Standing.OPEN]
+    assert standings(ask(org, [RAY, poe])) == [Standing.THERE, Standing.ABSENT]
+
+
+@pytest.mark.parametrize(
+    ("lead", "standing"),
+    [
+        ({}, Standing.THERE),
+        ({"Company": "Acme Inc."}, Standing.OPEN),
+        ({"LastName": "RAY"}, Standing.OPEN),
+        ({"FirstName": "Al"}, Standing.OPEN),
+        ({"Email": "a@b.example"}, Standing.OPEN),
+        ({"CreatedDate": "2026-11-23T00:10:00.000+0000"}, Standing.ABSENT),
+        ({"CreatedById": OTHER}, Standing.ABSENT),
+        ({"IsDeleted": True}, Standing.THERE),
+    ],
+)
+def test_what_answers_for_a_row(lead: dict[str, object], standing: Standing) -> None:
+    """All values and no others; made since by the same user; also where Sales has deleted it meanwhile."""
+    org = Org()
+    org.add(**{"CreatedDate": NOW, **RAY, **lead})
+    assert standings(ask(org, [RAY])) == [standing]
+
+
+@pytest.mark.parametrize(
+    ("lead", "standing"),
+    [
+        ({"Company": "Acme Inc.", "Email": "A@b.example"}, Standing.THERE),
+        ({"Company": "Acme Inc.", "Email": "other@b.example"}, Standing.ABSENT),
+        ({"Company": "Acme Inc.", "Email": None}, Standing.OPEN),
+        ({"LastName": "Roy", "Email": "a@b.example"}, Standing.OPEN),
+        ({"FirstName": "Bo", "Email": None}, Standing.ABSENT),
+    ],
+)
+def test_whoever_has_an_address_is_known_by_it(lead: dict[str, object], standing: Standing) -> None:
+    """Name and address are one person's, whatever else automation changed; another address is another person's."""
+    org = Org()
+    row = {**RAY, "FirstName": "Al", "Email": "a@b.example"}
+    org.add(**{"CreatedDate": NOW, **row, **lead})
+    assert standings(ask(org, [row])) == [standing]
+
+
+def test_two_rows_of_one_person_are_not_told_by_the_address() -> None:
+    """Whose the lead is that automation has changed, nobody can say; nor where other rows are in doubt beside these."""
+    org = Org()
+    row = {**RAY, "Email": "a@b.example"}
+    org.add(**{"CreatedDate": NOW, **row, "Company": "Acme Inc."})
+    assert standings(ask(org, [row, {**row, "FirstName": "Al"}])) == [Standing.OPEN] * 2
+    assert standings(ask(org, [row], are_all=False)) == [Standing.OPEN]
+    assert standings(ask(org, [row])) == [Standing.THERE]
+
+
+def test_a_recorded_lead_answers_for_its_own_row_only() -> None:
+    """What is in the results already is not free."""
+    org = Org()
+    lead = org.add(CreatedDate=NOW, **RAY)
+    assert standings(ask(org, [RAY], claimed=[lead])) == [Standing.ABSENT]
+
+
+def test_a_key_answers_for_its_row() -> None:
+    """Where the key is written to a field, it alone counts."""
+    org = Org()
+    lead = org.add(CreatedDate=NOW, External_Id__c="k-1", LastName="changed", Company="changed")
+    keyed = item(1, External_Id__c="K-1", **RAY)
+    keyed = replace(keyed, kind=replace(keyed.kind, operation="upsert", external_id_field="External_Id__c"))
+    inquiry = Inquiry(lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids: (), now=lambda: SENT)
+    (fate,) = inquiry.ask([(keyed, Doubt.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf"))
+    assert fate.lead_id == lead
