@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -103,6 +104,19 @@ class Adapter(HTTPAdapter):
         """Send, from a clean account on."""
         _progress.sent = False
         return super().send(request, *args, **kwargs)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Take the query out of urllib3's own lines, which Airflow writes at level DEBUG: look-ups are by personal data."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            part.partition("?")[0] if isinstance(part, str) and part.startswith("/services/") else part
+            for part in record.args
+        )
+    return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 
 class BearerAuth(AuthBase):
