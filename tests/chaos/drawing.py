@@ -113,9 +113,10 @@ class _Draw:
         has_mail_keys = self.dice.random() < 0.15
         for number in range(2_500 if is_large else self.dice.randint(60, 500)):
             self._add_row(number, has_mail_keys=has_mail_keys)
+        self.batch_size = self.dice.choice((7, 20, 60, 200))
         parameters = {
             "api": "auto" if is_large else self.api,
-            "batch_size": self.dice.choice((7, 20, 60, 200)),
+            "batch_size": self.batch_size,
             "concurrency": self.dice.randint(1, 4),
             "deferrable": self.api == "bulk" and self.dice.random() < 0.25,
             "max_rejects": len(self.rows),
@@ -166,22 +167,22 @@ class _Draw:
         return lead if self.dice.random() < 0.5 else {**lead, "Company": "Qqx-Old"}
 
     def _trouble(self) -> Trouble:
-        faults = tuple(targets.fault(self.dice, self.api, self.mode) for _ in range(self.dice.randint(0, 3)))
-        events: list[Event] = []
-        if self.dice.random() < 0.6:
-            events.append(Event(what="kill", at=targets.moment(self.dice, self.api, self.mode)))
-        further: dict[What, float] = {"limit": 0.12, "expire": 0.2, "restart": 0.08}
-        if self.api == "bulk":
-            further |= {"abort": 0.15, "fail": 0.1}
-        for what, odds in further.items():
-            if self.dice.random() < odds:
-                events.append(Event(what=what, at=targets.moment(self.dice, self.api, self.mode)))
+        dice = self.dice
+        pages = min(5, max(1, len(self.rows) // self.batch_size)) if self.api == "collections" else 1
+        faults = tuple(targets.fault(dice, self.api, self.mode, pages) for _ in range(dice.randint(0, 3)))
+        odds: dict[What, float] = {"kill": 0.6, "limit": 0.12, "expire": 0.2, "restart": 0.08}
+        whats = [what for what, share in odds.items() if dice.random() < share]
+        events = [Event(what=what, at=targets.moment(dice, self.api, self.mode, pages)) for what in whats]
+        settings = targets.settings(dice, len(self.rows)) if self.api == "bulk" else {}
+        if self.api == "bulk" and dice.random() < 0.25:
+            events.append(Event(what=dice.choice(("abort", "fail")), at=targets.poll(dice)))
+            settings["bulk_rate"] = dice.choice((100.0, 300.0))
         moved = [(self.dice.random(), self.dice.choice(("SAL", "SQL"))) for _ in range(8)]
         return Trouble(
             faults=faults,
             events=tuple(events),
-            settings=targets.settings(self.dice, len(self.rows)) if self.api == "bulk" else {},
-            goes_on=self.dice.random() < 0.5,
+            settings=settings,
+            goes_on=self.dice.random() < 0.65,
             is_overlapped=self.dice.random() < 0.08 and self.mode != "plain",
-            moved=tuple(moved) if self.mode == "stage" and self.dice.random() < 0.5 else (),
+            moved=tuple(moved) if self.mode == "stage" and self.dice.random() < 0.6 else (),
         )

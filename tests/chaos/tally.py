@@ -11,6 +11,9 @@ from tests.chaos.course import Told
 
 #: What the schedules of this session have left.
 ENDED = pytest.StashKey[list[tuple[Told, float]]]()
+_EVENT = re.compile(
+    "  (killed|TaskDeferred|cleared|Sales moves|a second run|all is well again|(?:limit|expire|abort|fail|restart) at)"
+)
 
 
 def summary(ended: list[tuple[Told, float]]) -> list[str]:
@@ -21,7 +24,7 @@ def summary(ended: list[tuple[Told, float]]) -> list[str]:
     happened: Counter[str] = Counter()
     for told, _ in ended:
         for line in told.story:
-            if found := re.match(r"  (killed|TaskDeferred|cleared|Sales moves|(?:limit|expire|abort|fail) at)", line):
+            if found := _EVENT.match(line):
                 happened[found[1]] += not line.endswith("in vain")
             for effect, hits in re.findall(r"(\w+) x(\d+)", line if line.startswith("  struck") else ""):
                 happened[effect] += int(hits)

@@ -10,6 +10,7 @@ Record = dict[str, Any]
 
 _LOST = ("drop_before", "drop_after", "drop_then_commit", "truncate", "html_503")
 _RESULTS = "/(successfulResults|failedResults|unprocessedrecords)$"
+POLL = "/jobs/ingest/[^/]+$"
 _PAGES = [
     ("POST", "/composite/sobjects$"),
     ("PATCH", "/composite/sobjects"),
@@ -19,7 +20,7 @@ _JOBS = [
     ("POST", "/jobs/ingest$"),
     ("PUT", "/batches$"),
     ("PATCH", "/jobs/ingest/"),
-    ("GET", "/jobs/ingest/[^/]+$"),
+    ("GET", POLL),
     ("GET", _RESULTS),
 ]
 _QUERIES = [
@@ -55,22 +56,33 @@ def _kinds(api: str, mode: str) -> list[tuple[str, str]]:
     return [*_JOBS * 2, *looks, *writes, *_RARE]
 
 
-def moment(dice: random.Random, api: str, mode: str) -> Moment:
-    """Some point in a try."""
-    if dice.random() < 0.25:
-        return Moment(delay=dice.random() * 1.5)
+def moment(dice: random.Random, api: str, mode: str, pages: int) -> Moment:
+    """Some point in a try.
+
+    :param pages: about how many pages a try sends.
+    """
+    if dice.random() < 0.2:
+        return Moment(delay=dice.random() * 1.2)
     method, path = dice.choice(_kinds(api, mode))
     return Moment(
         method=method,
         path=path,
-        nth=dice.randint(1, 2 if api == "bulk" else 5),
+        nth=dice.randint(1, pages) if (method, path) in _PAGES else 1,
         phase=dice.choice(("arrived", "done")),
         delay=dice.choice((0.0, 0.0, dice.random() * 0.05)),
     )
 
 
-def fault(dice: random.Random, api: str, mode: str) -> Record:
-    """A rule for the emulator."""
+def poll(dice: random.Random) -> Moment:
+    """A moment at which a slow job is under way."""
+    return Moment(method="GET", path=POLL, nth=dice.randint(1, 3), phase=dice.choice(("arrived", "done")))
+
+
+def fault(dice: random.Random, api: str, mode: str, pages: int) -> Record:
+    """A rule for the emulator.
+
+    :param pages: about how many pages a try sends.
+    """
     method, path = dice.choice(_kinds(api, mode))
     effects: list[Record] = [
         *({"effect": name, "seconds": dice.choice((0.05, 0.3, dice.random()))} for name in _LOST * 3),
@@ -85,7 +97,10 @@ def fault(dice: random.Random, api: str, mode: str) -> Record:
     rule = dice.choice(effects)
     if rule["effect"] == "lock":
         return rule
-    struck = {"nth": dice.randint(1, 4)} if dice.random() < 0.5 else {"times": dice.randint(1, 9)}
+    nth = dice.randint(1, pages) if (method, path) in _PAGES else 1
+    # A page that is refused as a whole is halved until the guilty record stands alone; nobody is to find one here.
+    most = 2 if rule["effect"] == "bad_request" else 9
+    struck = {"nth": nth} if dice.random() < 0.5 else {"times": dice.randint(1, most)}
     chance = {"probability": dice.choice((0.3, 1.0)), "seed": dice.randrange(1_000)}
     return {**rule, **struck, **chance, "method": method, "path": path}
 
