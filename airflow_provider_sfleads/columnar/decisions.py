@@ -44,7 +44,3 @@ class Decisions:
         """
         part = self.found.slice(start, count)
         return pa.RecordBatch.from_arrays([column.cast(pa.string()) for column in part.columns], schema=OUTCOME)
-
-    def positions(self, wanted: int) -> npt.NDArray[np.int64]:
-        """The positions of the rows of a class, in order."""
-        return np.flatnonzero(self.classes == wanted)

@@ -35,9 +35,9 @@ _Run = tuple[_Words, _Words]
 class KeyMemory:
     """A set of keys: their digests, in sorted runs in a folder that is removed on leaving.
 
-    No personal data rests there, and that two of a billion keys share one of the 128-bit digests has a chance of
-    about 10**-21. Nearly every key of an export is new: a Bloom filter (32 MiB) answers for those that surely are, and
-    only the others are looked for in the runs. ``results.key_index`` is the same for one key at a time.
+    Keys rest there as digests, never as they are; that two of a billion keys share one of the 128-bit digests has a
+    chance of about 10**-21. Nearly every key of an export is new: a Bloom filter (32 MiB) answers for those that surely
+    are, and only the others are looked for in the runs. ``results.key_index`` is the same for one key at a time.
 
     :param directory: where the folder lies; one that a killed worker left there is replaced.
     """

@@ -70,7 +70,7 @@ class JobResults:
     """Collects what a job says, from its result files on disk.
 
     Bulk API 2.0 Developer Guide, "Get Job Successful Record Results" and its neighbours: the lines come in no order,
-    and rows beyond the daily batch allocation have none. Memory: 32 bytes a row and those of :class:`Places`; the
+    and rows beyond the daily batch allocation have none. Memory: 24 bytes a row and those of :class:`Places`; the
     texts of errors lie on disk.
 
     :param known: a digest of each row, in the load's order.

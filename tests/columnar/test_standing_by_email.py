@@ -94,7 +94,6 @@ def test_an_insert_asks_nobody(tmp_path: Path) -> None:
     decisions = decide(plan, part, org.reading(tmp_path), Known())
     assert org.calls == []
     assert decisions.classes.tolist() == [0, TAIL, 0, 0, 0]
-    assert decisions.positions(0).tolist() == [0, 2, 3, 4]
     assert decisions.columns(3, 2) == pa.RecordBatch.from_arrays([pa.nulls(2, pa.string())] * 6, schema=OUTCOME)
 
 
