@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.sync.plan import Settled
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 #: Classes of rows other than the number of a way.
 SETTLED, TAIL, APART = -1, -2, -3
