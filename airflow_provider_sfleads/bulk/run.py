@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _MOST_RUNNING = 10
 # A job that is aborted is over in a moment; longer than this a task that is to end does not wait for it.
 _FAREWELL = 10.0
+# Seconds for which a look-up counts: a load that had to wait until a job was over is looked up again.
+_FRESH = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class BulkRun:
     halted: SalesforceLeadsError | None = None
     _watch: Watch = field(init=False)
     _unknown: set[str] = field(default_factory=set)
+    _looked_up: dict[str, float] = field(default_factory=dict)
     _rule: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,7 +121,6 @@ class BulkRun:
         for piece in self.pieces.all(Role.LOAD):
             job_id = carried.get(piece.slot.label)
             if job_id is None:
-                self._put_back(piece)
                 continue
             try:
                 job, is_untouched = self.jobs.find(job_id)
@@ -130,7 +132,6 @@ class BulkRun:
                 self._lost(piece, job_id)
             elif is_untouched:
                 self.diary.note(piece.slot.label, None)
-                self._put_back(piece)
             else:
                 log.info("Job %s, begun before, is in state %s.", job.id, job.state)
                 if job.is_over:
@@ -139,16 +140,11 @@ class BulkRun:
                 else:
                     self._watch.add(piece, job)
 
-    def _put_back(self, piece: Piece) -> None:
-        """A load that was looked up some time ago is looked up again where that matters."""
-        if self.settling.plan.fresh:
-            self.settling.put_back(piece)
-
     def _lost(self, piece: Piece, job_id: str) -> None:
         """A job is gone, and with it what it says of its rows."""
         if self.settling.plan.fresh:
             log.warning("Job %s is deleted; the leads of its rows are looked at again.", job_id)
-            self.settling.put_back(piece)
+            self._looked_up.pop(piece.mark, None)
         elif self.settling.way(piece).kind.repeatable:
             log.warning("Job %s is deleted; its rows are sent again, which is harmless.", job_id)
             self.pieces.pass_on(piece, Role.LOAD, rounds=1)
@@ -173,9 +169,11 @@ class BulkRun:
             piece = min(todo, key=lambda p: (p.role is not Role.LOAD, p.slot))
             try:
                 if piece.role is Role.PART:
-                    self.settling.look_up(piece)
-                else:
+                    self._look_up(piece)
+                elif self._is_fresh(piece):
                     self._send(piece)
+                else:
+                    self.settling.put_back(piece)
             except Stopped:
                 return
             except OutcomeUnknownError as error:
@@ -183,6 +181,18 @@ class BulkRun:
                 self._halt(error)
             except SalesforceLeadsError as error:
                 self._halt(error)
+
+    def _look_up(self, part: Piece) -> None:
+        self.settling.look_up(part)
+        loads = (
+            p for p in self.pieces.all(Role.LOAD) if (p.slot.part, p.slot.round) == (part.slot.part, part.slot.round)
+        )
+        self._looked_up |= dict.fromkeys((load.mark for load in loads), time.monotonic())
+
+    def _is_fresh(self, load: Piece) -> bool:
+        """Whether a load can go out as it is: where its leads may have moved on since, it is looked up once more."""
+        looked_up = self._looked_up.get(load.mark)
+        return not self.settling.plan.fresh or (looked_up is not None and time.monotonic() - looked_up < _FRESH)
 
     def _send(self, piece: Piece) -> None:
         kind = self.settling.way(piece).kind
