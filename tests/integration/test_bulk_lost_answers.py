@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
+from airflow_provider_sfleads.transport.settings import Retries
 from tests.integration.support import FIELDS, Ran, Record, Rows, Task, people
-from tests.integration.test_schedules import HastyCreate
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
+    from airflow_provider_sfleads.transport import Client, Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
@@ -29,6 +33,20 @@ LOSSES = [(effect, step) for step in STEPS for effect in (EFFECTS if step in WRI
 # One lead cannot be made, so that both result files are asked for.
 PEOPLE = [*people(299), {"key": "bad", "last": "Bad", "company": "Acme", "mail": "known@example.com"}]
 FINE = {"created": 299, "rejected": 1}
+
+
+class HastyHook(SalesforceLeadsHook):
+    """Tries again at once."""
+
+    def _make_client(self, settings: Settings) -> Client:
+        return super()._make_client(replace(settings, retries=Retries(attempts=3, base=0.002)))
+
+
+class HastyCreate(SalesforceCreateLeadsOperator):
+    """A create task that does not wait long."""
+
+    def _hook(self) -> SalesforceLeadsHook:
+        return HastyHook(salesforce_conn_id=self.salesforce_conn_id)
 
 
 @pytest.fixture(autouse=True)
