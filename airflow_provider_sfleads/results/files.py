@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -116,6 +117,7 @@ class Directory:
             with draft.open("rb") as stream:
                 os.fsync(stream.fileno())
             draft.replace(self.file(name))
+            _make_durable(self.path)
             return
         self.fs.makedirs(self.path, exist_ok=True)
         self.fs.put_file(str(draft), self.file(name))
@@ -130,3 +132,15 @@ class Directory:
             self.publish(draft, name)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _make_durable(directory: str) -> None:
+    """Let a rename in a local directory outlast a power failure; some network file systems know no such call."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)

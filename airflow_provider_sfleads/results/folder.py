@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 REPORT = "report.json"
 STAGING = "_staging"
+#: How the names of dry executions end.
+DRY_RUN = "-dry-run"
+_BEGUN = "_begun"
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
 _LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
 
@@ -106,11 +109,30 @@ class ResultsFolder:
 
         return ResultsWriter(self.directory, columns=tuple(columns), resume=resume, part_rows=part_rows)
 
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written to the folder, and is there."""
+        return bool(self.directory.names() or self.directory.folders())
+
+    def begin(self) -> None:
+        """Write a file that says, durably, that there was this execution, before it has anything to record.
+
+        A retry tells by it an execution that came to nothing from one whose records are lost.
+        """
+        if not self.directory.has(_BEGUN):
+            with self.directory.complete(_BEGUN) as draft:
+                draft.touch()
+
     def others(self) -> Iterator[ResultsFolder]:
-        """Yield the folders of the task's other executions in this run, oldest first."""
+        """Yield the folders of the task's other executions in this run, oldest first, without dry ones."""
         for name in self.directory.parent.folders():
-            if name != self.directory.path.rpartition("/")[2]:
+            if name != self.directory.path.rpartition("/")[2] and not name.endswith(DRY_RUN):
                 yield replace(self, execution=name)
+
+    @property
+    def of_dag(self) -> Directory:
+        """The directory that holds all runs of the Dag."""
+        return self.directory.parent.parent.parent.parent
 
     def write_report(self, report: Mapping[str, Any]) -> str:
         """Write ``report.json`` and return its URL."""
