@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from airflow_provider_sfleads.bulk.pieces import APART, Pieces, Role, Slot
 from airflow_provider_sfleads.bulk.ports import Book
 from airflow_provider_sfleads.bulk.terms import Terms
+from airflow_provider_sfleads.columnar.sought import bools
 from airflow_provider_sfleads.columnar.staged import csv_bytes
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.sync.plan import Settled
@@ -29,8 +30,21 @@ MAX_BYTES = 90_000_000
 MAX_ROWS = 1_000_000
 _SAY_EVERY = 10.0
 
-Screen = Callable[[pa.RecordBatch], list[tuple[int, Settled]]]
-"""Finds rows of which something is known before anybody asks Salesforce: their positions, and the outcomes."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """Rows of a batch of which something is known before anybody asks Salesforce.
+
+    :param settled: positions and outcomes of those that need not be sent.
+    :param in_doubt: positions of those that may be there already, which the tail has to ask for.
+    """
+
+    settled: Sequence[tuple[int, Settled]] = ()
+    in_doubt: Sequence[int] = ()
+
+
+Screen = Callable[[pa.RecordBatch], Screened]
+"""Finds such rows."""
 
 
 class Intake(Protocol):
@@ -47,7 +61,7 @@ class Staging:
     :param intake: decides what the export alone can decide.
     :param pieces: takes what is to be sent.
     :param book: takes the outcomes of what is not.
-    :param screen: finds what need not or must not be sent.
+    :param screen: finds what need not be sent, or must not simply be.
     :param looks_up: whether parts are looked up before they are sent.
     :param terms: how the run is carried out.
     :param read: rows read.
@@ -98,14 +112,17 @@ class Staging:
             self._say("Reading")
 
     def _screened(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        found = self.screen(batch) if self.screen is not None and batch.num_rows else []
-        if not found:
+        if self.screen is None or not batch.num_rows:
             return batch
-        for _, settled in found:
+        screened = self.screen(batch)
+        for _, settled in screened.settled:
             self.book.write(self.terms.stamped(settled.outcome), settled.row)
+        tail = bools(batch.column("tail"))
+        tail[list(screened.in_doubt)] = True
         kept = np.ones(batch.num_rows, dtype=np.bool_)
-        kept[[position for position, _ in found]] = False
-        return batch.filter(pa.array(kept))
+        kept[[position for position, _ in screened.settled]] = False
+        place = batch.schema.get_field_index("tail")
+        return batch.set_column(place, batch.schema.field(place), pa.array(tail)).filter(pa.array(kept))
 
     def _stage(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:

@@ -1,12 +1,11 @@
-"""What needs no look at Salesforce, or must not be sent: from what earlier runs of the task left behind."""
+"""What needs no look at Salesforce, or must not simply be sent: from what earlier runs of the task left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.operators.under_way import Plan, UnderWay
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
@@ -15,7 +14,7 @@ from airflow_provider_sfleads.sync.plan import Candidate, Settled, unchanged
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Screen = Callable[["pa.RecordBatch"], list[tuple[int, Settled]]]
+    from airflow_provider_sfleads.bulk.staging import Screen, Screened
 
 
 def screen_for(load: UnderWay, plan: Plan, closing: ExitStack) -> Screen | None:
@@ -32,11 +31,18 @@ def screen_for(load: UnderWay, plan: Plan, closing: ExitStack) -> Screen | None:
     if confirmed is None and earlier is None:
         return None
 
-    def screen(batch: pa.RecordBatch) -> list[tuple[int, Settled]]:
+    def screen(batch: pa.RecordBatch) -> Screened:
+        from airflow_provider_sfleads.bulk.staging import Screened
         from airflow_provider_sfleads.columnar.rebuild import candidates
 
-        found = enumerate(_known(candidate, confirmed, earlier) for candidate in candidates(batch, load.lead))
-        return [(position, settled) for position, settled in found if settled is not None]
+        settled, in_doubt = [], []
+        for position, candidate in enumerate(candidates(batch, load.lead)):
+            known = _known(candidate, confirmed, earlier)
+            if known is not None:
+                settled.append((position, known))
+            elif earlier is not None and earlier.unknown(candidate.key) is not None:
+                in_doubt.append(position)
+        return Screened(settled=settled, in_doubt=in_doubt)
 
     return screen
 
@@ -46,12 +52,5 @@ def _known(candidate: Candidate, confirmed: ConfirmedValues | None, earlier: Ear
         lead_id = confirmed.same(candidate.key, candidate.lead_id, candidate.record)
         if lead_id is not None:
             return unchanged(candidate, Reason.SAME_VALUES, salesforce_id=lead_id or None)
-    if earlier is None:
-        return None
-    lead_id = earlier.created(candidate.key)
-    if lead_id is not None:
-        return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
-    if earlier.unknown(candidate.key):
-        outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=Reason.OUTCOME_UNKNOWN)
-        return Settled(outcome=outcome, row=candidate.row)
-    return None
+    lead_id = None if earlier is None else earlier.created(candidate.key)
+    return None if lead_id is None else unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
