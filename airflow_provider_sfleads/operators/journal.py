@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from airflow_provider_sfleads.results.folder import DRY_RUN
+
 
 class Store(Protocol):
     """Airflow's task state store, as far as it is used here."""
@@ -36,7 +38,10 @@ class Execution:
     :param api: the API that its first try has chosen, ``None`` before that; later ones stay with it.
     :param api_reason: why.
     :param jobs: ids of its bulk jobs, by the load that each carries.
-    :param asks_from: since when any row may have been sent, ISO 8601; where the records of earlier tries are lost.
+    :param earlier: executions of the task in this Dag run that came to their end before it.
+    :param first_at: when the first of those began, ISO 8601.
+    :param asks_from: since when any row may have been sent, ISO 8601; where records of what was done are lost.
+    :param asks_until: until when, ISO 8601: when that loss was found out.
     """
 
     name: str
@@ -49,7 +54,10 @@ class Execution:
     api: str | None = None
     api_reason: str = ""
     jobs: Mapping[str, str] = field(default_factory=dict)
+    earlier: int = 0
+    first_at: str | None = None
     asks_from: str | None = None
+    asks_until: str | None = None
 
 
 @dataclass(slots=True)
@@ -66,17 +74,21 @@ class Journal:
 
         :param deferred: whether this is the same try, back from its deferral.
         """
-        last = self._last(dry_run=dry_run)
+        last = self.last(dry_run=dry_run)
         if last is not None and last.open:
             return last if deferred else replace(last, tries=last.tries + 1)
-        name = now.strftime("%Y%m%dT%H%M%S.%fZ")
-        return Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
+        name = now.strftime("%Y%m%dT%H%M%S.%fZ") + (DRY_RUN if dry_run else "")
+        new = Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
+        if last is None:
+            return new
+        return replace(new, earlier=last.earlier + 1, first_at=last.first_at or last.started_at)
 
     def keep(self, execution: Execution) -> None:
         """Write the execution down, so that a retry goes on with it."""
         self.store.set(_key(dry_run=execution.dry_run), asdict(execution))
 
-    def _last(self, *, dry_run: bool) -> Execution | None:
+    def last(self, *, dry_run: bool) -> Execution | None:
+        """The execution that was kept last, be it open or closed; ``None`` where there is none that can be read."""
         value = self.store.get(_key(dry_run=dry_run))
         if not isinstance(value, Mapping):
             return None
@@ -89,7 +101,7 @@ class Journal:
 
 
 def _is_sound(execution: Execution) -> bool:
-    numbers = (execution.tries, execution.api_calls, execution.token_requests)
+    numbers = (execution.tries, execution.api_calls, execution.token_requests, execution.earlier)
     if not all(type(number) is int and number >= 0 for number in numbers) or execution.tries < 1:
         return False
     if type(execution.name) is not str or not execution.name or type(execution.open) is not bool:
@@ -100,7 +112,8 @@ def _is_sound(execution: Execution) -> bool:
     if not isinstance(jobs, Mapping) or not all(type(part) is str for entry in jobs.items() for part in entry):
         return False
     try:
-        moments = (execution.started_at, execution.asks_from or execution.started_at)
+        known = (execution.first_at, execution.asks_from, execution.asks_until)
+        moments = (execution.started_at, *(moment for moment in known if moment is not None))
         return all(datetime.fromisoformat(moment).tzinfo is not None for moment in moments)
     except (TypeError, ValueError):
         return False
@@ -112,5 +125,5 @@ def _key(*, dry_run: bool) -> str:
 
 def open_jobs(store: Store) -> tuple[str, ...]:
     """Ids of the bulk jobs of the live execution that is open, if there is one."""
-    execution = Journal(store)._last(dry_run=False)  # noqa: SLF001 - of this module
+    execution = Journal(store).last(dry_run=False)
     return tuple(execution.jobs.values()) if execution is not None and execution.open else ()

@@ -67,6 +67,22 @@ def test_a_rerun_begins_anew() -> None:
     assert (second.tries, second.api_calls, second.started_at) == (1, 0, LATER.isoformat())
 
 
+def test_a_rerun_knows_of_those_before_it() -> None:
+    """How many there were, and when the first began: their records may be gone by then."""
+    journal = Journal(Memory())
+    journal.keep(replace(journal.next(NOW, dry_run=False), open=False))
+    journal.keep(replace(journal.next(LATER, dry_run=False), open=False))
+    third = journal.next(datetime(2026, 1, 2, 5, tzinfo=UTC), dry_run=False)
+    assert (third.earlier, third.first_at) == (2, NOW.isoformat())
+    journal.keep(third)
+    assert journal.next(LATER, dry_run=False) == replace(third, tries=2)
+
+
+def test_a_dry_execution_is_named_so() -> None:
+    """Live ones do not take it for one of theirs."""
+    assert Journal(Memory()).next(NOW, dry_run=True).name == "20260102T030405.000006Z-dry-run"
+
+
 def test_dry_and_live_are_kept_apart() -> None:
     """A live try never goes on with a dry one, nor the other way round, and neither closes the other."""
     journal = Journal(Memory())
@@ -93,6 +109,10 @@ def test_dry_and_live_are_kept_apart() -> None:
         {"tries": True},
         {"api_calls": 1.5},
         {"token_requests": "x"},
+        {"earlier": -1},
+        {"first_at": "once"},
+        {"asks_from": 7},
+        {"asks_until": "2026-01-02T03:04:05"},
     ],
     ids=repr,
 )
