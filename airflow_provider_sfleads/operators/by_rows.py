@@ -27,6 +27,8 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
         stream = closing.enter_context(opened())
         index = closing.enter_context(KeyIndex(load.folder.staging()))
         plan = load.plan(stream.columns, index.add, resumed=load.resumed)
+        if not plan.repeatable:
+            load.folder.begin()
         # From here on rows may be sent, and a try that is killed is to be resumed.
         load.keep()
         if not plan.repeatable:
@@ -39,7 +41,8 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
             run.tally = load.tally
         load.tally = run.tally
         run.execute(stream.rows)
-    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error, known_from=run.doubts.known_from)
+        known_from = load.own_time(run.doubts.known_from)
+    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error, known_from=known_from)
 
 
 @contextmanager

@@ -115,6 +115,8 @@ class _Course:
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
+        if not self.plan.repeatable:
+            load.folder.begin()
         # From here on rows may be staged, and sent; a try that is killed is to be resumed.
         load.keep()
         self.closing.callback(self._conclude)
@@ -199,7 +201,7 @@ class _Course:
                     run.execute(rows)
                     raise
                 self.halted = self.halted or run.halted
-                self.known_from = run.doubts.known_from
+                self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
             if not run.tally.actions[Action.NOT_SENT]:
@@ -214,13 +216,13 @@ class _Course:
         pieces = self.pieces.all(Role.UNKNOWN)
         if sum(piece.rows for piece in pieces) > _MOST_ASKED:
             return
-        user_id = self.load.settings.hook.client.user_id
-        doubt = Doubt.at(self.load.began, user_id) | Doubt.at(self.load.server_now(), user_id)
+        # Which user's job it was is not recorded.
+        doubt = Doubt(since=self.load.began, last=self.load.server_now())
         announcements = Announcements(self.load.folder, self.plan.compare)
         for piece in pieces:
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
-                    announcements.announce(batch.column("key").to_pylist(), doubt)
+                    announcements.announce(((key, "") for key in batch.column("key").to_pylist()), doubt)
             self.pieces.pass_on(piece, Role.TAIL)
 
     def _seen_in(self, tail: Sequence[Piece]) -> Seen:

@@ -25,15 +25,16 @@ from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.recorded import recorded_ids
+from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.doubts import Doubts
 from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.made import person_of
 from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Seen
+from airflow_provider_sfleads.sync.plan import Item, Seen
 from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.prepare import Ground
 from airflow_provider_sfleads.sync.run import SyncRun
@@ -53,6 +54,8 @@ MOST_BY_ROWS = 2_000
 #: How long after a call was sent it may still take effect: Salesforce lets it run for 10 minutes ("API Request
 #: Limits and Allocations"), and to connect and to send takes time, too.
 LATE_COMMIT = timedelta(minutes=12)
+# The connection's usual time-out, for which that leaves room.
+_USUAL = timedelta(minutes=1)
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
 
@@ -147,6 +150,10 @@ class UnderWay:
         """Whether an earlier try of the execution has begun it."""
         return self.execution.tries > 1
 
+    def own_time(self, moment: datetime | None) -> datetime | None:
+        """A moment of Salesforce's clock by the worker's own."""
+        return None if moment is None else moment - self._ahead
+
     def server_now(self) -> datetime:
         """The time by Salesforce's clock."""
         return datetime.now(UTC) + self._ahead
@@ -162,10 +169,12 @@ class UnderWay:
 
     def earlier(self, plan: Plan) -> EarlierRows:
         """A memory of what was done before, empty yet."""
-        since, assumed = self.execution.asks_from, None
-        if since is not None:
-            user_id = self.settings.hook.client.user_id
-            assumed = Doubt.at(datetime.fromisoformat(since) + self._ahead, user_id) | Doubt.at(self.began, user_id)
+        execution, assumed = self.execution, None
+        if execution.asks_from is not None:
+            # By which user is not recorded either.
+            last = datetime.fromisoformat(execution.asks_until or execution.started_at)
+            since = datetime.fromisoformat(execution.asks_from)
+            assumed = Doubt(since=since + self._ahead, last=last + self._ahead)
         return EarlierRows(self.folder.staging(), plan.compare, assumed=assumed)
 
     def plan(self, columns: Sequence[str], seen: Seen, *, resumed: bool) -> Plan:
@@ -236,8 +245,8 @@ class UnderWay:
                 Inquiry(
                     lead=self.lead,
                     fields=plan.recipe.fields,
-                    late=settings.late_commit,
-                    claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
+                    late=settings.late_commit + max(timedelta(0), timedelta(seconds=client.settings.timeout) - _USUAL),
+                    claimed=partial(created_ids, self.folder.of_dag),
                     now=self.server_now,
                 )
             ),
@@ -255,8 +264,9 @@ class UnderWay:
             ),
         )
 
-    def _announce(self, announcements: Announcements, keys: Sequence[str]) -> None:
-        announcements.announce(keys, Doubt.at(self.server_now(), self.settings.hook.client.user_id))
+    def _announce(self, announcements: Announcements, items: Sequence[Item]) -> None:
+        rows = [(item.candidate.key, person_of(self.lead, item.record)) for item in items]
+        announcements.announce(rows, Doubt.at(self.server_now(), self.settings.hook.client.user_id))
 
     def pause(self, rounds: int, asked: float) -> None:
         """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""

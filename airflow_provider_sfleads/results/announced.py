@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -31,14 +32,19 @@ class Announcements:
         self._directory = folder.directory.child(_FOLDER)
         self._compare = compare
 
-    def announce(self, keys: Iterable[str], doubt: Doubt) -> None:
-        """Write down that these rows are about to be sent, or may have been; thread-safe."""
-        self._write((digest_of(self._compare(key)) for key in keys), doubt)
+    def announce(self, rows: Iterable[tuple[str, str]], doubt: Doubt) -> None:
+        """Write down that these rows are about to be sent, or may have been; thread-safe.
 
-    def _write(self, digests: Iterable[bytes], doubt: Doubt) -> None:
-        rows = [digest.hex() for digest in digests]
+        :param rows: the key of each, and a digest of who it speaks of, empty where that is not known.
+        """
+        self._write(
+            ((digest_of(self._compare(key)), frozenset((person,) if person else ())) for key, person in rows), doubt
+        )
+
+    def _write(self, rows: Iterable[tuple[bytes, frozenset[str]]], doubt: Doubt) -> None:
         since, last = doubt.since.isoformat(), doubt.last.isoformat()
-        said = {"since": since, "last": last, "user_ids": sorted(doubt.user_ids), "rows": rows}
+        lines = [[digest.hex(), *sorted(people)] for digest, people in rows]
+        said = {"since": since, "last": last, "user_ids": sorted(doubt.user_ids), "rows": lines}
         with self._directory.complete(f"{uuid4().hex}.json") as draft:
             draft.write_text(json.dumps(said), encoding="utf-8")
 
@@ -48,18 +54,18 @@ class Announcements:
             with self._directory.fs.open(self._directory.file(name), "rb") as stream:
                 said = json.load(stream)
             since, last = (datetime.fromisoformat(said[name]) for name in ("since", "last"))
-            doubt = Doubt(since=since, last=last, user_ids=frozenset(said["user_ids"]))
-            for row in said["rows"]:
-                yield bytes.fromhex(row), doubt
+            for digest, *people in said["rows"]:
+                users = frozenset(said["user_ids"])
+                yield bytes.fromhex(digest), Doubt(since=since, last=last, user_ids=users, people=frozenset(people))
 
     def conclude(self, unknown: Iterable[tuple[bytes, Doubt]]) -> None:
         """Keep only the rows that are still unknown."""
         names = self._directory.names()
-        kept: defaultdict[Doubt, list[bytes]] = defaultdict(list)
+        kept: defaultdict[Doubt, list[tuple[bytes, frozenset[str]]]] = defaultdict(list)
         for digest, doubt in unknown:
-            kept[doubt].append(digest)
-        for doubt, digests in kept.items():
-            self._write(digests, doubt)
+            kept[replace(doubt, people=frozenset())].append((digest, doubt.people))
+        for doubt, rows in kept.items():
+            self._write(rows, doubt)
         for name in names:
             self._directory.remove(name)
         if not kept:

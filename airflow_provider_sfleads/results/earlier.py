@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from airflow_provider_sfleads.core.doubt import Doubt
@@ -15,9 +15,6 @@ from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
 from airflow_provider_sfleads.results.scratch import Scratch
-
-# Longer than any try lasts.
-_LONG = timedelta(days=2)
 
 
 class EarlierRows(Scratch):
@@ -35,8 +32,8 @@ class EarlierRows(Scratch):
     _TABLES = (
         "settled (digest BLOB PRIMARY KEY, n INTEGER)",
         "created (digest BLOB PRIMARY KEY, id TEXT)",
-        "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT)",
-        "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT)",
+        "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
+        "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
     )
 
     def __init__(self, directory: Path, compare: Compare, *, assumed: Doubt | None = None) -> None:
@@ -65,7 +62,7 @@ class EarlierRows(Scratch):
         """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
         for _ in self._learned(folder):
             pass
-        unknown = self._database.execute("SELECT digest, since, last, users FROM unknown")
+        unknown = self._database.execute("SELECT * FROM unknown")
         Announcements(folder, self._compare).conclude((digest, _doubt(*said)) for digest, *said in unknown)
 
     def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
@@ -76,10 +73,8 @@ class EarlierRows(Scratch):
             digest = digest_of(self._compare(outcome.key))
             if _is_known(outcome):
                 self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
-            elif outcome.reason == Reason.OUTCOME_UNKNOWN and self._doubt_in("announced", digest) is None:
-                self._add("announced", digest, _when(outcome))
             yield outcome
-        for digest, *said in self._database.execute("SELECT digest, since, last, users FROM announced").fetchall():
+        for digest, *said in self._database.execute("SELECT * FROM announced").fetchall():
             self._add("unknown", digest, _doubt(*said))
         self._database.execute("DELETE FROM announced")
 
@@ -87,13 +82,14 @@ class EarlierRows(Scratch):
         """Remember one more sending of a row."""
         known = self._doubt_in(table, digest)
         whole = doubt if known is None else known | doubt
-        row = (digest, whole.since.isoformat(), whole.last.isoformat(), ",".join(sorted(whole.user_ids)))
-        self._database.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", row)  # noqa: S608 - ours
+        names = (",".join(sorted(each)) for each in (whole.user_ids, whole.people))
+        row = (digest, whole.since.isoformat(), whole.last.isoformat(), *names)
+        self._database.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608 - ours
 
     def _doubt_in(self, table: str, digest: bytes) -> Doubt | None:
-        sql = f"SELECT since, last, users FROM {table} WHERE digest = ?"  # noqa: S608 - our own
+        sql = f"SELECT * FROM {table} WHERE digest = ?"  # noqa: S608 - our own
         found = self._database.execute(sql, (digest,)).fetchone()
-        return _doubt(*found) if found else None
+        return _doubt(*found[1:]) if found else None
 
     def settled(self, outcome: Outcome) -> bool:
         """Whether an earlier try settled such a row; each recorded row answers for one row read."""
@@ -127,15 +123,10 @@ def _is_known(outcome: Outcome) -> bool:
     return outcome.api is not None or outcome.action is Action.CREATED
 
 
-def _when(outcome: Outcome) -> Doubt:
-    """When a row of unknown outcome was sent that was never announced: not after it was recorded."""
-    last = outcome.finished_at or datetime.now(UTC)
-    return Doubt(since=last - _LONG, last=last, user_ids=frozenset())
-
-
-def _doubt(since: str, last: str, users: str) -> Doubt:
+def _doubt(since: str, last: str, users: str, people: str) -> Doubt:
     return Doubt(
         since=datetime.fromisoformat(since),
         last=datetime.fromisoformat(last),
-        user_ids=frozenset(users.split(",") if users else ()),
+        user_ids=frozenset(filter(None, users.split(","))),
+        people=frozenset(filter(None, people.split(","))),
     )

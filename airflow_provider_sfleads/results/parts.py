@@ -8,9 +8,10 @@ be removed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.results.files import Directory
 
@@ -26,6 +27,7 @@ _REPEATING = (
     "finished_at", "contact_id", "old_stage", "new_stage",
 )  # fmt: skip
 FORM = {"compression": "zstd", "use_dictionary": list(_REPEATING), "write_statistics": ["key", "action"]}
+_MOMENTS = ("mtime", "LastModified", "last_modified", "updated", "created")
 _PART = re.compile(r"results-(\d{5,})(?:-(\d{5,}))?\.parquet")
 
 
@@ -59,6 +61,24 @@ def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
         last = last_number(name)
         yield name, last > held
         held = max(held, last)
+
+
+def parts_below(root: Directory, since: datetime) -> Iterator[str]:
+    """Yield the paths of all parts in a folder and those below it, but for those last written before a moment."""
+    root.fs.invalidate_cache()
+    for path, info in (root.fs.find(root.path, detail=True) if root.exists else {}).items():
+        if _PART.fullmatch(path.rpartition("/")[2]) and _written(info) >= since:
+            yield path
+
+
+def _written(info: Mapping[str, Any]) -> datetime:
+    """When a file was last written; each storage has a word of its own for it, and some have none."""
+    moment = next((info[name] for name in _MOMENTS if info.get(name) is not None), None)
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    if isinstance(moment, int | float):
+        return datetime.fromtimestamp(moment, tz=UTC)
+    return moment.replace(tzinfo=moment.tzinfo or UTC) if isinstance(moment, datetime) else datetime.now(UTC)
 
 
 def _numbers(name: str) -> tuple[int, int]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
+from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
-from airflow_provider_sfleads.results.parts import part_names
+from airflow_provider_sfleads.results.parts import part_names, parts_below
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
+# By how much the clocks of a storage and of Salesforce may differ.
+_CLOCKS = timedelta(hours=1)
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 # Left alone for another reason than that the values are right.
 _UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED})
@@ -46,17 +52,25 @@ def settled_rows(
             )
 
 
-def recorded_ids(folders: Iterable[ResultsFolder], ids: Collection[str]) -> set[str]:
-    """Those of some lead ids that recorded rows speak of."""
+def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[str]:
+    """Those of some lead ids that rows recorded anywhere below a folder created.
+
+    That other rows merely found a lead says nothing of whose it is.
+
+    :param root: such as the folder of a Dag, with all its runs and tasks.
+    :param since: no part that is older speaks of them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
     found: set[str] = set()
-    for folder in folders:
-        for batch in _batches(folder, ("salesforce_id",)):
-            column = batch.column(0)
-            found.update(column.filter(pc.is_in(column, wanted)).to_pylist())
+    for path in parts_below(root, since - _CLOCKS):
+        # A task that ends just now joins its parts: what is gone is in another one by then.
+        with suppress(FileNotFoundError):
+            for batch in _batches_of(root.fs, path, ("salesforce_id", "action")):
+                created = batch.column(0).filter(pc.equal(batch.column(1), str(Action.CREATED)))
+                found.update(created.filter(pc.is_in(created, wanted)).to_pylist())
     return found
 
 
@@ -66,9 +80,13 @@ def _recorded(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[dict[st
 
 
 def _batches(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
     directory = folder.directory
     for name in part_names(directory):
-        with directory.fs.open(directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
-            yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))
+        yield from _batches_of(directory.fs, directory.file(name), columns)
+
+
+def _batches_of(fs: AbstractFileSystem, path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+        yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))

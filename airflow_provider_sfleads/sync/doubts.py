@@ -44,10 +44,12 @@ class Doubts:
 
     :param inquiry: asks Salesforce; ``None`` where nothing can be asked.
     :param known_from: from when on all of what is open now can be settled by asking.
+    :param are_open: whether any row was left open.
     """
 
     inquiry: Inquiry | None = None
     known_from: datetime | None = None
+    are_open: bool = False
     _in_part: bool = False
 
     def answers(
@@ -74,6 +76,7 @@ class Doubts:
                 yield self._left(row.item, fate)
 
     def _left(self, item: Item, fate: Fate) -> Settled:
+        self.are_open = True
         if fate.known_from is not None:
             self.known_from = max(self.known_from or fate.known_from, fate.known_from)
         return not_sent(item, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=fate.why))

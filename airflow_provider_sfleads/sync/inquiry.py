@@ -1,36 +1,42 @@
 """Ask Salesforce what became of rows that were sent without an answer, before any of them is sent again.
 
 Only inserts come here that cannot be repeated: Salesforce would not refuse them a second time. A lead that answers for
-a row was made by the integration user since the row was first sent, and belongs to no other row.
+a row was made by the integration user in the time in which the row's request can have taken effect, and belongs to no
+other row. Finding it is proof at any time; that it is absent is proven when that time is over, and no lead made in it,
+and is nobody's, could be the row's.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import partial
 
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.same import same_value
-from airflow_provider_sfleads.core.soql import quote
 from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.made import (
+    EMAIL,
+    NAME,
+    Claimed,
+    Made,
+    Search,
+    Window,
+    folded,
+    person_of,
+)
 from airflow_provider_sfleads.sync.plan import Item
 
-# Clocks differ, and Salesforce stamps whole seconds.
-_SLACK = timedelta(seconds=60)
+_FIRST_NAME = "FirstName"
 _SYSTEM = ("CreatedDate", "CreatedById")
 # Assignment rules give a new lead its owner, whatever was sent.
 _ROUTED = "OwnerId"
 # Salesforce puts in a value of its own where none is sent.
 _FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
-_NAME, _EMAIL, _FIRST_NAME = "LastName", "Email", "FirstName"
+_TEXT = frozenset({"string", "textarea", "email", "phone", "url"})
 
 
 class Standing(Enum):
@@ -57,36 +63,8 @@ class Fate:
     known_from: datetime | None = None
 
 
-@dataclass(slots=True)
-class _Leads:
-    """Leads that may answer for a row, oldest first; each answers for one row."""
-
-    records: dict[str, LeadRecord]
-    lead: SObjectInfo
-    names: Sequence[str]
-    _index: defaultdict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def __post_init__(self) -> None:
-        """Find them by the values that rows are looked for by."""
-        for lead_id, record in self.records.items():
-            for key in self._keys(record, self.names):
-                self._index[key].append(lead_id)
-
-    def _keys(self, record: Mapping[str, object], names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        for name in names:
-            if record.get(name) is not None:
-                yield name, _folded(self.lead.find(name), key_text(record[name]))
-
-    def like(self, record: Record, names: Sequence[str] = ()) -> list[str]:
-        """Those that share a value of one of the fields, all of them unless some are named."""
-        keys = self._keys(record, names or self.names)
-        found = dict.fromkeys(lead_id for key in keys for lead_id in self._index.get(key, ()))
-        return [lead_id for lead_id in found if lead_id in self.records]
-
-    def take(self, lead_id: str) -> str:
-        """Let a lead answer for a row."""
-        del self.records[lead_id]
-        return lead_id
+_Row = tuple[Item, Doubt]
+_Find = Callable[[Item, Window, Made], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,134 +73,130 @@ class Inquiry:
 
     :param lead: the org's Lead.
     :param fields: the Lead fields that a row may be sent with.
-    :param late: how long after it was sent a call may still take effect; only then is not finding a lead proof.
-    :param claimed: those of some leads that rows already recorded speak of.
+    :param late: how long after it was sent a call may still take effect.
+    :param claimed: those of some leads that rows already recorded created.
     :param now: Salesforce's clock.
     """
 
     lead: SObjectInfo
     fields: Sequence[FieldInfo]
     late: timedelta
-    claimed: Callable[[Collection[str]], Collection[str]]
+    claimed: Claimed
     now: Callable[[], datetime]
 
-    def ask(self, doubtful: Sequence[tuple[Item, Doubt]], lookup: LeadLookup, *, are_all: bool = True) -> list[Fate]:
+    def ask(self, rows: Sequence[_Row], lookup: LeadLookup, *, are_all: bool = True) -> list[Fate]:
         """Say what became of each row; of equal rows, each lead answers for one.
 
         :param are_all: whether no other row is in doubt, whose lead might be taken for one of theirs.
         :raises SalesforceLeadsError: where Salesforce cannot be asked.
         """
         asked_at = self.now()
-        names = self._searched(doubtful)
-        leads = _Leads(self._made_since(doubtful, names, lookup), self.lead, names)
-        there: dict[int, str] = {}
-        ways: list[Callable[[Item, Doubt, _Leads], str | None]] = [self._equal]
-        if are_all:
-            ways.append(partial(self._one_person, doubtful=doubtful))
-        for find in ways:
-            for place in sorted(set(range(len(doubtful))) - set(there)):
-                lead_id = find(*doubtful[place], leads)
-                if lead_id is not None:
-                    there[place] = leads.take(lead_id)
-        return [
-            Fate(standing=Standing.THERE, lead_id=there[place])
-            if place in there
-            else self._missing(item, doubt, leads, asked_at)
-            for place, (item, doubt) in enumerate(doubtful)
-        ]
-
-    def _searched(self, doubtful: Sequence[tuple[Item, Doubt]]) -> tuple[str, ...]:
-        """The fields that leads are looked for by: the key where it is sent, else who the person is."""
-        external = next((item.kind.external_id_field for item, _ in doubtful), None)
-        if external is not None:
-            return (external,)
-        sent = {name for item, _ in doubtful for name in item.record}
-        return tuple(name for name in (_NAME, _EMAIL) if name in sent)
-
-    def _made_since(
-        self, doubtful: Sequence[tuple[Item, Doubt]], names: Sequence[str], lookup: LeadLookup
-    ) -> dict[str, LeadRecord]:
-        since = min(doubt.since for _, doubt in doubtful) - _SLACK
-        users = sorted({user for _, doubt in doubtful for user in doubt.user_ids})
-        where = f"CreatedDate >= {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        if all(doubt.user_ids for _, doubt in doubtful):
-            where += f" AND CreatedById IN ({','.join(map(quote, users))})"
+        key = next((item.kind.external_id_field for item, _ in rows), None)
+        names = (key,) if key is not None else (NAME, EMAIL)
+        window = Window.of([doubt for _, doubt in rows], self.late)
         fields = (*_SYSTEM, *(info.name for info in self.fields))
-        found: dict[str, LeadRecord] = {}
-        for name in names:
-            info = self.lead.find(name)
-            values = dict.fromkeys(key_text(item.record[name]) for item, _ in doubtful if item.record.get(name))
-            if info is not None and values:
-                # A lead that Sales has deleted since was created all the same.
-                records = lookup.by_field(info, list(values), fields, where=where, deleted=True)
-                found |= {to_18(each["Id"]) or each["Id"]: each for group in records.values() for each in group}
-        taken = self.claimed(found) if found else ()
-        free = [lead_id for lead_id in found if lead_id not in taken]
-        return {lead_id: found[lead_id] for lead_id in sorted(free, key=lambda each: found[each]["CreatedDate"])}
+        sent = [item.record for item, _ in rows]
+        search = Search(lookup=lookup, lead=self.lead, claimed=self.claimed)
+        made = search.by_name(window, names, sent, fields)
+        there = self._matched(rows, made, self._with_key if key is not None else self._equal, {})
+        if key is None and are_all:
+            there |= self._matched(rows, made, self._by_address(sent), there)
+        fates = {place: Fate(standing=Standing.THERE, lead_id=lead_id) for place, lead_id in there.items()}
+        due = {n: row for n, row in enumerate(rows) if n not in there and asked_at >= row[1].last + self.late}
+        if due:
+            fates |= self._settled(due, search, there) if key is None else dict.fromkeys(due, _ABSENT)
+        return [fates.get(n) or _young(doubt.last + self.late) for n, (_, doubt) in enumerate(rows)]
 
-    def _equal(self, item: Item, doubt: Doubt, leads: _Leads) -> str | None:
-        """A lead with the values that were sent, and no others; or with the key."""
-        by_key = item.kind.external_id_field is not None
-        for lead_id in leads.like(item.record):
-            record = leads.records[lead_id]
-            if _is_since(record, doubt) and (by_key or self._is_as_sent(record, item.record)):
-                return lead_id
-        return None
+    def _matched(self, rows: Sequence[_Row], made: Made, find: _Find, there: dict[int, str]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for place, (item, doubt) in enumerate(rows):
+            lead_id = None if place in there else find(item, Window.of([doubt], self.late), made)
+            if lead_id is not None:
+                found[place] = made.take(lead_id)
+        return found
 
-    def _is_as_sent(self, record: LeadRecord, sent: Record) -> bool:
+    @staticmethod
+    def _with_key(item: Item, window: Window, made: Made) -> str | None:
+        return next((lead_id for lead_id, lead in made.like(item.record) if window.holds(lead)), None)
+
+    def _equal(self, item: Item, window: Window, made: Made) -> str | None:
+        """A lead with the values that were sent, and no others."""
+        leads = made.like(item.record)
+        return next((i for i, lead in leads if window.holds(lead) and self._is_as_sent(lead, item.record)), None)
+
+    def _is_as_sent(self, lead: LeadRecord, sent: Record) -> bool:
         """Whether a lead holds what was sent, and nothing where nothing was sent: that would be another row's lead."""
         return all(
             info.name == _ROUTED
             or (sent.get(info.name) is None and (info.type in _FILLED or info.defaulted_on_create))
-            or same_value(info.type, sent.get(info.name), record.get(info.name), scale=info.scale)
+            or same_value(info.type, sent.get(info.name), lead.get(info.name), scale=info.scale)
             for info in self.fields
         )
 
-    def _one_person(
-        self, item: Item, doubt: Doubt, leads: _Leads, doubtful: Sequence[tuple[Item, Doubt]]
-    ) -> str | None:
+    def _by_address(self, sent: Sequence[Record]) -> _Find:
         """A lead with the row's name and address, though automation changed something else of it."""
-        if not (item.record.get(_EMAIL) and item.record.get(_NAME)):
+
+        def find(item: Item, window: Window, made: Made) -> str | None:
+            mine = item.record
+            if not (mine.get(EMAIL) and mine.get(NAME)) or sum(self._agree(EMAIL, mine, other) for other in sent) > 1:
+                return None
+            names = (NAME, EMAIL, *((_FIRST_NAME,) if mine.get(_FIRST_NAME) else ()))
+            leads = made.like(mine)
+            found = [i for i, lead in leads if window.holds(lead) and all(self._agree(n, mine, lead) for n in names)]
+            return found[0] if len(found) == 1 else None
+
+        return find
+
+    def _settled(self, due: dict[int, _Row], search: Search, there: dict[int, str]) -> dict[int, Fate]:
+        """The fates of rows whose time is over: by all leads that were made in it and are nobody's."""
+        texts = [info.name for info in self.fields if info.type in _TEXT]
+        keys = [info.name for info in self.lead.fields.values() if info.external_id and info.createable]
+        fields = tuple(dict.fromkeys(("Id", *_SYSTEM, NAME, EMAIL, *texts, *keys)))
+        window = Window.of([doubt for _, doubt in due.values()], self.late)
+        made = search.of_nobody(window, texts, fields)
+        if made is None:
+            return dict.fromkeys(due, Fate(standing=Standing.OPEN, why=_TOO_MANY))
+        for lead_id, lead in list(made.records.items()):
+            # Who sent an external ID was another.
+            if lead_id in there.values() or any(lead.get(name) is not None for name in keys):
+                made.take(lead_id)
+        fates: dict[int, Fate] = {}
+        for place, (item, doubt) in due.items():
+            changed = self._once_sent(item, doubt, made)
+            if changed is not None:
+                fates[place] = Fate(standing=Standing.THERE, lead_id=made.take(changed))
+        for place, (item, doubt) in due.items():
+            mine = Window.of([doubt], self.late)
+            like = [lead_id for lead_id, lead in made.like(item.record) if mine.holds(lead)]
+            fates.setdefault(place, _disguised(like) if like else _ABSENT)
+        return fates
+
+    def _once_sent(self, item: Item, doubt: Doubt, made: Made) -> str | None:
+        """The lead of a row that the export has changed since it was sent: who it spoke of then."""
+        others = doubt.people - {person_of(self.lead, item.record)}
+        if not others:
             return None
-        found = [
-            lead_id
-            for lead_id in leads.like(item.record, (_EMAIL,))
-            if _is_since(leads.records[lead_id], doubt) and self._agree(_NAME, leads.records[lead_id], item.record)
-        ]
-        namesakes = [other for other, _ in doubtful if self._agree(_EMAIL, other.record, item.record)]
-        return found[0] if len(found) == 1 and len(namesakes) == 1 else None
+        window = Window.of([doubt], self.late)
+        leads = made.records.items()
+        return next((i for i, lead in leads if window.holds(lead) and person_of(self.lead, lead) in others), None)
 
-    def _missing(self, item: Item, doubt: Doubt, leads: _Leads, asked_at: datetime) -> Fate:
-        """Nothing answers for the row: it is absent, may still come, or is there in disguise."""
-        disguised = [
-            lead_id
-            for lead_id in leads.like(item.record)
-            if _is_since(leads.records[lead_id], doubt) and self._may_be(leads.records[lead_id], item.record)
-        ]
-        if disguised:
-            why = f"may be lead {', '.join(disguised[:3])}, which differs from what was sent; compare them by hand"
-            return Fate(standing=Standing.OPEN, why=why)
-        if not any(item.record.get(name) for name in leads.names):
-            return Fate(standing=Standing.OPEN, why="has neither a last name nor an e-mail address to look for")
-        known_from = doubt.last + self.late
-        if asked_at >= known_from:
-            return Fate(standing=Standing.ABSENT)
-        why = f"not found; Salesforce may still create it until {known_from.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        return Fate(standing=Standing.OPEN, why=why, known_from=known_from)
-
-    def _may_be(self, record: LeadRecord, sent: Record) -> bool:
-        """Whether a lead that differs may be the row's: one of another address or first name is another person's."""
-        both = [name for name in (_EMAIL, _FIRST_NAME) if sent.get(name) and record.get(name)]
-        return all(self._agree(name, record, sent) for name in both)
-
-    def _agree(self, name: str, one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    def _agree(self, name: str, one: Record, other: Record) -> bool:
         info = self.lead.find(name)
-        return _folded(info, key_text(one.get(name))) == _folded(info, key_text(other.get(name)))
+        return folded(info, one.get(name)) == folded(info, other.get(name))
 
 
-def _is_since(record: LeadRecord, doubt: Doubt) -> bool:
-    return datetime.fromisoformat(str(record["CreatedDate"])) >= doubt.since - _SLACK
+_ABSENT = Fate(standing=Standing.ABSENT)
+_TOO_MANY = "not found, and more leads were created in that time than can be gone through; look for it by hand"
 
 
-def _folded(info: FieldInfo | None, value: str) -> str:
-    return compared_by(info)(value)
+def _young(known_from: datetime) -> Fate:
+    why = f"not found; Salesforce may still create it until {known_from.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return Fate(standing=Standing.OPEN, why=why, known_from=known_from)
+
+
+def _disguised(lead_ids: Sequence[str]) -> Fate:
+    why = (
+        f"may be lead {', '.join(lead_ids[:3])}, which differs from what was sent; compare them, and delete or correct "
+        "the lead if it is not the row's"
+    )
+    return Fate(standing=Standing.OPEN, why=why)

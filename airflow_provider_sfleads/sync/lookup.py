@@ -92,6 +92,12 @@ class LeadLookup:
             found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
 
+    def ids_where(self, condition: str, *, most: int) -> list[str] | None:
+        """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
+        soql = f"SELECT Id FROM Lead WHERE {condition} LIMIT {most + 1}"  # noqa: S608 - of ours
+        found = [to_18(record["Id"]) or record["Id"] for record in self._query(soql, "query")]
+        return found if len(found) <= most else None
+
     def _all(self, queries: Sequence[str], *, resource: str = "query") -> list[LeadRecord]:
         pages = [lambda soql=soql: self._query(soql, resource) for soql in queries]
         return [record for records in self.gather(pages) for record in records]

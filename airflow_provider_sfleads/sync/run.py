@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,24 +16,20 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
-from airflow_provider_sfleads.sync.answers import UNKNOWN, Unsent, reason_for
+from airflow_provider_sfleads.sync.answers import Unsent, reason_for
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
+from airflow_provider_sfleads.sync.flights import Flights, Line
 from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
 from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
 from airflow_provider_sfleads.sync.ports import Settings, Sink
 from airflow_provider_sfleads.sync.settling import left, not_sent, would
 
 log = logging.getLogger(__name__)
 
-# Pages that may wait for a free thread: enough that reading never starves the threads, few enough to hold.
-_WAITING_PER_THREAD = 4
 # A page that waited longer for a free thread is looked up anew, where it matters how its leads stand now.
 _FRESH = timedelta(seconds=10)
-
-_Line = tuple[Settled, str | None]
-"""A row whose outcome is known, with the number of the request that carried it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +51,7 @@ class SyncRun:
     sink: Sink
     settings: Settings
     before: Before = field(default_factory=Before)
-    announce: Callable[[Sequence[str]], None] | None = None
+    announce: Callable[[Sequence[Item]], None] | None = None
     doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
@@ -64,11 +60,20 @@ class SyncRun:
     _waiting: list[Candidate] = field(default_factory=list)
     _planned: deque[Item | Settled | Later] = field(default_factory=deque)
     _later: list[Candidate] = field(default_factory=list)
-    _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
-    _flying: dict[Future[list[_Line]], list[Item]] = field(default_factory=dict)
+    _flights: Flights = field(init=False)
     _doubtful: deque[Doubtful] = field(default_factory=deque)
-    _landed: deque[_Line] = field(default_factory=deque)
+    _landed: deque[Line] = field(default_factory=deque)
     _is_read: bool = False
+
+    def __post_init__(self) -> None:
+        """No page is on its way yet."""
+        self._flights = Flights(
+            batch_size=self.settings.batch_size,
+            concurrency=self.settings.concurrency,
+            deliver=self._deliver,
+            land=self._take_landed,
+            now=self.settings.server_now,
+        )
 
     def execute(self, rows: Iterable[Row | BadRow | Candidate]) -> None:
         """Bring every row to an outcome; of a candidate, the export's own decisions are made already.
@@ -98,8 +103,8 @@ class SyncRun:
                 return
 
     def _open_rows(self) -> int:
-        queues: list[Sized] = [self._waiting, self._planned, self._later, self._doubtful, self._landed]
-        return sum(map(len, [*queues, *self._pages.values(), *self._flying.values()]))
+        queues: list[Sized] = [self._waiting, self._planned, self._later, self._flights, self._doubtful, self._landed]
+        return sum(map(len, queues))
 
     def _read(self, rows: Iterable[Row | BadRow | Candidate], pool: ThreadPoolExecutor) -> None:
         source = iter(rows)
@@ -142,10 +147,17 @@ class SyncRun:
 
     def _finish(self, pool: ThreadPoolExecutor) -> None:
         self._land_all(pool)
+        self._resolve_all(pool)
         while self._later:
             self.plan.next_pass()
             self._waiting, self._later = self._later, []
+            if self.doubts.are_open:
+                # One of them may share its e-mail address with a lead that still comes.
+                self._leave(Reason.TRY_AGAIN)
             self._land_all(pool)
+            self._resolve_all(pool)
+
+    def _resolve_all(self, pool: ThreadPoolExecutor) -> None:
         while self._doubtful:
             # What is sent now and gets no answer either is asked about once more, and left open then.
             self._resolve(pool)
@@ -155,9 +167,8 @@ class SyncRun:
         self._settle_landed()
         self._route(pool)
         self._plan_group(pool)
-        self._flush(pool)
-        while self._flying:
-            self._collect()
+        self._flights.flush(pool)
+        self._flights.collect_all()
 
     def _plan_group(self, pool: ThreadPoolExecutor) -> None:
         reason = self._stop_reason()
@@ -169,12 +180,16 @@ class SyncRun:
                 self._halt(error)
                 reason = reason_for(error)
         if reason is not None:
-            self._landed.extend((left(row, self.before.reason(row.key, reason)), None) for row in self._waiting)
+            self._leave(reason)
         self._waiting = []
         self._settle_landed()
         self._route(pool)
         if self.plan.fresh:
-            self._flush(pool)
+            self._flights.flush(pool)
+
+    def _leave(self, reason: Reason) -> None:
+        self._landed.extend((left(row, self.before.reason(row.key, reason)), None) for row in self._waiting)
+        self._waiting = []
 
     def _route(self, pool: ThreadPoolExecutor) -> None:
         while self._planned:
@@ -194,60 +209,39 @@ class SyncRun:
 
     def _resolve(self, pool: ThreadPoolExecutor) -> None:
         """Ask what became of rows that were sent without an answer; those that are surely absent are sent after all."""
+        # A lead that is being created is nobody's until it is recorded.
+        self._flights.collect_all()
         self.sink.flush()
         rows = list(islice(self._doubtful, GROUP))
         are_all, may_ask = self._is_read and len(rows) == len(self._doubtful), not self.settings.stop.is_set()
         for answer in self.doubts.answers(rows, self.lookup, may_ask=may_ask, are_all=are_all):
             row = self._doubtful.popleft()
-            if isinstance(answer, Settled):
-                self._land([(answer, row.batch)])
-            else:
+            if isinstance(answer, Item):
                 self._send(answer, pool)
+            elif self.settings.dry_run and answer.outcome.action is Action.CREATED:
+                lead_id = answer.outcome.salesforce_id
+                self._land([(unchanged(row.item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)])
+            else:
+                self._land([(answer, row.batch)])
 
     def _send(self, item: Item, pool: ThreadPoolExecutor) -> None:
         if self.settings.dry_run:
             self._land([(would(item), None)])
             return
-        self._pages[item.kind].append(item)
-        if len(self._pages[item.kind]) >= self.settings.batch_size:
-            self._submit(item.kind, pool)
+        self._flights.add(item, pool)
 
-    def _flush(self, pool: ThreadPoolExecutor) -> None:
-        for kind in list(self._pages):
-            self._submit(kind, pool)
-
-    def _submit(self, kind: PageKind, pool: ThreadPoolExecutor) -> None:
-        is_full = len(self._flying) >= self.settings.concurrency * _WAITING_PER_THREAD
-        if is_full or any(page.done() for page in self._flying):
-            self._collect()
-        items = self._pages[kind]
-        self._flying[pool.submit(self._deliver, kind, items, self.settings.server_now())] = items
-        del self._pages[kind]
-
-    def _collect(self) -> None:
-        broken: BaseException | None = None
-        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
-        for future in done:
-            broken = broken or future.exception()
-            items = self._flying.pop(future)
-            lines = [(not_sent(item, UNKNOWN), None) for item in items] if future.exception() else future.result()
-            for item, line in zip(items, lines, strict=True):
-                self._sort(item, line)
+    def _take_landed(self, items: Sequence[Item], lines: Sequence[Line]) -> None:
+        """Record what became of a page, but for rows that got no answer and may not simply be sent again."""
+        doubt = Doubt(since=self.settings.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
+        for item, (settled, batch) in zip(items, lines, strict=True):
+            if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
+                self._landed.append((settled, batch))
+            else:
+                self._doubtful.append(Doubtful(item=item, doubt=doubt, batch=batch))
         self._settle_landed()
         self.sink.flush()
-        if broken is not None:
-            raise broken
 
-    def _sort(self, item: Item, line: _Line) -> None:
-        """Put a row aside that got no answer and may not simply be sent again."""
-        settled, batch = line
-        if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
-            self._landed.append(line)
-            return
-        doubt = Doubt(since=self.settings.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
-        self._doubtful.append(Doubtful(item=item, doubt=doubt, batch=batch))
-
-    def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[_Line]:
+    def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
@@ -258,7 +252,7 @@ class SyncRun:
 
         def announce(positions: Sequence[int]) -> None:
             if self.announce is not None and not kind.repeatable:
-                self.announce([items[position].candidate.key for position in positions])
+                self.announce([items[position] for position in positions])
 
         is_stale = self.plan.fresh and self.settings.server_now() - looked_up > _FRESH
         delivery = self.sender.deliver(
@@ -283,7 +277,7 @@ class SyncRun:
             return reason_for(self.halted)
         return Reason.STOPPED if self.settings.stop.is_set() else None
 
-    def _land(self, lines: list[_Line]) -> None:
+    def _land(self, lines: list[Line]) -> None:
         self._landed.extend(lines)
         self._settle_landed()
 

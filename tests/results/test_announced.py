@@ -32,7 +32,7 @@ def announced(folder: ResultsFolder) -> set[bytes]:
 def announce(folder: ResultsFolder, keys: Sequence[str], doubt: Doubt = ONE) -> Announcements:
     """Announce rows."""
     announcements = Announcements(folder, str.lower)
-    announcements.announce(keys, doubt)
+    announcements.announce(((key, "") for key in keys), doubt)
     return announcements
 
 
@@ -95,7 +95,7 @@ def test_drafts_do_not_count(folder: ResultsFolder) -> None:
 
 def test_time_and_user_are_kept(folder: ResultsFolder) -> None:
     """What is unknown is kept with when it was sent, and by whom; rows of several sendings one by one."""
-    other = Doubt.at(NOON + timedelta(minutes=3), "005000000000002AAA") | ONE
+    other = Doubt.at(NOON + timedelta(minutes=3), "005000000000002AAA", ["who"]) | ONE
     announcements = announce(folder, ["a"])
     announcements.conclude([(digest_of("a"), ONE), (digest_of("b"), other), (digest_of("c"), other)])
     found = dict(Announcements(folder, str.lower).rows())

@@ -37,11 +37,9 @@ _NUMBERS = {"Number_Id__c", "Score__c"}
 _SYSTEM = {"Id", "IsConverted", "ConvertedContactId", "CreatedDate", "CreatedById", "IsDeleted"}
 _FIELDS = {*_LENGTHS, *_NUMBERS, *_SYSTEM}
 _UNIQUE = ("External_Id__c", "Number_Id__c", "Badge__c")
-_SOQL = re.compile(
-    r"SELECT ([\w, ]+) FROM (\w+) WHERE (\w+) IN \((.+?)\)"
-    r"(?: AND \(CreatedDate >= (\S+?Z) AND CreatedById IN \(([^)]+)\)\))?",
-    re.DOTALL,
-)
+_MADE = r"CreatedDate >= (\S+?Z) AND CreatedDate <= (\S+?Z)(?: AND CreatedById IN \(([^)]+)\))?"
+_SOQL = re.compile(rf"SELECT ([\w, ]+) FROM (\w+) WHERE (\w+) IN \((.+?)\)(?: AND \({_MADE}\))?", re.DOTALL)  # noqa: S608
+_ALL_MADE = re.compile(rf"SELECT Id FROM Lead WHERE {_MADE} LIMIT (\d+)")  # noqa: S608
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|(-?[\d.]+)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -156,6 +154,9 @@ class Org:
         assert call.params is not None
         soql = call.params["q"]
         assert len(quote_plus(soql)) < 14_000
+        if made := _ALL_MADE.fullmatch(soql):
+            ids = [lead["Id"] for lead in self.live() if _is_made(lead, *made.groups()[:3])][: int(made[4])]
+            return Reply(status=200, body={"done": True, "records": [{"Id": each} for each in ids]})
         found = _SOQL.fullmatch(soql)
         assert found, soql
         names, sobject, name, text = found[1].split(", "), found[2], found[3], found[4]
@@ -167,7 +168,7 @@ class Org:
             {"attributes": {"type": sobject}, **{key: _shown(record.get(key)) for key in names}}
             for record in table.values()
             if (deleted or not record.get("IsDeleted")) and _folded(record.get(name)) in wanted
-            if not found[5] or _is_made(record, since=found[5], by=found[6])
+            if not found[5] or _is_made(record, found[5], found[6], found[7])
         ]
         if self.case_sensitive and name == "External_Id__c":
             exact = set(_literals(text, number=False))
@@ -299,9 +300,9 @@ def _folded(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _is_made(record: Mapping[str, Any], *, since: str, by: str) -> bool:
-    is_since = datetime.fromisoformat(record["CreatedDate"]) >= datetime.fromisoformat(since)
-    return is_since and f"'{record['CreatedById']}'" in by
+def _is_made(record: Mapping[str, Any], since: str, until: str, by: str | None) -> bool:
+    created, first, last = (datetime.fromisoformat(each) for each in (record["CreatedDate"], since, until))
+    return first <= created <= last and (by is None or f"'{record['CreatedById']}'" in by)
 
 
 def _shown(value: object) -> object:

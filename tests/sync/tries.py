@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
@@ -19,13 +20,14 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.recorded import recorded_ids
+from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import Doubts
 from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.made import person_of
 from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Plan
+from airflow_provider_sfleads.sync.plan import Item, Plan
 from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.run import SyncRun
 from tests.sync.org import NOW as CREATED
@@ -143,10 +145,11 @@ class Task:
             life.tick()
             return reply
 
-        def announce(keys: Sequence[str]) -> None:
+        def announce(items: Sequence[Item]) -> None:
             life.tick()
-            announcements.announce(keys, Doubt.at(self.now, USER))
-            self.doubtful.update(keys)
+            rows = [(item.candidate.key, person_of(describe(), item.record)) for item in items]
+            announcements.announce(rows, Doubt.at(self.now, USER))
+            self.doubtful.update(key for key, _ in rows)
             life.tick()
 
         numbers, stop = count(1), Event()
@@ -169,7 +172,7 @@ class Task:
                     lead=describe(),
                     fields=plan.recipe.fields,
                     late=LATE,
-                    claimed=lambda ids: recorded_ids((self.folder, *self.folder.others()), ids),
+                    claimed=partial(created_ids, self.folder.of_dag),
                     now=lambda: self.now,
                 )
             ),
