@@ -30,6 +30,9 @@ SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": str(AT_ONCE),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    # Now and then Airflow does not notice that a worker was killed, but for its silence.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     # A process that has ended is seen that soon.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
