@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def carry_out(load: UnderWay) -> Course | Waiting:
     """Choose, and carry the load out.
 
     A try that goes on with an execution stays with what its first try chose: what is under way there is not known to
-    the other API.
+    the other API. But where its records are lost, nothing is under way any more, and bulk's own error advises to take
+    collections.
 
     :raises ParameterError: ``api="bulk"`` together with ``duplicates="allow"``.
     """
@@ -36,7 +38,7 @@ def carry_out(load: UnderWay) -> Course | Waiting:
         raise ParameterError(f"api='bulk' cannot be: {_NO_HEADER}. Take api='auto' or 'collections'.")
     if chosen == "collections":
         return by_rows.carry_out(load, settings.export.open)
-    if chosen == "bulk":
+    if chosen == "bulk" and not (load.execution.asks_from and settings.api == "collections"):
         return in_bulk.carry_out(load, None)
     if settings.api == "collections" or settings.allow_duplicates:
         reason = "api='collections' asks for it" if settings.api == "collections" else f"auto: {_NO_HEADER}"
@@ -71,6 +73,8 @@ def _automatic(load: UnderWay) -> Course | Waiting:
 
 def _by_rows(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStream]], reason: str) -> Course:
     note(load, "collections", reason)
+    # Of bulk jobs whose records are lost.
+    load.execution = replace(load.execution, jobs={})
     return by_rows.carry_out(load, opened)
 
 

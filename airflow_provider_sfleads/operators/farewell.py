@@ -10,7 +10,7 @@ from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.journal import open_jobs
-from airflow_provider_sfleads.operators.load import folder_of, store_of
+from airflow_provider_sfleads.operators.memory import folder_of, store_of
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,15 @@ def abort_jobs(hook: SalesforceLeadsHook, context: Mapping[str, Any], *, base: s
     store = store_of(context, folder_of(context, base=base, dag_id=dag_id, task_id=task_id))
     for job_id in open_jobs(store):
         try:
-            reply = hook.client.send(bulk.abort_job(job_id))
+            abort(hook, job_id)
         except SalesforceLeadsError as error:
             log.error("Job %s could not be aborted: %s", job_id, error)  # noqa: TRY400 - the message says it all
-        else:
-            log.warning("Job %s %s.", job_id, "is aborted" if reply.taken else "is over already")
+
+
+def abort(hook: SalesforceLeadsHook, job_id: str) -> None:
+    """Abort a job, unless it is over.
+
+    :raises SalesforceLeadsError: where Salesforce cannot be told.
+    """
+    reply = hook.client.send(bulk.abort_job(job_id))
+    log.warning("Job %s %s.", job_id, "is aborted" if reply.taken else "is over already")

@@ -15,10 +15,11 @@ from airflow_provider_sfleads.exceptions import ParameterError, ResultsError, Sa
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import choice
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
-from airflow_provider_sfleads.operators.journal import Execution, Journal, Store
+from airflow_provider_sfleads.operators.farewell import abort
+from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.memory import folder_of, lost_since, store_of, try_number
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
-from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS, check_table
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,13 @@ def load(
         lead = parse_describe(settings.hook.describe("Lead"))
         folder = folder_of(context, base=settings.results_path, dag_id=settings.dag_id, task_id=settings.task_id)
         journal = Journal(store_of(context, folder))
+        last = journal.last(dry_run=settings.dry_run)
         execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred is not None)
         folder = replace(folder, execution=execution.name)
-        execution = _with_what_is_lost(execution, folder, context)
+        # A dry run has sent nothing of which records could be lost.
+        if not settings.dry_run:
+            lost = lost_since(last, execution, folder, context, deferred=deferred is not None)
+            execution = execution if lost is None else _asking(lost, execution, folder, journal, settings)
         if deferred is not None:
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
@@ -60,7 +65,7 @@ def load(
             journal=journal,
             execution=execution,
             interval=interval,
-            attempt=_try_number(context),
+            attempt=try_number(context),
             until_the_end=closing,
         )
         try:
@@ -159,38 +164,20 @@ def _interval(context: Mapping[str, Any]) -> Interval | None:
         return interval_of({**context, "params": {}})
 
 
-def _try_number(context: Mapping[str, Any]) -> int:
-    return int(getattr(context["ti"], "try_number", 1))
+def _asking(
+    since: str, execution: Execution, folder: ResultsFolder, journal: Journal, settings: LoadSettings
+) -> Execution:
+    """The execution as one that has to ask for each row before it sends it, durably: records may not come back.
 
-
-def _with_what_is_lost(execution: Execution, folder: ResultsFolder, context: Mapping[str, Any]) -> Execution:
-    """Note from when on any row may have been sent, where an earlier try has left nothing that would tell."""
-    is_gone = execution.tries > 1 and execution.api == "collections" and not folder.directory.exists
-    # Airflow's store would have said so if an earlier try had come to the point of sending.
-    may_be_gone = context.get("task_state_store") is None and _try_number(context) > 1 and execution.tries == 1
-    if execution.asks_from or not (is_gone or (may_be_gone and not any(folder.others()))):
-        return execution
-    began = getattr(context.get("dag_run"), "start_date", None)
-    asks_from = execution.started_at if began is None or is_gone else began.isoformat()
-    log.warning("What earlier tries did is not recorded below %s any more.", folder.url)
-    return replace(execution, asks_from=asks_from)
-
-
-def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> ResultsFolder:
-    """The folder of a task, less the name of the execution."""
-    ti, dag_run = context["ti"], context.get("dag_run")
-    map_index = getattr(ti, "map_index", None)
-    return ResultsFolder(
-        base=base,
-        dag_id=getattr(ti, "dag_id", None) or dag_id,
-        run_id=getattr(ti, "run_id", None) or getattr(dag_run, "run_id", None) or "no_run",
-        task_id=getattr(ti, "task_id", None) or task_id,
-        map_index=-1 if map_index is None else map_index,
-        execution="_",
-    )
-
-
-def store_of(context: Mapping[str, Any], folder: ResultsFolder) -> Store:
-    """Where the task remembers: Airflow's task state store, or else a file below ``results_path``."""
-    store: Store | None = context.get("task_state_store")
-    return StateFile(folder) if store is None else store
+    Its jobs are aborted first, so that what is asked for afterwards is not created later.
+    """
+    log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
+    for job_id in execution.jobs.values() if execution.open else ():
+        abort(settings.hook, job_id)
+    others = sum(1 for _ in folder.others())
+    now = datetime.now(UTC).isoformat()
+    execution = replace(execution, earlier=others, asks_from=since, asks_until=now)
+    # In this order: the folder alone would look as if nothing were lost.
+    journal.keep(execution)
+    folder.begin()
+    return execution

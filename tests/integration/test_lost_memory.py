@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.support import Rows, Task, creating, die_once_sent, killed, people, writes
+from tests.integration.dying import Point, dies, sent
+from tests.integration.support import Rows, Task, creating, die_once_sent, killed, people, wait_for, writes
 from tests.integration.test_unknown_outcomes import AT_ONCE, CREATES, names, plain
 
 if TYPE_CHECKING:
@@ -81,3 +83,55 @@ def test_bulk_does_not_send_what_may_be_there(emulator: EmulatorServer, tmp_path
     ran = task.run(plain(people(3), tmp_path, **how))
     assert "api='collections'" in str(ran.error)
     assert emulator.leads() == []
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_a_cleared_task_whose_records_are_gone_asks(
+    emulator: EmulatorServer, tmp_path: Path, task: Task, *, has_store: bool
+) -> None:
+    """It had finished, and Airflow gives the cleared run a new start: what the run made before is found."""
+    if has_store:
+        task.context.pop("task_state_store")
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+    shutil.rmtree(tmp_path)
+    emulator.emulator.clock = lambda: time.time() + 3600
+    now, before = datetime.now(UTC), datetime.now(UTC) - timedelta(minutes=1)
+    task.context["dag_run"] = SimpleNamespace(start_date=now + timedelta(hours=1), logical_date=None, run_after=before)
+    assert task.run(plain(people(4), tmp_path, late=AT_ONCE)).counts == {"created": 4}
+    assert names(emulator) == ["Last 0", "Last 1", "Last 2", "Last 3"]
+
+
+def test_the_records_of_one_of_several_executions_are_gone(
+    emulator: EmulatorServer, tmp_path: Path, task: Task
+) -> None:
+    """The others do not stand for it: what it made is asked for, from the first one's beginning on."""
+    first = task.run(plain(people(3), tmp_path))
+    assert task.run(plain(people(2), tmp_path)).counts == {"unchanged": 2}
+    shutil.rmtree(first.folder)
+    ran = task.run(plain(people(3), tmp_path, late=AT_ONCE))
+    assert ran.counts == {"created": 3}
+    assert names(emulator) == ["Last 0", "Last 1", "Last 2"]
+    assert task.run(plain(people(3), tmp_path)).counts == {"unchanged": 3}
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_bulk_whose_records_are_gone_goes_on_by_rows(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
+) -> None:
+    """As its error advises; a job that still runs is aborted first, lest it creates what was not found."""
+    task = Task()
+    emulator.change_settings(bulk_delay=3600.0)
+    begun = sent("PATCH", body={"state": "UploadComplete"})
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.transport.client:Client.send", which=begun))
+    killed(plain(people(3), tmp_path, api="bulk"), task)
+    if is_over:
+        emulator.finish_jobs()
+        assert wait_for(emulator.leads)
+    shutil.rmtree(tmp_path)
+    for _ in range(2):
+        assert "api='collections'" in str(task.run(plain(people(3), tmp_path, api="bulk")).error)
+    assert [job["state"] for job in emulator.jobs()] == ["JobComplete" if is_over else "Aborted"]
+    ran = task.run(plain(people(3), tmp_path, late=AT_ONCE))
+    assert ran.counts == {"created": 3}
+    assert (ran.full["api"], ran.full["job_ids"]) == ("none" if is_over else "collections", [])
+    assert names(emulator) == ["Last 0", "Last 1", "Last 2"]
