@@ -158,3 +158,18 @@ def test_a_live_run_does_not_go_on_with_a_dry_one(emulator: EmulatorServer, tmp_
     again = task.run(creating(people(10), tmp_path, dry_run=True))
     assert again.folder == dry.folder
     assert again.counts == {"unchanged": 10}
+
+
+def test_a_dry_run_between_two_tries_leaves_their_account_alone(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """It finds the lead whose answer was lost; the live retry still counts it as its own."""
+    how: dict[str, Any] = {"external_id_field": None}
+    task = Task()
+    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
+    emulator.add_fault("status", path="/query", status=403, reply=[{"errorCode": "NO", "message": "no"}])
+    assert task.run(creating(people(1), tmp_path, **how)).counts == {"not_sent": 1}
+    emulator.clear_faults()
+    dry = task.run(creating(people(1), tmp_path, dry_run=True, **how))
+    real = task.run(creating(people(1), tmp_path, **how))
+
+    assert dry.folder.name.endswith("-dry-run")
+    assert (dry.error, real.counts, emulator.stats()["leads"]) == (None, {"created": 1}, 1)
