@@ -158,9 +158,14 @@ class ResultsWriter:
             self._parquet = pq.ParquetWriter(self._draft, schema(), **FORM)
         self._gather_waiting()
         if self._batches:
-            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=self._in_group)
-            self._batches.clear()
-            self._in_group = 0
+            batches, rows = self._batches, self._in_group
+            # A signal strikes when a long call is over: what is written must not be at hand any more by then.
+            self._batches, self._in_group = [], 0
+            try:
+                self._parquet.write_table(pa.Table.from_batches(batches), row_group_size=rows)
+            except Exception:
+                self._batches, self._in_group = batches, rows
+                raise
 
     @property
     def _part(self) -> str:
@@ -178,7 +183,8 @@ class ResultsWriter:
             self._parquet.close()
             self._parquet = None
             self._rejects.write_piece(self._part)
-        self._directory.publish(self._draft, self._part)
+        if self._draft.exists() or not self._directory.has(self._part):
+            self._directory.publish(self._draft, self._part)
         self._begin_part()
         self._number += 1
 
