@@ -70,4 +70,10 @@ def conclude(load: UnderWay, plan: Plan) -> None:
         # Bulk announces only its tail: where there was none, not one of a million outcomes need be looked at.
         return
     with EarlierRows(load.folder.staging(), plan.compare) as rows:
-        rows.conclude(load.folder)
+        gone = rows.conclude(load.folder)
+    if gone:
+        log.warning(
+            "%d rows that an earlier try sent without an answer are not in the export any more, so nobody asks what "
+            "became of them.",
+            gone,
+        )

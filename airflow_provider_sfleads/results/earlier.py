@@ -58,12 +58,17 @@ class EarlierRows(Scratch):
                     row = (self._digest(outcome), outcome.salesforce_id or "")
                     self._database.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
 
-    def conclude(self, folder: ResultsFolder) -> None:
-        """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them."""
-        for _ in self._learned(folder):
-            pass
-        unknown = self._database.execute("SELECT * FROM unknown")
-        Announcements(folder, self._compare).conclude((digest, _doubt(*said)) for digest, *said in unknown)
+    def conclude(self, folder: ResultsFolder) -> int:
+        """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them.
+
+        :return: how many of these are in no result: the export does not have them any more.
+        """
+        recorded = {
+            digest_of(self._compare(o.key)) for o in self._learned(folder) if o.reason == Reason.OUTCOME_UNKNOWN
+        }
+        unknown = [(digest, _doubt(*said)) for digest, *said in self._database.execute("SELECT * FROM unknown")]
+        Announcements(folder, self._compare).conclude(unknown)
+        return sum(digest not in recorded for digest, _ in unknown)
 
     def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
         """The outcomes of an execution; its rows that were announced and are not accounted for become unknown."""

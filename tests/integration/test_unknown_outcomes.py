@@ -281,3 +281,17 @@ def test_a_try_that_is_stopped_forgets_no_unknown_outcome(emulator: EmulatorServ
 
     assert third.counts == {"created": 300}
     assert len(names(emulator)) == len(set(names(emulator))) == 300
+
+
+def test_a_row_that_the_export_lost_is_spoken_of(
+    emulator: EmulatorServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It cannot be asked for, and no report counts it: the log says so."""
+    task = Task()
+    emulator.add_fault("drop_after", nth=1, **CREATES)
+    emulator.add_fault("status", path="/query", **NO_REQUESTS_LEFT)
+    assert task.run(plain(people(3), tmp_path)).counts == {"not_sent": 3}
+    assert "not in the export any more" not in caplog.text
+    emulator.clear_faults()
+    assert task.run(plain(people(1), tmp_path)).counts == {"created": 1}
+    assert "2 rows that an earlier try sent without an answer are not in the export any more" in caplog.text
