@@ -170,7 +170,7 @@ class UnderWay:
     def earlier(self, plan: Plan) -> EarlierRows:
         """A memory of what was done before, empty yet."""
         execution, assumed = self.execution, None
-        if execution.asks_from is not None:
+        if execution.asks_from is not None and not plan.repeatable:
             # By which user is not recorded either.
             last = datetime.fromisoformat(execution.asks_until or execution.started_at)
             since = datetime.fromisoformat(execution.asks_from)
