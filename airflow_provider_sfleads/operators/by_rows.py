@@ -27,8 +27,7 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
         stream = closing.enter_context(opened())
         index = closing.enter_context(KeyIndex(load.folder.staging()))
         plan = load.plan(stream.columns, index.add, resumed=load.resumed)
-        if not plan.repeatable:
-            load.folder.begin()
+        load.folder.begin()
         # From here on rows may be sent, and a try that is killed is to be resumed.
         load.keep()
         if not plan.repeatable:

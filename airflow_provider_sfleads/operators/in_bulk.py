@@ -19,6 +19,7 @@ from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.folder import COLUMNS
 from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_COLUMNS = "columns.json"
 _STAGED = "staged"
 # With a triggerer at hand the worker still waits for short jobs itself: to be deferred costs some ten seconds.
 _PATIENCE = 10.0
@@ -74,16 +74,16 @@ def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
     if stream is not None:
         staging.remove_all()
         load.folder.staging()
-        with staging.complete(_COLUMNS) as draft:
+        with staging.complete(COLUMNS) as draft:
             draft.write_text(json.dumps(stream.columns), encoding="utf-8")
         return stream.columns
-    if _COLUMNS not in staging.names():
+    if COLUMNS not in staging.names():
         raise ResultsError(
             f"The rows staged below {load.folder.url} are gone, so what became of jobs "
             f"{', '.join(load.execution.jobs.values())} cannot be told. See them in Salesforce under Setup > Bulk Data "
             "Load Jobs; to begin anew, remove the task's entry from its state store."
         )
-    with staging.open(_COLUMNS) as file:
+    with staging.open(COLUMNS) as file:
         return tuple(json.load(file))
 
 
@@ -115,8 +115,7 @@ class _Course:
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
-        if not self.plan.repeatable:
-            load.folder.begin()
+        load.folder.begin()
         # From here on rows may be staged, and sent; a try that is killed is to be resumed.
         load.keep()
         self.closing.callback(self._conclude)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from airflow_provider_sfleads.results.folder import DRY_RUN
+from airflow_provider_sfleads.results.folder import DRY_RUN, EXECUTION
 
 
 class Store(Protocol):
@@ -77,11 +77,18 @@ class Journal:
         last = self.last(dry_run=dry_run)
         if last is not None and last.open:
             return last if deferred else replace(last, tries=last.tries + 1)
-        name = now.strftime("%Y%m%dT%H%M%S.%fZ") + (DRY_RUN if dry_run else "")
+        name = now.strftime(EXECUTION) + (DRY_RUN if dry_run else "")
         new = Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
         if last is None:
             return new
-        return replace(new, earlier=last.earlier + 1, first_at=last.first_at or last.started_at)
+        # What one execution lacked the records of, and did not come to, the next one lacks, too.
+        return replace(
+            new,
+            earlier=last.earlier + 1,
+            first_at=last.first_at or last.started_at,
+            asks_from=last.asks_from,
+            asks_until=last.asks_until,
+        )
 
     def keep(self, execution: Execution) -> None:
         """Write the execution down, so that a retry goes on with it."""

@@ -20,6 +20,7 @@ from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.memory import folder_of, lost_since, store_of, try_number
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
+from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS, check_table
 
 log = logging.getLogger(__name__)
@@ -41,18 +42,16 @@ def load(
     interval = _interval(context)
     span = f"{interval.start.isoformat()} to {interval.end.isoformat()}" if interval else "none"
     log.info("%s. Connection %r, interval: %s.", mode, settings.hook.salesforce_conn_id, span)
+    folder = folder_of(context, base=settings.results_path, dag_id=settings.dag_id, task_id=settings.task_id)
+    journal = Journal(store_of(context, folder))
     with ExitStack() as closing:
+        try:
+            execution = _execution(journal, folder, settings, context, deferred=deferred is not None)
+        except OSError as error:
+            raise _unusable(settings, error) from error
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
-        folder = folder_of(context, base=settings.results_path, dag_id=settings.dag_id, task_id=settings.task_id)
-        journal = Journal(store_of(context, folder))
-        last = journal.last(dry_run=settings.dry_run)
-        execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred is not None)
         folder = replace(folder, execution=execution.name)
-        # A dry run has sent nothing of which records could be lost.
-        if not settings.dry_run:
-            lost = lost_since(last, execution, folder, context, deferred=deferred is not None)
-            execution = execution if lost is None else _asking(lost, execution, folder, journal, settings)
         if deferred is not None:
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
@@ -74,9 +73,7 @@ def load(
             return Ending(report=_end_early(under_way), failure=error)
         except OSError as error:
             _end_early(under_way)
-            raise ResultsError(
-                f"Results cannot be written below results_path {settings.results_path!r}: {error}"
-            ) from error
+            raise _unusable(settings, error) from error
         except BaseException:
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
             _end_early(under_way)
@@ -85,6 +82,10 @@ def load(
             under_way.keep(**_calls(under_way))
             return course
         return _end(under_way, course)
+
+
+def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
+    return ResultsError(f"Results cannot be written below results_path {settings.results_path!r}: {error}")
 
 
 def _end(under_way: UnderWay, course: Course) -> Ending:
@@ -164,6 +165,20 @@ def _interval(context: Mapping[str, Any]) -> Interval | None:
         return interval_of({**context, "params": {}})
 
 
+def _execution(
+    journal: Journal, folder: ResultsFolder, settings: LoadSettings, context: Mapping[str, Any], *, deferred: bool
+) -> Execution:
+    """The execution that goes on or begins, with what is lost of those before it."""
+    last = journal.last(dry_run=settings.dry_run)
+    execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred)
+    folder = replace(folder, execution=execution.name)
+    # A dry run has sent nothing of which records could be lost.
+    lost = None if settings.dry_run else lost_since(last, execution, folder, context, deferred=deferred)
+    if isinstance(journal.store, StateFile):
+        journal.store.begin()
+    return execution if lost is None else _asking(lost, execution, folder, journal, settings)
+
+
 def _asking(
     since: str, execution: Execution, folder: ResultsFolder, journal: Journal, settings: LoadSettings
 ) -> Execution:
@@ -174,7 +189,7 @@ def _asking(
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
-    others = sum(1 for _ in folder.others())
+    others = sum(other.has_begun for other in folder.others())
     now = datetime.now(UTC).isoformat()
     execution = replace(execution, earlier=others, asks_from=since, asks_until=now)
     # In this order: the folder alone would look as if nothing were lost.

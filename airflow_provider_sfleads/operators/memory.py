@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import signature
 from typing import Any
 
 from airflow_provider_sfleads.operators.journal import Execution, Store
@@ -30,8 +32,31 @@ def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: st
 
 def store_of(context: Mapping[str, Any], folder: ResultsFolder) -> Store:
     """Where the task remembers: Airflow's task state store, or else a file below ``results_path``."""
-    store: Store | None = context.get("task_state_store")
-    return StateFile(folder) if store is None else store
+    store = context.get("task_state_store")
+    if store is None:
+        return StateFile(folder)
+    return _Lasting(store) if "retention" in signature(store.set).parameters else store
+
+
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    """Airflow's task state store, whose entries would otherwise be gone after ``[state_store] default_retention_days``.
+
+    A task may be cleared later than that, and creates everything again without its journal.
+    """
+
+    store: Any
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+        value: object = self.store.get(key)
+        return value
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self.store.set(key, value, retention=NEVER_EXPIRE)
 
 
 def try_number(context: Mapping[str, Any]) -> int:
@@ -57,15 +82,21 @@ def lost_since(
     if last is not None:
         is_gone = last.open and not folder.exists
         are_fewer = _others(folder) < execution.earlier
-        return (execution.first_at or execution.started_at) if is_gone or are_fewer else None
+        since = execution.asks_from or execution.first_at or execution.started_at
+        return since if is_gone or are_fewer else None
+    staged = next((other for other in folder.others() if other.has_staged), None)
+    if staged is not None:
+        # Which jobs carry its rows, only its entry in the store would tell.
+        return staged.began.isoformat()
     # A try that was deferred has kept its execution. So has each that came to the point of sending; but where Airflow
     # has no store for it, the journal lies beside the records and is lost with them.
-    may_be_gone = context.get("task_state_store") is None and try_number(context) > 1 and not _others(folder)
+    is_unknown = not StateFile(folder).exists and not _others(folder)
+    may_be_gone = context.get("task_state_store") is None and try_number(context) > 1 and is_unknown
     return _beginning(context).isoformat() if deferred or may_be_gone else None
 
 
 def _others(folder: ResultsFolder) -> int:
-    return sum(1 for _ in folder.others())
+    return sum(other.has_begun for other in folder.others())
 
 
 def _beginning(context: Mapping[str, Any]) -> datetime:

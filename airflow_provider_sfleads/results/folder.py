@@ -12,6 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -29,7 +30,11 @@ REPORT = "report.json"
 STAGING = "_staging"
 #: How the names of dry executions end.
 DRY_RUN = "-dry-run"
+#: How an execution is named after its beginning, for ``strftime``; UTC.
+EXECUTION = "%Y%m%dT%H%M%S.%fZ"
 _BEGUN = "_begun"
+#: The export's columns, beside the rows of a bulk load that are staged.
+COLUMNS = "columns.json"
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
 _LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
 
@@ -122,6 +127,24 @@ class ResultsFolder:
         if not self.directory.has(_BEGUN):
             with self.directory.complete(_BEGUN) as draft:
                 draft.touch()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether :meth:`begin` was called."""
+        return self.directory.has(_BEGUN)
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether rows of a bulk load lie there that are not accounted for."""
+        return self.staged().has(COLUMNS)
+
+    @property
+    def began(self) -> datetime:
+        """When the execution began, by its name; long ago where that does not tell."""
+        try:
+            return datetime.strptime(self.execution.removesuffix(DRY_RUN), EXECUTION).replace(tzinfo=UTC)
+        except ValueError:
+            return datetime(2000, 1, 1, tzinfo=UTC)
 
     def others(self) -> Iterator[ResultsFolder]:
         """Yield the folders of the task's other executions in this run, oldest first, without dry ones."""

@@ -66,7 +66,9 @@ def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
 def parts_below(root: Directory, since: datetime) -> Iterator[str]:
     """Yield the paths of all parts in a folder and those below it, but for those last written before a moment."""
     root.fs.invalidate_cache()
-    for path, info in (root.fs.find(root.path, detail=True) if root.exists else {}).items():
+    # Storages have listings of their own; a local one leaves out what it may not read unless told otherwise.
+    strict = {"on_error": "raise"} if root.is_local else {}
+    for path, info in (root.fs.find(root.path, detail=True, **strict) if root.exists else {}).items():
         if _PART.fullmatch(path.rpartition("/")[2]) and _written(info) >= since:
             yield path
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
@@ -59,18 +59,26 @@ def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[s
 
     :param root: such as the folder of a Dag, with all its runs and tasks.
     :param since: no part that is older speaks of them.
+    :raises ResultsError: where a part cannot be read.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = pa.array(ids, pa.string())
     found: set[str] = set()
-    for path in parts_below(root, since - _CLOCKS):
-        # A task that ends just now joins its parts: what is gone is in another one by then.
-        with suppress(FileNotFoundError):
-            for batch in _batches_of(root.fs, path, ("salesforce_id", "action")):
-                created = batch.column(0).filter(pc.equal(batch.column(1), str(Action.CREATED)))
-                found.update(created.filter(pc.is_in(created, wanted)).to_pylist())
+    read: set[str] = set()
+    while waiting := [path for path in parts_below(root, since - _CLOCKS) if path not in read]:
+        for path in waiting:
+            read.add(path)
+            try:
+                for batch in _batches_of(root.fs, path, ("salesforce_id", "action")):
+                    created = batch.column(0).filter(pc.equal(batch.column(1), str(Action.CREATED)))
+                    found.update(created.filter(pc.is_in(created, wanted)).to_pylist())
+            except FileNotFoundError:
+                # A task that ends just now joins its parts; the next listing has the new one.
+                continue
+            except pa.ArrowInvalid as error:
+                raise ResultsError(f"The results in {path} cannot be read: {error}") from error
     return found
 
 

@@ -20,13 +20,25 @@ class StateFile:
     def __init__(self, folder: ResultsFolder) -> None:
         self._directory: Directory = folder.directory.parent
 
+    @property
+    def exists(self) -> bool:
+        """Whether a try of the task has been here before."""
+        return self._directory.has(_FILE)
+
+    def begin(self) -> None:
+        """Say that there was a try, though it may come to nothing."""
+        if not self.exists:
+            self._write({})
+
     def get(self, key: str) -> object:
         """Read a value; ``None`` where there is none."""
         return self._values().get(key)
 
     def set(self, key: str, value: dict[str, Any]) -> None:
         """Write a value, durably."""
-        values = self._values() | {key: value}
+        self._write(self._values() | {key: value})
+
+    def _write(self, values: dict[str, Any]) -> None:
         with self._directory.complete(_FILE) as draft:
             draft.write_text(json.dumps(values), encoding="utf-8")
 

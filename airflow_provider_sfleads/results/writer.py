@@ -159,10 +159,11 @@ class ResultsWriter:
         self._gather_waiting()
         if self._batches:
             batches, rows = self._batches, self._in_group
+            table = pa.Table.from_batches(batches)
             # A signal strikes when a long call is over: what is written must not be at hand any more by then.
             self._batches, self._in_group = [], 0
             try:
-                self._parquet.write_table(pa.Table.from_batches(batches), row_group_size=rows)
+                self._parquet.write_table(table, row_group_size=rows)
             except Exception:
                 self._batches, self._in_group = batches, rows
                 raise

@@ -150,16 +150,13 @@ class Inquiry:
     def _settled(self, due: dict[int, _Row], search: Search, there: dict[int, str]) -> dict[int, Fate]:
         """The fates of rows whose time is over: by all leads that were made in it and are nobody's."""
         texts = [info.name for info in self.fields if info.type in _TEXT]
-        keys = [info.name for info in self.lead.fields.values() if info.external_id and info.createable]
-        fields = tuple(dict.fromkeys(("Id", *_SYSTEM, NAME, EMAIL, *texts, *keys)))
+        fields = tuple(dict.fromkeys(("Id", *_SYSTEM, NAME, EMAIL, *texts)))
         window = Window.of([doubt for _, doubt in due.values()], self.late)
         made = search.of_nobody(window, texts, fields)
         if made is None:
             return dict.fromkeys(due, Fate(standing=Standing.OPEN, why=_TOO_MANY))
-        for lead_id, lead in list(made.records.items()):
-            # Who sent an external ID was another.
-            if lead_id in there.values() or any(lead.get(name) is not None for name in keys):
-                made.take(lead_id)
+        for lead_id in made.records.keys() & set(there.values()):
+            made.take(lead_id)
         fates: dict[int, Fate] = {}
         for place, (item, doubt) in due.items():
             changed = self._once_sent(item, doubt, made)
@@ -167,7 +164,8 @@ class Inquiry:
                 fates[place] = Fate(standing=Standing.THERE, lead_id=made.take(changed))
         for place, (item, doubt) in due.items():
             mine = Window.of([doubt], self.late)
-            like = [lead_id for lead_id, lead in made.like(item.record) if mine.holds(lead)]
+            leads = made.like(item.record)
+            like = [i for i, lead in leads if mine.holds(lead) and self._may_be(lead, item.record, texts)]
             fates.setdefault(place, _disguised(like) if like else _ABSENT)
         return fates
 
@@ -179,6 +177,12 @@ class Inquiry:
         window = Window.of([doubt], self.late)
         leads = made.records.items()
         return next((i for i, lead in leads if window.holds(lead) and person_of(self.lead, lead) in others), None)
+
+    def _may_be(self, lead: LeadRecord, sent: Record, texts: Sequence[str]) -> bool:
+        """Whether a lead may be a row's, though it differs: it has the name, the address, or half of what was sent."""
+        said = [name for name in texts if sent.get(name) is not None]
+        same = [name for name in said if self._agree(name, lead, sent)]
+        return bool({NAME, EMAIL} & set(same)) or 2 * len(same) >= len(said)
 
     def _agree(self, name: str, one: Record, other: Record) -> bool:
         info = self.lead.find(name)

@@ -125,7 +125,7 @@ def test_found_at_once_and_absent_only_after_the_time() -> None:
         ({"IsDeleted": True, "Company": "Acme Inc."}, Standing.ABSENT),
         ({"LastName": "Roy"}, Standing.OPEN),
         ({"LastName": "Roy", "Company": "Other"}, Standing.ABSENT),
-        ({"Company": "Acme Inc.", "External_Id__c": "K-1"}, Standing.ABSENT),
+        ({"Company": "Acme Inc.", "External_Id__c": "K-1"}, Standing.OPEN),
         ({"CreatedDate": "2026-11-24T00:23:00.000+0000"}, Standing.THERE),
         ({"CreatedDate": "2026-11-24T00:24:00.000+0000"}, Standing.ABSENT),
     ],
@@ -133,7 +133,7 @@ def test_found_at_once_and_absent_only_after_the_time() -> None:
 def test_what_answers_for_a_row(lead: dict[str, object], standing: Standing) -> None:
     """All values and no others; made in that time by the same user; also where Sales has deleted it meanwhile.
 
-    One that differs may be the row's in disguise while it is there, unless another sync's key is on it.
+    One that differs may be the row's in disguise while it is there, whatever automation wrote into it.
     """
     org = Org()
     org.add(**{"CreatedDate": NOW, **RAY, **lead})
@@ -212,3 +212,13 @@ def test_blanks_at_the_edge(name: str) -> None:
         org = Org()
         org.add(CreatedDate=NOW, LastName=stored, Company="Acme")
         assert standings(ask(org, [{**RAY, "LastName": name}])) == [Standing.THERE]
+
+
+def test_one_value_in_common_is_not_enough() -> None:
+    """Else a lead of anybody in the same town would hold up a whole page."""
+    row = {"LastName": "Ray", "FirstName": "Al", "Company": "Acme", "Email": "a@b.example"}
+    org = Org()
+    org.add(CreatedDate=NOW, LastName="Poe", FirstName="Bo", Company="Acme", Email="p@o.example")
+    assert standings(ask(org, [row])) == [Standing.ABSENT]
+    org.add(CreatedDate=NOW, LastName="Poe", FirstName="Al", Company="Acme", Email="q@o.example")
+    assert standings(ask(org, [row])) == [Standing.OPEN]
