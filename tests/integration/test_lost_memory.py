@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
+CLIENT = "airflow_provider_sfleads.transport.client:Client"
+
 
 @pytest.fixture
 def task() -> Task:
@@ -135,3 +137,37 @@ def test_bulk_whose_records_are_gone_goes_on_by_rows(
     assert ran.counts == {"created": 3}
     assert (ran.full["api"], ran.full["job_ids"]) == ("none" if is_over else "collections", [])
     assert names(emulator) == ["Last 0", "Last 1", "Last 2"]
+
+
+def test_a_first_try_that_could_not_log_in_has_sent_nothing(
+    emulator: EmulatorServer, tmp_path: Path, task: Task
+) -> None:
+    """Its retry has nothing to ask for, though there is no store."""
+    emulator.change_settings(client_secret="another")
+    assert task.run(plain(people(3), tmp_path)).report is None
+    emulator.change_settings(client_secret="emulator-secret")
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+
+
+def test_what_one_execution_lacks_the_next_one_lacks_too(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """The rows were rejected in between, so nobody asked for them."""
+    task = Task()
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+    shutil.rmtree(tmp_path)
+    assert task.run(plain(people(3, last=None), tmp_path, max_rejects=3)).counts == {"rejected": 3}
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+    assert len(names(emulator)) == 3
+
+
+def test_a_bulk_load_whose_entry_is_gone_is_not_sent_again(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the store knows the job; what is staged says that there may be one."""
+    task = Task()
+    dies(monkeypatch, Point(at=f"{CLIENT}.send", which=sent("PATCH", body={"state": "UploadComplete"})))
+    killed(plain(people(3), tmp_path, api="bulk"), task)
+    emulator.finish_jobs()
+    task.store.values.clear()
+    assert "api='collections'" in str(task.run(plain(people(3), tmp_path, api="bulk")).error)
+    assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
+    assert len(names(emulator)) == 3

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
-from airflow_provider_sfleads.results.parts import join_parts, marks, part_names
+from airflow_provider_sfleads.exceptions import ResultsError
+from airflow_provider_sfleads.results import ResultsFolder, recorded, recorded_outcomes
+from airflow_provider_sfleads.results.parts import join_parts, marks, part_names, parts_below
 
 
 @pytest.fixture
@@ -106,3 +109,31 @@ def test_large_parts_stay_as_they_are(folder: ResultsFolder) -> None:
     before = [(path.name, path.stat().st_mtime_ns) for path in Path(folder.directory.path).glob("*.parquet")]
     join_parts(folder.directory, part_rows=3)
     assert [(path.name, path.stat().st_mtime_ns) for path in Path(folder.directory.path).glob("*.parquet")] == before
+
+
+def test_what_is_joined_while_it_is_read_counts(folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another task of the Dag ends between the listing and the reading of its parts."""
+    lead = "00Q5g00000AbCdEEAV"
+    with folder.writer(columns=("id",)) as writer:
+        for key in "ab":
+            writer.write(Outcome(key=key, action=Action.CREATED, salesforce_id=lead))
+            writer.flush()
+        root, since = folder.of_dag, datetime(2026, 1, 1, tzinfo=UTC)
+        listed = parts_below
+
+        def joins(*asked: Any) -> Iterator[str]:
+            paths = list(listed(*asked))
+            join_parts(folder.directory, part_rows=10)
+            return iter(paths)
+
+        monkeypatch.setattr(recorded, "parts_below", joins)
+        assert recorded.created_ids(root, [lead], since) == {lead}
+        assert recorded.created_ids(root, [lead], datetime.now(UTC) + timedelta(days=1)) == set()
+
+
+def test_a_broken_part_is_named(folder: ResultsFolder) -> None:
+    """It may be another run's, and then it is that run's folder that a person has to see."""
+    write(folder, [1])
+    (Path(folder.directory.path) / "results-00007.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(ResultsError, match="results-00007"):
+        recorded.created_ids(folder.of_dag, ["00Q5g00000AbCdEEAV"], datetime(2026, 1, 1, tzinfo=UTC))
