@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,11 @@ from tests.integration.support import (
     people,
     results_of,
     run,
-    wait_for,
-    writes,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
+    from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
@@ -87,16 +86,17 @@ def reported(folder: Path) -> Record:
     return report
 
 
-def when(happened: Callable[[], object], act: Callable[[], object]) -> threading.Thread:
-    """Act as soon as something has happened."""
+def at_request(emulator: EmulatorServer, method: str, path: str, nth: int, act: Callable[[], object]) -> None:
+    """Act as soon as the n-th such request has arrived."""
+    seen: list[int] = []
 
-    def wait() -> None:
-        if wait_for(happened):
-            act()
+    def look(sight: Sight) -> None:
+        if sight.phase == "arrived" and sight.method == method and re.search(path, sight.target):
+            seen.append(sight.number)
+            if len(seen) == nth:
+                act()
 
-    somebody = threading.Thread(target=wait)
-    somebody.start()
-    return somebody
+    emulator.watch(look)
 
 
 def interrupt() -> None:
@@ -124,9 +124,8 @@ def test_an_interrupt_while_a_job_is_waited_for(emulator: EmulatorServer, tmp_pa
     emulator.change_settings(bulk_delay=3_600.0)
     rows = [*people(300), *people(20, start=300, last="#N/A"), {"key": "bad", "last": None, "company": "Acme"}]
     task = Task()
-    waits = when(lambda: any(job["state"] == "UploadComplete" for job in emulator.jobs()), interrupt)
+    at_request(emulator, "GET", "/jobs/ingest/[^/]+$", 1, interrupt)
     report = broken(creating(rows, tmp_path, max_rejects=1, **PLAIN), task, tmp_path)
-    waits.join()
     reasons = [row["reason"] for row in results_of(report)]
     emulator.finish_jobs()
     ran = task.run(creating(rows, tmp_path, max_rejects=1, **PLAIN))
@@ -144,9 +143,8 @@ def test_an_interrupt_while_the_tail_is_sent(emulator: EmulatorServer, tmp_path:
     first = task.run(creating(rows, tmp_path, **PLAIN, concurrency=1))
     before = first.counts
     emulator.add_fault("delay", path="/composite/sobjects", seconds=0.5)
-    sent = when(lambda: len(writes(emulator)) >= 3, interrupt)
+    at_request(emulator, "POST", "/composite/sobjects", 3, interrupt)
     report = broken(creating(rows, tmp_path, **PLAIN, concurrency=1), task, tmp_path)
-    sent.join()
     emulator.clear_faults()
     made = len(emulator.leads())
     ran = task.run(creating(rows, tmp_path, **PLAIN))
@@ -192,9 +190,8 @@ def blocked(emulator: EmulatorServer, folder: Path, beside: str, names: list[str
         finally:
             emulator.finish_jobs()
 
-    settles = when(lambda: any(job["state"] == "UploadComplete" for job in emulator.jobs()), block)
+    at_request(emulator, "GET", "/jobs/ingest/[^/]+$", 1, block)
     first = task.run(creating(rows, folder, max_rejects=1, **PLAIN))
-    settles.join()
     report = reported(folder)
     report["rows"] = results_of(report)
     for path in in_the_way:
