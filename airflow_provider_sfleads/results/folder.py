@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import REJECTS, Directory
+from airflow_provider_sfleads.results.parts import part_names
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -124,14 +125,14 @@ class ResultsFolder:
 
         A retry tells by it an execution that came to nothing from one whose records are lost.
         """
-        if not self.directory.has(_BEGUN):
+        if not self.has_begun:
             with self.directory.complete(_BEGUN) as draft:
                 draft.touch()
 
     @property
     def has_begun(self) -> bool:
-        """Whether :meth:`begin` was called."""
-        return self.directory.has(_BEGUN)
+        """Whether :meth:`begin` was called; one that came to an end has at least an empty part."""
+        return self.directory.has(_BEGUN) or bool(part_names(self.directory))
 
     @property
     def has_staged(self) -> bool:
@@ -161,6 +162,9 @@ class ResultsFolder:
         """Write ``report.json`` and return its URL."""
         with self.directory.complete(REPORT) as draft:
             draft.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        if self.directory.has(_BEGUN) and part_names(self.directory):
+            # The parts say it from here on.
+            self.directory.remove(_BEGUN)
         return self.report_url
 
     def staging(self) -> Path:

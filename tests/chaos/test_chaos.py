@@ -98,7 +98,8 @@ def schedules(
     folder = tmp_path_factory.mktemp("schedules")
     # What it says of each request would hide the story of a schedule that fails.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    chosen = [item.callspec.params["name"] for item in request.session.items if hasattr(item, "callspec")]
+    mine = [item for item in request.session.items if getattr(item, "module", None) is request.module]
+    chosen = [item.callspec.params["name"] for item in mine if hasattr(item, "callspec")]
 
     def run(name: str) -> Ended:
         started = time.monotonic()
