@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,16 @@ from airflow_provider_sfleads.results.rejects import Rejects
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+
+def _to_its_end(step: Callable[[], None]) -> None:
+    """Carry a step out to its end, whatever signal strikes meanwhile; what that raises goes on afterwards.
+
+    Python runs the handlers of signals, such as those of Ctrl-C and of Airflow's ``execution_timeout``, in the main
+    thread: a step in another one is never left half done.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="results") as pool:
+        pool.submit(step).result()
 
 
 class ResultsWriter:
@@ -138,7 +149,7 @@ class ResultsWriter:
         if is_full or self._is_closed:
             self._complete_part()
         elif self._in_group >= GROUP_ROWS:
-            self._write_group()
+            _to_its_end(self._write_group)
 
     def _count(self, rows: int) -> None:
         self._in_group += rows
@@ -158,21 +169,18 @@ class ResultsWriter:
             self._parquet = pq.ParquetWriter(self._draft, schema(), **FORM)
         self._gather_waiting()
         if self._batches:
-            batches, rows = self._batches, self._in_group
-            table = pa.Table.from_batches(batches)
-            # A signal strikes when a long call is over: what is written must not be at hand any more by then.
-            self._batches, self._in_group = [], 0
-            try:
-                self._parquet.write_table(table, row_group_size=rows)
-            except Exception:
-                self._batches, self._in_group = batches, rows
-                raise
+            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=self._in_group)
+            self._batches.clear()
+            self._in_group = 0
 
     @property
     def _part(self) -> str:
         return part_name(self._number)
 
     def _complete_part(self) -> None:
+        _to_its_end(self._carry_out_part)
+
+    def _carry_out_part(self) -> None:
         if not self._is_closed:
             self._write_group()
         if self._draft is None:
@@ -184,8 +192,7 @@ class ResultsWriter:
             self._parquet.close()
             self._parquet = None
             self._rejects.write_piece(self._part)
-        if self._draft.exists() or not self._directory.has(self._part):
-            self._directory.publish(self._draft, self._part)
+        self._directory.publish(self._draft, self._part)
         self._begin_part()
         self._number += 1
 

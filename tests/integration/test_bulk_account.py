@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +25,12 @@ from tests.integration.support import (
     people,
     results_of,
     run,
+    wait_for,
 )
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
@@ -100,8 +105,22 @@ def at_request(emulator: EmulatorServer, method: str, path: str, nth: int, act: 
 
 
 def interrupt() -> None:
-    """What Ctrl-C does, and much like what Airflow does at the end of ``execution_timeout``."""
-    os.kill(os.getpid(), signal.SIGINT)
+    """What Ctrl-C does, and much like what Airflow does at the end of ``execution_timeout``, while the task waits.
+
+    Where it strikes as a row is handed from one step to the next, that row is in no result of the try.
+    """
+
+    def strike() -> None:
+        assert wait_for(lambda: _top_frame(threading.main_thread()).f_code.co_name in ("wait", "_wait_for_tstate_lock"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=strike).start()
+
+
+def _top_frame(thread: threading.Thread) -> FrameType:
+    """Where a thread is just now."""
+    assert thread.ident is not None
+    return sys._current_frames()[thread.ident]
 
 
 def test_an_interrupt_while_the_export_is_read(emulator: EmulatorServer, tmp_path: Path) -> None:

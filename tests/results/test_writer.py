@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -341,3 +343,26 @@ def test_a_results_path_that_cannot_be_used_is_an_error(base: str, message: str)
     """Before anything is sent."""
     with pytest.raises(ParameterError, match=message):
         ResultsFolder(base, "d", "r", "t", -1, "1").url  # noqa: B018 - asking for it is the test
+
+
+def test_a_signal_leaves_no_part_half_done(folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, or the end of ``execution_timeout``, strikes while a part is completed: each row is there once."""
+    close = pq.ParquetWriter.close
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(parquet: pq.ParquetWriter) -> None:
+        monkeypatch.setattr(pq.ParquetWriter, "close", close)
+        close(parquet)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(pq.ParquetWriter, "close", interrupted)
+    try:
+        with folder.writer(columns=("id",)) as writer:
+            writer.write(outcome(1))
+            with pytest.raises(KeyboardInterrupt):
+                writer.flush()
+            writer.write(outcome(2))
+            writer.flush()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [row.key for row in recorded_outcomes(folder)] == ["k1", "k2"]
