@@ -19,7 +19,7 @@ from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.results.folder import COLUMNS
+from airflow_provider_sfleads.results.folder import COLUMNS, STAGED
 from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_STAGED = "staged"
 # With a triggerer at hand the worker still waits for short jobs itself: to be deferred costs some ten seconds.
 _PATIENCE = 10.0
 # Rows of jobs that tell nothing any more, up to which they are looked for one by one: by name, among all namesakes.
@@ -65,7 +64,8 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
 
 def _is_staged(load: UnderWay) -> bool:
     """Whether an earlier try has read the export to its end."""
-    return load.execution.api == "bulk" and _STAGED in marks(load.folder.directory)
+    folder = load.folder
+    return load.execution.api == "bulk" and folder.has_staged and STAGED in marks(folder.directory)
 
 
 def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
@@ -77,12 +77,6 @@ def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
         with staging.complete(COLUMNS) as draft:
             draft.write_text(json.dumps(stream.columns), encoding="utf-8")
         return stream.columns
-    if COLUMNS not in staging.names():
-        raise ResultsError(
-            f"The rows staged below {load.folder.url} are gone, so what became of jobs "
-            f"{', '.join(load.execution.jobs.values())} cannot be told. See them in Salesforce under Setup > Bulk Data "
-            "Load Jobs; to begin anew, remove the task's entry from its state store."
-        )
     with staging.open(COLUMNS) as file:
         return tuple(json.load(file))
 
@@ -157,7 +151,7 @@ class _Course:
             reason = f"auto: {staging.rows:,} rows to send, {few if is_few else many}"
             log.info("%s: %s.", "sObject Collections" if is_few else "Bulk API 2.0", reason)
             load.choose("bulk", reason)
-        with self.book.marked(_STAGED):
+        with self.book.marked(STAGED):
             self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if is_few else {})
         load.keep()
         return True
@@ -263,7 +257,7 @@ class _Course:
         self.load.settings.stop.set()
         with suppress(Exception):
             self.book.writer.flush()
-            if _STAGED in self.book.marks():
+            if STAGED in self.book.marks():
                 # The step that was broken off is undone, so that no row lies in two pieces.
                 self.pieces.drop_drafts()
                 self.pieces.tidy(self.book.marks())

@@ -17,7 +17,7 @@ from airflow_provider_sfleads.operators import choice
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
-from airflow_provider_sfleads.operators.memory import folder_of, lost_since, store_of, try_number
+from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.state_file import StateFile
@@ -108,7 +108,7 @@ def _end_early(under_way: UnderWay) -> SyncReport:
     report = _report(under_way)
     with suppress(OSError):
         under_way.folder.write_report(report.as_json())
-    if not report.read and not under_way.execution.jobs:
+    if not under_way.folder.has_begun:
         under_way.folder.remove_staging()
     return report
 
@@ -189,9 +189,8 @@ def _asking(
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
-    others = sum(other.has_begun for other in folder.others())
     now = datetime.now(UTC).isoformat()
-    execution = replace(execution, earlier=others, asks_from=since, asks_until=now)
+    execution = replace(execution, earlier=begun_beside(folder), asks_from=since, asks_until=now)
     # In this order: the folder alone would look as if nothing were lost.
     journal.keep(execution)
     folder.begin()

@@ -80,8 +80,8 @@ def lost_since(
     :param deferred: whether this try was deferred before.
     """
     if last is not None:
-        is_gone = last.open and not folder.exists
-        are_fewer = _others(folder) < execution.earlier
+        is_gone = last.open and (not folder.exists or (last.api == "bulk" and folder.lacks_staged))
+        are_fewer = begun_beside(folder) < execution.earlier
         since = execution.asks_from or execution.first_at or execution.started_at
         return since if is_gone or are_fewer else None
     staged = next((other for other in folder.others() if other.has_staged), None)
@@ -90,12 +90,13 @@ def lost_since(
         return staged.began.isoformat()
     # A try that was deferred has kept its execution. So has each that came to the point of sending; but where Airflow
     # has no store for it, the journal lies beside the records and is lost with them.
-    is_unknown = not StateFile(folder).exists and not _others(folder)
+    is_unknown = not StateFile(folder).exists and not begun_beside(folder)
     may_be_gone = context.get("task_state_store") is None and try_number(context) > 1 and is_unknown
     return _beginning(context).isoformat() if deferred or may_be_gone else None
 
 
-def _others(folder: ResultsFolder) -> int:
+def begun_beside(folder: ResultsFolder) -> int:
+    """How many live executions of the task, other than that of the folder, have come to the point of sending."""
     return sum(other.has_begun for other in folder.others())
 
 

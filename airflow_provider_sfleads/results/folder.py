@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import REJECTS, Directory
-from airflow_provider_sfleads.results.parts import part_names
+from airflow_provider_sfleads.results.parts import marks, part_names
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -36,6 +36,8 @@ EXECUTION = "%Y%m%dT%H%M%S.%fZ"
 _BEGUN = "_begun"
 #: The export's columns, beside the rows of a bulk load that are staged.
 COLUMNS = "columns.json"
+#: The mark of results once the export of a bulk load is staged to its end.
+STAGED = "staged"
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
 _LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
 
@@ -138,6 +140,11 @@ class ResultsFolder:
     def has_staged(self) -> bool:
         """Whether rows of a bulk load lie there that are not accounted for."""
         return self.staged().has(COLUMNS)
+
+    @property
+    def lacks_staged(self) -> bool:
+        """Whether a bulk load was staged to its end, and its rows are gone."""
+        return not self.has_staged and STAGED in marks(self.directory)
 
     @property
     def began(self) -> datetime:

@@ -171,3 +171,23 @@ def test_a_bulk_load_whose_entry_is_gone_is_not_sent_again(
     assert "api='collections'" in str(task.run(plain(people(3), tmp_path, api="bulk")).error)
     assert task.run(plain(people(3), tmp_path)).counts == {"created": 3}
     assert len(names(emulator)) == 3
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_bulk_load_whose_staged_rows_are_gone(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keyed: bool
+) -> None:
+    """The job ran on: with a unique key its rows are sent again, which is harmless; without, each row is looked for."""
+    task = Task()
+    how: dict[str, Any] = {"api": "bulk", "external_id_field": "External_Id__c" if keyed else None}
+    dies(monkeypatch, Point(at=f"{CLIENT}.send", which=sent("PATCH", body={"state": "UploadComplete"})))
+    killed(plain(people(3), tmp_path, **how), task)
+    emulator.finish_jobs()
+    for staging in tmp_path.rglob("_staging"):
+        shutil.rmtree(staging)
+    ran = task.run(plain(people(3), tmp_path, **how))
+    if not keyed:
+        assert "api='collections'" in str(ran.error)
+        ran = task.run(plain(people(3), tmp_path))
+    assert ran.counts == {"created": 3}
+    assert len(names(emulator)) == 3
