@@ -41,7 +41,8 @@ from typing import ClassVar
 class SalesforceLeadsError(Exception):
     """Base of every error raised by this provider.
 
-    ``retry_after`` is how many seconds Salesforce asks to wait, where it does.
+    ``retry_after`` is after how many seconds another try is worthwhile: by Salesforce's own word, by the kind of limit,
+    or since only then it can be told what became of a request; ``None`` where nothing says so.
     """
 
     transient: ClassVar[bool] = False

@@ -61,12 +61,12 @@ class Flights:
             self._submit(kind, pool)
 
     def _submit(self, kind: PageKind, pool: Executor) -> None:
-        if len(self._flying) >= self.concurrency * _WAITING_PER_THREAD or any(page.done() for page in self._flying):
-            self.collect()
         items = self._pages[kind]
+        # A page comes here once more where an interruption strikes behind this.
         if not any(flying is items for flying in self._flying.values()):
+            if len(self._flying) >= self.concurrency * _WAITING_PER_THREAD or any(page.done() for page in self._flying):
+                self.collect()
             self._flying[pool.submit(self._carry, kind, items, self.now())] = items
-        # An interruption may strike right before this, and then the page comes here once more.
         del self._pages[kind]
 
     def _carry(self, kind: PageKind, items: list[Item], since: datetime) -> list[Line]:
