@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.emulator.in_flight import peak
 from tests.integration.support import (
     Rows,
     Task,
@@ -23,8 +23,6 @@ from tests.integration.support import (
 from tests.integration.test_unknown_outcomes import AT_ONCE, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from airflow_provider_sfleads.emulator import EmulatorServer
 
 KEYED = {"external_id_field": "External_Id__c"}
@@ -68,11 +66,5 @@ def test_a_storm_slows_a_sync_down_and_no_row_is_lost(emulator: EmulatorServer, 
     requests = [request for request in emulator.requests() if is_write(request)]
     storm = [request for request in requests if request["fault"]]
     assert len(storm) == 12
-    assert _most_at_once(requests) > 2
-    assert _most_at_once(storm[-3:]) <= 2
-
-
-def _most_at_once(requests: Sequence[Mapping[str, Any]]) -> int:
-    """The most of these requests in flight at one time."""
-    steps = sorted([(request["started"], 1) for request in requests] + [(request["ended"], -1) for request in requests])
-    return max(accumulate(change for _, change in steps))
+    assert peak(requests) > 2
+    assert peak(storm[-3:]) <= 2
