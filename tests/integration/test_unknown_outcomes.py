@@ -295,3 +295,22 @@ def test_a_row_that_the_export_lost_is_spoken_of(
     emulator.clear_faults()
     assert task.run(plain(people(1), tmp_path)).counts == {"created": 1}
     assert "2 rows that an earlier try sent without an answer are not in the export any more" in caplog.text
+
+
+@pytest.mark.parametrize("api", ["collections", "bulk"])
+def test_the_log_warns_once_of_what_a_plain_insert_cannot_promise(
+    emulator: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], api: str
+) -> None:
+    """Another run creates its rows again; the log says what can tell there."""
+    rows = people(2, company="#N/A")
+    assert Task().run(plain(rows, tmp_path, api=api)).counts == {"created": 2}
+    said = capsys.readouterr().out
+    assert said.count("No external_id_field") == 1
+    assert "any other run creates its rows again" in said
+    assert "write_back" in said
+    assert Task(run_id="another").run(plain(rows, tmp_path, api=api)).counts == {"created": 2}
+    assert len(names(emulator)) == 4
+    failed = Task(run_id="third")
+    emulator.add_fault("drop_before", nth=1, **CREATES)
+    error = failed.run(plain(rows, tmp_path, api=api)).error
+    assert "a retry of the task sends them" not in str(error)
