@@ -26,7 +26,6 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
-from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.doubts import Doubts
@@ -121,6 +120,7 @@ class UnderWay:
     :param journal: keeps ``execution`` for later tries.
     :param attempt: try number of the task.
     :param until_the_end: closes what the end of the load still needs.
+    :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param tally: the account, as far as it is known where the load breaks off.
     """
 
@@ -194,18 +194,6 @@ class UnderWay:
                 resumed=resumed and not self.settings.dry_run,
             )
         )
-
-    def confirmed_for(self, plan: Plan) -> ConfirmedValues | None:
-        """What Salesforce was last known to hold, where ``changed_only`` asks for it."""
-        table = self.settings.write_back
-        if table is None or not self.settings.changed_only:
-            return None
-        values = ConfirmedValues(
-            self.folder.staging(), plan.compare, mode=plan.mode, is_refresh=self.settings.full_refresh
-        )
-        self.confirmed = self.until_the_end.enter_context(values)
-        self.confirmed.load(table, CONFIRMED_COLUMNS[plan.operation])
-        return self.confirmed
 
     def lookup(self) -> LeadLookup:
         """Reads leads."""

@@ -60,6 +60,8 @@ class StagePlan:
     def __init__(self, rules: StageRules, intake: Intake) -> None:
         self._rules = rules
         self._intake = intake
+        # The ladder keeps a lead where a newer run has brought it.
+        self.may_undo = rules.rule.ladder is None
         self._kind = PageKind(
             operation="update",
             auto_assign=rules.auto_assign,
