@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from glob import escape
 from itertools import islice
 from posixpath import basename
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def confirmed_in_results(
     fs = folder.of_dag.fs
     fs.invalidate_cache()
     *_, task, index, own = folder.directory.path.split("/")
-    paths = fs.glob(f"{folder.of_dag.path}/*/{task}/{index}/*/{CONFIRMED}")
+    paths = fs.glob(f"{escape(folder.of_dag.path)}/*/{task}/{index}/*/{CONFIRMED}")
     # Executions are named after their beginning.
     for path in sorted(paths, key=lambda each: basename(each.rpartition("/")[0])):
         if path.split("/")[-2] == own:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_sfleads.exports import SqlTable
 from tests.integration.dying import Point, dies, sent
-from tests.integration.support import StateStore, Task, creating, deferred, killed, moving, people, run
+from tests.integration.support import FIELDS, StateStore, Task, creating, deferred, killed, moving, people, run
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -130,10 +130,11 @@ def test_one_api_knows_what_the_other_confirmed(
     """A night that goes page by page is followed by one in bulk, and the other way round."""
     other = "bulk" if api == "collections" else "collections"
     rows = people(30, company="Größe & Sohn, 'x' \"y\"")
-    rows += [row | {"company": None} for row in people(2, start=30)]
-    more = {"existing": "update", "constants": {"Lead_Score__c": "7.50"}, "nulls": "clear", **memory}
-    first = run(creating(rows[:30], tmp_path, api=api, **more))
-    second = run(creating(rows[:30], tmp_path, api=other, **more))
+    rows = [row | {"phone": None if n % 2 else "555"} for n, row in enumerate(rows)]
+    fields = {**FIELDS, "phone": "Phone"}
+    more = {"existing": "update", "fields": fields, "constants": {"Lead_Score__c": "7.50"}, "nulls": "clear", **memory}
+    first = run(creating(rows, tmp_path, api=api, **more))
+    second = run(creating(rows, tmp_path, api=other, **more))
 
     assert first.counts == {"created": 30}
     assert second.counts == {"unchanged": 30}
@@ -197,11 +198,12 @@ def test_what_a_run_without_memory_wrote_is_not_taken_for_what_was_confirmed(
 def test_the_latest_run_is_what_counts(emulator: EmulatorServer, tmp_path: Path, memory: Memory) -> None:
     """Values that change and change back are sent both times."""
     more = {"existing": "update", **memory}
+    folder = tmp_path / "results [of] *"
     for run_id, company, expected in (
         ("a", "Acme", {"created": 2}),
         ("b", "Acme 2", {"updated": 2}),
         ("c", "Acme", {"updated": 2}),
         ("d", "Acme", {"unchanged": 2}),
     ):
-        assert Task(run_id=run_id).run(creating(people(2, company=company), tmp_path, **more)).counts == expected
+        assert Task(run_id=run_id).run(creating(people(2, company=company), folder, **more)).counts == expected
     assert {lead["Company"] for lead in emulator.leads()} == {"Acme"}
