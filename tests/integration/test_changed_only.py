@@ -194,6 +194,32 @@ def test_what_a_run_without_memory_wrote_is_not_taken_for_what_was_confirmed(
     assert {lead["Company"] for lead in emulator.leads()} == {"Acme"}
 
 
+@pytest.mark.parametrize("memory", ["sqlite", "results"], indirect=True)
+def test_what_an_earlier_try_found_is_not_remembered_as_what_was_before(
+    emulator: EmulatorServer, tmp_path: Path, memory: Memory
+) -> None:
+    """The retry does not know the values of a row that the first try found to be the same in Salesforce."""
+    more = {"existing": "update", "api": "collections", **memory}
+    run(creating(people(2), tmp_path, **more))
+    emulator.edit_lead(emulator.leads()[0]["Id"], Company="Acme 2")
+    emulator.add_fault(
+        "status",
+        method="PATCH",
+        path="/composite/sobjects",
+        nth=1,
+        status=403,
+        reply=[{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
+    )
+    task = Task(run_id="changed")
+    first, second = (task.run(creating(people(2, company="Acme 2"), tmp_path, **more)) for _ in range(2))
+    third = Task(run_id="back").run(creating(people(2), tmp_path, **more))
+
+    assert first.counts == {"unchanged": 1, "not_sent": 1}
+    assert second.counts == {"unchanged": 1, "updated": 1}
+    assert third.counts == {"updated": 2}
+    assert {lead["Company"] for lead in emulator.leads()} == {"Acme"}
+
+
 @pytest.mark.parametrize("memory", ["results"], indirect=True)
 def test_the_latest_run_is_what_counts(emulator: EmulatorServer, tmp_path: Path, memory: Memory) -> None:
     """Values that change and change back are sent both times."""
