@@ -84,6 +84,13 @@ class Tally:
         elif action is Action.UNCHANGED:
             self.unchanged[str(reason or "")] += count
 
+    def absorb(self, other: Tally) -> None:
+        """Count the rows of another account, too."""
+        self.actions.update(other.actions)
+        self.rejects.update(other.rejects)
+        self.unchanged.update(other.unchanged)
+        self.sent += other.sent
+
     @property
     def read(self) -> int:
         """Rows accounted for."""
