@@ -18,6 +18,7 @@ from airflow_provider_sfleads.operators.account import Ending, failure_of, repor
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
+from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.file_memory import remember
@@ -101,6 +102,8 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     if not is_open:
         under_way.folder.remove_staging()
     log.info("%s", summary(report))
+    if settings.dry_run:
+        show_preview(under_way, course, report)
     return Ending(report=report, failure=unwritten or failure)
 
 

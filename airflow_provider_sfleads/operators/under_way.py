@@ -121,6 +121,7 @@ class UnderWay:
     :param attempt: try number of the task.
     :param until_the_end: closes what the end of the load still needs.
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
+    :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
     """
 
@@ -134,6 +135,7 @@ class UnderWay:
     attempt: int
     until_the_end: ExitStack
     confirmed: ConfirmedValues | None = None
+    planned: Plan | None = None
     tally: Tally | None = None
 
     def choose(self, api: str, reason: str) -> None:
@@ -183,7 +185,7 @@ class UnderWay:
         :raises MappingError: with every problem, before anything is sent.
         """
         client = self.settings.hook.client
-        return self.prepare(
+        self.planned = self.prepare(
             Ground(
                 lead=self.lead,
                 columns=columns,
@@ -194,6 +196,7 @@ class UnderWay:
                 resumed=resumed and not self.settings.dry_run,
             )
         )
+        return self.planned
 
     def lookup(self) -> LeadLookup:
         """Reads leads."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.results.writer import ResultsWriter
 
 REPORT = "report.json"
+PREVIEW = "preview.json"
 STAGING = "_staging"
 #: How the names of dry executions end.
 DRY_RUN = "-dry-run"
@@ -167,12 +168,20 @@ class ResultsFolder:
 
     def write_report(self, report: Mapping[str, Any]) -> str:
         """Write ``report.json`` and return its URL."""
-        with self.directory.complete(REPORT) as draft:
-            draft.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        self._write_json(REPORT, report)
         if self.directory.has(_BEGUN) and part_names(self.directory):
             # The parts say it from here on.
             self.directory.remove(_BEGUN)
         return self.report_url
+
+    def write_preview(self, preview: Mapping[str, Any]) -> str:
+        """Write ``preview.json``, what a live run would do, and return its URL."""
+        self._write_json(PREVIEW, preview)
+        return f"{self.url}/{PREVIEW}"
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with self.directory.complete(name) as draft:
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
     def staging(self) -> Path:
         """Return a local directory for rows on their way; it is the same for each try on this machine.
