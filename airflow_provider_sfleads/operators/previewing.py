@@ -40,7 +40,7 @@ def show_preview(load: UnderWay, course: Course, report: SyncReport) -> None:
             found,
             batch_size=settings.batch_size,
             concurrency=settings.concurrency,
-            defers=settings.deferrable and not settings.changed_only,
+            defers=settings.deferrable,
         ),
         api_reason=reason,
         api_calls=report.api_calls,

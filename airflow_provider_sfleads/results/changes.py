@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WOULD = (Action.WOULD_CREATE, Action.WOULD_UPDATE)
 _SHOWN = ("key", "action", "salesforce_id", "old_stage", "new_stage")
+# What a stage plan's rows are left alone for without a look at Salesforce.
+_REMEMBERED = (Reason.SAME_VALUES, Reason.NEWER_RUN)
 _BATCH = 10_000
 
 
@@ -102,7 +104,7 @@ def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     import pyarrow.compute as pc
 
     action = batch.column("action")
-    remembered = pc.fill_null(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)), fill_value=False)
+    remembered = pc.fill_null(pc.is_in(batch.column("reason"), _words(_REMEMBERED)), fill_value=False)
     is_one = pc.is_in(batch.column("error_code"), _words(NOT_ONE))
     asked = pc.or_(pc.is_in(action, _words(WOULD)), pc.and_not(pc.equal(action, str(Action.UNCHANGED)), remembered))
     asked = pc.or_(asked, pc.and_(pc.equal(action, str(Action.REJECTED)), is_one))
