@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.results.files import REJECTS, Directory
+from airflow_provider_sfleads.results.files import REJECTS, Directory, directory_at
 from airflow_provider_sfleads.results.parts import marks, part_names
 
 if TYPE_CHECKING:
@@ -67,19 +67,14 @@ class ResultsFolder:
     @cached_property
     def directory(self) -> Directory:
         """The folder at its storage."""
-        from airflow.sdk import ObjectStoragePath
-
         base = str(self.base).rstrip("/")
         if not base:
             raise ParameterError("results_path is empty; say where the results of each sync are to be written.")
         try:
-            root = ObjectStoragePath(base, conn_id=self.conn_id)
-            storage = root.fs
+            root = directory_at(base, conn_id=self.conn_id)
         except (ValueError, ImportError) as problem:
             raise ParameterError(f"results_path {base!r} cannot be used: {problem}") from None
-        is_local = root.protocol in ("", "file", "local")
-        path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
-        return Directory(storage, "/".join((path.rstrip("/"), *self._parts)), is_local)
+        return root.child("/".join(self._parts))
 
     @cached_property
     def url(self) -> str:
