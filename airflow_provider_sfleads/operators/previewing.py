@@ -8,8 +8,8 @@ from functools import partial
 from itertools import islice
 
 from airflow_provider_sfleads.core.limits import ApiUsage
+from airflow_provider_sfleads.core.naming import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
-from airflow_provider_sfleads.operators.naming import log_name
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.counting import part_tallies
