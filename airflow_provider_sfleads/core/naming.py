@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+# A key column that was mistaken may hold whole texts.
+_LONGEST = 80
 # In a broken line any value may stand where the key is.
 _KEYLESS = frozenset({"MALFORMED_ROW"})
 
 
 def log_name(key: str, *, salt: str) -> str:
-    """A key as it may be logged: one that looks like an e-mail address is a person's and is hashed.
+    """A key as it may be logged: one that looks like an e-mail address is a person's and is hashed, a long one is cut.
 
     :param salt: makes the hash another one for each Dag.
     """
     if "@" not in key:
-        return repr(key)
+        return repr(key if len(key) <= _LONGEST else f"{key[:_LONGEST]}...")
     return "sha:" + hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, salt=_salt(salt)).hexdigest()
 
 

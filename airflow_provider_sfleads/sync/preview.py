@@ -121,8 +121,13 @@ class Preview:
 
 
 def _cells(row: Outcome, name: str) -> tuple[str, ...]:
-    move = f"{row.old_stage or '(no stage)'} -> {row.new_stage}" if row.new_stage else ""
+    move = f"{_line(row.old_stage) or '(no stage)'} -> {_line(row.new_stage)}" if row.new_stage else ""
     return (name, row.action.value, row.salesforce_id or "", move)
+
+
+def _line(stage: str | None) -> str | None:
+    """A stage as it may be logged: where it is no picklist's, somebody may have entered more than a line."""
+    return stage if stage is None or stage.isprintable() else repr(stage)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -28,3 +28,8 @@ def test_an_address_is_hashed(key: str) -> None:
 def test_half_a_character() -> None:
     """A key that holds a lone surrogate can be named."""
     assert log_name("ray@\ud83d", salt="dag").startswith("sha:")
+
+
+def test_a_key_that_is_a_whole_text_is_cut() -> None:
+    """A line of the log stays one that can be read."""
+    assert len(log_name("k" * 100_000, salt="dag")) < 100

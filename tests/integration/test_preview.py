@@ -306,6 +306,17 @@ def test_what_the_log_says(
     assert ran.folder.name in said[-1]
 
 
+def test_a_stage_of_several_lines_is_logged_as_one(
+    emulator: EmulatorServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the stage's field is free text, what somebody entered is no line of the log."""
+    caplog.set_level(logging.INFO)
+    emulator.seed_leads(leads(people(1), Title="Lead\nAll is well"))
+    run(moving(people(1), tmp_path, dry_run=True, stage_field="Title", ladder=None))
+
+    assert all("\n" not in record.getMessage() for record in caplog.records if record.name.endswith("previewing"))
+
+
 def test_a_live_run_leaves_no_preview(emulator: EmulatorServer, tmp_path: Path) -> None:
     """It has done what a preview would only foretell."""
     assert emulator.stats()["leads"] == 0
