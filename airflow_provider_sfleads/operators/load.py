@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_sfleads.core.describe import parse_describe
+from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import ParameterError, ResultsError, SalesforceLeadsError, WriteBackError
 from airflow_provider_sfleads.intervals import Interval, interval_of
@@ -21,9 +22,10 @@ from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, l
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
-from airflow_provider_sfleads.results.file_memory import remember
+from airflow_provider_sfleads.results.file_memory import has_memory, remember
+from airflow_provider_sfleads.results.recorded import open_rows
 from airflow_provider_sfleads.results.state_file import StateFile
-from airflow_provider_sfleads.results.write_back import ready_table
+from airflow_provider_sfleads.results.write_back import forget, ready_table
 
 log = logging.getLogger(__name__)
 
@@ -149,10 +151,13 @@ def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
     end = under_way.interval.end if under_way.interval else None
     rows = settled_rows(under_way.folder, confirmed.values_of if confirmed else None)
     if settings.write_back is None:
-        if confirmed:
+        # A run that remembers nothing may have written what earlier ones did not.
+        if confirmed or has_memory(under_way.folder):
             remember(under_way.folder, rows, end)
         return None
     try:
+        if under_way.tally is not None and under_way.tally.actions[Action.NOT_SENT]:
+            forget(settings.write_back, settings.operation, (key for key, _ in open_rows(under_way.folder)))
         n = write_back(
             settings.write_back,
             rows,

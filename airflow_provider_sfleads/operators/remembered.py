@@ -54,8 +54,9 @@ def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered
     :param reads_all: whether all rows of the execution are held against it from here on.
     """
     settings = load.settings
-    end = load.interval.end if load.interval else None
-    guards = plan.may_undo and end is not None and settings.write_back is not None
+    # Of a plan that undoes nothing, each row is held against Salesforce: what a newer run did is no reason.
+    end = load.interval.end if load.interval and plan.may_undo else None
+    guards = end is not None and settings.write_back is not None
     if not (settings.changed_only or guards):
         return None
     memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=reads_all))
@@ -67,7 +68,15 @@ def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered
     if settings.changed_only:
         load.confirmed = memory
     fields = tuple(info.name for info in plan.recipe.fields)
-    return Remembered(memory, fields, joined([plan.mode, *fields]))
+    return Remembered(memory, fields, _heading(load, plan, fields))
+
+
+def _heading(load: UnderWay, plan: Plan, fields: Sequence[str]) -> str:
+    """Where the values are, how they are written, and by what their leads are found."""
+    external = plan.recipe.external.name if plan.recipe.external else None
+    by_email = "match_email" if plan.recipe.by_email else None
+    client = load.settings.hook.client
+    return joined([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
 
 
 def recall(load: UnderWay, plan: Plan) -> None:

@@ -25,12 +25,14 @@ class Confirmation:
     :param key: the row's key.
     :param lead_id: its lead's id, where known.
     :param values: fingerprint of the values that Salesforce was known to hold; empty where nobody remembers them.
+    :param moment: when that was confirmed, as text that sorts; ``None`` where it is not known.
     :param is_newer: whether that run's interval ended after this one's does.
     """
 
     key: str
     lead_id: str | None
     values: str | None
+    moment: str | None = None
     is_newer: bool = False
 
 
@@ -44,7 +46,7 @@ class ConfirmedValues(Scratch):
 
     _FILE = "confirmed.sqlite"
     _TABLES = (
-        "known (digest BLOB PRIMARY KEY, print TEXT, id TEXT)",
+        "known (digest BLOB PRIMARY KEY, print TEXT, id TEXT, moment TEXT)",
         "newer (digest BLOB PRIMARY KEY, id TEXT)",
         "sent (digest BLOB PRIMARY KEY, print TEXT, key TEXT)",
         "asked (place INTEGER PRIMARY KEY, digest BLOB, print TEXT)",
@@ -57,12 +59,12 @@ class ConfirmedValues(Scratch):
         self._few: dict[str, str] | None = {}
 
     def load(self, confirmations: Iterable[Confirmation]) -> None:
-        """Learn what earlier runs left; of two of one key the later counts."""
+        """Learn what earlier runs left; of two of one key the later counts, and neither where that is not known."""
         source = iter(confirmations)
         while batch := list(islice(source, _BATCH)):
             rows = list(zip(self._digests([one.key for one in batch]), batch, strict=True))
-            known = [(digest, one.values, one.lead_id) for digest, one in rows if one.values is not None]
-            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", known)
+            known = [(digest, one.values, one.lead_id, one.moment) for digest, one in rows if one.values is not None]
+            self._database.executemany(_LEARN, known)
             newer = [(digest, one.lead_id) for digest, one in rows if one.is_newer]
             self._database.executemany("INSERT OR REPLACE INTO newer VALUES (?, ?)", newer)
 
@@ -127,6 +129,11 @@ class ConfirmedValues(Scratch):
             self._is_whole = True
 
 
+_LEARN = (
+    "INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET id = COALESCE(excluded.id, id), "
+    "moment = excluded.moment, print = CASE WHEN excluded.moment > moment OR excluded.print = print "
+    "THEN excluded.print ELSE '' END WHERE excluded.moment >= moment OR moment IS NULL"
+)
 _SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
 _NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
 

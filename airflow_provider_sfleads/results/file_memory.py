@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from glob import escape
-from itertools import islice
-from posixpath import basename
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.confirmed import Confirmation
+from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.recorded import open_rows, rows_left_alone
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Beside the results of an execution: key, lead and fingerprint of each row whose values it confirmed.
+#: Beside the results of an execution: key, lead and fingerprint of each row whose values it confirmed, and when.
 CONFIRMED = "confirmed.parquet"
 _INTERVAL_END = b"airflow_provider_sfleads.interval_end"
+# In place of a fingerprint: an answer was lost, perhaps, so that the lead may hold other values than before.
+_OPEN = "open"
+_COLUMNS = ("key", "salesforce_id", "values", "finished_at")
 _BATCH = 20_000
+
+
+def has_memory(folder: ResultsFolder) -> bool:
+    """Whether an execution of the task has written down what it confirmed."""
+    return bool(_files(folder))
 
 
 def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: datetime | None) -> None:
@@ -33,10 +42,15 @@ def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: 
     import pyarrow.parquet as pq
 
     end = (interval_end or datetime.now(UTC)).astimezone(UTC).isoformat()
-    schema = pa.schema(
-        [(name, pa.string()) for name in ("key", "salesforce_id", "values")], metadata={_INTERVAL_END: end}
+    schema = pa.schema([(name, pa.string()) for name in _COLUMNS], metadata={_INTERVAL_END: end})
+    confirmed = chain(
+        (
+            (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at))
+            for row in rows
+            if row.confirmed is not None
+        ),
+        ((key, None, _OPEN, _sortable(moment)) for key, moment in open_rows(folder)),
     )
-    confirmed = ((row.key, row.salesforce_id, row.confirmed) for row in rows if row.confirmed is not None)
     with folder.directory.complete(CONFIRMED) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         while batch := list(islice(confirmed, _BATCH)):
             writer.write_batch(pa.record_batch([list(column) for column in zip(*batch, strict=True)], schema=schema))
@@ -45,7 +59,7 @@ def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: 
 def confirmed_in_results(
     folder: ResultsFolder, *, values: bool, interval_end: datetime | None
 ) -> Iterator[Confirmation]:
-    """Yield what the task's executions in all runs of its Dag confirmed, the older ones first.
+    """Yield what the task's executions in all runs of its Dag confirmed; which of two is the later one, each row tells.
 
     :param folder: the execution that goes on now.
     :param values: whether the fingerprints are asked for, too.
@@ -56,12 +70,8 @@ def confirmed_in_results(
     import pyarrow.parquet as pq
 
     fs = folder.of_dag.fs
-    fs.invalidate_cache()
-    *_, task, index, own = folder.directory.path.split("/")
-    paths = fs.glob(f"{escape(folder.of_dag.path)}/*/{task}/{index}/*/{CONFIRMED}")
-    # Executions are named after their beginning.
-    for path in sorted(paths, key=lambda each: basename(each.rpartition("/")[0])):
-        if path.split("/")[-2] == own:
+    for path in _files(folder):
+        if path.rpartition("/")[0] == folder.directory.path:
             continue
         try:
             with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
@@ -69,6 +79,11 @@ def confirmed_in_results(
                 is_newer = bool(said) and interval_end is not None and datetime.fromisoformat(said) > interval_end
                 for batch in file.iter_batches(batch_size=_BATCH) if values or is_newer else ():
                     yield from _confirmations(batch, values=values, is_newer=is_newer)
+            if is_newer:
+                # Those are not in the file: an earlier one holds their values.
+                execution = Directory(fs, path.rpartition("/")[0], folder.directory.is_local)
+                for key, lead_id in rows_left_alone(execution):
+                    yield Confirmation(key=key, lead_id=lead_id, values=None, is_newer=True)
         except FileNotFoundError:
             # Somebody tidies up old results.
             continue
@@ -77,5 +92,22 @@ def confirmed_in_results(
 
 
 def _confirmations(batch: pa.RecordBatch, *, values: bool, is_newer: bool) -> Iterator[Confirmation]:
-    for key, lead_id, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-        yield Confirmation(key=key, lead_id=lead_id, values=text if values else None, is_newer=is_newer)
+    for key, lead_id, text, moment in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+        yield Confirmation(
+            key=key,
+            lead_id=lead_id,
+            values=text if values else None,
+            moment=moment,
+            is_newer=is_newer and text != _OPEN,
+        )
+
+
+def _files(folder: ResultsFolder) -> list[str]:
+    fs = folder.of_dag.fs
+    fs.invalidate_cache()
+    *_, task, index, _ = folder.directory.path.split("/")
+    return list(fs.glob(f"{escape(folder.of_dag.path)}/*/{escape(task)}/{index}/*/{CONFIRMED}"))
+
+
+def _sortable(moment: datetime | None) -> str:
+    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")

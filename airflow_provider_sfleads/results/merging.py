@@ -46,11 +46,14 @@ def merged_sql(columns: Mapping[str, str], own: Own, *, table: str, staged: str,
     """
     key, end = columns["key"], columns["interval_end"]
     values = _values(columns, own)
+    stays = _is_all_older(columns, own)
+    if own.values in columns:
+        stays = f"{stays} AND {_agrees(columns[own.values])}"
     named = ", ".join(f"{value} AS {columns[name]}" for name, value in values.items())
     names = ", ".join(columns.values())
     return (
         f"INSERT INTO {merged} ({names}) SELECT {names} FROM (SELECT {named}, "  # noqa: S608  (checked names)
-        f"CASE WHEN {_is_older(end)} AND {_is_older(columns[own.until])} THEN 1 ELSE 0 END AS stays, "
+        f"CASE WHEN {stays} THEN 1 ELSE 0 END AS stays, "
         f"ROW_NUMBER() OVER (PARTITION BY s.{key} ORDER BY s.{seq} DESC, t.{end} DESC) AS place "
         f"FROM {staged} s LEFT JOIN {table} t ON t.{key} = s.{key}) x WHERE place = 1 AND stays = 0"
     )
@@ -58,6 +61,15 @@ def merged_sql(columns: Mapping[str, str], own: Own, *, table: str, staged: str,
 
 def _is_older(end: str) -> str:
     return f"t.{end} > s.{end}"
+
+
+def _is_all_older(columns: Mapping[str, str], own: Own) -> str:
+    return f"{_is_older(columns['interval_end'])} AND {_is_older(columns[own.until])}"
+
+
+def _agrees(values: str) -> str:
+    """Whether an older run confirmed nothing else; one that came after the newer one, and saw it, has left the row."""
+    return f"(s.{values} IS NULL OR s.{values} = t.{values} OR t.{values} = '')"
 
 
 def _values(columns: Mapping[str, str], own: Own) -> dict[str, str]:
@@ -70,7 +82,9 @@ def _values(columns: Mapping[str, str], own: Own) -> dict[str, str]:
         older, newer = f"COALESCE({theirs[name]}, {ours[name]})", f"COALESCE({ours[name]}, {theirs[name]})"
         return f"CASE WHEN {is_older} THEN {older} ELSE {newer} END"
 
-    moved = f"{ours['moved_at']} IS NULL OR {theirs['moved_at']} > {ours['moved_at']}"
+    moved = (
+        f"({_is_all_older(columns, own)}) OR {ours['moved_at']} IS NULL OR {theirs['moved_at']} > {ours['moved_at']}"
+    )
     replaced = {name: f"CASE WHEN {by_any} THEN {theirs[name]} ELSE {ours[name]} END" for name in SHARED}
     others = {name: value for name, value in theirs.items() if name in Own.ALL}
     special = {
@@ -80,5 +94,11 @@ def _values(columns: Mapping[str, str], own: Own) -> dict[str, str]:
         "moved_at": f"CASE WHEN {moved} THEN {theirs['moved_at']} ELSE {ours['moved_at']} END",
         own.until: f"CASE WHEN {by_own} THEN {theirs[own.until]} ELSE {ours[own.until]} END",
     }
-    values = {own.values: kept(own.values, by_own)} if own.values in columns else {}
+    values = {own.values: _confirmed(columns[own.values], by_own)} if own.values in columns else {}
     return replaced | others | special | values
+
+
+def _confirmed(values: str, is_older: str) -> str:
+    """The fingerprint to keep; an empty one where runs overlapped, so that nobody knows which of them wrote last."""
+    older = f"CASE WHEN {_agrees(values)} THEN t.{values} ELSE '' END"
+    return f"CASE WHEN {is_older} THEN {older} ELSE COALESCE(s.{values}, t.{values}) END"

@@ -23,6 +23,8 @@ _CLOCKS = timedelta(hours=1)
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 # Left alone for another reason than that the values are right.
 _UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED, Reason.NEWER_RUN})
+# What a look-up found the lead to hold.
+_FOUND = frozenset({Reason.SAME_VALUES, Reason.ALREADY_AT_STAGE})
 _BATCH = 5_000
 
 ValuesOf = Callable[[str, str | None], str | None]
@@ -39,7 +41,7 @@ def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> It
     """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at.
 
     :param values_of: asked for the rows whose values Salesforce has confirmed. Without it nobody knows what the rows
-        that were written now hold, and what was noted before is to be forgotten.
+        that were written, or found to be right, now hold, and what was noted before is to be forgotten.
     """
     columns = ("key", "salesforce_id", "action", "reason", "old_stage", "new_stage", "finished_at")
     for batch in _batches(folder, columns):
@@ -60,8 +62,26 @@ def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | 
     if reason in _UNCONFIRMED:
         return None
     if values_of is None:
-        return None if action == Action.UNCHANGED else ""
+        # What was remembered may be something else than what was written or found now.
+        return None if action == Action.UNCHANGED and reason not in _FOUND else ""
     return values_of(key, reason)
+
+
+def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
+    """Yield the keys of rows that were not sent, or got no answer, so that nobody knows what their leads hold."""
+    for row in _recorded(folder, ("key", "action", "finished_at")):
+        if row["action"] == Action.NOT_SENT and row["key"]:
+            yield row["key"], row["finished_at"]
+
+
+def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
+    """Yield keys and Lead ids of the rows of an execution whose values were found, or known, to be right."""
+    import pyarrow.compute as pc
+
+    for name in part_names(directory):
+        for batch in _batches_of(directory.fs, directory.file(name), ("key", "salesforce_id", "reason")):
+            same = batch.filter(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)))
+            yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
 
 
 def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[str]:

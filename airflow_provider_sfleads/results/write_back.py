@@ -71,6 +71,22 @@ def ready_table(table: SqlTable, operation: str, *, remembers: bool) -> None:
         log.warning("%s", error)
 
 
+def forget(table: SqlTable, operation: str, keys: Iterable[str]) -> None:
+    """Forget what was confirmed of leads that may hold other values by now, and nobody knows which.
+
+    :param operation: which operator's memory, ``create`` or ``update_stage``.
+    :raises WriteBackError: the database refuses.
+    """
+
+    def clear(warehouse: Warehouse, name: str) -> None:
+        own = Own.of(operation)
+        columns = _make_ready(warehouse, name, own, remembers=False)
+        if own.values in columns:
+            _forget(warehouse, name, columns["key"], columns[own.values], keys)
+
+    _in_one_transaction(table, clear, failed="was not written back to; what is not sent is still remembered there")
+
+
 def write_back(
     table: SqlTable,
     rows: Iterable[WriteBackRow],
@@ -170,6 +186,28 @@ def _merge(warehouse: Warehouse, table: str, rows: Iterable[WriteBackRow], share
     return warehouse.count(merged)
 
 
+def _forget(warehouse: Warehouse, table: str, key: str, values: str, keys: Iterable[str]) -> None:
+    staged = warehouse.temporary("forgotten", _definitions(warehouse, {"key": key}))
+    cells: Iterator[tuple[Cell, ...]] = ((each,) for each in _readable(keys))
+    while batch := list(islice(cells, _BATCH)):
+        warehouse.append(staged, batch)
+    known = f"{values} IS NOT NULL AND {key} IN (SELECT {key} FROM {staged})"  # noqa: S608  (checked names)
+    warehouse.execute(f"UPDATE {table} SET {values} = '' WHERE {known}")  # noqa: S608
+
+
+def _readable(rows: Iterable[T]) -> Iterator[T]:
+    """Yield rows to write; an error of theirs is not taken for the database's."""
+    source = iter(rows)
+    while True:
+        try:
+            row = next(source)
+        except StopIteration:
+            return
+        except Exception as problem:  # noqa: BLE001  (whatever it is, it goes on to the caller)
+            raise _RowsFailedError(problem) from None
+        yield row
+
+
 def _make_ready(warehouse: Warehouse, table: str, own: Own, *, remembers: bool) -> dict[str, str]:
     """Begin the transaction with a table that has all columns, and return these as SQL by name.
 
@@ -220,14 +258,7 @@ def _cells(
     place_of_end = names.index(own.until)
     beyond = len(names) - len(SHARED)
     numbers = count()
-    source = iter(rows)
-    while True:
-        try:
-            row = next(source)
-        except StopIteration:
-            return
-        except Exception as problem:  # noqa: BLE001  (whatever it is, it goes on to the caller)
-            raise _RowsFailedError(problem) from None
+    for row in _readable(rows):
         finished = as_time(row.finished_at or shared.moment)
         moved = finished if row.is_moved else None
         cells: list[Cell] = [row.key, row.salesforce_id, str(row.action), row.stage, finished, end, moved]

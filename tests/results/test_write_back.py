@@ -154,9 +154,24 @@ def test_an_operator_s_own_columns_go_by_its_own_intervals() -> None:
     write_back(target, [replace(wrote, confirmed="v2")], interval_end=NOW - DAY, remembers=True)
 
     assert one("action", "stage", "created_values", "stage_values") == ("updated", "MQL", "v2", "s1")
-    older = replace(wrote, confirmed="v0")
-    assert write_back(target, [older], interval_end=NOW - 2 * DAY, remembers=True) == 0
+    assert write_back(target, [wrote], interval_end=NOW - 2 * DAY, remembers=True) == 0
     assert one("created_values") == ("v2",)
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_where_an_older_run_confirmed_other_values_nobody_knows_which_ones_hold() -> None:
+    """It had not seen the newer one, so that they overlapped; all else stays as the newer one wrote it."""
+    target = SqlTable("wh", "lead_state")
+    newer = replace(row("a"), confirmed="v1", is_moved=True)
+    write_back(target, [newer], interval_end=NOW, operation="update_stage", remembers=True)
+    before = one("action", "stage", "synced_at", "interval_end", "moved_at", "stage_until")
+    older = replace(row("a", "SQL"), confirmed="v0", is_moved=True, finished_at=NOW + DAY)
+    more = {"interval_end": NOW - DAY, "operation": "update_stage", "remembers": True}
+    counts = [write_back(target, [replace(older, confirmed=text)], **more) for text in ("v1", "v0", "v0")]  # type: ignore[arg-type]
+
+    assert counts == [0, 1, 0]
+    assert one("action", "stage", "synced_at", "interval_end", "moved_at", "stage_until") == before
+    assert one("stage_values") == ("",)
 
 
 @pytest.mark.usefixtures("warehouse")
