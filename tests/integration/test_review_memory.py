@@ -230,3 +230,25 @@ def test_what_a_run_sent_without_an_answer_is_not_taken_for_what_was_confirmed_b
 
     assert back.error is None
     assert companies(emulator) == ["Acme"] * 2
+
+
+def test_what_a_newer_day_only_looked_at_is_no_reason(emulator: EmulatorServer, tmp_path: Path, memory: Memory) -> None:
+    """The ladder of another task has left the lead alone: nothing of that could be undone."""
+    emulator.seed_leads(leads(people(1), Lead_Stage__c="SQL"))
+    thursday = on_day(3, moving(people(1), tmp_path, **memory))
+    tuesday = on_day(1, moving(people(1), tmp_path, stage="Recycled", ladder=None, **memory))
+
+    assert thursday.full["unchanged_reasons"] == {"beyond_stage": 1}
+    assert tuesday.counts == {"updated": 1}
+
+
+def test_that_a_newer_day_met_a_lead_does_not_bring_it_up_to_date(
+    emulator: EmulatorServer, tmp_path: Path, memory: Memory
+) -> None:
+    """A task that skips leads that exist has written nothing to it that one that updates them could undo."""
+    emulator.seed_leads(leads(people(1)))
+    thursday = on_day(3, creating(people(1, company="Thursday"), tmp_path, **memory))
+    tuesday = on_day(1, creating(people(1, company="Tuesday"), tmp_path, existing="update", **memory))
+
+    assert thursday.full["unchanged_reasons"] == {"already_exists": 1}
+    assert tuesday.counts == {"updated": 1}
