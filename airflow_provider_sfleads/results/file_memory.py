@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 #: Beside the results of an execution: key, lead and fingerprint of each row whose values it confirmed, and when.
 CONFIRMED = "confirmed.parquet"
 _INTERVAL_END = b"airflow_provider_sfleads.interval_end"
-# In place of a fingerprint: an answer was lost, perhaps, so that the lead may hold other values than before.
-_OPEN = "open"
-_COLUMNS = ("key", "salesforce_id", "values", "finished_at")
+_TEXTS = ("key", "salesforce_id", "values", "finished_at")
 _BATCH = 20_000
 
 
@@ -42,14 +40,16 @@ def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: 
     import pyarrow.parquet as pq
 
     end = (interval_end or datetime.now(UTC)).astimezone(UTC).isoformat()
-    schema = pa.schema([(name, pa.string()) for name in _COLUMNS], metadata={_INTERVAL_END: end})
+    columns = [*((name, pa.string()) for name in _TEXTS), ("is_current", pa.bool_())]
+    schema = pa.schema(columns, metadata={_INTERVAL_END: end})
     confirmed = chain(
         (
-            (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at))
+            (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at), row.is_current)
             for row in rows
             if row.confirmed is not None
         ),
-        ((key, None, _OPEN, _sortable(moment)) for key, moment in open_rows(folder)),
+        # Where an answer was lost the lead may hold other values than before.
+        ((key, None, "", _sortable(moment), False) for key, moment in open_rows(folder)),
     )
     with folder.directory.complete(CONFIRMED) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         while batch := list(islice(confirmed, _BATCH)):
@@ -92,13 +92,13 @@ def confirmed_in_results(
 
 
 def _confirmations(batch: pa.RecordBatch, *, values: bool, is_newer: bool) -> Iterator[Confirmation]:
-    for key, lead_id, text, moment in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+    for key, lead_id, text, moment, is_current in zip(*(column.to_pylist() for column in batch.columns), strict=True):
         yield Confirmation(
             key=key,
             lead_id=lead_id,
             values=text if values else None,
             moment=moment,
-            is_newer=is_newer and text != _OPEN,
+            is_newer=is_newer and is_current,
         )
 
 

@@ -15,7 +15,8 @@ TIMES = frozenset({"synced_at", "interval_end", "moved_at", "created_until", "st
 class Own:
     """The columns of one operator.
 
-    :param until: end of the newest interval that it brought the lead up to.
+    :param until: end of the newest interval that it brought the lead up to; of a staged row, ``None`` where it only
+        looked at the lead and left it.
     :param values: fingerprint of the values that it last confirmed.
     """
 
@@ -59,12 +60,12 @@ def merged_sql(columns: Mapping[str, str], own: Own, *, table: str, staged: str,
     )
 
 
-def _is_older(end: str) -> str:
-    return f"t.{end} > s.{end}"
+def _is_older(columns: Mapping[str, str], until: str = "interval_end") -> str:
+    return f"t.{columns[until]} > s.{columns['interval_end']}"
 
 
 def _is_all_older(columns: Mapping[str, str], own: Own) -> str:
-    return f"{_is_older(columns['interval_end'])} AND {_is_older(columns[own.until])}"
+    return f"{_is_older(columns)} AND {_is_older(columns, own.until)}"
 
 
 def _agrees(values: str) -> str:
@@ -76,7 +77,7 @@ def _values(columns: Mapping[str, str], own: Own) -> dict[str, str]:
     """What becomes of each column, from the staged row ``s`` and the table's row ``t``."""
     ours = {name: f"s.{sql}" for name, sql in columns.items()}
     theirs = {name: f"t.{sql}" for name, sql in columns.items()}
-    by_any, by_own = _is_older(columns["interval_end"]), _is_older(columns[own.until])
+    by_any, by_own = _is_older(columns), _is_older(columns, own.until)
 
     def kept(name: str, is_older: str) -> str:
         older, newer = f"COALESCE({theirs[name]}, {ours[name]})", f"COALESCE({ours[name]}, {theirs[name]})"
@@ -87,12 +88,13 @@ def _values(columns: Mapping[str, str], own: Own) -> dict[str, str]:
     )
     replaced = {name: f"CASE WHEN {by_any} THEN {theirs[name]} ELSE {ours[name]} END" for name in SHARED}
     others = {name: value for name, value in theirs.items() if name in Own.ALL}
+    newest = f"COALESCE({ours[own.until]}, {theirs[own.until]})"
     special = {
         "key": ours["key"],
         "salesforce_id": kept("salesforce_id", by_any),
         "stage": kept("stage", by_own),
         "moved_at": f"CASE WHEN {moved} THEN {theirs['moved_at']} ELSE {ours['moved_at']} END",
-        own.until: f"CASE WHEN {by_own} THEN {theirs[own.until]} ELSE {ours[own.until]} END",
+        own.until: f"CASE WHEN {by_own} THEN {theirs[own.until]} ELSE {newest} END",
     }
     values = {own.values: _confirmed(columns[own.values], by_own)} if own.values in columns else {}
     return replaced | others | special | values

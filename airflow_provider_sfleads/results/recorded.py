@@ -54,6 +54,7 @@ def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> It
                     stage=new or old,
                     finished_at=moment,
                     is_moved=action == Action.UPDATED and new is not None,
+                    is_current=action != Action.UNCHANGED or reason in _FOUND,
                     confirmed=_confirmed(key, action, reason, values_of),
                 )
 

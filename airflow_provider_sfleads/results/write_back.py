@@ -38,6 +38,7 @@ class WriteBackRow:
     :param stage: its stage; ``None`` keeps the one in the table.
     :param finished_at: when that was so.
     :param is_moved: whether the lead was moved to its stage then.
+    :param is_current: whether it is what the run would have it be, and not only left alone.
     :param confirmed: fingerprint of the values that Salesforce now holds of the row; ``None`` keeps the one there, and
         an empty one stands for values that nobody remembers.
     """
@@ -48,6 +49,7 @@ class WriteBackRow:
     stage: str | None
     finished_at: datetime | None = None
     is_moved: bool = False
+    is_current: bool = True
     confirmed: str | None = None
 
 
@@ -263,7 +265,7 @@ def _cells(
         moved = finished if row.is_moved else None
         cells: list[Cell] = [row.key, row.salesforce_id, str(row.action), row.stage, finished, end, moved]
         cells += [None] * beyond
-        cells[place_of_end] = end
+        cells[place_of_end] = end if row.is_current else None
         if place_of_values is not None:
             cells[place_of_values] = row.confirmed
         yield (*cells, next(numbers))
