@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,9 +81,10 @@ NONE_OF_ITS_OWN: dict[str, Any] = {"logical_date": None}
 @BOTH
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
 def test_a_manual_run_reads_the_stretch_of_its_params_and_says_so(
-    run_dag: RunDag, emulator: EmulatorServer, capfd: pytest.CaptureFixture[str], dag_id: str, task_id: str
+    run_dag: RunDag, emulator: EmulatorServer, caplog: pytest.LogCaptureFixture, dag_id: str, task_id: str
 ) -> None:
     """`from` is in it and `to` is not; they go before an interval of the run's own."""
+    caplog.set_level(logging.INFO, logger="airflow_provider_sfleads")
     emulator.seed_leads([{"LastName": "x", "Company": "y", "External_Id__c": "L-1"}] * (task_id == "move_to_mql"))
     conf = {"from": "2026-11-19T11:00:00Z", "to": "2026-11-20T10:00:00+00:00"}
     for when in (NONE_OF_ITS_OWN, {"logical_date": DAY.replace(month=3)}):
@@ -91,7 +93,8 @@ def test_a_manual_run_reads_the_stretch_of_its_params_and_says_so(
         assert dag_run.state == "success"
         assert (report["read"], report["interval_start"]) == (1, "2026-11-19T11:00:00+00:00")
         assert report["interval_end"] == "2026-11-20T10:00:00+00:00"
-        assert "interval: 2026-11-19T11:00:00+00:00 to 2026-11-20T10:00:00+00:00" in "".join(capfd.readouterr())
+        assert "interval: 2026-11-19T11:00:00+00:00 to 2026-11-20T10:00:00+00:00" in caplog.text
+        caplog.clear()
     assert [lead["External_Id__c"] for lead in emulator.leads()] == ["L-1"]
 
 

@@ -42,7 +42,7 @@ def test_each_example_dag_has_a_twin_that_can_only_look(path: Path) -> None:
     live, dry = bag.dags[path.stem], bag.dags[f"{path.stem}{DRY}"]
     assert (list(live.task_dict), live.timetable) == (list(dry.task_dict), dry.timetable)
     assert set(live.params) - set(dry.params) == {"dry_run"}
-    assert {task.dry_run for task in dry.tasks if isinstance(task, LeadSyncOperator)} == {True}
+    assert all(vars(task)["dry_run"] is True for task in dry.tasks if isinstance(task, LeadSyncOperator))
     assert "dry run" in dry.tags
     assert "dry run" not in live.tags
     assert "changes nothing" in str(dry.description)
