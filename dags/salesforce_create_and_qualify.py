@@ -37,13 +37,13 @@ SCORES = """
     ORDER BY l.scored_at DESC
 """
 FIELDS = {"first_name": "FirstName", "last_name": "LastName", "company": "Company", "email": "Email"}
-WHEN = "Leave both empty to read the run's own interval: in a backfill its day, in a run by hand the last whole one."
+WHEN = "Both empty: the run's own interval, which is its day in a backfill, and the last whole day in a run by hand."
 PARAMS = {
     "from": Param(None, type=["null", "string"], format="date-time", title="From", description=WHEN),
-    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)", description=WHEN),
+    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)"),
     "threshold": Param(70, type="number", minimum=0, title="Threshold: a lead with a higher score becomes MQL"),
 }
-TRAP = "Not for backfills: the Dag salesforce_create_and_qualify_dry_run is."
+TRAP = "Easily lost in a backfill: take the Dag salesforce_create_and_qualify_dry_run there."
 DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run: change nothing", description=TRAP)}
 
 

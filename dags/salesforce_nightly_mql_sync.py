@@ -25,13 +25,13 @@ SCORES = """
       AND s.scored_at < CAST('{{ interval_end() }}' AS TIMESTAMPTZ)
     ORDER BY s.scored_at DESC
 """
-WHEN = "Leave both empty to read the run's own interval: in a backfill its day, in a run by hand the last whole one."
+WHEN = "Both empty: the run's own interval, which is its day in a backfill, and the last whole day in a run by hand."
 PARAMS = {
     "from": Param(None, type=["null", "string"], format="date-time", title="From", description=WHEN),
-    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)", description=WHEN),
+    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)"),
     "threshold": Param(70, type="number", minimum=0, title="Threshold: a lead with a higher score becomes MQL"),
 }
-TRAP = "Not for backfills: the Dag salesforce_nightly_mql_sync_dry_run is."
+TRAP = "Easily lost in a backfill: take the Dag salesforce_nightly_mql_sync_dry_run there."
 DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run: change nothing", description=TRAP)}
 
 
