@@ -204,3 +204,22 @@ def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator:
     assert emulator.history() == history
     with SqlExport("warehouse", "SELECT key, stage FROM salesforce_leads ORDER BY key").open() as stream:
         assert [tuple(row.values()) for row in stream.rows if isinstance(row, dict)] == [("L-0", None), ("L-1", "MQL")]
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_deleted_lead_stays_so_where_the_export_leaves_out_what_the_warehouse_knows(
+    run_dag: RunDag, emulator: EmulatorServer
+) -> None:
+    """By the condition that README gives; without it, a day that runs again brings the lead back."""
+    known = "AND NOT EXISTS (SELECT 1 FROM salesforce_leads k WHERE k.key = signups.lead_key)"
+    assert known in (DAGS.parent / "README.md").read_text(encoding="utf-8")
+    run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
+    (lost,) = [lead["Id"] for lead in emulator.leads() if lead["External_Id__c"] == "L-0"]
+    emulator.delete_lead(lost)
+
+    for condition, leads in ((known, {"L-1"}), ("", {"L-0", "L-1"})):
+        dag = example_dag("salesforce_create_leads")
+        export = vars(dag.task_dict["create_leads"])["export"]
+        export.sql = export.sql.replace("ORDER BY", f"{condition} ORDER BY")
+        assert run_dag(dag, logical_date=DAY).state == "success"
+        assert {lead["External_Id__c"] for lead in emulator.leads()} == leads
