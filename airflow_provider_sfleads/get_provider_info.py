@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.operators.leads"]}],
         "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.sensors.bulk"]}],
         "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.triggers.bulk"]}],
+        "notifications": ["airflow_provider_sfleads.notifications.report.SyncReportNotifier"],
         "connection-types": [_connection_type()],
     }
 

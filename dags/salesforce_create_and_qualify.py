@@ -13,7 +13,7 @@ from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.intervals import INTERVAL_MACROS
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
 
-# What write_back keeps; a first dry run would find no such table to join.
+# What write_back keeps: a first dry run would find no such table to join.
 MAKE_TABLE = """
     CREATE TABLE IF NOT EXISTS salesforce_leads
     (key TEXT PRIMARY KEY, salesforce_id TEXT, action TEXT, stage TEXT, synced_at TIMESTAMPTZ)

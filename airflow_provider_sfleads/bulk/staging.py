@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,8 +16,8 @@ from airflow_provider_sfleads.bulk.ports import Book
 from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.sought import bools
 from airflow_provider_sfleads.columnar.staged import csv_bytes
+from airflow_provider_sfleads.core.outcome import Action, Known
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.sync.plan import Settled
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.columnar.intake import Taken
@@ -35,11 +35,11 @@ _SAY_EVERY = 10.0
 class Screened:
     """Rows of a batch of which something is known before anybody asks Salesforce.
 
-    :param settled: positions and outcomes of those that need not be sent.
+    :param left: those that need not be sent, by their positions.
     :param in_doubt: positions of those that may be there already, which the tail has to ask for.
     """
 
-    settled: Sequence[tuple[int, Settled]] = ()
+    left: Mapping[int, Known] = field(default_factory=dict)
     in_doubt: Sequence[int] = ()
 
 
@@ -115,12 +115,19 @@ class Staging:
         if self.screen is None or not batch.num_rows:
             return batch
         screened = self.screen(batch)
-        for _, settled in screened.settled:
-            self.book.write(self.terms.stamped(settled.outcome), settled.row)
+        places = list(screened.left)
+        if places:
+            columns = {
+                "key": batch.column("key").take(pa.array(places)),
+                "action": pa.repeat(str(Action.UNCHANGED), len(places)),
+                "reason": pa.array([str(known.reason) for known in screened.left.values()]),
+                "salesforce_id": pa.array([known.lead_id for known in screened.left.values()], pa.string()),
+            }
+            self.book.add(self.terms.lines(columns))
         tail = bools(batch.column("tail"))
         tail[list(screened.in_doubt)] = True
         kept = np.ones(batch.num_rows, dtype=np.bool_)
-        kept[[position for position, _ in screened.settled]] = False
+        kept[places] = False
         place = batch.schema.get_field_index("tail")
         return batch.set_column(place, batch.schema.field(place), pa.array(tail)).filter(pa.array(kept))
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_sfleads.columnar.digest_of_one import digest_of_one
+
 Digests = npt.NDArray[np.uint64]
 """Shape ``(n, 2)``: 128 bits for each of n values."""
 Positions = npt.NDArray[np.int64]
@@ -46,6 +48,14 @@ def digests(array: pa.Array) -> Digests:
     raw = b"".join(hashlib.blake2b(value.encode(), digest_size=16).digest() for value in long)
     found[~is_short] = np.frombuffer(raw, dtype="<u8").reshape(-1, 2)
     return found
+
+
+def digest_bytes(values: Sequence[str]) -> list[bytes]:
+    """16 bytes for each string."""
+    if len(values) == 1:
+        return [b"".join(half.to_bytes(8, "little") for half in digest_of_one(values[0]))]
+    raw = digests(pa.array(values, pa.string())).astype("<u8").tobytes()
+    return [raw[start : start + 16] for start in range(0, len(raw), 16)]
 
 
 def combined(parts: Sequence[Digests]) -> Digests:

@@ -33,11 +33,24 @@ class Reason(StrEnum):
     STAGE_NOT_ON_LADDER = "stage_not_on_ladder"
     CONVERTED = "converted"
     SAME_VALUES = "same_values"
+    NEWER_RUN = "newer_run"
     ALREADY_EXISTS = "already_exists"
     OUTCOME_UNKNOWN = "outcome_unknown"
     API_USAGE_LIMIT = "api_usage_limit"
     TRY_AGAIN = "try_again"
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Why a row is left alone without a look at Salesforce.
+
+    :param reason: ``same_values`` or ``newer_run``.
+    :param lead_id: its lead's id, where known.
+    """
+
+    reason: Reason
+    lead_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

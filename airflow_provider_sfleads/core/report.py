@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from datetime import datetime
 from decimal import Decimal
+from typing import Any, Self
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
 _TOP_REASONS = 20
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) and _is_count(n) for name, n in value.items())
+
+
+# What JSON may hold where the report has a field so annotated.
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "int": _is_count,
+    "bool": lambda value: isinstance(value, bool),
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+    "Mapping[str, int]": _are_counts,
+    "Mapping[str, int] | None": lambda value: value is None or _are_counts(value),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +75,38 @@ class SyncReport:
         """The report as plain JSON values."""
         return {**asdict(self), "job_ids": list(self.job_ids)}
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took from the first try to the end of the last; ``None`` where the times are none."""
+        try:
+            took = datetime.fromisoformat(self.finished_at) - datetime.fromisoformat(self.started_at)
+        except (TypeError, ValueError):
+            return None
+        return took.total_seconds()
+
+    @classmethod
+    def from_json(cls, values: object) -> Self:
+        """The report that such values, read from JSON, are; what this version does not know of is left out.
+
+        :raises ValueError: naming the first thing that makes them none.
+        """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a report is an object, not {type(values).__name__}")  # noqa: TRY004 - all of one kind
+        given: dict[str, Any] = {}
+        for each in fields(cls):
+            if each.name in values:
+                value = values[each.name]
+                if not _FITS.get(str(each.type), _anything)(value):
+                    raise ValueError(f"{each.name} is no {each.type}")
+                given[each.name] = tuple(value) if isinstance(value, list) else value
+            elif each.default is MISSING and each.default_factory is MISSING:
+                raise ValueError(f"{each.name} is missing")
+        return cls(**given)
+
+
+def _anything(value: object) -> bool:  # noqa: ARG001 - takes what comes
+    return True
+
 
 @dataclass(slots=True)
 class Tally:
@@ -83,6 +137,13 @@ class Tally:
             self.rejects[error_code or "UNKNOWN_EXCEPTION"] += count
         elif action is Action.UNCHANGED:
             self.unchanged[str(reason or "")] += count
+
+    def absorb(self, other: Tally) -> None:
+        """Count the rows of another account, too."""
+        self.actions.update(other.actions)
+        self.rejects.update(other.rejects)
+        self.unchanged.update(other.unchanged)
+        self.sent += other.sent
 
     @property
     def read(self) -> int:

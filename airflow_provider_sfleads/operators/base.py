@@ -68,9 +68,10 @@ class LeadSyncOperator(BaseOperator):
     :param nulls: ``"ignore"`` leaves a field alone where the export has nothing, ``"clear"`` empties it.
     :param truncate: cut over-long text to the field's length instead of rejecting the row.
     :param duplicates: ``"allow"`` overrides Salesforce's alert-type duplicate rules (blocking ones cannot be).
-    :param changed_only: leave alone, without a call, rows whose values are those that an earlier run wrote or found
-        (``write_back``'s table remembers them). What Sales edits by hand meanwhile is not noticed.
-    :param full_refresh: with ``changed_only``, send every row once more, and remember anew.
+    :param changed_only: leave alone, without a call, rows whose values are those that an earlier run wrote or found.
+        ``write_back``'s table remembers them, or else a file beside the results of each run of the Dag. What Sales
+        edits by hand meanwhile is not noticed.
+    :param full_refresh: with ``changed_only``, look at every row once more, and remember anew.
     :param match_email: also find existing people by the e-mail address mapped to ``Email``.
     :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
         ``None`` runs none, an id runs that rule.
@@ -245,7 +246,7 @@ class LeadSyncOperator(BaseOperator):
             dry_run=read.as_flag("dry_run", self.dry_run),
             deferrable=self._deferrable(),
             allow_duplicates=self._allow_duplicates(),
-            changed_only=self._changed_only(),
+            changed_only=read.as_flag("changed_only", self.changed_only),
             full_refresh=read.as_flag("full_refresh", self.full_refresh),
             stop=stop,
         )
@@ -269,14 +270,6 @@ class LeadSyncOperator(BaseOperator):
         from airflow_provider_sfleads.operators.parameters import as_choice
 
         return as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow"
-
-    def _changed_only(self) -> bool:
-        from airflow_provider_sfleads.operators.parameters import as_flag
-
-        changed_only = as_flag("changed_only", self.changed_only)
-        if changed_only and self.write_back is None:
-            raise ParameterError("changed_only needs write_back: its table remembers what was confirmed")
-        return changed_only
 
     def _common_request(self) -> dict[str, Any]:
         """The part of a request that both operators ask for alike."""

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import RowStream
 from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.remembered import remembered_for
 from airflow_provider_sfleads.operators.under_way import Course, Plan, UnderWay
 from airflow_provider_sfleads.results import KeyIndex
 from airflow_provider_sfleads.results.announced import Announcements
@@ -34,7 +35,7 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
             closing.callback(conclude, load, plan)
         earlier = closing.enter_context(_earlier(load, plan))
         writer = closing.enter_context(load.folder.writer(columns=stream.columns, resume=load.resumed))
-        before = Before(earlier=earlier, confirmed=load.confirmed_for(plan))
+        before = Before(earlier=earlier, confirmed=remembered_for(load, plan, reads_all=not load.resumed))
         run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id), before)
         if load.tally is not None:
             run.tally = load.tally

@@ -15,6 +15,7 @@ from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError, SalesforceLeadsError
 from airflow_provider_sfleads.operators import by_rows
 from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
 from airflow_provider_sfleads.results.announced import Announcements
@@ -105,7 +106,7 @@ class _Course:
         staged = _is_staged(load)
         if staged:
             # Rows of an earlier try are written back too, and what the table held of them is no longer confirmed.
-            load.confirmed_for(self.plan)
+            recall(load, self.plan)
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
@@ -151,6 +152,8 @@ class _Course:
             reason = f"auto: {staging.rows:,} rows to send, {few if is_few else many}"
             log.info("%s: %s.", "sObject Collections" if is_few else "Bulk API 2.0", reason)
             load.choose("bulk", reason)
+        if load.confirmed is not None:
+            load.confirmed.keep(load.folder.staged())
         with self.book.marked(STAGED):
             self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if is_few else {})
         load.keep()
@@ -161,8 +164,7 @@ class _Course:
         from airflow_provider_sfleads.operators.bulk_parts import bulk_run
 
         self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory)
-        # What changed_only remembers of the rows sent does not outlive this process.
-        patience = _PATIENCE if self.load.settings.deferrable and not self.load.settings.changed_only else None
+        patience = _PATIENCE if self.load.settings.deferrable else None
         job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted
         return Waiting(job_ids=job_ids, elapsed=self.run.elapsed) if job_ids else None

@@ -18,10 +18,12 @@ from airflow_provider_sfleads.operators.account import Ending, failure_of, repor
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
+from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
+from airflow_provider_sfleads.results.file_memory import remember
 from airflow_provider_sfleads.results.state_file import StateFile
-from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS, check_table
+from airflow_provider_sfleads.results.write_back import ready_table
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def load(
         if deferred is not None:
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
-            check_table(settings.write_back)
+            ready_table(settings.write_back, settings.operation, remembers=settings.changed_only)
         under_way = UnderWay(
             settings=settings,
             prepare=prepare,
@@ -100,6 +102,8 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     if not is_open:
         under_way.folder.remove_staging()
     log.info("%s", summary(report))
+    if settings.dry_run:
+        show_preview(under_way, course, report)
     return Ending(report=report, failure=unwritten or failure)
 
 
@@ -138,21 +142,27 @@ def _with_calls_of(execution: Execution, event: Mapping[str, Any]) -> Execution:
 
 
 def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
-    """Tell the warehouse; the sync itself stands, whatever becomes of that."""
-    table, confirmed, folder = under_way.settings.write_back, under_way.confirmed, under_way.folder
-    if table is None or under_way.settings.dry_run:
+    """Tell the warehouse, and later runs; the sync itself stands, whatever becomes of that."""
+    settings, confirmed = under_way.settings, under_way.confirmed
+    if settings.dry_run:
+        return None
+    end = under_way.interval.end if under_way.interval else None
+    rows = settled_rows(under_way.folder, confirmed.values_of if confirmed else None)
+    if settings.write_back is None:
+        if confirmed:
+            remember(under_way.folder, rows, end)
         return None
     try:
         n = write_back(
-            table,
-            # Rows that another process sent have a fingerprint unknown here; the old one must not stand for them.
-            settled_rows(folder, lambda key: confirmed.sent(key) or "") if confirmed else settled_rows(folder),
-            interval_end=under_way.interval.end if under_way.interval else None,
-            confirmed_column=CONFIRMED_COLUMNS[under_way.settings.operation] if confirmed else None,
+            settings.write_back,
+            rows,
+            interval_end=end,
+            operation=settings.operation,
+            remembers=confirmed is not None,
         )
     except SalesforceLeadsError as error:
         return error if error.transient else WriteBackError(f"The leads are synced, but not written back: {error}")
-    log.info("Wrote %d rows back to %r.", n, table)
+    log.info("Wrote %d rows back to %r.", n, settings.write_back)
     return None
 
 

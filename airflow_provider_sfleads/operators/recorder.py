@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_sfleads.core.naming import error_words, is_named, log_name
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.operators.naming import log_name
 from airflow_provider_sfleads.results import ResultsWriter
 from airflow_provider_sfleads.results.parts import marks
 
@@ -57,7 +57,8 @@ class Recorder:
         if self.logged[code] == _REJECTS_LOGGED + 1:
             log.warning("Further rejects with %s are in rejects.csv only.", code)
         elif self.logged[code] <= _REJECTS_LOGGED:
-            # Salesforce's own words may repeat a value, ours do not; in a broken line any value may stand as the key.
-            said = ", ".join(outcome.error_fields) if outcome.api else outcome.error_message
-            name = "" if code == "MALFORMED_ROW" else f"key {log_name(outcome.key, salt=self.salt)}: "
+            said = error_words(
+                was_sent=outcome.api is not None, fields=outcome.error_fields, message=outcome.error_message
+            )
+            name = f"key {log_name(outcome.key, salt=self.salt)}: " if is_named(code) else ""
             log.warning("Rejected: %s%s (%s)", name, code, said or "no field named")

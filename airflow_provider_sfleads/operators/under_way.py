@@ -26,7 +26,6 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
-from airflow_provider_sfleads.results.write_back import CONFIRMED_COLUMNS
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.doubts import Doubts
@@ -121,6 +120,8 @@ class UnderWay:
     :param journal: keeps ``execution`` for later tries.
     :param attempt: try number of the task.
     :param until_the_end: closes what the end of the load still needs.
+    :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
+    :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
     """
 
@@ -134,6 +135,7 @@ class UnderWay:
     attempt: int
     until_the_end: ExitStack
     confirmed: ConfirmedValues | None = None
+    planned: Plan | None = None
     tally: Tally | None = None
 
     def choose(self, api: str, reason: str) -> None:
@@ -183,7 +185,7 @@ class UnderWay:
         :raises MappingError: with every problem, before anything is sent.
         """
         client = self.settings.hook.client
-        return self.prepare(
+        self.planned = self.prepare(
             Ground(
                 lead=self.lead,
                 columns=columns,
@@ -194,18 +196,7 @@ class UnderWay:
                 resumed=resumed and not self.settings.dry_run,
             )
         )
-
-    def confirmed_for(self, plan: Plan) -> ConfirmedValues | None:
-        """What Salesforce was last known to hold, where ``changed_only`` asks for it."""
-        table = self.settings.write_back
-        if table is None or not self.settings.changed_only:
-            return None
-        values = ConfirmedValues(
-            self.folder.staging(), plan.compare, mode=plan.mode, is_refresh=self.settings.full_refresh
-        )
-        self.confirmed = self.until_the_end.enter_context(values)
-        self.confirmed.load(table, CONFIRMED_COLUMNS[plan.operation])
-        return self.confirmed
+        return self.planned
 
     def lookup(self) -> LeadLookup:
         """Reads leads."""

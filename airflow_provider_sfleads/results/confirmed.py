@@ -2,89 +2,138 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from airflow_provider_sfleads.core.keys import Compare
-from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.exports.connections import sql_hook
-from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
-from airflow_provider_sfleads.results.digests import digest_of
+from airflow_provider_sfleads.core.outcome import Known, Reason
+from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.scratch import Scratch
 
-log = logging.getLogger(__name__)
+#: In a staging folder: the fingerprints of the rows that are staged there.
+SENT = "sent.parquet"
+_BATCH = 20_000
+# Rows to be remembered, up to which the others are told from them without a look into the file.
+_FEW = 100_000
 
-_BATCH = 10_000
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What an earlier run of the operator left of one row.
 
-def fingerprint_of(record: Record, *context: str | None) -> str:
-    """A short text that is another one where any mapped value is, or what else it stands for.
-
-    :param context: what makes the same values another matter: the lead meant, the way it is written.
+    :param key: the row's key.
+    :param lead_id: its lead's id, where known.
+    :param values: fingerprint of the values that Salesforce was known to hold; empty where nobody remembers them.
+    :param is_newer: whether that run's interval ended after this one's does.
     """
-    return hashlib.blake2b(repr((sorted(record.items()), context)).encode(), digest_size=12).hexdigest()
+
+    key: str
+    lead_id: str | None
+    values: str | None
+    is_newer: bool = False
 
 
 class ConfirmedValues(Scratch):
-    """The fingerprints of earlier runs, from the write-back table, and those of this run, for it.
-
-    Kept in a file by digest of the key, so that memory does not grow with the table.
+    """The fingerprints of earlier runs, and those of this run's rows, by digest of the key and in a file.
 
     :param directory: where the file lies.
-    :param compare: brings a key into the form in which keys are compared.
-    :param mode: how the run treats leads that exist; what one way confirmed says nothing of another.
-    :param is_refresh: send every row, whatever was confirmed.
+    :param digests: digests of keys; the same for two that are the same key.
+    :param is_whole: whether every row of the execution passes through :meth:`find`.
     """
 
     _FILE = "confirmed.sqlite"
     _TABLES = (
         "known (digest BLOB PRIMARY KEY, print TEXT, id TEXT)",
-        "sent (digest BLOB PRIMARY KEY, print TEXT)",
+        "newer (digest BLOB PRIMARY KEY, id TEXT)",
+        "sent (digest BLOB PRIMARY KEY, print TEXT, key TEXT)",
+        "asked (place INTEGER PRIMARY KEY, digest BLOB, print TEXT)",
     )
 
-    def __init__(self, directory: Path, compare: Compare, *, mode: str, is_refresh: bool) -> None:
+    def __init__(self, directory: Path, digests: Callable[[Sequence[str]], list[bytes]], *, is_whole: bool) -> None:
         super().__init__(directory)
-        self._compare = compare
-        self._mode = mode
-        self._is_refresh = is_refresh
+        self._digests = digests
+        self._is_whole = is_whole
+        self._few: dict[str, str] | None = {}
 
-    def load(self, table: SqlTable, column: str) -> None:
-        """Read what earlier runs confirmed; a table that is not there yet confirms nothing."""
-        rows = ((digest_of(self._compare(key)), text, lead_id) for key, lead_id, text in _confirmed(table, column))
-        try:
-            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
-        except ExportError as error:
-            if error.transient:
-                raise
-            log.info("Nothing is confirmed yet in %r: every row is sent.", table)
+    def load(self, confirmations: Iterable[Confirmation]) -> None:
+        """Learn what earlier runs left; of two of one key the later counts."""
+        source = iter(confirmations)
+        while batch := list(islice(source, _BATCH)):
+            rows = list(zip(self._digests([one.key for one in batch]), batch, strict=True))
+            known = [(digest, one.values, one.lead_id) for digest, one in rows if one.values is not None]
+            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", known)
+            newer = [(digest, one.lead_id) for digest, one in rows if one.is_newer]
+            self._database.executemany("INSERT OR REPLACE INTO newer VALUES (?, ?)", newer)
 
-    def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
-        """The lead's id where the row's values are those last confirmed; notes them for the write-back either way."""
-        digest, text = digest_of(self._compare(key)), fingerprint_of(record, lead_id, self._mode)
-        self._database.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (digest, text))
-        if self._is_refresh:
-            return None
-        found = self._database.execute("SELECT id FROM known WHERE digest = ? AND print = ?", (digest, text)).fetchone()
-        return str(found[0] or "") if found else None
+    def find(self, keys: Sequence[str], prints: Sequence[str]) -> dict[int, Known]:
+        """What is known of rows, by their places, noting the fingerprints that have to be remembered.
 
-    def sent(self, key: str) -> str | None:
-        """The fingerprint of a row of this run."""
-        sql = "SELECT print FROM sent WHERE digest = ?"
-        found = self._database.execute(sql, (digest_of(self._compare(key)),)).fetchone()
-        return str(found[0]) if found else None
+        :param keys: their keys.
+        :param prints: fingerprints of their values, one each.
+        """
+        digests = self._digests(keys)
+        self._database.execute("DELETE FROM asked")
+        asked = zip(range(len(keys)), digests, prints, strict=True)
+        self._database.executemany("INSERT INTO asked VALUES (?, ?, ?)", asked)
+        found = {place: Known(reason=Reason.SAME_VALUES, lead_id=lead_id) for place, lead_id in self._asked(_SAME)}
+        found |= {place: Known(reason=Reason.NEWER_RUN, lead_id=lead_id) for place, lead_id in self._asked(_NEWER)}
+        rows = zip(digests, prints, keys, strict=True)
+        self._note([row for place, row in enumerate(rows) if place not in found or not self._is_whole])
+        return found
+
+    def _asked(self, sql: str) -> list[tuple[int, str | None]]:
+        return self._database.execute(sql).fetchall()
+
+    def _note(self, rows: Sequence[tuple[bytes, str, str]]) -> None:
+        self._database.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", rows)
+        if self._few is not None:
+            self._few.update((key, text) for _, text, key in rows)
+            if len(self._few) > _FEW:
+                self._few = None
+
+    def values_of(self, key: str, reason: str | None) -> str | None:
+        """What to remember of a settled row: its fingerprint, ``None`` for what is remembered already.
+
+        Where the row was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
+        """
+        text = self._sent(key)
+        if text is not None:
+            return text
+        return None if self._is_whole and reason == Reason.SAME_VALUES else ""
+
+    def _sent(self, key: str) -> str | None:
+        if self._few is not None:
+            return self._few.get(key)
+        row = self._database.execute("SELECT print FROM sent WHERE digest = ?", self._digests([key])).fetchone()
+        return str(row[0]) if row else None
+
+    def keep(self, directory: Directory) -> None:
+        """Write the fingerprints of this run's rows down, for a try that goes on with these."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.schema([("digest", pa.binary(16)), ("print", pa.string()), ("key", pa.string())])
+        with directory.complete(SENT) as draft, pq.ParquetWriter(draft, schema) as writer:
+            cursor = self._database.execute("SELECT digest, print, key FROM sent")
+            while rows := cursor.fetchmany(_BATCH):
+                writer.write_batch(pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=schema))
+
+    def recall(self, directory: Directory) -> None:
+        """Take over what :meth:`keep` wrote, where that is there."""
+        if directory.has(SENT):
+            for rows in _kept(directory):
+                self._note(rows)
+            self._is_whole = True
 
 
-def _confirmed(table: SqlTable, column: str) -> Iterator[tuple[str, str | None, str]]:
-    dialect = dialect_of(sql_hook(table.conn_id).conn_type)
-    names = [dialect.identifier(name) for name in ("key", "salesforce_id", column)]
-    source = table_sql(table.table, dialect)
-    sql = f"SELECT {', '.join(names)} FROM {source} WHERE {names[2]} IS NOT NULL"  # noqa: S608  (checked names)
-    with SqlExport(table.conn_id, sql, fetch_size=_BATCH).open() as stream:
-        for row in stream.rows:
-            if isinstance(row, dict):
-                key, lead_id, text = row.values()
-                yield str(key), lead_id, str(text)
+_SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
+_NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
+
+
+def _kept(directory: Directory) -> Iterator[list[tuple[bytes, str, str]]]:
+    import pyarrow.parquet as pq
+
+    with directory.fs.open(directory.file(SENT), "rb") as stream, pq.ParquetFile(stream) as file:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

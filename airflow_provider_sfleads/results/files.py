@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 REJECTS = "rejects.csv"
 
 
+def directory_at(url: str, *, conn_id: str | None = None) -> Directory:
+    """Return the directory at a URL that ``ObjectStoragePath`` takes.
+
+    :param conn_id: Airflow connection for remote storage.
+    :raises ValueError: where no storage is known by such a URL.
+    :raises ImportError: where the storage's driver is not installed.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    root = ObjectStoragePath(url, conn_id=conn_id)
+    is_local = root.protocol in ("", "file", "local")
+    path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
+    return Directory(root.fs, path.rstrip("/"), is_local)
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     """One directory at a storage.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.results.files import REJECTS, Directory
+from airflow_provider_sfleads.results.files import REJECTS, Directory, directory_at
 from airflow_provider_sfleads.results.parts import marks, part_names
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.results.writer import ResultsWriter
 
 REPORT = "report.json"
+PREVIEW = "preview.json"
 STAGING = "_staging"
 #: How the names of dry executions end.
 DRY_RUN = "-dry-run"
@@ -66,19 +67,14 @@ class ResultsFolder:
     @cached_property
     def directory(self) -> Directory:
         """The folder at its storage."""
-        from airflow.sdk import ObjectStoragePath
-
         base = str(self.base).rstrip("/")
         if not base:
             raise ParameterError("results_path is empty; say where the results of each sync are to be written.")
         try:
-            root = ObjectStoragePath(base, conn_id=self.conn_id)
-            storage = root.fs
+            root = directory_at(base, conn_id=self.conn_id)
         except (ValueError, ImportError) as problem:
             raise ParameterError(f"results_path {base!r} cannot be used: {problem}") from None
-        is_local = root.protocol in ("", "file", "local")
-        path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
-        return Directory(storage, "/".join((path.rstrip("/"), *self._parts)), is_local)
+        return root.child("/".join(self._parts))
 
     @cached_property
     def url(self) -> str:
@@ -167,12 +163,20 @@ class ResultsFolder:
 
     def write_report(self, report: Mapping[str, Any]) -> str:
         """Write ``report.json`` and return its URL."""
-        with self.directory.complete(REPORT) as draft:
-            draft.write_text(json.dumps(report, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        self._write_json(REPORT, report)
         if self.directory.has(_BEGUN) and part_names(self.directory):
             # The parts say it from here on.
             self.directory.remove(_BEGUN)
         return self.report_url
+
+    def write_preview(self, preview: Mapping[str, Any]) -> str:
+        """Write ``preview.json``, what a live run would do, and return its URL."""
+        self._write_json(PREVIEW, preview)
+        return f"{self.url}/{PREVIEW}"
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with self.directory.complete(name) as draft:
+            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
     def staging(self) -> Path:
         """Return a local directory for rows on their way; it is the same for each try on this machine.

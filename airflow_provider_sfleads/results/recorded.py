@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 _CLOCKS = timedelta(hours=1)
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 # Left alone for another reason than that the values are right.
-_UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED})
+_UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED, Reason.NEWER_RUN})
 _BATCH = 5_000
+
+ValuesOf = Callable[[str, str | None], str | None]
+"""The fingerprint of a row's values, by its key and reason; ``None`` keeps what was noted before."""
 
 
 def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
@@ -32,24 +35,33 @@ def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
         yield to_outcome(row)
 
 
-def settled_rows(
-    folder: ResultsFolder, fingerprint: Callable[[str], str | None] = lambda _key: None
-) -> Iterator[WriteBackRow]:
+def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> Iterator[WriteBackRow]:
     """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at.
 
-    :param fingerprint: of the values sent, by key; noted for the rows of which Salesforce has confirmed them.
+    :param values_of: asked for the rows whose values Salesforce has confirmed. Without it nobody knows what the rows
+        that were written now hold, and what was noted before is to be forgotten.
     """
     columns = ("key", "salesforce_id", "action", "reason", "old_stage", "new_stage", "finished_at")
-    for row in _recorded(folder, columns):
-        if row["action"] in _SETTLED:
-            yield WriteBackRow(
-                key=row["key"],
-                salesforce_id=row["salesforce_id"],
-                action=row["action"],
-                stage=row["new_stage"] or row["old_stage"],
-                finished_at=row["finished_at"],
-                confirmed=None if row["reason"] in _UNCONFIRMED else fingerprint(row["key"]),
-            )
+    for batch in _batches(folder, columns):
+        for key, lead_id, action, reason, old, new, moment in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+            if action in _SETTLED:
+                yield WriteBackRow(
+                    key=key,
+                    salesforce_id=lead_id,
+                    action=action,
+                    stage=new or old,
+                    finished_at=moment,
+                    is_moved=action == Action.UPDATED and new is not None,
+                    confirmed=_confirmed(key, action, reason, values_of),
+                )
+
+
+def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | None) -> str | None:
+    if reason in _UNCONFIRMED:
+        return None
+    if values_of is None:
+        return None if action == Action.UNCHANGED else ""
+    return values_of(key, reason)
 
 
 def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[str]:

@@ -31,12 +31,12 @@ class Before:
         is_unknown = self.earlier is not None and self.earlier.unknown(key) is not None
         return Reason.OUTCOME_UNKNOWN if is_unknown else otherwise
 
-    def same(self, candidate: Candidate) -> Settled | None:
-        """The outcome of a row whose values are those last confirmed."""
+    def known(self, candidate: Candidate) -> Settled | None:
+        """The outcome of a row that is left alone for what earlier runs confirmed."""
         if self.confirmed is None:
             return None
-        lead_id = self.confirmed.same(candidate.key, candidate.lead_id, candidate.record)
-        return None if lead_id is None else unchanged(candidate, Reason.SAME_VALUES, salesforce_id=lead_id or None)
+        known = self.confirmed.known(candidate.key, candidate.lead_id, candidate.record)
+        return None if known is None else unchanged(candidate, known.reason, salesforce_id=known.lead_id)
 
     def sent(self, item: Item) -> Settled | Doubtful | None:
         """What is known of an item that cannot simply be sent, since that could create its lead a second time."""

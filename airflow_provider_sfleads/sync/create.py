@@ -72,6 +72,7 @@ class CreatePlan:
         self._intake = intake
         self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe
         self.mode = rules.existing
+        self.may_undo = rules.existing == "update"
         self._dry_run = dry_run
         self._encounters = Encounters(
             external=rules.external,

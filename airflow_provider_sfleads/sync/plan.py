@@ -81,8 +81,9 @@ class Plan(Protocol):
     """How one operator's rows are looked up, sent and settled.
 
     ``group_size`` rows are looked up together. ``repeatable`` says whether sending a row again is harmless when its
-    outcome is unknown, ``fresh`` whether a row must go out right after its look-up, ``mode`` how leads that exist are
-    treated, ``recipe`` what the intake goes by.
+    outcome is unknown, ``may_undo`` whether a run of an older interval could undo what a newer one wrote, ``fresh``
+    whether a row must go out right after its look-up, ``mode`` how leads that exist are treated, ``recipe`` what the
+    intake goes by.
     """
 
     recipe: Recipe
@@ -90,6 +91,7 @@ class Plan(Protocol):
     mode: str
     group_size: int
     repeatable: bool
+    may_undo: bool
     fresh: bool
     compare: Compare
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Outcome
+from airflow_provider_sfleads.core.outcome import Known, Outcome
 from airflow_provider_sfleads.core.rows import Row
 
 
@@ -38,10 +38,10 @@ class Earlier(Protocol):
 
 
 class Confirmed(Protocol):
-    """What Salesforce was last known to hold."""
+    """What earlier runs confirmed."""
 
-    def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
-        """The lead's id (empty where it is not known) if the row's values are those last confirmed."""
+    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
+        """Why a row is left alone without a look at Salesforce, if it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,7 @@ class SyncRun:
     def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
         if self.before.settles(taken):
             return
-        known = taken if isinstance(taken, Settled) else self.before.same(taken)
+        known = taken if isinstance(taken, Settled) else self.before.known(taken)
         if known is not None:
             self._land([(known, None)])
         elif isinstance(taken, Candidate):

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from airflow_provider_sfleads.columnar.fingerprints import fingerprint_of, fingerprints
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.intake import ColumnIntake
 from airflow_provider_sfleads.columnar.originals import as_text
@@ -204,6 +205,7 @@ class Fates:
     settled: Counter[Outcome] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     candidates: list[object] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
 
     def settle(self, settled: Settled) -> None:
         """Take a row that goes no further."""
@@ -230,6 +232,7 @@ def one_by_one(request: CreateRequest | StageRequest, columns: Sequence[str], ch
                 fates.settle(taken)
             else:
                 fates.go_on(taken)
+                fates.fingerprints.append(fingerprint_of(taken.lead_id, taken.record, plan.mode, _names(plan)))
     return fates
 
 
@@ -248,7 +251,12 @@ def together(request: CreateRequest | StageRequest, columns: Sequence[str], chun
                 fates.settle(settled)
             for candidate in candidates(taken.candidates, LEAD):
                 fates.go_on(candidate)
+            fates.fingerprints.extend(fingerprints(taken.candidates, plan.mode, _names(plan)))
     return fates
+
+
+def _names(plan: CreatePlan | StagePlan) -> list[str]:
+    return [info.name for info in plan.recipe.fields]
 
 
 def _plan(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
+from tests.core.reports import VALUES, reports
 
 STATES = (
     "filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent", "would_create",
@@ -97,3 +98,38 @@ def test_a_report_is_json() -> None:
         "started_at", "finished_at", "api_reason", "host", "operation", "interval_start", "interval_end", "attempts",
         "reject_reasons", "unchanged_reasons", "api_usage",
     }  # fmt: skip
+
+
+@given(reports)
+def test_a_report_comes_back_from_json(told: SyncReport) -> None:
+    """What was pushed or written is what is read."""
+    assert SyncReport.from_json(json.loads(json.dumps(told.as_json()))) == told
+
+
+def test_what_a_later_version_added_is_left_out() -> None:
+    """Reports of several versions lie in one folder."""
+    assert SyncReport.from_json(VALUES | {"moons": 2}) == SyncReport.from_json(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ([], "a report is an object, not list"),
+        ({}, "read is missing"),
+        (VALUES | {"rejected": True}, "rejected is no int"),
+        (VALUES | {"read": -1}, "read is no int"),
+        (VALUES | {"reject_reasons": {"A": "1"}}, "reject_reasons is no Mapping"),
+        (VALUES | {"job_ids": "750"}, "job_ids is no tuple"),
+    ],
+)
+def test_what_is_no_report_is_told_from_one(values: object, problem: str) -> None:
+    """And why."""
+    with pytest.raises(ValueError, match=problem):
+        SyncReport.from_json(values)
+
+
+def test_how_long_it_took() -> None:
+    """In seconds; nothing is made up where the times are none."""
+    assert SyncReport.from_json(VALUES).seconds == 1.5
+    assert SyncReport.from_json(VALUES | {"finished_at": "soon"}).seconds is None
+    assert SyncReport.from_json(VALUES | {"finished_at": "2026-11-18T02:00:00"}).seconds is None

@@ -11,6 +11,7 @@ from typing import Any
 import airflow
 import jsonschema  # type: ignore[import-untyped]  # comes with Airflow, which brings no stubs
 import pytest
+from airflow.sdk import BaseNotifier
 
 from airflow_provider_sfleads.get_provider_info import get_provider_info
 from airflow_provider_sfleads.hooks.fields import read_settings
@@ -31,7 +32,9 @@ def test_airflow_takes_the_metadata() -> None:
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
-@pytest.mark.parametrize("part", ["connection-types", "hooks", "operators", "sensors", "triggers", "integrations"])
+@pytest.mark.parametrize(
+    "part", ["connection-types", "hooks", "operators", "sensors", "triggers", "notifications", "integrations"]
+)
 def test_each_part_is_valid_by_the_stricter_schema(part: str) -> None:
     """The schema of provider.yaml also knows the fields of the connection form."""
     jsonschema.validate(INFO[part], schema("provider.yaml.schema.json")["properties"][part])
@@ -43,6 +46,13 @@ def test_the_metadata_name_the_hook_as_it_names_itself() -> None:
     assert getattr(importlib.import_module(module), name) is SalesforceLeadsHook
     assert TYPE["connection-type"] == SalesforceLeadsHook.conn_type
     assert TYPE["hook-name"] == SalesforceLeadsHook.hook_name
+
+
+def test_the_notifier_is_named_as_it_is() -> None:
+    """Airflow lists a class that is there."""
+    (path,) = INFO["notifications"]
+    module, _, name = path.rpartition(".")
+    assert issubclass(getattr(importlib.import_module(module), name), BaseNotifier)
 
 
 def test_port_is_shown() -> None:

@@ -20,11 +20,11 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import requests
+from psycopg.sql import SQL, Identifier
 
 from demo.ui import free_port, is_healthy, ui_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-_DATABASE = "real_airflow"
 # To serve logs, a port would be opened to every network.
 _PROGRAMS = {
     "api-server": (),
@@ -195,9 +195,10 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
     :param dags: folder of Dags, which are not paused.
     :param more: further settings, as environment variables.
     """
+    name = f"airflow_{secrets.token_hex(4)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {_DATABASE}")
-    database = postgres_url.rpartition("/")[0] + f"/{_DATABASE}"
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    database = postgres_url.rpartition("/")[0] + f"/{name}"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env = ui_environment(mine, free_port()) | {
         "AIRFLOW_HOME": str(folder / "home"),

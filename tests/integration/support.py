@@ -24,6 +24,7 @@ from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperat
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from airflow.sdk.exceptions import TaskDeferred
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
@@ -230,6 +231,26 @@ def _json(report: Record | None) -> Record | None:
 def run(operator: LeadSyncOperator) -> Ran:
     """Run an operator once."""
     return Task().run(operator)
+
+
+def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r") -> tuple[TaskDeferred, Any]:
+    """Run a try up to its deferral; what it says, and the context it ran in."""
+    from airflow.sdk.exceptions import TaskDeferred
+
+    ti = SimpleNamespace(
+        dag_id="leads",
+        run_id=run_id,
+        task_id=operator.task_id,
+        map_index=-1,
+        try_number=1,
+        xcom_push=lambda **_: None,
+    )
+    context: Any = {"ti": ti, "task_state_store": store, "params": {}}
+    try:
+        operator.execute(context)
+    except TaskDeferred as said:
+        return said, context
+    raise AssertionError("The task was not deferred")
 
 
 def no_retry(error: BaseException | None) -> bool:

@@ -7,20 +7,18 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from airflow.sdk.exceptions import TaskDeferralTimeout
 from airflow.sdk.io.store import attach
 
 from airflow_provider_sfleads.exports import FileExport
-from tests.integration.support import StateStore, Task, creating, people, report_of
+from tests.integration.support import StateStore, Task, creating, deferred, people, report_of
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
-    from airflow_provider_sfleads.operators.base import LeadSyncOperator
     from tests.conftest import RunDag
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
@@ -32,17 +30,6 @@ PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk", "deferrable":
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that leave the wait to the triggerer at once."""
     monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
-
-
-def deferred(operator: LeadSyncOperator, store: StateStore) -> tuple[TaskDeferred, Any]:
-    """Run a try up to its deferral."""
-    ti = SimpleNamespace(
-        dag_id="leads", run_id="r", task_id="create", map_index=-1, try_number=1, xcom_push=lambda **_: None
-    )
-    context: Any = {"ti": ti, "task_state_store": store, "params": {}}
-    with pytest.raises(TaskDeferred) as raised:
-        operator.execute(context)
-    return raised.value, context
 
 
 def test_a_task_is_deferred_while_its_job_runs_and_goes_on_when_it_is_over(

@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport
+from tests.integration.copied import DAGS
 from tests.integration.support import Record, by_external_id, creating, moving, report_of, results_of, writes
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
-DAGS = Path(__file__).parents[2] / "dags"
 NIGHT = datetime(2026, 11, 20, 4, tzinfo=UTC)
 ROWS = 40
 # One that Sales knows, one that Salesforce refuses, and one that signed up after the interval.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.copied import copied_dag
 from tests.integration.support import by_external_id, report_of
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
-DAGS = Path(__file__).parents[2] / "dags"
 NIGHT = datetime(2026, 11, 20, 3, tzinfo=UTC)
 MOVED_ON, FRESH = 1_000, 50
 SCORES = """
@@ -37,7 +37,6 @@ def test_a_thousand_leads_that_sales_moved_to_sal_or_sql_stay_there(
 ) -> None:
     """The export calls them fresh, with a high score; those that are fresh in Salesforce, too, are moved."""
     import duckdb
-    from airflow.dag_processing.dagbag import DagBag
 
     rows = [{"External_Id__c": f"L-{n}", "LastName": "x", "Company": "y"} for n in range(MOVED_ON + FRESH)]
     ids = emulator.seed_leads(
@@ -55,8 +54,8 @@ def test_a_thousand_leads_that_sales_moved_to_sal_or_sql_stay_there(
     monkeypatch.setenv("AIRFLOW_VAR_SALESFORCE_RESULTS", str(tmp_path / "results"))
     history, before = emulator.history(), by_external_id(emulator)
 
-    dag = DagBag(dag_folder=str(DAGS / "salesforce_nightly_mql_sync.py")).dags["salesforce_nightly_mql_sync"]
-    vars(dag.task_dict["move_to_mql"])["api"] = api
+    insists = {'key="lead_key",': f'key="lead_key", api="{api}",'}
+    dag = copied_dag("salesforce_nightly_mql_sync", f"by_{api}", tmp_path, insists)
     dag_run = run_dag(dag, logical_date=NIGHT)
 
     assert dag_run.state == "success"

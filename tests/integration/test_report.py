@@ -142,6 +142,7 @@ def test_the_report_lies_beside_the_results_as_it_was_pushed(
     assert (ran.error is None) == (how == "empty")
     assert "emulator-secret" not in text
     assert sorted(path.name for path in ran.folder.iterdir() if path.name != "_staging") == [
+        *(["preview.json"] if how == "dry run" else []),
         "rejects.csv",
         "report.json",
         "results-00000.parquet",

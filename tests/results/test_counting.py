@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.counting import part_tallies, tally_of
 
 OUTCOMES = st.builds(
     Outcome,
@@ -34,3 +34,7 @@ def test_what_is_counted_from_the_results_is_what_was_counted_as_it_came(
                 writer.write(outcome, {})
                 wanted.add(outcome)
         assert tally_of(folder) == wanted
+        together = Tally()
+        for _, tally in part_tallies(folder):
+            together.absorb(tally)
+        assert together == wanted

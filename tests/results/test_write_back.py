@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from airflow.sdk import BaseHook
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WriteBackError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.results import WriteBackRow, write_back
+from airflow_provider_sfleads.results.write_back import ready_table
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 10, 2, 3, 4, 5, tzinfo=UTC)
@@ -84,7 +86,7 @@ def test_the_table_is_made_and_holds_one_row_a_key(warehouse: str) -> None:
     """With the times as they were, in UTC."""
     assert write_back(SqlTable("wh", "lead_state"), [row("a"), row("b", None, None)], interval_end=NOW - DAY) == 2
     with SqlExport("wh", "SELECT * FROM lead_state ORDER BY 1").open() as stream:
-        assert stream.columns == ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end")
+        assert stream.columns[:6] == ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end")
         first = dict(next(stream.rows))  # type: ignore[arg-type]
     as_text = warehouse == "sqlite"
     assert first["synced_at"] == ("2026-01-10 02:03:04.000005+00:00" if as_text else NOW)
@@ -132,6 +134,67 @@ def test_intervals_compare_as_moments_whatever_their_zone() -> None:
     write_back(target, [row("a", "SQL")], interval_end=NOW)
     west = (NOW - timedelta(hours=1)).astimezone(ZoneInfo("Asia/Tokyo"))
     assert write_back(target, [row("a", "MQL")], interval_end=west) == 0
+
+
+def one(*columns: str) -> tuple[object, ...]:
+    """Some columns of the only row, times as text."""
+    with SqlExport("wh", f"SELECT {', '.join(columns)} FROM lead_state").open() as stream:  # noqa: S608 - of ours
+        (found,) = [dict(row) for row in stream.rows]  # type: ignore[arg-type]
+    return tuple(str(value) if hasattr(value, "year") else value for value in found.values())
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_an_operator_s_own_columns_go_by_its_own_intervals() -> None:
+    """That the stages of a newer day are written says nothing of the values that the create operator confirmed."""
+    target = SqlTable("wh", "lead_state")
+    wrote = row("a", None, action="created")
+    write_back(target, [replace(wrote, confirmed="v1")], interval_end=NOW - DAY, remembers=True)
+    moved = replace(row("a"), confirmed="s1", is_moved=True, finished_at=NOW + DAY)
+    write_back(target, [moved], interval_end=NOW, operation="update_stage", remembers=True)
+    write_back(target, [replace(wrote, confirmed="v2")], interval_end=NOW - DAY, remembers=True)
+
+    assert one("action", "stage", "created_values", "stage_values") == ("updated", "MQL", "v2", "s1")
+    older = replace(wrote, confirmed="v0")
+    assert write_back(target, [older], interval_end=NOW - 2 * DAY, remembers=True) == 0
+    assert one("created_values") == ("v2",)
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_an_older_stage_is_written_where_only_the_other_operator_is_newer() -> None:
+    """A backfill of the stage Dag alone, after the leads were created for today."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", None, action="created")], interval_end=NOW)
+    assert write_back(target, [row("a", "MQL")], interval_end=NOW - DAY, operation="update_stage") == 1
+    assert one("action", "stage") == ("created", "MQL")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_when_a_lead_was_moved_outlasts_what_finds_it_there_later() -> None:
+    """So that the table still tells, after a re-run, which leads last night qualified."""
+    target = SqlTable("wh", "lead_state")
+    moved = replace(row("a"), is_moved=True)
+    write_back(target, [moved], interval_end=NOW, operation="update_stage")
+    again = replace(row("a", action="unchanged"), finished_at=NOW + DAY)
+    write_back(target, [again], interval_end=NOW, operation="update_stage")
+    write_back(target, [replace(again, stage=None)], interval_end=NOW + DAY)
+
+    action, at, synced = one("action", "moved_at", "synced_at")
+    assert action == "unchanged"
+    assert (str(at)[:19], str(synced)[:19]) == ("2026-01-10 02:03:04", "2026-01-11 02:03:04")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_table_made_ready_can_be_selected_on_and_is_left_as_it_is() -> None:
+    """Before the first run has written anything to it."""
+    target = SqlTable("wh", "lead_state")
+    ready_table(target, "create", remembers=False)
+    assert table() == {}
+    write_back(target, [row("a")], interval_end=NOW)
+    before = table()
+    ready_table(target, "create", remembers=False)
+    assert table() == before
+    ready_table(target, "update_stage", remembers=True)
+    assert one("key", "stage_values") == ("a", None)
 
 
 @pytest.mark.usefixtures("warehouse")
@@ -230,7 +293,7 @@ def test_what_the_database_refuses_is_an_error_that_says_that_the_leads_are_sync
     """And that a retry can mend; here the name is a view's."""
     columns = "'a' AS key, 'b' AS salesforce_id, 'c' AS action, 'd' AS stage, 'e' AS synced_at, 'f' AS interval_end"
     run(f"CREATE VIEW lead_state AS SELECT {columns} LIMIT 1")
-    with pytest.raises(WriteBackError, match="Nothing was written back to 'lead_state' at connection 'wh'; the leads"):
+    with pytest.raises(WriteBackError, match=r"lead_state.* at connection .wh. was not written back to; the leads"):
         write_back(SqlTable("wh", "lead_state"), [row("a")], interval_end=NOW)
     assert WriteBackError.transient
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.outcome import Action, Known, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ApiLimitError, ExportError, OutcomeUnknownError
@@ -598,14 +598,15 @@ def test_an_export_in_another_order_with_one_lead() -> None:
 class Confirming:
     """What was confirmed before: values by key."""
 
-    def __init__(self, **known: object) -> None:
-        self.known = known
+    def __init__(self, **values: object) -> None:
+        self.values = values
         self.noted: dict[str, Record] = {}
 
-    def same(self, key: str, lead_id: str | None, record: Record) -> str | None:
+    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
         """As the port has it: notes the values either way."""
         self.noted[key] = record
-        return "" if self.known.get(key) == (lead_id, record) else None
+        is_known = self.values.get(key) == (lead_id, record)
+        return Known(reason=Reason.SAME_VALUES, lead_id=None) if is_known else None
 
 
 def test_what_an_earlier_try_sent_is_not_confirmed_by_a_later_one() -> None:

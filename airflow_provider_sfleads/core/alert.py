@@ -1,0 +1,270 @@
+"""What a message about a sync says: what came in, what changed, what was refused and why, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from airflow_provider_sfleads.core.message import LIMIT, Message, Section, cut, message_of
+from airflow_provider_sfleads.core.naming import error_words, is_named, log_name
+from airflow_provider_sfleads.core.report import SyncReport
+
+#: How many error codes are named, and how many keys with each.
+TOP_CODES = 5
+TOP_KEYS = 3
+_TOP_SYNCS = 10
+_LONGEST_NAME = 80
+_LONGEST_PATH = 700
+_LONGEST_ERROR = 700
+_LONGEST_WORDS = 120
+_IDENTIFIER = re.compile(r"[A-Za-z]\w{0,79}", re.ASCII)
+_STATES = {
+    "created": "created",
+    "updated": "updated",
+    "would_create": "would be created",
+    "would_update": "would be updated",
+    "unchanged": "unchanged",
+    "filtered": "filtered",
+    "duplicate_keys": "with a key seen before",
+    "rejected": "rejected",
+    "not_sent": "not sent",
+}
+
+
+class State(StrEnum):
+    """How a task or a Dag run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RETRIED = "failed and will be tried again"
+    SKIPPED = "was skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """What there is to tell of, apart from reports.
+
+    :param name: the Dag's, with the task's.
+    :param run_id: the Dag run.
+    :param state: how it ended.
+    :param attempt: number of the task's try.
+    :param dry_run: whether it was to send nothing, where no report says it; ``None`` where nobody knows.
+    :param interval: start and end of the stretch of time it read, ISO 8601, where no report says it.
+    :param error: what it failed with, which may be shown; the lines of an error's own message.
+    :param problem: why the message says less than it should.
+    :param log_url: where the log is.
+    """
+
+    name: str
+    run_id: str
+    state: State
+    attempt: int | None = None
+    dry_run: bool | None = None
+    interval: tuple[str, str] | None = None
+    error: str | None = None
+    problem: str | None = None
+    log_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """Some of the rows that were rejected with one error code.
+
+    :param keys: the first of them.
+    :param was_sent: whether Salesforce refused the first one.
+    :param fields: Lead fields that its error names.
+    :param message: its error message.
+    """
+
+    keys: tuple[str, ...]
+    was_sent: bool
+    fields: tuple[str, ...] = ()
+    message: str | None = None
+
+
+def is_clean(occasion: Occasion, reports: Sequence[SyncReport]) -> bool:
+    """Whether there is nothing to do for anybody: success, and every row was taken."""
+    told = occasion.state is State.SUCCEEDED and occasion.problem is None and bool(reports)
+    return told and not any(report.rejected or report.not_sent for report in reports)
+
+
+def task_message(
+    occasion: Occasion, report: SyncReport | None, examples: Mapping[str, Example], *, salt: str
+) -> Message:
+    """The message about one task.
+
+    :param report: what it reported; ``None`` where it came to no report.
+    :param examples: rejected rows, by error code.
+    :param salt: of the hashes of keys that are addresses, see :func:`~.naming.log_name`.
+    """
+    most = min(TOP_CODES, len(report.reject_reasons)) if report else 0
+    return _fitting(lambda shown: _task_message(occasion, report, examples, salt, shown), most)
+
+
+def dag_message(occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], failed: Sequence[str]) -> Message:
+    """The message about a Dag run: a line for each sync task that reported.
+
+    :param syncs: names of tasks, and their reports.
+    :param failed: names of tasks that failed, syncs or not.
+    """
+    return _fitting(lambda shown: _dag_message(occasion, syncs, failed, shown), min(_TOP_SYNCS, len(syncs)))
+
+
+def _fitting(make: Callable[[int], Message], most: int) -> Message:
+    """The message with as many lines of a list as leave room for all that comes after it."""
+    for shown in range(most, 0, -1):
+        message = make(shown)
+        if len(message.text) < LIMIT:
+            return message
+    return make(0)
+
+
+def _task_message(
+    occasion: Occasion, report: SyncReport | None, examples: Mapping[str, Example], salt: str, shown: int
+) -> Message:
+    mode = _mode(report.dry_run if report else occasion.dry_run)
+    sections = [Section(lines=tuple(_heading(occasion, _interval(report), report)))]
+    if report is not None:
+        sections.append(Section(lines=(_counts(report), _effort(report))))
+    if report is not None and report.rejected:
+        reasons = _reasons(report, examples, salt, shown)
+        sections.append(Section(title="Why rows were rejected", lines=tuple(reasons)))
+    sections += _trouble(occasion)
+    sections.append(Section(lines=tuple(_next_steps(occasion, report))))
+    return message_of(_subject(mode, occasion, _sums([report] if report else [])), sections, log_url=occasion.log_url)
+
+
+def _dag_message(
+    occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], failed: Sequence[str], shown: int
+) -> Message:
+    reports = [report for _, report in syncs]
+    intervals = {_interval(report) for report in reports}
+    lines = [_brief(name, report) for name, report in syncs[:shown]]
+    if len(syncs) > shown:
+        lines.append(f"and {len(syncs) - shown:,} more")
+    sections = [
+        Section(lines=tuple(_heading(occasion, intervals.pop() if len(intervals) == 1 else None))),
+        Section(title="Syncs", lines=tuple(lines or ["none of them reported"])),
+        Section(lines=_named("Failed tasks", failed)),
+        *_trouble(occasion),
+    ]
+    return message_of(_subject(_modes(reports), occasion, _sums(reports)), sections, log_url=occasion.log_url)
+
+
+def _modes(reports: Sequence[SyncReport]) -> str:
+    modes = sorted({report.dry_run for report in reports})
+    return " AND ".join(_mode(dry_run) for dry_run in modes) or _mode(None)
+
+
+def _named(title: str, names: Sequence[str]) -> tuple[str, ...]:
+    shown = [cut(name, _LONGEST_NAME) for name in names[:_TOP_SYNCS]]
+    more = f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else ""
+    return (f"{title}: {', '.join(shown)}{more}.",) if names else ()
+
+
+def _mode(dry_run: bool | None) -> str:  # noqa: FBT001 - a state of three
+    return {True: "DRY RUN", False: "LIVE", None: "LIVE OR DRY RUN"}[dry_run]
+
+
+def _subject(mode: str, occasion: Occasion, sums: str) -> str:
+    return f"{mode}: {cut(occasion.name, _LONGEST_NAME)} {occasion.state}{f' ({sums})' if sums else ''}"
+
+
+def _sums(reports: Sequence[SyncReport]) -> str:
+    wanted = ("created", "updated", "would_create", "would_update", "rejected", "not_sent")
+    found = {name: sum(int(getattr(report, name)) for report in reports) for name in wanted}
+    return ", ".join(f"{n:,} {_STATES[name]}" for name, n in found.items() if n)
+
+
+def _heading(occasion: Occasion, interval: tuple[str, str] | None, report: SyncReport | None = None) -> list[str]:
+    attempt = f", try {occasion.attempt}" if occasion.attempt else ""
+    lines = [f"Run: {cut(occasion.run_id, _LONGEST_NAME)}{attempt}"]
+    span = interval or occasion.interval
+    lines.append(f"Interval: {_moment(span[0])} to {_moment(span[1])} UTC" if span and span[0] else "Interval: none")
+    if report is not None:
+        lines.append(f"Salesforce: {cut(report.host, _LONGEST_NAME)}")
+    return lines
+
+
+def _interval(report: SyncReport | None) -> tuple[str, str] | None:
+    if report is None or report.interval_start is None or report.interval_end is None:
+        return None
+    return report.interval_start, report.interval_end
+
+
+def _moment(text: str) -> str:
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        return f"{(moment.astimezone(UTC) if moment.tzinfo else moment):%Y-%m-%d %H:%M}"
+    return cut(text, _LONGEST_NAME)
+
+
+def _counts(report: SyncReport) -> str:
+    if not report.read:
+        return "Read no rows."
+    found = [f"{getattr(report, name):,} {words}" for name, words in _STATES.items() if getattr(report, name)]
+    return f"Read {report.read:,} rows: {', '.join(found)}."
+
+
+def _effort(report: SyncReport) -> str:
+    seconds = report.seconds
+    took = f", {seconds:,.1f} seconds" if seconds is not None else ""
+    return f"{report.api_calls:,} API {'call' if report.api_calls == 1 else 'calls'}{took}."
+
+
+def _brief(name: str, report: SyncReport) -> str:
+    tops = [f"{_code(code)} {n:,}" for code, n in list(report.reject_reasons.items())[:TOP_KEYS]]
+    why = f" Rejected ({', '.join(tops)}):" if tops else ""
+    where = f" {cut(report.rejects_path, _LONGEST_PATH)}" if report.rejected else ""
+    return f"{_mode(report.dry_run)} {cut(name, _LONGEST_NAME)}: {_counts(report)}{why}{where}"
+
+
+def _reasons(report: SyncReport, examples: Mapping[str, Example], salt: str, shown: int) -> list[str]:
+    lines = [_reason(code, n, examples.get(code), salt) for code, n in list(report.reject_reasons.items())[:shown]]
+    others = report.rejected - sum(list(report.reject_reasons.values())[:shown])
+    return [*lines, f"{others:,} rows for other reasons"] if others > 0 else lines
+
+
+def _reason(code: str, count: int, example: Example | None, salt: str) -> str:
+    line = f"{_code(code)}: {count:,} {'row' if count == 1 else 'rows'}"
+    if example is None:
+        return line
+    if example.keys and is_named(code):
+        keys = ", ".join(cut(log_name(key, salt=salt), _LONGEST_NAME) for key in example.keys)
+        line += f", {'key' if count == 1 else 'such as'} {keys}"
+    fields = [name for name in example.fields if _IDENTIFIER.fullmatch(name)]
+    words = error_words(was_sent=example.was_sent, fields=fields, message=example.message)
+    return f"{line} ({cut(words, _LONGEST_WORDS)})" if words else line
+
+
+def _code(code: str) -> str:
+    return code if _IDENTIFIER.fullmatch(code) else "another error"
+
+
+def _trouble(occasion: Occasion) -> list[Section]:
+    lines = [line.strip() for line in [*_error(occasion).splitlines(), occasion.problem or ""]]
+    return [Section(lines=tuple(filter(None, lines)))] if any(lines) else []
+
+
+def _error(occasion: Occasion) -> str:
+    return cut(occasion.error or "", _LONGEST_ERROR)
+
+
+def _next_steps(occasion: Occasion, report: SyncReport | None) -> Iterator[str]:
+    """What to do and where to look, as far as the error does not say it."""
+    said = _error(occasion)
+    if report is not None and report.rejected and report.rejects_path not in said:
+        yield "To do: mend the rows in the rejects file, and feed it back as a FileExport."
+        yield f"Rejects, and beside them what became of each row: {cut(report.rejects_path, _LONGEST_PATH)}"
+    if occasion.state is State.RETRIED:
+        yield "To do: nothing yet; the next try goes on with what is open."
+    elif report is not None and report.not_sent:
+        yield "To do: when the cause is gone, clear the task; it goes on with the rows that are open."
+    elif occasion.state is State.FAILED and not (report is not None and report.rejected):
+        yield "To do: when the cause is mended, clear the task."
+    if report is not None and not report.rejected and report.results_path not in said:
+        yield f"What became of each row: {cut(report.results_path, _LONGEST_PATH)}"

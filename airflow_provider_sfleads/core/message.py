@@ -1,0 +1,105 @@
+"""A short message in two forms: plain text for chats, HTML for mail; what it is told is shown as text in both."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: Characters of the plain text: what one section of a Slack message takes (Slack, "Block Kit", section: 3,000).
+LIMIT = 3_000
+SUBJECT_LIMIT = 150
+_LONGEST_URL = 1_000
+_CUT = "..."
+# Slack has no escape that other programs would not show: look-alikes are safe in all of them.
+_LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "&": "＆", "*": "∗", "`": "ˋ", "~": "∼"})  # noqa: RUF001 - meant
+_ITALIC = re.compile(r"(?<!\w)_+|_+(?!\w)")
+_MENTION = re.compile(r"(?<!\w)@")
+# Airflow's addresses; of these none is markup, and no other has to be in one.
+_UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9:/?=%+.,_-]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Lines that belong together.
+
+    :param title: stands above the lines, which are then a list.
+    """
+
+    lines: tuple[str, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message.
+
+    :param subject: one line of at most 150 characters.
+    :param text: plain text of at most 3,000 characters, without anything that chat programs take for markup.
+    :param html: the same as a fragment of HTML.
+    """
+
+    subject: str
+    text: str
+    html: str
+
+
+def message_of(subject: str, sections: Sequence[Section], *, log_url: str | None = None) -> Message:
+    """Return what the sections say as a message; its first line is the subject.
+
+    :param log_url: becomes the last line, and a link in HTML.
+    """
+    sections = [section for section in sections if section.lines]
+    title = cut(as_text(subject), SUBJECT_LIMIT)
+    url = _quoted(log_url or "")
+    last = f"\n\nLog: {url}" if url else ""
+    body = "\n\n".join([title, *map(_text_section, sections)])
+    room = LIMIT - len(last)
+    if len(body) > room:
+        body = body[: room - len(_CUT)] + _CUT
+    link = f'<p>Log: <a href="{url}">{url}</a></p>' if url else ""
+    return Message(
+        subject=title,
+        text=body + last,
+        html="".join([f"<p><b>{_as_html(subject)}</b></p>", *map(_html_section, sections), link]),
+    )
+
+
+def as_text(words: str) -> str:
+    """One line of plain text: no control character, and nothing that Slack, Markdown or HTML take for markup."""
+    line = _one_line(words).translate(_LOOK_ALIKES).replace("](", "] (")
+    return _MENTION.sub("＠", _ITALIC.sub(lambda each: "＿" * len(each[0]), line))  # noqa: RUF001 - meant
+
+
+def cut(words: str, length: int) -> str:
+    """Words that are too long lose their end."""
+    return words if len(words) <= length else words[: length - len(_CUT)] + _CUT
+
+
+def _quoted(url: str) -> str:
+    """An address without markup; none where it is so long that it leaves no room for anything else."""
+    quoted = _UNSAFE_IN_URL.sub(lambda each: "".join(f"%{byte:02X}" for byte in each[0].encode(errors="replace")), url)
+    return quoted if len(quoted) <= _LONGEST_URL else ""
+
+
+def _one_line(words: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in words)
+
+
+def _text_section(section: Section) -> str:
+    lines = [as_text(line) for line in section.lines]
+    if not section.title:
+        return "\n".join(lines)
+    return "\n".join([f"{section.title}:", *(f"- {line}" for line in lines)])
+
+
+def _as_html(words: str) -> str:
+    return html.escape(_one_line(words))
+
+
+def _html_section(section: Section) -> str:
+    lines = [_as_html(line) for line in section.lines]
+    if not section.title:
+        return f"<p>{'<br>'.join(lines)}</p>"
+    return f"<p>{section.title}:</p><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"

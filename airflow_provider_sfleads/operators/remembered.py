@@ -1,0 +1,86 @@
+"""What the operator's earlier runs confirmed, held against the rows of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.fingerprint import joined
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.outcome import Known
+from airflow_provider_sfleads.results.confirmed import ConfirmedValues
+from airflow_provider_sfleads.results.file_memory import confirmed_in_results
+from airflow_provider_sfleads.results.table_memory import confirmed_in_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_provider_sfleads.operators.under_way import Plan, UnderWay
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Finds rows that are left alone without a call.
+
+    :param values: the memory.
+    :param fields: Lead fields that a row may write, in a fixed order.
+    :param heading: what the values of all rows stand for: what one way of writing confirmed says nothing of another.
+    """
+
+    values: ConfirmedValues
+    fields: tuple[str, ...]
+    heading: str
+
+    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
+        """Why one row is left alone, if it is."""
+        from airflow_provider_sfleads.columnar.fingerprints import fingerprint_of
+
+        return self.values.find([key], [fingerprint_of(lead_id, record, self.heading, self.fields)]).get(0)
+
+    def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
+        """Why staged rows are left alone, by the places of those that are."""
+        from airflow_provider_sfleads.columnar.fingerprints import fingerprints
+
+        return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
+
+
+def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered | None:
+    """The memory of a load; ``None`` where nothing asks for one.
+
+    ``changed_only`` does, for values. So does a plan that could undo what a newer run wrote, where there is a table
+    that tells.
+
+    :param reads_all: whether all rows of the execution are held against it from here on.
+    """
+    settings = load.settings
+    end = load.interval.end if load.interval else None
+    guards = plan.may_undo and end is not None and settings.write_back is not None
+    if not (settings.changed_only or guards):
+        return None
+    memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=reads_all))
+    values = settings.changed_only and not settings.full_refresh
+    if settings.write_back is None:
+        memory.load(confirmed_in_results(load.folder, values=values, interval_end=end))
+    else:
+        memory.load(confirmed_in_table(settings.write_back, plan.operation, values=values, interval_end=end))
+    if settings.changed_only:
+        load.confirmed = memory
+    fields = tuple(info.name for info in plan.recipe.fields)
+    return Remembered(memory, fields, joined([plan.mode, *fields]))
+
+
+def recall(load: UnderWay, plan: Plan) -> None:
+    """Take over what an earlier try noted of the rows that it staged."""
+    if load.settings.changed_only:
+        load.confirmed = load.until_the_end.enter_context(_memory(load, plan, is_whole=False))
+        load.confirmed.recall(load.folder.staged())
+
+
+def _memory(load: UnderWay, plan: Plan, *, is_whole: bool) -> ConfirmedValues:
+    from airflow_provider_sfleads.columnar.digests import digest_bytes
+
+    def digests(keys: Sequence[str]) -> list[bytes]:
+        return digest_bytes([plan.compare(key) for key in keys])
+
+    return ConfirmedValues(load.folder.staging(), digests, is_whole=is_whole)

@@ -1,0 +1,184 @@
+"""Finds the reports below ``results_path``, and reads them many at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.results.files import Directory, directory_at
+from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, path_part
+
+# As EXECUTION and DRY_RUN of results.folder make them.
+_EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
+# Files asked for together: storages that can do so fetch them side by side.
+_TOGETHER = 64
+_NONE_YET = "there is no report: the task is under way, or was killed"
+_UNKNOWN = datetime.max.replace(tzinfo=UTC)
+
+
+class Execution(NamedTuple):
+    """An execution of a task, by the names of its folders."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedReport:
+    """What was found of one execution of a task.
+
+    :param dag_id: Dag, as its folder is named: odd characters are replaced there.
+    :param run_id: Dag run, likewise.
+    :param task_id: task, likewise.
+    :param map_index: -1 for a task that is not mapped.
+    :param execution: name of the execution.
+    :param path: of the report at its storage.
+    :param report: the report; ``None`` where there is none that can be read.
+    :param problem: why not.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    execution: str
+    path: str
+    report: SyncReport | None
+    problem: str | None = None
+
+    @property
+    def moment(self) -> datetime | None:
+        """The start of what it is about: its interval, or the sync itself where it has none."""
+        if self.report is None:
+            return None
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(self.report.interval_start or self.report.started_at)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return None
+
+
+def read_reports(
+    results_path: str,
+    *,
+    dag_id: str | None = None,
+    task_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    all_executions: bool = False,
+) -> Iterator[RecordedReport]:
+    """Yield the reports below the ``results_path`` of operators, by the start of their intervals.
+
+    Of each task instance the newest report is yielded, or two of them: that of its newest dry run comes beside that of
+    its newest live one. What cannot be read is yielded with a ``problem``, as is an execution that is newer and has no
+    report: it is under way, or was killed.
+
+    :param results_path: any URL that ``ObjectStoragePath`` takes, also with a connection: ``s3://conn_id@bucket/folder``.
+    :param dag_id: only this Dag.
+    :param task_id: only this task.
+    :param since: only intervals that start then or later; without a zone it is UTC.
+    :param until: only intervals that start before.
+    :param all_executions: also what was cleared and run once more since.
+    :raises ParameterError: where nothing can be read at ``results_path``.
+    :raises OSError: where its storage fails.
+    """
+    if not results_path:
+        raise ParameterError("results_path is empty; say where the results of the syncs lie.")
+    try:
+        root = directory_at(results_path)
+    except (ValueError, ImportError) as problem:
+        raise ParameterError(f"results_path {results_path!r} cannot be used: {problem}") from None
+    if not root.exists:
+        raise ParameterError(f"results_path {results_path!r}: there is nothing.")
+    first, last = _with_zone(since), _with_zone(until)
+    found = [
+        each
+        for folder in ([path_part(dag_id)] if dag_id else root.folders())
+        for each in _of_dag(root, folder, task_id=task_id, all_executions=all_executions)
+        if each.moment is None or ((first is None or each.moment >= first) and (last is None or each.moment < last))
+    ]
+    yield from sorted(found, key=lambda each: (each.moment or _UNKNOWN, each.path))
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _of_dag(root: Directory, dag: str, *, task_id: str | None, all_executions: bool) -> Iterator[RecordedReport]:
+    executions = _executions(root, dag)
+    chosen = [
+        each
+        for group in _by_task(executions).values()
+        for each in (group if all_executions else _newest(group, executions))
+        if task_id is None or each.task_id == path_part(task_id)
+    ]
+    for start in range(0, len(chosen), _TOGETHER):
+        yield from _read(root, chosen[start : start + _TOGETHER], executions)
+
+
+def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
+    """The executions there are of a Dag, and whether each has a report; one listing, however many there are."""
+    found: dict[Execution, bool] = {}
+    folder = root.child(dag)
+    if not folder.exists:
+        return found
+    root.fs.invalidate_cache()
+    for path in root.fs.find(folder.path):
+        parts = path.removeprefix(f"{root.path}/").split("/")
+        names, rest = parts[: len(Execution._fields)], parts[len(Execution._fields) :]
+        if rest and _EXECUTION.fullmatch(names[-1]):
+            found[Execution(*names)] = found.get(Execution(*names), False) or rest == [REPORT]
+    return found
+
+
+def _by_task(executions: dict[Execution, bool]) -> dict[tuple[object, ...], list[Execution]]:
+    """The executions of each task instance, oldest first, the dry ones apart."""
+    groups: dict[tuple[object, ...], list[Execution]] = defaultdict(list)
+    for each in sorted(executions):
+        groups[*each[:-1], each.name.endswith(DRY_RUN)].append(each)
+    return groups
+
+
+def _newest(group: Sequence[Execution], has_report: dict[Execution, bool]) -> Sequence[Execution]:
+    """The newest with a report, and those after it."""
+    last = max((n for n, each in enumerate(group) if has_report[each]), default=0)
+    return group[last:]
+
+
+def _read(root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]) -> Iterator[RecordedReport]:
+    paths = {each: root.file("/".join((*each, REPORT))) for each in chosen}
+    wanted = [path for each, path in paths.items() if has_report[each]]
+    contents = root.fs.cat(wanted, on_error="return") if wanted else {}
+    for each, path in paths.items():
+        report, problem = _parsed(contents.get(path)) if has_report[each] else (None, _NONE_YET)
+        yield RecordedReport(
+            dag_id=each.dag_id,
+            run_id=each.run_id,
+            task_id=each.task_id,
+            map_index=int(each.map_index) if each.map_index.lstrip("-").isdecimal() else -1,
+            execution=each.name,
+            path=path,
+            report=report,
+            problem=problem,
+        )
+
+
+def _parsed(content: object) -> tuple[SyncReport | None, str | None]:
+    if not isinstance(content, bytes):
+        return None, f"the file cannot be read ({type(content).__name__})"
+    try:
+        return SyncReport.from_json(json.loads(content)), None
+    except json.JSONDecodeError as problem:
+        return None, f"the file is no JSON, or only half written ({problem.msg}, line {problem.lineno})"
+    except ValueError as problem:
+        return None, f"the file is no report ({problem})"

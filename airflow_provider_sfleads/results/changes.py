@@ -1,0 +1,119 @@
+"""Reads from the results of a dry run what a live one would change, and how its rows would be grouped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.parts import part_names
+from airflow_provider_sfleads.sync.stage import NOT_ONE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+WOULD = (Action.WOULD_CREATE, Action.WOULD_UPDATE)
+_SHOWN = ("key", "action", "salesforce_id", "old_stage", "new_stage")
+# What a stage plan's rows are left alone for without a look at Salesforce.
+_REMEMBERED = (Reason.SAME_VALUES, Reason.NEWER_RUN)
+_BATCH = 10_000
+
+
+def changes(folder: ResultsFolder, parts: Collection[str] | None = None) -> Iterator[Outcome]:
+    """Yield the rows that would change, in the order they were written; no more is read than is asked for.
+
+    :param parts: names of the parts to read; all where it is ``None``.
+    """
+    import pyarrow.compute as pc
+
+    for name in part_names(folder.directory) if parts is None else parts:
+        with _opened(folder, name) as file:
+            groups = [number for number in range(file.num_row_groups) if _may_hold(file, number)]
+            for batch in file.iter_batches(batch_size=_BATCH, row_groups=groups, columns=list(_SHOWN)):
+                for row in batch.filter(pc.is_in(batch.column("action"), _words(WOULD))).to_pylist():
+                    yield Outcome(**row | {"action": Action(row["action"])})
+
+
+def sent_by_group(folder: ResultsFolder, parts: Collection[str], *, size: int, ahead: int = 0) -> list[int]:
+    """Return how many rows would be sent of each group that a stage plan looks up together, in order.
+
+    :param parts: names of the parts to read.
+    :param size: rows to a group.
+    :param ahead: rows that come before those of the parts, all of which would be sent.
+    """
+    import numpy as np
+
+    sent = Counter[int]({first // size: min(size, ahead - first) for first in range(0, ahead, size)})
+    position = ahead
+    for name in parts:
+        with _opened(folder, name) as file:
+            for batch in file.iter_batches(columns=["action", "reason", "error_code", "salesforce_id"]):
+                would, asked = _would(batch), _looked_up(batch)
+                places = position + np.cumsum(asked) - 1
+                groups, counts = np.unique(places[would] // size, return_counts=True)
+                sent.update(dict(zip(groups.tolist(), counts.tolist(), strict=True)))
+                position += int(asked.sum())
+    return [sent[group] for group in sorted(sent)]
+
+
+def looked_up(folder: ResultsFolder, *, attempt: int) -> tuple[int, int]:
+    """Return how many rows were looked up by one try, and by all: of those that were found to be in order, or would be.
+
+    :param attempt: try number of the task.
+    """
+    mine = whole = 0
+    for name in part_names(folder.directory):
+        with _opened(folder, name) as file:
+            for batch in file.iter_batches(columns=["action", "reason", "error_code", "salesforce_id", "attempt"]):
+                asked = _looked_up(batch)
+                whole += int(asked.sum())
+                mine += int((asked & (batch.column("attempt").to_numpy() == attempt)).sum())
+    return mine, whole
+
+
+@contextmanager
+def _opened(folder: ResultsFolder, name: str) -> Iterator[pq.ParquetFile]:
+    import pyarrow.parquet as pq
+
+    with folder.directory.open(name) as stream, pq.ParquetFile(stream) as file:
+        yield file
+
+
+def _may_hold(file: pq.ParquetFile, group: int) -> bool:
+    """Whether some row of a row group may change, by what its footer says."""
+    column = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("action"))
+    statistics = column.statistics
+    return statistics is None or not statistics.has_min_max or statistics.max >= min(WOULD)
+
+
+def _would(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    import pyarrow.compute as pc
+
+    found: npt.NDArray[np.bool_] = pc.is_in(batch.column("action"), _words(WOULD)).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Which rows the export alone could not decide about."""
+    import pyarrow.compute as pc
+
+    action = batch.column("action")
+    remembered = pc.fill_null(pc.is_in(batch.column("reason"), _words(_REMEMBERED)), fill_value=False)
+    is_one = pc.is_in(batch.column("error_code"), _words(NOT_ONE))
+    asked = pc.or_(pc.is_in(action, _words(WOULD)), pc.and_not(pc.equal(action, str(Action.UNCHANGED)), remembered))
+    asked = pc.or_(asked, pc.and_(pc.equal(action, str(Action.REJECTED)), is_one))
+    repeated = pc.and_(pc.equal(action, str(Action.DUPLICATE_KEY)), batch.column("salesforce_id").is_valid())
+    found: npt.NDArray[np.bool_] = pc.or_(asked, repeated).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _words(words: Collection[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([str(word) for word in words], pa.string())

@@ -1,0 +1,68 @@
+"""What ``changed_only`` saves in a night in which one row in a hundred changed.
+
+One Parquet export goes through the create operator (``existing="update"``, bulk) three times: the first night, which
+everything is new in; the second with ``changed_only``; and the second with ``full_refresh``, which is what it costs
+without a memory. Each runs in a fresh process, against an emulator that counts rows and does not keep them. The memory
+is a DuckDB table (``write_back``), or with ``--memory results`` the results of the first night.
+
+``python3 dev.py bench changed_only --rows 100000`` is a quick look; the default is a million rows.
+"""
+# ruff: noqa: TID253 - no Dag file imports this, nor a process that is measured
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks._emulator import control, emulator
+from benchmarks._export import write_export
+from benchmarks._measure import alone
+
+_EVERY = 100
+
+
+def change(export: Path, changed: Path) -> None:
+    """Write the export of the next night: the company of every hundredth lead is another one."""
+    table = pq.read_table(export)
+    company = table.column("company").to_pylist()
+    company[::_EVERY] = [f"{name} (new)" for name in company[::_EVERY]]
+    place = table.schema.get_field_index("company")
+    pq.write_table(table.set_column(place, "company", pa.array(company)), changed)
+
+
+def main() -> None:
+    """Run the nights, and say what each took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--memory", choices=("table", "results"), default="table")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, emulator(counting=True) as url:
+        first, second = Path(folder) / "first.parquet", Path(folder) / "second.parquet"
+        write_export(first, args.rows)
+        change(first, second)
+        table = json.dumps({"conn_type": "duckdb", "host": f"{folder}/warehouse.duckdb"})
+        os.environ["AIRFLOW_CONN_BENCH_WAREHOUSE"] = table
+        for title, export, how in (
+            ("first night", first, "changed"),
+            ("second night, changed_only", second, "changed"),
+            ("second night, full_refresh", second, "refresh"),
+        ):
+            before = control(url, "stats")
+            cost = alone("_remembering", export, url, f"{folder}/results", how, args.memory)
+            sent = sum(control(url, "stats")["records"].values()) - sum(before["records"].values())
+            print(
+                f"{title}: {cost.counts['read']:,} rows read, {cost.counts['unchanged']:,} unchanged, "
+                f"{sent:,} sent in {cost.counts['api_calls']} calls; {cost.cpu:.1f} s CPU, {cost.wall:.1f} s, "
+                f"{cost.growth:.0f} MB above an idle task",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sfleads.core.message import LIMIT, SUBJECT_LIMIT, Section, as_text, message_of
+
+MARKUP = re.compile(r"[<>&*`~]|(?<!\w)_|_(?!\w)|\]\(|(?<!\w)@")
+sections = st.lists(
+    st.builds(Section, title=st.sampled_from(["", "Why"]), lines=st.lists(st.text(max_size=500)).map(tuple))
+)
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(  # noqa: D102 - its base's
+        self, tag: str, attrs: list[tuple[str, str | None]]
+    ) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for _, value in attrs]
+
+    def handle_data(self, data: str) -> None:  # noqa: D102
+        self.text += data
+
+
+@given(st.text(max_size=500), sections, st.none() | st.text(max_size=2_000))
+def test_whatever_is_told_is_text(subject: str, parts: list[Section], url: str | None) -> None:
+    """No markup, no control character, never longer than a chat takes, and in HTML no tag but the message's own."""
+    message = message_of(subject, parts, log_url=url)
+    assert len(message.text) <= LIMIT
+    assert len(message.subject) <= SUBJECT_LIMIT
+    assert message.text.startswith(message.subject)
+    assert not MARKUP.search(message.text.removesuffix((url or "").strip("_")))
+    assert all(each.isprintable() or each == "\n" for each in message.text)
+    assert "\n" not in message.subject
+    message.text.encode()
+    page = Tags(message.html)
+    assert page.tags <= {"p", "b", "br", "ul", "li", "a"}
+    assert len(page.links) <= 1
+    page.text.encode()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "<!channel>",
+        "<script>alert(1)</script>",
+        "*bold*",
+        "_it_",
+        "~gone~",
+        "`x`",
+        "[a](http://b)",
+        "&lt;",
+        "@everyone",
+    ],
+)
+def test_markup_is_shown(words: str) -> None:
+    """A reader sees what is meant; in HTML it is even the very characters."""
+    assert not MARKUP.search(as_text(words))
+    assert len(as_text(words)) - len(words) in (0, 1)
+    page = Tags(message_of("x", [Section(lines=(words,))]).html)
+    assert page.text == f"x{words}"
+
+
+@pytest.mark.parametrize("words", ["lead_nr_1", "manual__2026-11-20T00:00:00+00:00", "s3://conn@lake/a_b/c"])
+def test_what_is_no_markup_can_be_copied(words: str) -> None:
+    """Names, run ids and paths stay as they are."""
+    assert as_text(words) == words
+
+
+def test_the_log_survives_a_long_message() -> None:
+    """What is too long loses its end, but not the address of the log."""
+    message = message_of("x", [Section(lines=("y" * 9_000,))], log_url="http://airflow/dags/d?try_number=1")
+    assert len(message.text) == LIMIT
+    assert message.text.endswith("y...\n\nLog: http://airflow/dags/d?try_number=1")
+    assert Tags(message.html).links == ["http://airflow/dags/d?try_number=1"]
+
+
+def test_an_address_without_end_is_left_out() -> None:
+    """It would leave no room for what is to be said."""
+    message = message_of("x", [Section(lines=("what matters",))], log_url="http://airflow/" + "y" * 2_000)
+    assert message.text == "x\n\nwhat matters"
+
+
+def test_an_address_cannot_leave_its_attribute() -> None:
+    """Quotes and tags in it are percent-encoded."""
+    message = message_of("x", [], log_url='http://a/"onclick="x"><b>')
+    assert Tags(message.html).tags == {"p", "b", "a"}
+    assert html.unescape(message.html).count('"') == 2

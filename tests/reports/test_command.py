@@ -1,0 +1,123 @@
+"""The command as it is called: its output, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.reports.__main__ import main
+from tests.reports.support import leave
+
+if TYPE_CHECKING:
+    import pytest
+
+HEADER = "interval run mode read created updated changed tered keys jected sent calls sec."
+
+
+def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a run, dry ones marked and summed apart, and why rows were rejected."""
+    leave(str(tmp_path), 0, created=4_095, updated=0)
+    leave(str(tmp_path), 1, created=10, updated=0, reject_reasons={"NOT_FOUND": 5}, rejected=5)
+    leave(str(tmp_path), 2, created=0, updated=0, would_create=7, dry_run=True, reject_reasons={"DIRT": 1}, rejected=1)
+    assert main([str(tmp_path)]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "leads.create"
+    assert lines[3].split() == HEADER.split()
+    first = "2026-11-10 backfill__2026-11-10T00:00:00+00:00 live 5,714 4,095 0 1,356 3,585 0 71 0 7 1.5"
+    assert lines[4].split() == first.split()
+    assert lines[6].startswith("2026-11-12 backfill__2026-11-12T00:00:00+00:00 dry   5,714     (7)     (0)")
+    words = [line.split() for line in lines]
+    assert words[8][:8] == ["2", "in", "all", "live", "11,428", "4,105", "0", "2,712"]
+    assert words[9][:7] == ["1", "in", "all", "dry", "5,714", "(7)", "(0)"]
+    assert lines[13:] == [
+        "Why rows were rejected:",
+        "          45  NOT_FOUND",
+        "          31  STRING_TOO_LONG",
+        "",
+        "Why rows were rejected in dry runs:",
+        "           1  DIRT",
+        "",
+    ]
+
+
+def test_each_task_has_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sums over different tasks mean nothing; mapped ones are told apart by their index."""
+    leave(str(tmp_path), 0, task_id="move")
+    leave(str(tmp_path), 0, dag_id="again", map_index=0)
+    leave(str(tmp_path), 0, dag_id="again", map_index=1, interval_start="2026-11-10T06:00:00+00:00")
+    main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [line for line in lines if line.startswith(("again.", "leads."))] == ["again.create", "leads.move"]
+    assert lines[4].startswith("2026-11-10                     backfill__2026-11-10T00:00:00+00:00 [0] live")
+    assert lines[5].startswith("2026-11-10 06:00 - 11-11 00:00 backfill__2026-11-10T00:00:00+00:00 [1] live")
+
+
+def test_options_choose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Dag, a task, a stretch of time; all executions of a task."""
+    for day in range(4):
+        leave(str(tmp_path), day, created=day)
+        leave(str(tmp_path), day, dag_id="other")
+    leave(str(tmp_path), 2, second=9, created=20)
+    options = [
+        "--dag",
+        "leads",
+        "--task",
+        "create",
+        "--from",
+        "2026-11-11",
+        "--to",
+        "2026-11-13T00:00:00+00:00",
+        "--json",
+    ]
+    assert main([str(tmp_path), *options]) == 0
+    chosen = json.loads(capsys.readouterr().out)
+    assert [each["created"] for each in chosen["reports"]] == [1, 20]
+    assert (chosen["live"]["syncs"], chosen["live"]["created"], chosen["dry_run"]["syncs"]) == (2, 21, 0)
+
+    main([str(tmp_path), *options, "--all"])
+    assert [each["created"] for each in json.loads(capsys.readouterr().out)["reports"]] == [1, 2, 20]
+
+
+def test_json_holds_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With where each comes from, and what could not be read."""
+    leave(str(tmp_path), 0, map_index=4)
+    half = leave(str(tmp_path), 1, content="{")
+    assert main([str(tmp_path), "--json"]) == 1
+
+    told = json.loads(capsys.readouterr().out)
+    (report,) = told["reports"]
+    assert (report["dag_id"], report["task_id"], report["map_index"], report["read"]) == ("leads", "create", 4, 5_714)
+    assert report["execution"] == "20261124T020000.000000Z"
+    assert [each["path"] for each in told["problems"]] == [f"{half}/report.json"]
+
+
+def test_what_is_not_shown_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the table, and by the exit code."""
+    leave(str(tmp_path), 0)
+    half = leave(str(tmp_path), 1, content="{")
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "1 in all" in said.out
+    assert f"{half}/report.json: the file is no JSON, or only half written" in said.err
+
+
+def test_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty folder is no error of the path, and no success either."""
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "There are no reports.\n"
+    assert main([f"{tmp_path}/nowhere"]) == 2
+    assert "there is nothing" in capsys.readouterr().err
+
+
+def test_the_module_runs(tmp_path: Path) -> None:
+    """As the README has it; a pipe gets every column, however narrow the terminal says it is."""
+    leave(str(tmp_path), 0)
+    command = [sys.executable, "-m", "airflow_provider_sfleads.reports", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert max(map(len, done.stdout.splitlines())) > 110
+    assert "Traceback" not in done.stderr
