@@ -212,7 +212,7 @@ def main() -> None:
         "setup": "install what is pinned into .venv (the other commands do this first)",
         "test": "check, then run all tests; further arguments go to pytest",
         "check": "ruff, its formatter, and mypy",
-        "demo": "run both Dags in a real Airflow against the emulator; further arguments go to the demo (--help)",
+        "demo": "run two Dags in a real Airflow against the emulator; further arguments go to the demo (--help)",
         "bench": "run the benchmarks; further arguments go to them",
         "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
         "build": "build the wheel into dist",

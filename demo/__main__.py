@@ -1,4 +1,4 @@
-"""`python -m demo`: both Dags in a real Airflow, from a DuckDB warehouse into the Salesforce emulator."""
+"""`python -m demo`: two Dags of dags/ in a real Airflow, from a DuckDB warehouse into the Salesforce emulator."""
 
 from __future__ import annotations
 

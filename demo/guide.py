@@ -37,23 +37,25 @@ def show_guide(console: Console, options: Options, *, url: str, emulator_url: st
     steps = (
         f"Airflow      [bold]{url}[/]  (no login; this machine only)\n"
         f"Salesforce   [bold]{emulator_url}[/]  (the emulator: its leads, and each one's history)\n\n"
-        f"[bold]Try a backfill.[/] The warehouse also holds the days from {first} to {last}, and Salesforce has not "
-        "seen them:\n"
-        f"  1. Open {url}/dags/{create}, press Trigger and choose Backfill.\n"
+        f"[bold]Try a backfill, dry at first.[/] The warehouse also holds the days from {first} to {last}, and "
+        "Salesforce has not seen them:\n"
+        f"  1. Open {url}/dags/{create}_dry_run, press Trigger and choose Backfill.\n"
         f"  2. From: pick {first:%B %-d}. To: pick {last:%B %-d}. It says that {options.days} runs will be triggered. "
         "Leave the rest as it is, and press Run Backfill.\n"
-        f"  3. When these runs are green, do the same with {url}/dags/{stage}, which moves leads that are there.\n"
-        "  4. Click a run's green square to read its log; its report is under Storage, XCom. (The runs above logged to "
-        f"{options.work / 'logs/airflow.log'}.)\n"
+        "  3. Click a run's green square to read its log, which begins with DRY RUN; what it would create is under "
+        f"Storage, XCom. (The runs above logged to {options.work / 'logs/airflow.log'}.)\n"
+        f"  4. Do the same with {url}/dags/{create}, which is live. When its runs are green, go on with "
+        f"{url}/dags/{stage}, which moves leads that are there.\n"
         f"  5. See the new leads at {emulator_url}.\n"
-        "Run the same backfill again with All Runs: nothing is created, and nothing changes."
+        "Run the same backfill again with All Runs: nothing is created, and nothing changes. "
+        "The Dag salesforce_create_and_qualify creates and moves in one run."
     )
     console.print(Panel(Text.from_markup(steps), title="Airflow and the emulator are running", border_style="green"))
     console.print("The same from another terminal:")
     airflow = shlex.quote(str(Path(sys.executable).with_name("airflow")))
     until = last + timedelta(days=1)
     commands = [f"set -a; . {shlex.quote(str(options.work / _FILE))}; set +a"]
-    for dag_id in (create, stage):
+    for dag_id in (f"{create}_dry_run", create, stage):
         commands.append(f"{airflow} dags unpause {dag_id}")
         commands.append(f"{airflow} backfill create --dag-id {dag_id} --from-date {first} --to-date {until}")
     for command in commands:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NIGHT = 3  # o'clock, UTC: when the later of the two Dags runs
 
 _ABOUT = """\
-Run both Dags of dags/ in a real Airflow, night by night over a week, from a DuckDB warehouse into the Salesforce
+Run two Dags of dags/ in a real Airflow, night by night over a week, from a DuckDB warehouse into the Salesforce
 emulator, and show what each run reported beside what the emulator holds.
 
 Everything happens on this machine and in one folder. Nothing is sent to Salesforce."""

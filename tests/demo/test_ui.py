@@ -53,9 +53,18 @@ class Ui:
         assert reply.ok, reply.text
         return reply.json()
 
-    def backfilled(self) -> list[str]:
-        """The states of the Dag's backfilled runs."""
-        runs = self.call("GET", f"/dags/{DAG}/dagRuns?limit=50")["dag_runs"]
+    def backfill(self, dag_id: str, first: date, last: date) -> list[dict[str, Any]]:
+        """Backfill some days and return the reports."""
+        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T23:59:00Z"}
+        self.call("POST", "/backfills", {"dag_id": dag_id, "max_active_runs": 1, **days})
+        wanted = ["success"] * ((last - first).days + 1)
+        self.wait_for(lambda: self._backfilled(dag_id) == wanted, f"backfilled runs of {dag_id}")
+        found = (self.work / "results" / dag_id).glob("backfill*/*/*/*/report.json")
+        return [json.loads(path.read_text()) for path in found]
+
+    def _backfilled(self, dag_id: str) -> list[str]:
+        runs = self.call("GET", f"/dags/{dag_id}/dagRuns?limit=50")["dag_runs"]
         return [run["state"] for run in runs if run["run_type"] == "backfill"]
 
 
@@ -87,20 +96,21 @@ def count_leads(work: Path) -> int:
         return int(db.execute("SELECT COUNT(*) FROM Lead").fetchone()[0])
 
 
-def test_a_backfill_runs_to_its_end_and_the_emulator_agrees(ui: Ui) -> None:
-    """Three days that Salesforce has not seen are backfilled over Airflow's API."""
+def test_a_backfill_that_is_dry_at_first_runs_to_its_end_and_the_emulator_agrees(ui: Ui) -> None:
+    """Three days that Salesforce has not seen are backfilled over Airflow's API, as the guide says."""
     ui.wait_for(lambda: is_healthy(ui.url), "Airflow's health")
     ui.wait_for(lambda: "Ctrl-C" in ui.output.read_text(), "the guide")
+    assert f"{DAG}_dry_run" in ui.output.read_text()
     before = count_leads(ui.work)
     until = date.fromisoformat(json.loads((ui.work / "demo.json").read_text())["until"])
-    first, last = until - timedelta(days=6), until - timedelta(days=4)
-
+    days = until - timedelta(days=6), until - timedelta(days=4)
     assert len(ui.call("GET", f"/dags/{DAG}/dagRuns")["dag_runs"]) == 4, "the demo's own runs are to be seen"
-    ui.call("PATCH", f"/dags/{DAG}", {"is_paused": False})
-    days = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T23:59:00Z"}
-    ui.call("POST", "/backfills", {"dag_id": DAG, "max_active_runs": 1, **days})
-    ui.wait_for(lambda: ui.backfilled() == ["success"] * 3, "three backfilled runs")
 
-    found = [json.loads(path.read_text()) for path in (ui.work / "results" / DAG).glob("backfill*/*/*/*/report.json")]
-    assert len(found) == 3
-    assert sum(report["created"] for report in found) == count_leads(ui.work) - before > 500
+    dry = ui.backfill(f"{DAG}_dry_run", *days)
+    assert count_leads(ui.work) == before
+    live = ui.backfill(DAG, *days)
+
+    assert (len(dry), len(live)) == (3, 3)
+    assert sum(report["created"] for report in live) == count_leads(ui.work) - before > 500
+    # A dry run does not know what the one before it would have created.
+    assert sum(report["would_create"] for report in dry) >= sum(report["created"] for report in live)

@@ -34,7 +34,7 @@ _PROGRAMS = {
 }
 _START_SECONDS = 120.0
 _PAUSE = 0.2  # seconds between two looks: who asks all the time takes the processor from those who are to answer
-_ENDS = ("success", "failed")
+_ENDS = ("success", "failed", "upstream_failed")
 
 
 class Program:
@@ -125,9 +125,13 @@ class RealAirflow:
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json()
 
-    def trigger(self, dag_id: str, task_id: str = "create") -> Run:
-        """Start a run of a Dag of one task."""
-        made = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+    def trigger(self, dag_id: str, task_id: str = "create", **more: Any) -> Run:
+        """Start a run of a Dag.
+
+        :param task_id: the task to look at.
+        :param more: further fields of the request, such as ``conf``.
+        """
+        made = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, **more})
         return Run(self, dag_id, made["dag_run_id"], task_id)
 
     def triggers(self) -> list[str]:
@@ -138,7 +142,7 @@ class RealAirflow:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a Dag that has one task."""
+    """A run of a Dag, and its one task or the one that matters."""
 
     airflow: RealAirflow
     dag_id: str

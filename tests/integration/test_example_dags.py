@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import pytest
 
 from airflow_provider_sfleads.exports import SqlExport
 from airflow_provider_sfleads.intervals import INTERVAL_MACROS
+from tests.integration.copied import DAGS, copied_dag
 from tests.integration.support import creating, report_of, try_of, writes
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
-DAGS = Path(__file__).parents[2] / "dags"
 DAY = datetime(2026, 11, 20, 2, tzinfo=UTC)
 
 
@@ -79,10 +80,11 @@ NONE_OF_ITS_OWN: dict[str, Any] = {"logical_date": None}
 
 @BOTH
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
-def test_a_manual_run_reads_the_stretch_of_its_params(
-    run_dag: RunDag, emulator: EmulatorServer, dag_id: str, task_id: str
+def test_a_manual_run_reads_the_stretch_of_its_params_and_says_so(
+    run_dag: RunDag, emulator: EmulatorServer, caplog: pytest.LogCaptureFixture, dag_id: str, task_id: str
 ) -> None:
     """`from` is in it and `to` is not; they go before an interval of the run's own."""
+    caplog.set_level(logging.INFO, logger="airflow_provider_sfleads")
     emulator.seed_leads([{"LastName": "x", "Company": "y", "External_Id__c": "L-1"}] * (task_id == "move_to_mql"))
     conf = {"from": "2026-11-19T11:00:00Z", "to": "2026-11-20T10:00:00+00:00"}
     for when in (NONE_OF_ITS_OWN, {"logical_date": DAY.replace(month=3)}):
@@ -91,6 +93,8 @@ def test_a_manual_run_reads_the_stretch_of_its_params(
         assert dag_run.state == "success"
         assert (report["read"], report["interval_start"]) == (1, "2026-11-19T11:00:00+00:00")
         assert report["interval_end"] == "2026-11-20T10:00:00+00:00"
+        assert "interval: 2026-11-19T11:00:00+00:00 to 2026-11-20T10:00:00+00:00" in caplog.text
+        caplog.clear()
     assert [lead["External_Id__c"] for lead in emulator.leads()] == ["L-1"]
 
 
@@ -166,7 +170,7 @@ def test_the_threshold_param_is_the_threshold(
 def test_the_dry_run_param_changes_nothing_anywhere(
     run_dag: RunDag, emulator: EmulatorServer, warehouse: Path, dag_id: str, task_id: str
 ) -> None:
-    """Not in Salesforce, and not in the warehouse."""
+    """Not in Salesforce, and not in the warehouse, but for an empty table that the export can join."""
     import duckdb
 
     if task_id == "move_to_mql":
@@ -179,7 +183,10 @@ def test_the_dry_run_param_changes_nothing_anywhere(
     assert report["would_create"] + report["would_update"] > 0
     assert emulator.history() == history
     with duckdb.connect(str(warehouse), read_only=True) as db:
-        assert [name for (name,) in db.execute("SHOW TABLES").fetchall()] == ["lead_scores", "signups"]
+        tables = {name for (name,) in db.execute("SHOW TABLES").fetchall()}
+        assert tables - {"lead_scores", "signups"} == ({"salesforce_leads"} if task_id == "move_to_mql" else set())
+        if task_id == "move_to_mql":
+            assert db.execute("SELECT COUNT(*) FROM salesforce_leads").fetchone() == (0,)
 
 
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
@@ -192,23 +199,26 @@ def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator:
     moved = run_dag(example_dag("salesforce_nightly_mql_sync"), logical_date=DAY.replace(hour=3))
 
     assert report_of(created, "create_leads")["unchanged_reasons"] == {"already_exists": 2}
-    assert report_of(moved, "move_to_mql")["unchanged_reasons"] == {"already_at_stage": 1}
+    report = report_of(moved, "move_to_mql")
+    assert (report["read"], report["filtered"]) == (2, 2), "one below the threshold, one known to be at MQL"
     assert emulator.history() == history
     with SqlExport("warehouse", "SELECT key, stage FROM salesforce_leads ORDER BY key").open() as stream:
         assert [tuple(row.values()) for row in stream.rows if isinstance(row, dict)] == [("L-0", None), ("L-1", "MQL")]
 
 
-@BOTH
-def test_an_example_dag_is_set_up_to_be_copied(dag_id: str, task_id: str) -> None:
-    """Short, on a cron with real intervals, one run at a time also in backfills, with its Params."""
-    dag = example_dag(dag_id)
-    lines = (DAGS / f"{dag_id}.py").read_text().splitlines()
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_deleted_lead_stays_so_where_the_export_leaves_out_what_the_warehouse_knows(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """By the condition that README gives; without it, a day that runs again brings the lead back."""
+    condition = "AND NOT EXISTS (SELECT 1 FROM salesforce_leads k WHERE k.key = signups.lead_key)"
+    assert condition in (DAGS.parent / "README.md").read_text(encoding="utf-8")
+    run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
+    (lost,) = [lead["Id"] for lead in emulator.leads() if lead["External_Id__c"] == "L-0"]
+    emulator.delete_lead(lost)
 
-    assert len([line for line in lines if line.strip()]) < 60
-    assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
-    assert (dag.catchup, dag.max_active_runs) == (False, 1)
-    task = dag.task_dict[task_id]
-    assert task.max_active_tis_per_dag == 1 or task.pool != "default_pool"
-    assert task.retries
-    assert {"from", "to", "dry_run"} <= set(dag.params)
-    assert ("threshold" in dag.params) is (task_id == "move_to_mql")
+    changes = {"ORDER BY": f"{condition} ORDER BY"}
+    careful = copied_dag("salesforce_create_leads", "create_what_is_not_known", tmp_path, changes)
+    for dag, leads in ((careful, {"L-1"}), (example_dag("salesforce_create_leads"), {"L-0", "L-1"})):
+        assert run_dag(dag, logical_date=DAY).state == "success"
+        assert {lead["External_Id__c"] for lead in emulator.leads()} == leads

@@ -9,6 +9,8 @@ import importlib
 import sys
 
 _LOADED = (
+    "airflow.providers.common.sql.operators.sql",
+    "airflow.providers.postgres.hooks.postgres",
     "pyarrow.parquet",
     "numpy",
     "requests",
