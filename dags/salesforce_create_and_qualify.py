@@ -27,7 +27,7 @@ SIGNUPS = """
 """
 # The same rows, less those that were rejected, with the ids that the first task wrote back.
 SCORES = """
-    SELECT s.lead_key, k.salesforce_id, k.stage, l.score
+    SELECT s.lead_key, k.salesforce_id, l.score
     FROM signups s
     JOIN salesforce_leads k ON k.key = s.lead_key
     JOIN lead_scores l ON l.lead_key = s.lead_key
@@ -82,8 +82,6 @@ def make_dag(dag_id: str, *, dry_run: bool | str, **how: Any) -> None:
             lead_id="salesforce_id",
             score="score",
             threshold="{{ params.threshold }}",
-            current_stage="stage",
-            from_stages=[None, "Lead"],
             stage="MQL",
             ladder=["Lead", "MQL", "SAL", "SQL"],
             fields={"score": "Lead_Score__c"},

@@ -19,7 +19,7 @@ MAKE_TABLE = """
     (key TEXT PRIMARY KEY, salesforce_id TEXT, action TEXT, stage TEXT, synced_at TIMESTAMPTZ)
 """
 SCORES = """
-    SELECT s.lead_key, s.score, k.salesforce_id, COALESCE(k.stage, s.stage) AS stage
+    SELECT s.lead_key, s.score, s.stage, k.salesforce_id
     FROM lead_scores s LEFT JOIN salesforce_leads k ON k.key = s.lead_key
     WHERE s.scored_at >= CAST('{{ interval_start() }}' AS TIMESTAMPTZ)
       AND s.scored_at < CAST('{{ interval_end() }}' AS TIMESTAMPTZ)

@@ -45,7 +45,9 @@ def merged_sql(columns: Mapping[str, str], own: Own, *, table: str, staged: str,
     :param merged: takes the rows as they shall be; those that would not change are left out.
     :param seq: numbers the staged rows.
     """
-    key, end = columns["key"], columns["interval_end"]
+    key, end, lead_id = columns["key"], columns["interval_end"], columns["salesforce_id"]
+    # Of a lead that was deleted and created anew, nothing is so that was so of the old one.
+    same_lead = f"CASE WHEN s.{columns['action']} = 'created' AND s.{lead_id} <> t.{lead_id} THEN 0 ELSE 1 END = 1"
     values = _values(columns, own)
     stays = _is_all_older(columns, own)
     if own.values in columns:
@@ -56,7 +58,7 @@ def merged_sql(columns: Mapping[str, str], own: Own, *, table: str, staged: str,
         f"INSERT INTO {merged} ({names}) SELECT {names} FROM (SELECT {named}, "  # noqa: S608  (checked names)
         f"CASE WHEN {stays} THEN 1 ELSE 0 END AS stays, "
         f"ROW_NUMBER() OVER (PARTITION BY s.{key} ORDER BY s.{seq} DESC, t.{end} DESC) AS place "
-        f"FROM {staged} s LEFT JOIN {table} t ON t.{key} = s.{key}) x WHERE place = 1 AND stays = 0"
+        f"FROM {staged} s LEFT JOIN {table} t ON t.{key} = s.{key} AND {same_lead}) x WHERE place = 1 AND stays = 0"
     )
 
 

@@ -191,7 +191,7 @@ def test_the_dry_run_param_changes_nothing_anywhere(
 
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
 def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator: EmulatorServer) -> None:
-    """A backfill over days that were done is harmless, and the warehouse knows ids and stages by then."""
+    """A backfill over days that were done is harmless, and the warehouse knows the ids by then."""
     for dag_id, day in (("salesforce_create_leads", DAY), ("salesforce_nightly_mql_sync", DAY.replace(hour=3))):
         run_dag(example_dag(dag_id), logical_date=day)
     history = emulator.history()
@@ -200,10 +200,24 @@ def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator:
 
     assert report_of(created, "create_leads")["unchanged_reasons"] == {"already_exists": 2}
     report = report_of(moved, "move_to_mql")
-    assert (report["read"], report["filtered"]) == (2, 2), "one below the threshold, one known to be at MQL"
+    assert (report["read"], report["filtered"], report["unchanged_reasons"]) == (2, 1, {"already_at_stage": 1})
     assert emulator.history() == history
     with SqlExport("warehouse", "SELECT key, stage FROM salesforce_leads ORDER BY key").open() as stream:
         assert [tuple(row.values()) for row in stream.rows if isinstance(row, dict)] == [("L-0", None), ("L-1", "MQL")]
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_a_lead_that_sales_sets_back_is_moved_when_its_score_crosses_the_threshold_again(
+    run_dag: RunDag, emulator: EmulatorServer
+) -> None:
+    """How the last sync saw the lead is not asked, only how it stands in Salesforce now."""
+    for dag_id, day in (("salesforce_create_leads", DAY), ("salesforce_nightly_mql_sync", DAY.replace(hour=3))):
+        run_dag(example_dag(dag_id), logical_date=day)
+    (moved,) = [lead["Id"] for lead in emulator.leads() if lead["Lead_Stage__c"] == "MQL"]
+    emulator.edit_lead(moved, Lead_Stage__c="Lead")
+    run_dag(example_dag("salesforce_nightly_mql_sync"), logical_date=DAY.replace(hour=3))
+
+    assert emulator.lead(moved)["Lead_Stage__c"] == "MQL"
 
 
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")

@@ -184,6 +184,19 @@ def test_an_older_stage_is_written_where_only_the_other_operator_is_newer() -> N
 
 
 @pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize("day", [NOW - 2 * DAY, NOW + DAY], ids=["older", "newer"])
+def test_a_lead_that_is_created_anew_stands_at_no_stage_and_has_confirmed_nothing(day: datetime) -> None:
+    """Sales had deleted it; whichever day brings it back."""
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", None, action="created")], interval_end=NOW - DAY)
+    moved = replace(row("a"), confirmed="s1", is_moved=True)
+    write_back(target, [moved], interval_end=NOW, operation="update_stage", remembers=True)
+    write_back(target, [row("a", None, "00Q2", "created")], interval_end=day)
+
+    assert one("salesforce_id", "action", "stage", "moved_at", "stage_values") == ("00Q2", "created", None, None, None)
+
+
+@pytest.mark.usefixtures("warehouse")
 def test_when_a_lead_was_moved_outlasts_what_finds_it_there_later() -> None:
     """So that the table still tells, after a re-run, which leads last night qualified."""
     target = SqlTable("wh", "lead_state")
