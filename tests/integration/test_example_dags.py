@@ -207,6 +207,25 @@ def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator:
 
 
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_the_table_tells_whom_last_night_qualified_by_readme_s_statement_also_after_a_re_run(
+    run_dag: RunDag, emulator: EmulatorServer
+) -> None:
+    """With their ids, in one statement."""
+    sql = "SELECT key, salesforce_id FROM salesforce_leads WHERE stage = 'MQL' AND moved_at >= CURRENT_DATE"
+    assert sql in (DAGS.parent / "README.md").read_text(encoding="utf-8")
+    run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
+    qualified: list[tuple[object, ...]] = []
+    for _ in range(2):
+        run_dag(example_dag("salesforce_nightly_mql_sync"), logical_date=DAY.replace(hour=3))
+        with SqlExport("warehouse", sql).open() as stream:
+            qualified.append(tuple(tuple(row.values()) for row in stream.rows if isinstance(row, dict)))
+
+    at_mql = [lead for lead in emulator.leads() if lead["Lead_Stage__c"] == "MQL"]
+    assert qualified == [tuple((lead["External_Id__c"], lead["Id"]) for lead in at_mql)] * 2
+    assert len(at_mql) == 1
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
 def test_a_lead_that_sales_sets_back_is_moved_when_its_score_crosses_the_threshold_again(
     run_dag: RunDag, emulator: EmulatorServer
 ) -> None:
