@@ -10,13 +10,13 @@ from itertools import islice
 from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.naming import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
+from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.counting import part_tallies
 from airflow_provider_sfleads.results.parts import marks, part_names
 from airflow_provider_sfleads.sync.estimate import Found, estimate, look_up_calls, looks_up, rows_by_kind
 from airflow_provider_sfleads.sync.preview import Preview
-from airflow_provider_sfleads.sync.stage import NOT_ONE
 
 log = logging.getLogger(__name__)
 

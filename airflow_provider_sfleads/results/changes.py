@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names
-from airflow_provider_sfleads.sync.stage import NOT_ONE
 
 if TYPE_CHECKING:
     import numpy as np

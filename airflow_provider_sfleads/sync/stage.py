@@ -20,9 +20,6 @@ from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 
-#: Codes of rows of which a look-up has found that they are no, or no single, lead's.
-NOT_ONE = frozenset({"DUPLICATE_EXTERNAL_ID", "NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRules:

@@ -12,9 +12,10 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.paging import cut
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_kind
-from airflow_provider_sfleads.sync.stage import NOT_ONE, StagePlan
+from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.sync.org import Org, lead_id
 from tests.sync.runs import carry_out, create_plan, new_row, scored, stage_plan
 
