@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.fingerprint import joined
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Known
@@ -29,7 +30,7 @@ class Remembered:
     """
 
     values: ConfirmedValues
-    fields: tuple[str, ...]
+    fields: tuple[FieldInfo, ...]
     heading: str
 
     def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
@@ -67,16 +68,17 @@ def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered
         memory.load(confirmed_in_table(settings.write_back, plan.operation, values=values, interval_end=end))
     if settings.changed_only:
         load.confirmed = memory
-    fields = tuple(info.name for info in plan.recipe.fields)
-    return Remembered(memory, fields, _heading(load, plan, fields))
+    return Remembered(memory, plan.recipe.fields, _heading(load, plan))
 
 
-def _heading(load: UnderWay, plan: Plan, fields: Sequence[str]) -> str:
+def _heading(load: UnderWay, plan: Plan) -> str:
     """Where the values are, how they are written, and by what their leads are found."""
     external = plan.recipe.external.name if plan.recipe.external else None
     by_email = "match_email" if plan.recipe.by_email else None
     client = load.settings.hook.client
-    return joined([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
+    return joined(
+        [client.org_id or client.base_url, plan.mode, external, by_email, *(info.name for info in plan.recipe.fields)]
+    )
 
 
 def recall(load: UnderWay, plan: Plan) -> None:

@@ -232,7 +232,7 @@ def one_by_one(request: CreateRequest | StageRequest, columns: Sequence[str], ch
                 fates.settle(taken)
             else:
                 fates.go_on(taken)
-                fates.fingerprints.append(fingerprint_of(taken.lead_id, taken.record, plan.mode, _names(plan)))
+                fates.fingerprints.append(fingerprint_of(taken.lead_id, taken.record, plan.mode, plan.recipe.fields))
     return fates
 
 
@@ -251,12 +251,8 @@ def together(request: CreateRequest | StageRequest, columns: Sequence[str], chun
                 fates.settle(settled)
             for candidate in candidates(taken.candidates, LEAD):
                 fates.go_on(candidate)
-            fates.fingerprints.extend(fingerprints(taken.candidates, plan.mode, _names(plan)))
+            fates.fingerprints.extend(fingerprints(taken.candidates, plan.mode, plan.recipe.fields))
     return fates
-
-
-def _names(plan: CreatePlan | StagePlan) -> list[str]:
-    return [info.name for info in plan.recipe.fields]
 
 
 def _plan(
