@@ -75,10 +75,8 @@ def _heading(load: UnderWay, plan: Plan) -> str:
     """Where the values are, how they are written, and by what their leads are found."""
     external = plan.recipe.external.name if plan.recipe.external else None
     by_email = "match_email" if plan.recipe.by_email else None
-    client = load.settings.hook.client
-    return joined(
-        [client.org_id or client.base_url, plan.mode, external, by_email, *(info.name for info in plan.recipe.fields)]
-    )
+    client, fields = load.settings.hook.client, [info.name for info in plan.recipe.fields]
+    return joined([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
 
 
 def recall(load: UnderWay, plan: Plan) -> None:

@@ -106,6 +106,16 @@ def test_clocks_that_only_a_rule_tells() -> None:
     assert together(request, COLUMNS, [batch]) == one_by_one(request, COLUMNS, [batch])
 
 
+def test_numbers_that_are_spelled_otherwise() -> None:
+    """Arrow writes a float of zero as 0 and Python as 0.0: one value, and so one fingerprint."""
+    request = create_request(
+        field_map=FieldMap(columns={"name": "LastName", "value": "AnnualRevenue"}, constants={"Company": "Acme"})
+    )
+    for value in (pa.array([0.0, -0.0, 10.5, 100.0]), pa.array(["0.00", "-0", "10.50", "100"])):
+        batch = pa.record_batch([pa.array(["1", "2", "3", "4"]), pa.array(["Ray"] * 4), value], names=list(COLUMNS))
+        assert together(request, COLUMNS, [batch]) == one_by_one(request, COLUMNS, [batch])
+
+
 def test_dictionaries() -> None:
     """A dictionary's values are its rows' values."""
     request = create_request(field_map=FieldMap(columns={"name": "LastName"}, constants={"Company": "Acme"}))
