@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from demo.nights import STAGE, Night
-from demo.warehouse import ask, start_of
+from demo.nights import Night
+from demo.warehouse import ask
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +20,7 @@ _REASONS = """
     FROM read_parquet(?) WHERE action = 'rejected' GROUP BY error_code ORDER BY rows DESC, error_code LIMIT 8"""
 _QUALIFIED = """SELECT key, salesforce_id
 FROM salesforce_leads
-WHERE action = 'updated' AND stage = 'MQL' AND interval_end = TIMESTAMPTZ '{end:%Y-%m-%d %H:%M}+00'
+WHERE stage = 'MQL' AND moved_at >= TIMESTAMPTZ '{began}'
 ORDER BY key"""
 
 
@@ -72,4 +71,5 @@ def show_qualified(console: Console, last: Night, rows: list[tuple[str, str]]) -
 
 
 def _qualified_sql(last: Night) -> str:
-    return _QUALIFIED.format(end=start_of(last.day + timedelta(days=1), STAGE.hour))
+    # All nights of the demo are one afternoon; else it would be CURRENT_DATE.
+    return _QUALIFIED.format(began=last.report["started_at"])
