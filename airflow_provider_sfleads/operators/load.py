@@ -98,15 +98,27 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     report = _report(under_way)
     under_way.folder.write_report(report.as_json())
     failure = failure_of(course, report, settings.max_rejects)
-    unwritten = _write_back(under_way)
+    log.info("%s", summary(report))
+    unwritten = _tell(under_way, course, report)
     is_open = bool(report.not_sent or course.export_error or unwritten)
     under_way.keep(**_calls(under_way), open=is_open)
     if not is_open:
         under_way.folder.remove_staging()
-    log.info("%s", summary(report))
-    if settings.dry_run:
-        show_preview(under_way, course, report)
     return Ending(report=report, failure=unwritten or failure)
+
+
+def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> SalesforceLeadsError | None:
+    """Tell who comes after: of a dry run its reader, else the warehouse and later runs.
+
+    The sync itself stands, whatever becomes of that; a try that follows does it again.
+    """
+    try:
+        if not under_way.settings.dry_run:
+            return _write_back(under_way)
+        show_preview(under_way, course, report)
+    except OSError as error:
+        return _unusable(under_way.settings, error)
+    return None
 
 
 def _end_early(under_way: UnderWay) -> SyncReport:
@@ -144,10 +156,7 @@ def _with_calls_of(execution: Execution, event: Mapping[str, Any]) -> Execution:
 
 
 def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
-    """Tell the warehouse, and later runs; the sync itself stands, whatever becomes of that."""
     settings, confirmed = under_way.settings, under_way.confirmed
-    if settings.dry_run:
-        return None
     end = under_way.interval.end if under_way.interval else None
     rows = settled_rows(under_way.folder, confirmed.values_of if confirmed else None)
     if settings.write_back is None:

@@ -6,9 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.exports import SqlTable
 from tests.integration.dying import Point, dies, sent
-from tests.integration.support import FIELDS, StateStore, Task, creating, deferred, killed, moving, people, run
+from tests.integration.support import (
+    FIELDS,
+    Rows,
+    StateStore,
+    Task,
+    creating,
+    deferred,
+    killed,
+    moving,
+    no_retry,
+    people,
+    run,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -32,6 +45,12 @@ def memory(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         connection |= {"host": host, "port": int(port), "login": "sfleads", "schema": "postgres"}
     monkeypatch.setenv("AIRFLOW_CONN_STATE", json.dumps(connection))
     return {"changed_only": True, "write_back": SqlTable("state", table)}
+
+
+def limit_at(emulator: EmulatorServer, method: str, *, nth: int) -> None:
+    """Let the org's daily limit be reached at one of the pages."""
+    reply = [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}]
+    emulator.add_fault("status", method=method, path="/composite/sobjects", nth=nth, status=403, reply=reply)
 
 
 def test_only_rows_that_changed_are_sent(emulator: EmulatorServer, tmp_path: Path, memory: Memory) -> None:
@@ -75,14 +94,7 @@ def test_a_full_refresh_looks_again(emulator: EmulatorServer, tmp_path: Path, me
 def test_rejected_and_unsent_rows_are_not_confirmed(emulator: EmulatorServer, tmp_path: Path, memory: Memory) -> None:
     """Only what Salesforce is known to hold is left alone."""
     more = {**memory, "batch_size": 1, "concurrency": 1}
-    emulator.add_fault(
-        "status",
-        method="POST",
-        path="/composite/sobjects",
-        nth=3,
-        status=403,
-        reply=[{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
-    )
+    limit_at(emulator, "POST", nth=3)
     rows = people(4)
     rows[0]["company"] = None
     first = run(creating(rows, tmp_path, **more))
@@ -202,14 +214,7 @@ def test_what_an_earlier_try_found_is_not_remembered_as_what_was_before(
     more = {"existing": "update", "api": "collections", **memory}
     run(creating(people(2), tmp_path, **more))
     emulator.edit_lead(emulator.leads()[0]["Id"], Company="Acme 2")
-    emulator.add_fault(
-        "status",
-        method="PATCH",
-        path="/composite/sobjects",
-        nth=1,
-        status=403,
-        reply=[{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit exceeded."}],
-    )
+    limit_at(emulator, "PATCH", nth=1)
     task = Task(run_id="changed")
     first, second = (task.run(creating(people(2, company="Acme 2"), tmp_path, **more)) for _ in range(2))
     third = Task(run_id="back").run(creating(people(2), tmp_path, **more))
@@ -233,3 +238,28 @@ def test_the_latest_run_is_what_counts(emulator: EmulatorServer, tmp_path: Path,
     ):
         assert Task(run_id=run_id).run(creating(people(2, company=company), folder, **more)).counts == expected
     assert {lead["Company"] for lead in emulator.leads()} == {"Acme"}
+
+
+@pytest.mark.parametrize(("dry_run", "name"), [(False, "confirmed.parquet"), (True, "preview.json")])
+def test_what_is_written_after_the_report_fails_the_task_with_its_report(
+    emulator: EmulatorServer, tmp_path: Path, name: str, *, dry_run: bool
+) -> None:
+    """A full or broken storage at the very end; the next try writes what is missing."""
+    blocking: list[Path] = []
+
+    def block(_number: int) -> None:
+        (folder,) = tmp_path.glob("leads/*/create/-1/*")
+        blocking.append(folder / name)
+        blocking[0].mkdir(exist_ok=True)
+
+    task, more = Task(), {"changed_only": True, "dry_run": dry_run, "api": "collections"}
+    first = task.run(creating(Rows(people(3), before=block), tmp_path, **more))
+    assert isinstance(first.error, ResultsError)
+    assert not no_retry(first.error)
+    assert first.counts == {"would_create" if dry_run else "created": 3}
+    blocking[0].rmdir()
+    second = task.run(creating(people(3), tmp_path, **more))
+
+    assert (second.error, second.counts) == (None, first.counts)
+    assert blocking[0].is_file()
+    assert len(emulator.leads()) == (0 if dry_run else 3)
