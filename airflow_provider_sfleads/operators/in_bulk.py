@@ -105,7 +105,7 @@ class _Course:
             )
         staged = _is_staged(load)
         if staged:
-            # Rows of an earlier try are written back too, and what the table held of them is no longer confirmed.
+            # Rows that an earlier try has staged, and sent perhaps, are remembered at the end, too.
             recall(load, self.plan)
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.

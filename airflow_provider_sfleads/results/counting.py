@@ -16,25 +16,24 @@ _BATCH = 100_000
 
 def tally_of(folder: ResultsFolder) -> Tally:
     """Count every row in the complete parts, by the column, whose few different values are not spelled out."""
-    tally = Tally()
-    for name in part_names(folder.directory):
-        _count(folder.directory, name, tally)
-    return tally
+    whole = Tally()
+    for _, tally in part_tallies(folder):
+        whole.absorb(tally)
+    return whole
 
 
 def part_tallies(folder: ResultsFolder) -> Iterator[tuple[str, Tally]]:
     """Yield the name of each complete part, and the count of its rows."""
     for name in part_names(folder.directory):
-        tally = Tally()
-        _count(folder.directory, name, tally)
-        yield name, tally
+        yield name, _count(folder.directory, name)
 
 
-def _count(directory: Directory, name: str, tally: Tally) -> None:
+def _count(directory: Directory, name: str) -> Tally:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    tally = Tally()
     with directory.open(name) as stream, pq.ParquetFile(stream, read_dictionary=list(_COUNTED)) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=list(_COUNTED)):
             lines = pa.table(
@@ -49,3 +48,4 @@ def _count(directory: Directory, name: str, tally: Tally) -> None:
                     was_sent=group["sent"],
                     count=group["count_all"],
                 )
+    return tally
