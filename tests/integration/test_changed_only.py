@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.exports import SqlTable
+from tests import plain_hook
 from tests.integration.dying import Point, dies, sent
 from tests.integration.support import (
     FIELDS,
@@ -32,14 +33,15 @@ Memory = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgres", "results"])
+@pytest.fixture(params=["sqlite", "duckdb", "postgres", "plain", "results"])
 def memory(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Memory:
     """What makes an operator remember: a table to write back to, or nothing beyond its own results."""
     if request.param == "results":
         return {"changed_only": True}
     connection: dict[str, Any] = {"conn_type": request.param, "host": str(tmp_path / "warehouse.db")}
     table = f"lead_state_{tmp_path.name.replace('-', '_')}"
-    if request.param == "postgres":
+    plain_hook.install(monkeypatch)
+    if request.param in ("postgres", "plain"):
         url = request.getfixturevalue("postgres_url")
         host, port = url.split("@")[1].split("/")[0].split(":")
         connection |= {"host": host, "port": int(port), "login": "sfleads", "schema": "postgres"}
