@@ -153,6 +153,15 @@ def ensure_postgres() -> None:
         )
 
 
+def ensure_chromium() -> None:
+    """Install Debian's Chromium where there is none."""
+    if not shutil.which("chromium") and not install_debian("chromium"):
+        sys.exit(
+            "Chromium is missing: tests look at Airflow's UI in it.\n"
+            "On Debian and Ubuntu: apt-get install chromium (as root). Elsewhere: put chromium on PATH."
+        )
+
+
 # Commands
 
 
@@ -166,6 +175,7 @@ def check() -> None:
 def test(args: list[str]) -> None:
     """Check, then run the tests: what fails fast fails first."""
     ensure_postgres()
+    ensure_chromium()
     check()
     become(PYTHON, "-m", "pytest", *args)
 

@@ -1,0 +1,51 @@
+"""The Airflow plugin: the "Lead syncs" page and the routes it asks.
+
+Every program of Airflow loads it, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+
+#: Where the routes are, below Airflow's own address.
+PREFIX = "/sfleads"
+#: The page's own address in Airflow's UI, likewise.
+PAGE = "plugin/lead-syncs"
+
+_NAME = "Lead syncs"
+# Relative, since Airflow may itself be served below some path.
+_BUNDLE = f"{PREFIX.removeprefix('/')}/static/lead-syncs.js"
+
+
+class _WhenAsked:
+    """The routes, loaded with the first request: only the API server ever gets one."""
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        from airflow_provider_sfleads.ui.app import app
+
+        await app(scope, receive, send)
+
+
+def _view(destination: str, url_route: str, **more: str) -> dict[str, str]:
+    return {"name": _NAME, "bundle_url": _BUNDLE, "destination": destination, "url_route": url_route, **more}
+
+
+class SalesforceLeadsPlugin(AirflowPlugin):
+    """What the provider adds to Airflow's UI: a page, and the same as a tab of a Dag, a Dag run and a task instance."""
+
+    name = "salesforce_leads"
+    fastapi_apps: ClassVar[list[Any]] = [{"app": _WhenAsked(), "url_prefix": PREFIX, "name": _NAME}]
+    react_apps: ClassVar[list[Any]] = [
+        _view("nav", PAGE.rpartition("/")[2], category="browse"),
+        _view("dag", "lead-syncs-of-dag"),
+        _view("dag_run", "lead-syncs-of-run"),
+        _view("task_instance", "lead-syncs-of-task"),
+    ]

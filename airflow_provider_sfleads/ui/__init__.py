@@ -1,0 +1,1 @@
+"""The "Lead syncs" page: what it shows, and who may see it."""
