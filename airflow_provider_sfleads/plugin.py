@@ -6,7 +6,7 @@ Every program of Airflow loads it, so nothing heavy is imported here.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -42,8 +42,8 @@ class SalesforceLeadsPlugin(AirflowPlugin):
     """What the provider adds to Airflow's UI: a page, and the same as a tab of a Dag, a Dag run and a task instance."""
 
     name = "salesforce_leads"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": _WhenAsked(), "url_prefix": PREFIX, "name": _NAME}]
-    react_apps: ClassVar[list[Any]] = [
+    fastapi_apps: list[Any] = [{"app": _WhenAsked(), "url_prefix": PREFIX, "name": _NAME}]  # noqa: RUF012 - as Airflow has it
+    react_apps: list[Any] = [  # noqa: RUF012 - as Airflow has it
         _view("nav", PAGE.rpartition("/")[2], category="browse"),
         _view("dag", "lead-syncs-of-dag"),
         _view("dag_run", "lead-syncs-of-run"),
