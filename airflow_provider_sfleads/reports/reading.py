@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,10 +13,8 @@ from typing import NamedTuple
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import Directory, directory_at
-from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, path_part
+from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, is_execution, path_part
 
-# As EXECUTION and DRY_RUN of results.folder make them.
-_EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
 # Files asked for together: storages that can do so fetch them side by side.
 _TOGETHER = 64
 _NONE_YET = "there is no report: the task is under way, or was killed"
@@ -136,7 +133,7 @@ def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
     for path in root.fs.find(folder.path):
         parts = path.removeprefix(f"{root.path}/").split("/")
         names, rest = parts[: len(Execution._fields)], parts[len(Execution._fields) :]
-        if rest and _EXECUTION.fullmatch(names[-1]):
+        if rest and is_execution(names[-1]):
             found[Execution(*names)] = found.get(Execution(*names), False) or rest == [REPORT]
     return found
 

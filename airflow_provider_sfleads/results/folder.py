@@ -39,6 +39,7 @@ _BEGUN = "_begun"
 COLUMNS = "columns.json"
 #: The mark of results once the export of a bulk load is staged to its end.
 STAGED = "staged"
+_EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
 _LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
 
@@ -216,6 +217,11 @@ class ResultsFolder:
         return tuple(
             path_part(str(part)) for part in (self.dag_id, self.run_id, self.task_id, self.map_index, self.execution)
         )
+
+
+def is_execution(name: str) -> bool:
+    """Whether a folder is named as an execution's is."""
+    return _EXECUTION.fullmatch(name) is not None
 
 
 def path_part(name: str) -> str:

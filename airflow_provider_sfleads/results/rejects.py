@@ -65,7 +65,7 @@ class Rejects:
         if self._piece is None:
             self._draft = self._pieces.new_draft("piece.csv")
             self._piece = self._draft.open("w", encoding="utf-8", errors="replace", newline="")
-        self._piece.write(_line(row.get(column) for column in self._columns))
+        self._piece.write(line_of(row.get(column) for column in self._columns))
 
     def write_piece(self, part: str) -> None:
         """Write the piece that belongs to a part of the results, if it has rejects."""
@@ -84,7 +84,7 @@ class Rejects:
     def join(self) -> None:
         """Write ``rejects.csv`` from all pieces and remove them."""
         with self._directory.complete(REJECTS) as draft, draft.open("wb") as target:
-            target.write(_line(self._columns).encode(errors="replace"))
+            target.write(line_of(self._columns).encode(errors="replace"))
             for name in sorted(self._pieces.names(), key=lambda name: (name != _EARLIER, name)):
                 with self._pieces.fs.open(self._pieces.file(name), "rb") as piece:
                     shutil.copyfileobj(piece, target)
@@ -103,12 +103,13 @@ class Rejects:
         ):
             for row in read_rows(stream, path, ",", None):
                 values: Row = row.values if isinstance(row, BadRow) else row
-                target.write(_line(values.get(column) for column in self._columns))
+                target.write(line_of(values.get(column) for column in self._columns))
 
 
 def _piece_name(part: str) -> str:
     return f"{part.partition('.')[0]}.csv"
 
 
-def _line(values: Iterable[object]) -> str:
+def line_of(values: Iterable[object]) -> str:
+    """Return a line of the file."""
     return ",".join([quoted(cell_text(value)) for value in values]) + "\n"

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from airflow.api_fastapi.core_api.security import get_user
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.responses import FileResponse
+from airflow.utils.session import create_session
+from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi.responses import FileResponse, StreamingResponse
+
+from airflow_provider_sfleads.results.files import REJECTS
+from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder
+from airflow_provider_sfleads.results.viewing import Wanted, page_of
+from airflow_provider_sfleads.ui import download, syncs
+from airflow_provider_sfleads.ui.access import GetUserDep, get_user, may_read_rows, may_see_rows, readable
+from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, written_report
 
 _STATIC = Path(__file__).parent / "static"
+_TASK = "/api/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
+# Personal data stays in no cache, and is what it says it is.
+_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 # Documentation would be open to everybody: no dependency guards it.
 app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
@@ -19,4 +35,114 @@ def static(name: str) -> FileResponse:
     """Return one of the page's own files."""
     if name not in {file.name for file in _STATIC.iterdir()}:
         raise HTTPException(404, f"There is no file {name!r} of the page.")
-    return FileResponse(_STATIC / name)
+    # Asked for anew each time: after an update nobody sees half of the old page.
+    return FileResponse(_STATIC / name, headers={"Cache-Control": "no-cache"})
+
+
+@app.get("/api/syncs")
+def list_syncs(  # noqa: PLR0913 - what the page can ask for
+    *,
+    user: GetUserDep,
+    dag_id: str | None = None,
+    run_id: str | None = None,
+    task_id: str | None = None,
+    map_index: int | None = None,
+    since: date | datetime | None = None,
+    until: date | datetime | None = None,
+    by: Literal["ran", "interval"] = "ran",
+) -> dict[str, Any]:
+    """Return the syncs of the Dags that the user may read, newest first."""
+    asked = syncs.Asked(
+        dag_id=dag_id or None,
+        run_id=run_id or None,
+        task_id=task_id or None,
+        map_index=map_index,
+        since=_moment(since),
+        until=_moment(until),
+        by_interval=by == "interval",
+    )
+    with create_session(scoped=False) as session:
+        dags = readable(user, syncs.dags_with_syncs(session, asked))
+        found = syncs.reported(session, asked, dags)
+        without = syncs.unreported(session, asked, dags)
+    with_rows = {dag: may_read_rows(user, dag) for dag in dags}
+    return {
+        "syncs": [each | {"may_read_rows": with_rows[each["dag_id"]]} for each in found[: syncs.LIMIT]],
+        "unreported": without,
+        "dags": dags,
+        "truncated": len(found) > syncs.LIMIT,
+        "limit": syncs.LIMIT,
+    }
+
+
+@app.get(_TASK + "/rows", dependencies=[Depends(may_see_rows)])
+def list_rows(  # noqa: PLR0913 - what the page can ask for
+    *,
+    task: Annotated[TaskOf, Depends(TaskOf)],
+    execution: str = "",
+    action: str = "",
+    code: str = "",
+    search: str = "",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """Return what became of the rows of one execution of a task."""
+    with _told(task):
+        folder, names = _execution(task, execution)
+        page = page_of(folder.directory, Wanted(action=action, code=code, search=search), offset=offset, limit=limit)
+        return {
+            "rows": page.rows,
+            "total": page.total,
+            "actions": page.actions,
+            "codes": page.codes,
+            "execution": folder.execution,
+            "executions": names,
+            "dry_run": folder.execution.endswith(DRY_RUN),
+            "report": written_report(folder),
+            "folder": folder.url,
+        }
+
+
+@app.get(_TASK + f"/{REJECTS}", dependencies=[Depends(may_see_rows)])
+def download_rejects(
+    task: Annotated[TaskOf, Depends(TaskOf)],
+    execution: str = "",
+    target: Annotated[Literal["", "spreadsheet"], Query(alias="for")] = "",
+) -> StreamingResponse:
+    """Return the rejected rows of one execution as a file."""
+    with _told(task):
+        folder, _ = _execution(task, execution)
+        if not folder.directory.has(REJECTS):
+            raise NoResultsError(f"There is no {REJECTS} in {folder.url} yet; it is written when a sync ends.")
+    pieces = (download.for_spreadsheet if target else download.as_it_is)(folder.directory)
+    name = _ODD.sub("_", f"rejects-{task.dag_id}-{task.run_id}-{task.task_id}") + ".csv"
+    headers = _PRIVATE | {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _execution(task: TaskOf, execution: str) -> tuple[ResultsFolder, list[str]]:
+    with create_session(scoped=False) as session:
+        folder, names = executions_of(session, task)
+    return chosen(folder, names, execution), names
+
+
+@contextmanager
+def _told(task: TaskOf) -> Iterator[None]:
+    """Say what is wrong in words, not by a traceback."""
+    try:
+        yield
+    except NoResultsError as problem:
+        raise HTTPException(404, str(problem)) from None
+    except (OSError, ValueError, ImportError) as problem:
+        raise HTTPException(
+            503,
+            f"The API server cannot read the results of {task.task_id!r} ({type(problem).__name__}). It needs the same"
+            " access to results_path as the workers: the storage's driver, its connection, or a disk that they share.",
+        ) from problem
+
+
+def _moment(value: date | datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,101 @@
+"""Where the results of a task instance lie, and that they are its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
+
+from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution
+from airflow_provider_sfleads.ui.syncs import Asked, report_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+class NoResultsError(LookupError):
+    """There are no results of such a task instance; the message says why, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOf:
+    """A task instance, by its names."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[str]]:
+    """Return a folder of the task instance, and the names of its executions, newest first.
+
+    A path comes from the task's XCom, which people may edit: only a folder that is named by this very task instance is
+    looked into, so that nobody reads the rows of another Dag through it.
+
+    :raises NoResultsError: where there is nothing to be seen.
+    :raises OSError, ValueError, ImportError: where the storage cannot be read from here.
+    """
+    folder = _folder_of(session, task)
+    names = sorted(filter(is_execution, folder.directory.parent.folders()), reverse=True)
+    if not names:
+        raise NoResultsError(
+            f"There are no results in {folder.url.rpartition('/')[0]}. Nothing was written yet, or it was removed, or"
+            " it lies on a disk of the worker's that the API server does not see."
+        )
+    return folder, names
+
+
+def chosen(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFolder:
+    """Return the folder of one execution, of the newest where none is named.
+
+    :raises NoResultsError: where there is no such execution.
+    """
+    if execution and execution not in names:
+        raise NoResultsError(f"There is no execution {execution!r} of this task; there are: {', '.join(names)}.")
+    return replace(folder, execution=execution or names[0])
+
+
+def written_report(folder: ResultsFolder) -> dict[str, Any] | None:
+    """Return the execution's report; ``None`` where it is under way, or was killed."""
+    if not folder.directory.has(REPORT):
+        return None
+    with folder.directory.open(REPORT) as stream:
+        found = json.loads(stream.read())
+    return found if isinstance(found, dict) else None
+
+
+def _folder_of(session: Session, task: TaskOf) -> ResultsFolder:
+    asked = Asked(dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index)
+    report = report_of(session, asked)
+    if report is not None:
+        return _checked(report.results_path, task)
+    base = _rendered(session, task)
+    if base is None:
+        raise NoResultsError(
+            f"Task {task.task_id!r} of {task.dag_id!r}, run {task.run_id!r}, is no sync of leads, or has not begun."
+        )
+    return ResultsFolder(base=base, execution="", **_names(task))
+
+
+def _checked(url: str, task: TaskOf) -> ResultsFolder:
+    """The folder at a report's ``results_path``, where it is the task's own."""
+    parts = url.rstrip("/").split("/")
+    folder = ResultsFolder(base="/".join(parts[:-5]), execution=parts[-1], **_names(task))
+    if not is_execution(parts[-1]) or folder.url != url.rstrip("/"):
+        raise NoResultsError(f"The report's results_path, {url!r}, is not the folder of this task instance.")
+    return folder
+
+
+def _rendered(session: Session, task: TaskOf) -> str | None:
+    """The operator's ``results_path`` as Airflow noted it when the task began."""
+    key = {"dag_id": task.dag_id, "task_id": task.task_id, "run_id": task.run_id, "map_index": task.map_index}
+    found = session.get(RenderedTaskInstanceFields, key)
+    base = (found.rendered_fields or {}).get("results_path") if found is not None else None
+    return base if isinstance(base, str) and base else None
+
+
+def _names(task: TaskOf) -> dict[str, Any]:
+    return {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}

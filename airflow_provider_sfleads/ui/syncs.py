@@ -1,0 +1,178 @@
+"""The syncs that Airflow's database knows: the reports among the XComs, and the tasks that left none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import Text, and_, cast, func, select
+
+from airflow_provider_sfleads.core.report import SyncReport
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.orm import Session
+
+    _Select = Select[*tuple[Any, ...]]
+
+#: How many syncs are shown at most; the newest are.
+LIMIT = 2_000
+_OPERATORS = ("SalesforceCreateLeadsOperator", "SalesforceUpdateLeadStageOperator")
+# A task that has not begun is no news.
+_TOLD = (
+    "success",
+    "failed",
+    "upstream_failed",
+    "running",
+    "deferred",
+    "up_for_retry",
+    "up_for_reschedule",
+    "restarting",
+)
+_LEFT_OUT = ("results_path", "rejects_path")
+_RAN_AT = func.coalesce(TaskInstance.start_date, DagRun.start_date, DagRun.run_after)
+_INSTANCE = (
+    TaskInstance.dag_id,
+    TaskInstance.run_id,
+    TaskInstance.task_id,
+    TaskInstance.map_index,
+    TaskInstance.try_number,
+    TaskInstance.state,
+    DagRun.run_type,
+    _RAN_AT.label("ran_at"),
+    DagRun.data_interval_start.label("interval_start"),
+    DagRun.data_interval_end.label("interval_end"),
+)
+_SAME_RUN = and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id)
+_SAME_INSTANCE = and_(
+    XComModel.dag_id == TaskInstance.dag_id,
+    XComModel.run_id == TaskInstance.run_id,
+    XComModel.task_id == TaskInstance.task_id,
+    XComModel.map_index == TaskInstance.map_index,
+    XComModel.key == "return_value",
+    # A report, and no other task's return value; as text, since there are two ways in which Airflow stores JSON.
+    cast(XComModel.value, Text).like("%reject_reasons%"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which syncs to look for; ``None`` is no condition.
+
+    :param dag_id: of that Dag.
+    :param run_id: of that run.
+    :param task_id: of that task.
+    :param map_index: of that mapped instance.
+    :param since: that began then or later; by interval, whose interval began then or later.
+    :param until: that began before; likewise.
+    :param by_interval: which of both.
+    """
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    by_interval: bool = False
+
+
+def dags_with_syncs(session: Session, asked: Asked) -> set[str]:
+    """Return the Dags that have syncs in the time asked for, whoever may see them."""
+    time = Asked(since=asked.since, until=asked.until, by_interval=asked.by_interval)
+    reported = _reported(select(TaskInstance.dag_id), time)
+    unreported = _unreported(select(TaskInstance.dag_id), time)
+    return set(session.scalars(reported.distinct())) | set(session.scalars(unreported.distinct()))
+
+
+def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
+    """Return the syncs that left a report, newest first, one more than :data:`LIMIT` where there are more.
+
+    :param dag_ids: the Dags that may be seen.
+    """
+    found = _reported(select(*_INSTANCE, XComModel.value), asked).where(TaskInstance.dag_id.in_(dag_ids))
+    rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT + 1))
+    return list(_with_reports(row._asdict() for row in rows))
+
+
+def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
+    """Return the task instances that left no report, newest first: under way, killed, or failed before they began.
+
+    :param dag_ids: the Dags that may be seen.
+    """
+    found = _unreported(select(*_INSTANCE), asked).where(TaskInstance.dag_id.in_(dag_ids))
+    rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT))
+    return [_as_json(row._asdict()) for row in rows]
+
+
+def report_of(session: Session, asked: Asked) -> SyncReport | None:
+    """Return the report of one task instance, all of whose names are asked for."""
+    return _parsed(session.scalar(_reported(select(XComModel.value), asked)))
+
+
+def _reported(chosen: _Select, asked: Asked) -> _Select:
+    found = chosen.select_from(TaskInstance).join(XComModel, _SAME_INSTANCE).join(DagRun, _SAME_RUN)
+    if not asked.by_interval:
+        return found.where(*_conditions(asked, _RAN_AT, asked.since, asked.until))
+    # The report's own, since a run by hand may read another stretch of time than its run's. ISO texts compare as times.
+    column = func.coalesce(XComModel.value["interval_start"].as_string(), XComModel.value["started_at"].as_string(), "")
+    return found.where(*_conditions(asked, column, _text(asked.since), _text(asked.until)))
+
+
+def _unreported(chosen: _Select, asked: Asked) -> _Select:
+    found = chosen.select_from(TaskInstance).join(XComModel, _SAME_INSTANCE, isouter=True).join(DagRun, _SAME_RUN)
+    column = func.coalesce(DagRun.data_interval_start, DagRun.run_after) if asked.by_interval else _RAN_AT
+    return found.where(
+        XComModel.key.is_(None),
+        TaskInstance.operator.in_(_OPERATORS),
+        TaskInstance.state.in_(_TOLD),
+        *_conditions(asked, column, asked.since, asked.until),
+    )
+
+
+def _conditions(
+    asked: Asked, column: ColumnElement[Any], since: datetime | str | None, until: datetime | str | None
+) -> Iterator[ColumnElement[bool]]:
+    for name, value in (
+        (TaskInstance.dag_id, asked.dag_id),
+        (TaskInstance.run_id, asked.run_id),
+        (TaskInstance.task_id, asked.task_id),
+        (TaskInstance.map_index, asked.map_index),
+    ):
+        if value is not None:
+            yield name == value
+    if since is not None:
+        yield column >= since
+    if until is not None:
+        yield column < until
+
+
+def _text(moment: datetime | None) -> str | None:
+    """How the reports' times begin: what follows the seconds, they have in common."""
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _with_reports(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        report = _parsed(row.pop("value"))
+        if report is not None:
+            counts = {name: value for name, value in report.as_json().items() if name not in _LEFT_OUT}
+            execution = report.results_path.rstrip("/").rpartition("/")[2]
+            yield _as_json(row) | counts | {"seconds": report.seconds, "execution": execution}
+
+
+def _parsed(value: object) -> SyncReport | None:
+    try:
+        return SyncReport.from_json(json.loads(value) if isinstance(value, str) else value)
+    except ValueError:
+        return None
+
+
+def _as_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
