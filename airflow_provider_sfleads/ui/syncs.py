@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import Text, and_, cast, func, select
+from sqlalchemy import Text, and_, cast, func, or_, select, true
 
 from airflow_provider_sfleads.core.report import SyncReport
 
@@ -35,6 +36,7 @@ _TOLD = (
     "up_for_reschedule",
     "restarting",
 )
+_ZONES = timedelta(days=1)
 _LEFT_OUT = ("results_path", "rejects_path")
 _RAN_AT = func.coalesce(TaskInstance.start_date, DagRun.start_date, DagRun.run_after)
 _INSTANCE = (
@@ -97,8 +99,9 @@ def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequen
     :param dag_ids: the Dags that may be seen.
     """
     found = _reported(select(*_INSTANCE, XComModel.value), asked).where(TaskInstance.dag_id.in_(dag_ids))
-    rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT + 1))
-    return list(_with_reports(row._asdict() for row in rows))
+    rows = session.execute(found.order_by(_RAN_AT.desc()))
+    syncs = (each for each in _with_reports(row._asdict() for row in rows) if _begins_within(each, asked))
+    return list(islice(syncs, LIMIT + 1))
 
 
 def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
@@ -120,9 +123,11 @@ def _reported(chosen: _Select, asked: Asked) -> _Select:
     found = chosen.select_from(TaskInstance).join(XComModel, _SAME_INSTANCE).join(DagRun, _SAME_RUN)
     if not asked.by_interval:
         return found.where(*_conditions(asked, _RAN_AT, asked.since, asked.until))
-    # The report's own, since a run by hand may read another stretch of time than its run's. ISO texts compare as times.
-    column = func.coalesce(XComModel.value["interval_start"].as_string(), XComModel.value["started_at"].as_string(), "")
-    return found.where(*_conditions(asked, column, _text(asked.since), _text(asked.until)))
+    # The report's own, since a run by hand may read another stretch of time than its run's. Of a report that Airflow
+    # stored as text the database cannot tell.
+    start, begun = (XComModel.value[name].as_string() for name in ("interval_start", "started_at"))
+    bounds = _conditions(Asked(), func.coalesce(start, begun), _text(asked.since, -_ZONES), _text(asked.until, _ZONES))
+    return found.where(*_conditions(asked), or_(begun.is_(None), and_(true(), *bounds)))
 
 
 def _unreported(chosen: _Select, asked: Asked) -> _Select:
@@ -137,7 +142,10 @@ def _unreported(chosen: _Select, asked: Asked) -> _Select:
 
 
 def _conditions(
-    asked: Asked, column: ColumnElement[Any], since: datetime | str | None, until: datetime | str | None
+    asked: Asked,
+    column: ColumnElement[Any] = _RAN_AT,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
 ) -> Iterator[ColumnElement[bool]]:
     for name, value in (
         (TaskInstance.dag_id, asked.dag_id),
@@ -153,9 +161,20 @@ def _conditions(
         yield column < until
 
 
-def _text(moment: datetime | None) -> str | None:
-    """How the reports' times begin: what follows the seconds, they have in common."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _text(moment: datetime | None, distance: timedelta) -> str | None:
+    """As the reports write times, so that the database can compare; far enough off for any zone."""
+    return None if moment is None else (moment + distance).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _begins_within(sync: Mapping[str, Any], asked: Asked) -> bool:
+    if not asked.by_interval:
+        return True
+    try:
+        moment = datetime.fromisoformat(sync["interval_start"] or sync["started_at"])
+    except ValueError:
+        return False
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (asked.since is None or moment >= asked.since) and (asked.until is None or moment < asked.until)
 
 
 def _with_reports(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import requests
+from psycopg.sql import SQL, Identifier
+
+from demo.ui import free_port, ui_environment
+from tests.integration.real_airflow import ROOT, RealAirflow
+
+USERS = ("admin", "numbers", "outsider")
+
+
+@dataclass(frozen=True)
+class Server:
+    """An API server with users, and nothing else of Airflow.
+
+    :param url: its address.
+    :param database: of Airflow.
+    :param folder: for results.
+    :param tokens: of the users.
+    """
+
+    url: str
+    database: str
+    folder: Path
+    tokens: dict[str, str]
+
+    def get(self, path: str, user: str | None = "admin", **parameters: object) -> requests.Response:
+        """Ask one of the plugin's routes.
+
+        :param user: ``None`` for nobody in particular.
+        """
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
+        return requests.get(f"{self.url}/sfleads{path}", headers=headers, params=parameters, timeout=60)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def server(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real API server, on PostgreSQL, with users of different rights."""
+    folder = tmp_path_factory.mktemp("server")
+    name = f"ui_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+    database = (postgres_url.rpartition("/")[0] + f"/{name}").replace("postgresql:", "postgresql+psycopg2:")
+    passwords = folder / "passwords.json"
+    passwords.write_text(json.dumps({user: f"{user}-password" for user in USERS}))
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    env = ui_environment(mine, free_port()) | {
+        "AIRFLOW_HOME": str(folder / "home"),
+        "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.per_dag.PerDagAuthManager",
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,numbers:viewer,outsider:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "PYTHONPATH": str(ROOT),
+    }
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
+    airflow = RealAirflow(env, folder, database)
+    try:
+        airflow.start("api-server")
+        airflow.wait_for(lambda: _answers(airflow.url), "the API server", 120)
+        yield Server(airflow.url, database, folder, {user: _token(airflow.url, user) for user in USERS})
+    finally:
+        airflow.kill_all()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/api/v2/version", timeout=10).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _token(url: str, user: str) -> str:
+    body = {"username": user, "password": f"{user}-password"}
+    reply = requests.post(f"{url}/auth/token", json=body, timeout=30)
+    assert reply.ok, reply.text
+    return str(reply.json()["access_token"])

@@ -1,0 +1,256 @@
+"""The routes behind the page, asked over a real socket: what they tell, and whom."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.results import ResultsFolder
+from tests.ui import made_up
+from tests.ui.conftest import Server
+
+LAST = datetime(2026, 11, 23, 3, tzinfo=UTC)
+EXECUTION = "20261123T030000.000000Z"
+HOSTILE = '<img src=x onerror="alert(1)">'
+FORMULA = '=HYPERLINK("http://127.0.0.1/","x")'
+COUNTS = ("read", "filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent")
+
+
+def write_results(base: Path, dag_id: str, run_id: str, execution: str, *, codes: int = 250) -> ResultsFolder:
+    """Leave the results of an execution, with rejects by three codes."""
+    folder = ResultsFolder(base, dag_id, run_id, "sync", -1, execution)
+    with folder.writer(columns=("id", "name"), part_rows=100) as writer:
+        for number in range(50):
+            writer.write(Outcome(key=f"ok-{number}", action=Action.CREATED, salesforce_id="00Q5g00000000AAAA0"))
+        for number in range(codes):
+            rejected = Outcome(
+                key=f"{HOSTILE}-{number}", action=Action.REJECTED, error_code=("A", "B", "C")[number % 3],
+                error_message=f"{HOSTILE} is too long", error_fields=("LastName",), attempt=1, finished_at=LAST,
+            )  # fmt: skip
+            writer.write(rejected, {"id": f"{number}", "name": FORMULA})
+    folder.write_report({"read": 50 + codes})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(server: Server) -> dict[str, str]:
+    """Three nights of two Dags, and what went wrong in them."""
+    with made_up.database(server.database) as session:
+        for dag_id in ("stage", "create", "other"):
+            made_up.add_dag(session, dag_id)
+        found = {}
+        for night in range(3):
+            ran_at = LAST - timedelta(days=night)
+            for dag_id in ("stage", "create"):
+                run_id = f"scheduled__{ran_at.isoformat()}"
+                path = ResultsFolder(server.folder, dag_id, run_id, "sync", -1, EXECUTION).url
+                report = {"results_path": path, "rejects_path": f"{path}/rejects.csv", "updated": 10 + night}
+                made_up.add_sync(session, dag_id, ran_at, report=report, as_text=night == 1)
+                found[f"{dag_id}-{night}"] = run_id
+        made_up.add_sync(session, "stage", LAST + timedelta(hours=1), report=None, state="failed")
+        found["killed"] = f"scheduled__{(LAST + timedelta(hours=1)).isoformat()}"
+        # Neither is a sync: another task's return value, and another operator without one.
+        made_up.add_sync(session, "other", LAST, report=None, operator="EmptyOperator", state="failed")
+    write_results(server.folder, "stage", found["stage-0"], EXECUTION)
+    write_results(server.folder, "stage", found["stage-0"], "20261122T030000.000000Z", codes=1)
+    return found
+
+
+def names(syncs: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return Dag and run of each."""
+    return [(each["dag_id"], each["run_id"]) for each in syncs]
+
+
+def rows_url(run_id: str, dag_id: str = "stage") -> str:
+    """Return the route of a run's rows."""
+    return f"/api/dags/{dag_id}/runs/{run_id}/tasks/sync/rows"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/lead-syncs.js", "/api/syncs", rows_url("x"), rows_url("x").replace("/rows", "/rejects.csv")],
+)
+def test_nobody_in_particular_gets_401_from_every_route(server: Server, path: str) -> None:
+    """There is no other route, and no description of them that is open."""
+    from airflow_provider_sfleads.ui.app import app
+
+    assert server.get(path, user=None).status_code == 401
+    assert server.get("/docs", user=None).status_code == server.get("/openapi.json", user=None).status_code == 404
+    assert len(app.routes) == 4
+
+
+def test_the_syncs_of_all_dags_come_newest_first(server: Server, runs: dict[str, str]) -> None:
+    """Whichever way Airflow stored the report; the counts add up."""
+    found = server.get("/api/syncs").json()
+
+    assert set(names(found["syncs"])) == {(key.partition("-")[0], run) for key, run in runs.items() if "-" in key}
+    assert [each["ran_at"] for each in found["syncs"]] == sorted((e["ran_at"] for e in found["syncs"]), reverse=True)
+    assert names(found["unreported"]) == [("stage", runs["killed"])]
+    assert found["dags"] == ["create", "stage"]
+    first = next(each for each in found["syncs"] if each["run_id"] == runs["stage-0"])
+    assert first["updated"] == 10
+    assert first["execution"] == EXECUTION
+    assert (first["seconds"], first["state"]) == (2.0, "success")
+    assert set(COUNTS) < set(first)
+
+
+@pytest.mark.parametrize("by", ["ran", "interval"])
+def test_the_time_bounds_what_is_shown(server: Server, runs: dict[str, str], by: str) -> None:
+    """The day of the run, or that of what it read; the second bound is not included."""
+    day = "2026-11-22" if by == "ran" else "2026-11-21"
+    after = "2026-11-23" if by == "ran" else "2026-11-22"
+
+    found = server.get("/api/syncs", dag_id="stage", since=day, until=after, by=by).json()
+
+    assert names(found["syncs"]) == [("stage", runs["stage-1"])]
+
+
+def test_an_interval_is_compared_as_a_time(server: Server, runs: dict[str, str]) -> None:
+    """One that a run by hand was given in another zone, and that lies elsewhere than its run's."""
+    assert runs
+    with made_up.database(server.database) as session:
+        far = {"interval_start": "2026-03-01T00:30:00+01:00", "interval_end": "2026-03-02T00:30:00+01:00"}
+        run_id = made_up.add_sync(session, "create", LAST + timedelta(days=40), report=far)
+
+    february = server.get("/api/syncs", since="2026-02-28", until="2026-03-01", by="interval").json()
+    march = server.get("/api/syncs", since="2026-03-01", until="2026-03-02", by="interval").json()
+
+    assert names(february["syncs"]) == [("create", run_id)]
+    assert march["syncs"] == []
+
+
+def test_a_bad_time_is_refused_in_words(server: Server) -> None:
+    """Not by a traceback."""
+    reply = server.get("/api/syncs", since="yesterday")
+
+    assert reply.status_code == 422
+    assert "since" in reply.text
+
+
+def test_whoever_may_not_read_a_dag_sees_none_of_its_numbers(server: Server, runs: dict[str, str]) -> None:
+    """Not even that there are any."""
+    outsider = server.get("/api/syncs", user="outsider").json()
+    asked = server.get("/api/syncs", user="outsider", dag_id="stage", run_id=runs["stage-0"]).json()
+
+    assert outsider["syncs"] == outsider["unreported"] == outsider["dags"] == asked["syncs"] == []
+    for path in (rows_url(runs["stage-0"]), rows_url(runs["stage-0"]).replace("/rows", "/rejects.csv")):
+        reply = server.get(path, user="outsider")
+        assert reply.status_code == 403
+        assert "too long" not in reply.text
+
+
+def test_whoever_may_not_read_xcoms_sees_numbers_and_no_rows(server: Server, runs: dict[str, str]) -> None:
+    """Rows are personal data."""
+    found = server.get("/api/syncs", user="numbers").json()
+
+    assert {each["dag_id"] for each in found["syncs"]} == {"stage"}
+    assert not any(each["may_read_rows"] for each in found["syncs"])
+    assert server.get(rows_url(runs["stage-0"]), user="numbers").status_code == 403
+    assert all(each["may_read_rows"] for each in server.get("/api/syncs").json()["syncs"])
+
+
+def test_rows_are_told_page_by_page(server: Server, runs: dict[str, str]) -> None:
+    """Every row once, in order, with what there is of each kind."""
+    url = rows_url(runs["stage-0"])
+    pages = [server.get(url, action="rejected", offset=offset, limit=100).json() for offset in (0, 100, 200)]
+
+    keys = [row["key"] for page in pages for row in page["rows"]]
+    assert keys == [f"{HOSTILE}-{number}" for number in range(250)]
+    assert pages[0]["total"] == 250
+    assert pages[0]["actions"] == {"created": 50, "rejected": 250}
+    assert pages[0]["codes"] == {"A": 84, "B": 83, "C": 83}
+    assert pages[0]["rows"][0]["error_fields"] == ["LastName"]
+    assert pages[0]["rows"][0]["finished_at"] == LAST.isoformat()
+    assert pages[0]["execution"] == EXECUTION
+    assert pages[0]["executions"] == [EXECUTION, "20261122T030000.000000Z"]
+    assert pages[0]["report"] == {"read": 300}
+
+
+def test_rows_are_found_by_action_code_and_text(server: Server, runs: dict[str, str]) -> None:
+    """All conditions hold together; the text may be anywhere, in any case, and is no pattern."""
+    url = rows_url(runs["stage-0"])
+
+    assert server.get(url, code="B").json()["total"] == 83
+    assert server.get(url, action="created").json()["total"] == 50
+    assert server.get(url).json()["total"] == 300
+    assert [row["key"] for row in server.get(url, search="OK-7").json()["rows"]] == ["ok-7"]
+    assert server.get(url, search="onerror", code="A").json()["total"] == 84
+    assert server.get(url, search=".*").json()["total"] == 0
+
+
+def test_another_execution_is_shown_on_demand(server: Server, runs: dict[str, str]) -> None:
+    """That of an earlier re-run; one that does not exist is named, and no path."""
+    url = rows_url(runs["stage-0"])
+
+    assert server.get(url, execution="20261122T030000.000000Z").json()["actions"] == {"created": 50, "rejected": 1}
+    for wrong in ("20261121T030000.000000Z", "../../../../create"):
+        reply = server.get(url, execution=wrong)
+        assert reply.status_code == 404
+        assert "There is no execution" in reply.json()["detail"]
+
+
+def test_a_report_cannot_lead_to_the_rows_of_another_dag(server: Server, runs: dict[str, str]) -> None:
+    """Whoever may edit the XComs of one Dag would read those of another through it."""
+    other = ResultsFolder(server.folder, "stage", runs["stage-0"], "sync", -1, EXECUTION).url
+    with made_up.database(server.database) as session:
+        run_id = made_up.add_sync(session, "other", LAST + timedelta(days=1), report={"results_path": other})
+        dots = f"{server.folder}/other/{run_id}/sync/../../../stage/{runs['stage-0']}/sync/-1/{EXECUTION}"
+        second = made_up.add_sync(session, "other", LAST + timedelta(days=2), report={"results_path": dots})
+
+    for run in (run_id, second):
+        reply = server.get(rows_url(run, "other"))
+        assert reply.status_code == 404
+        assert "is not the folder of this task instance" in reply.json()["detail"]
+
+
+def test_what_is_not_there_is_said(server: Server, runs: dict[str, str]) -> None:
+    """A run whose results are gone, one that left no report, and one that does not exist."""
+    gone = server.get(rows_url(runs["stage-2"]))
+    killed = server.get(rows_url(runs["killed"]))
+    never = server.get(rows_url("never"))
+
+    assert [reply.status_code for reply in (gone, killed, never)] == [404, 404, 404]
+    assert "There are no results in" in gone.json()["detail"]
+    assert "has not begun" in never.json()["detail"]
+
+
+def test_a_storage_that_cannot_be_read_is_named(server: Server, runs: dict[str, str]) -> None:
+    """A driver that the API server lacks."""
+    run_id = f"scheduled__{(LAST + timedelta(days=3)).isoformat()}"
+    path = f"nosuchstore://lake/results/stage/{run_id}/sync/-1/{EXECUTION}"
+    with made_up.database(server.database) as session:
+        made_up.add_sync(session, "stage", LAST + timedelta(days=3), report={"results_path": path})
+
+    reply = server.get(rows_url(run_id))
+
+    assert runs
+    assert reply.status_code == 503
+    assert "The API server cannot read the results" in reply.json()["detail"]
+
+
+def test_rejects_are_downloaded_as_they_are(server: Server, runs: dict[str, str]) -> None:
+    """The file itself, as an attachment that no cache keeps."""
+    reply = server.get(rows_url(runs["stage-0"]).replace("/rows", "/rejects.csv"))
+    folder = ResultsFolder(server.folder, "stage", runs["stage-0"], "sync", -1, EXECUTION)
+
+    assert reply.content == Path(folder.rejects_url.removeprefix("file://")).read_bytes()
+    assert reply.headers["Content-Disposition"].startswith('attachment; filename="rejects-stage-scheduled__')
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
+
+
+def test_for_a_spreadsheet_formulas_are_text(server: Server, runs: dict[str, str]) -> None:
+    """And nothing else is another."""
+    reply = server.get(rows_url(runs["stage-0"]).replace("/rows", "/rejects.csv"), **{"for": "spreadsheet"})
+
+    rows = list(csv.DictReader(io.StringIO(reply.content.decode("utf-8-sig"))))
+    assert len(rows) == 250
+    assert {row["name"] for row in rows} == {f"'{FORMULA}"}
+    assert [row["id"] for row in rows[:2]] == ["0", "1"]
+    assert rows[0]["error_message"] == f"{HOSTILE} is too long"
