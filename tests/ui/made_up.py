@@ -62,8 +62,30 @@ def add_sync(
     :param as_text: store the XCom as Airflow's own Python code does, and not as its API does.
     :return: the run's id.
     """
+    value = None
+    if report is not None:
+        start = _day_before(ran_at)
+        interval = {"interval_start": start.isoformat(), "interval_end": (start + timedelta(days=1)).isoformat()}
+        times = {"started_at": ran_at.isoformat(), "finished_at": (ran_at + timedelta(seconds=2)).isoformat()}
+        value = VALUES | interval | times | report
+    task = {"task_id": task_id, "map_index": map_index}
+    stored = json.dumps(value) if value and as_text else value
+    return add_task(session, dag_id, ran_at, task, value=stored, state=state, operator=operator)
+
+
+def add_task(
+    session: Session,
+    dag_id: str,
+    ran_at: datetime,
+    task: dict[str, Any],
+    *,
+    value: object,
+    state: str = "success",
+    operator: str = "PythonOperator",
+) -> str:
+    """Have a task instance of a run, and what it returned, if anything; return the run's id."""
     run_id = f"scheduled__{ran_at.isoformat()}"
-    start = ran_at.replace(hour=0, minute=0, second=0) - timedelta(days=1)
+    start = _day_before(ran_at)
     run = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
     if run is None:
         made = insert(DagRun).values(
@@ -71,20 +93,18 @@ def add_sync(
             data_interval_start=start, data_interval_end=start + timedelta(days=1), run_after=ran_at, start_date=ran_at,
         )  # fmt: skip
         run = session.scalar(made.returning(DagRun.id))
+    mine = {"dag_id": dag_id, "run_id": run_id, **task}
     session.execute(
         insert(TaskInstance).values(
-            id=uuid6.uuid7(), dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, try_number=1,
-            state=state, operator=operator, start_date=ran_at, pool="default_pool", pool_slots=1,
+            id=uuid6.uuid7(), try_number=1, state=state, operator=operator, start_date=ran_at, pool="default_pool",
+            pool_slots=1, **mine,
         )
     )  # fmt: skip
-    if report is not None:
-        interval = {"interval_start": start.isoformat(), "interval_end": (start + timedelta(days=1)).isoformat()}
-        times = {"started_at": ran_at.isoformat(), "finished_at": (ran_at + timedelta(seconds=2)).isoformat()}
-        value = VALUES | interval | times | report
-        session.execute(
-            insert(XComModel).values(
-                dag_run_id=run, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, key="return_value",
-                value=json.dumps(value) if as_text else value, timestamp=ran_at,
-            )
-        )  # fmt: skip
+    if value is not None:
+        returned = insert(XComModel).values(dag_run_id=run, key="return_value", value=value, timestamp=ran_at, **mine)
+        session.execute(returned)
     return run_id
+
+
+def _day_before(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0) - timedelta(days=1)
