@@ -27,6 +27,7 @@ ROOMS = {
 OUTSIDE = {
     "airflow": "rim",
     "requests": "transport hooks",
+    "fastapi": "ui",
     "starlette": "emulator",
     "uvicorn": "emulator",
 }
