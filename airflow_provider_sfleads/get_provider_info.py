@@ -27,6 +27,13 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.sensors.bulk"]}],
         "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.triggers.bulk"]}],
         "notifications": ["airflow_provider_sfleads.notifications.report.SyncReportNotifier"],
+        "asset-uris": [
+            {
+                "schemes": ["salesforce"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_sfleads.operators.assets.dataset_of",
+            }
+        ],
         "connection-types": [_connection_type()],
     }
 
