@@ -20,11 +20,12 @@ from airflow_provider_sfleads.exports import FileExport, SqlExport
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.openlineage.sqlparser import DatabaseInfo
-    from openlineage.client.event_v2 import Dataset
 
     from airflow_provider_sfleads.exports import SqlTable
 
 log = logging.getLogger(__name__)
+
+_Name = tuple[str, str]  # namespace and name
 
 # As OpenLineage's naming has them.
 _SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
@@ -40,7 +41,7 @@ def inputs_of(export: object, rows: int | None = None) -> list[InputDataset]:
     if isinstance(export, FileExport):
         found = [_file(export.path)]
     elif isinstance(export, SqlExport):
-        found = [InputDataset(namespace=each.namespace, name=each.name) for each in _tables(export.conn_id, export.sql)]
+        found = [InputDataset(namespace, name) for namespace, name in _tables(export.conn_id, export.sql)]
     else:
         return []
     if rows is not None and len(found) == 1:
@@ -62,7 +63,7 @@ def written_back_to(table: SqlTable, rows: int | None = None) -> list[OutputData
     :param rows: how many of its rows were written.
     """
     sql = f"SELECT * FROM {table.table}"  # noqa: S608 - parsed, never run
-    return [_output(each.namespace, each.name, rows) for each in _tables(table.conn_id, sql)]
+    return [_output(namespace, name, rows) for namespace, name in _tables(table.conn_id, sql)]
 
 
 def _output(namespace: str, name: str, rows: int | None) -> OutputDataset:
@@ -94,7 +95,7 @@ def _file(path: str) -> InputDataset:
     return InputDataset(namespace=f"{scheme}://{place}", name=plain.strip("/") or "/")
 
 
-def _tables(conn_id: str, sql: str) -> list[Dataset]:
+def _tables(conn_id: str, sql: str) -> list[_Name]:
     """Tables that a SELECT reads; lineage is never worth an error, so that none is a warning and an empty list."""
     from airflow_provider_sfleads.exports.connections import driver_message, sql_hook
 
@@ -105,35 +106,38 @@ def _tables(conn_id: str, sql: str) -> list[Dataset]:
         return []
 
 
-def _parsed(hook: DbApiHook, conn_id: str, sql: str) -> list[Dataset]:
+def _parsed(hook: DbApiHook, conn_id: str, sql: str) -> list[_Name]:
     from airflow.providers.openlineage.sqlparser import SQLParser
 
     connection = hook.get_connection(conn_id)
-    info, schema = hook.get_openlineage_database_info(connection), None
-    if info is None:
-        info, schema = _file_database(hook, connection), "main"
-    else:
+    info = hook.get_openlineage_database_info(connection)
+    if info is not None:
         schema = hook.get_openlineage_default_schema()
+    else:
+        info, schema = _file_database(hook, connection), "main"
     if info is None:
         return []
-    parser = SQLParser(dialect=hook.get_openlineage_database_dialect(connection), default_schema=schema)
+    # Told of a default schema, the parser loses what a WITH reads.
+    parser = SQLParser(dialect=hook.get_openlineage_database_dialect(connection))
     plain = _PLACEHOLDER.sub("NULL", sql)
-    # Columns would take a query at the warehouse, for each event.
-    lineage = parser.generate_openlineage_metadata_from_sql(
-        sql=plain, hook=hook, database_info=info, use_connection=False
-    )
-    found = {each.name: each for each in lineage.inputs if _is_table(each.name, plain)}
-    return list(found.values())
+    result = parser.parse(parser.split_sql_string(plain))
+    tables = [table for table in result.in_tables if _is_table(table.name, plain)] if result else []
+    names = (_full_name(table.database or info.database, table.schema or schema, table.name) for table in tables)
+    namespace = parser.create_namespace(info)
+    return [(namespace, name.upper() if info.is_uppercase_names else name) for name in dict.fromkeys(names)]
+
+
+def _full_name(*parts: str | None) -> str:
+    return ".".join(filter(None, parts))
 
 
 def _is_table(name: str, sql: str) -> bool:
     """Whether a name is that of a table: the parser also takes functions (``read_csv``) and DuckDB's files for one."""
-    last = name.rpartition(".")[2]
-    return "/" not in name and not re.search(rf"\b{re.escape(last)}\s*\(", sql, re.IGNORECASE)
+    return "/" not in name and not re.search(rf"\b{re.escape(name)}\s*\(", sql, re.IGNORECASE)
 
 
 def _file_database(hook: DbApiHook, connection: Any) -> DatabaseInfo | None:  # noqa: ANN401 - of several classes
-    """What stands for a database that is a file, whose hook has no name for it; the one dbt uses for DuckDB."""
+    """A database that is a file, whose hook has no name for it; dbt calls DuckDB's so."""
     from airflow.providers.openlineage.sqlparser import DatabaseInfo
 
     place = {"duckdb": getattr(hook, "get_database", str), "sqlite": lambda: connection.host}.get(hook.conn_type, str)()

@@ -47,32 +47,28 @@ class TellsLineage(BaseOperator):
 
         :param task_instance: the task; the operator itself knows its report, also after a deferral.
         """
-        return self._what_was_done()
+        return self._what_was_done(reads=True)
 
     def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
         """What was read and written before the task failed.
 
         :param task_instance: the task.
         """
-        if self._report is not None and self._report["read"]:
-            return self._what_was_done()
         # A warehouse that could not be read is not asked for names: where it does not answer, the event would be lost.
-        from airflow.providers.openlineage.extractors import OperatorLineage
+        return self._what_was_done(reads=self._report is not None and bool(self._report["read"]))
 
-        return OperatorLineage(outputs=self._leads_to_be())
-
-    def _what_was_done(self) -> OperatorLineage[Any, Any]:
+    def _what_was_done(self, *, reads: bool) -> OperatorLineage[Any, Any]:
         from airflow.providers.openlineage.extractors import OperatorLineage
 
         from airflow_provider_sfleads.operators.datasets import inputs_of, leads_at, written_back_to
 
         report = self._report
         if report is None:
-            return OperatorLineage()
+            return OperatorLineage(outputs=self._leads_to_be())
         outputs = [] if report["dry_run"] else [leads_at(report["host"], report["created"] + report["updated"])]
         if self.write_back is not None and self._written_back is not None:
             outputs += written_back_to(self.write_back, self._written_back)
-        return OperatorLineage(inputs=inputs_of(self.export, report["read"]), outputs=outputs)
+        return OperatorLineage(inputs=inputs_of(self.export, report["read"]) if reads else [], outputs=outputs)
 
     def _leads_to_be(self) -> list[OutputDataset]:
         from airflow_provider_sfleads.operators.datasets import leads_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from airflow.sdk import DAG, Asset, AssetAlias
 
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from tests.integration.support import FIELDS, creating, people, report_of, run
+from tests.integration.support import FIELDS, creating, moving, people, report_of, run
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -137,14 +138,23 @@ def test_the_authors_own_outlets_stay(run_dag: RunDag, export: FileExport, tmp_p
     mine = Asset("x-mine://leads")
     with DAG("asset_outlets", schedule=None) as dag:
         one = creating(export, tmp_path / "results", outlets=[mine])
-        two = creating(export, tmp_path / "results", outlets=[AssetAlias(ALIAS), mine], task_id="again")
+        two = moving(export, tmp_path / "results", outlets=[AssetAlias(ALIAS), mine])
         one >> two
     assert (one.outlets, two.outlets) == ([mine, AssetAlias(ALIAS)], [AssetAlias(ALIAS), mine])
     found = events_of(run_dag(dag))
     assert [uri.partition(":")[0] for uri, _, _ in found].count("x-mine") == 2
-    assert [extra["created"] for _, aliases, extra in found if aliases] == [3, 0]
+    told = [(extra["operation"], extra["created"], extra["updated"]) for _, aliases, extra in found if aliases]
+    assert told == [("create", 3, 0), ("update_stage", 0, 3)]
 
 
 def test_a_task_without_asset_events_runs(tmp_path: Path) -> None:
     """As in tests that make up their own context."""
+    assert run(creating(people(1), tmp_path)).counts == {"created": 1}
+
+
+def test_nothing_of_openlineage_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its provider is installed where lineage is wanted."""
+    for name in ("openlineage", "airflow.providers.openlineage"):
+        for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")] or [name]:
+            monkeypatch.setitem(sys.modules, module, None)
     assert run(creating(people(1), tmp_path)).counts == {"created": 1}

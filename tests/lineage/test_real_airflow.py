@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -241,7 +240,7 @@ def test_a_failing_run_says_what_it_wrote(
     event = ran(airflow, "dirty", "failed")
     assert read(event) == {("file", str(folder / "dirty.jsonl")): 3}
     assert written(event) == {leads: 2, at_postgres(postgres_url, "salesforce_leads"): 2}
-    assert "RejectsExceededError" in event["run"]["facets"]["errorMessage"]["message"]
+    assert "1 of 3 rows were rejected" in event["run"]["facets"]["errorMessage"]["message"]
 
 
 def test_a_warehouse_that_is_away_costs_no_event(airflow: RealAirflow, leads: tuple[str, str]) -> None:
@@ -261,6 +260,5 @@ def test_nothing_tells_secrets_or_people(airflow: RealAirflow) -> None:
     if not events(airflow):
         ran(airflow, "from_postgres")
     said = (airflow.folder / "lineage.json").read_text()
-    assert "SqlExport(" in said
+    assert ": SqlExport>>" in said
     assert not [secret for secret in (*SECRETS, *PERSONAL) if secret in said]
-    assert os.environ.get("AIRFLOW__OPENLINEAGE__TRANSPORT") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetAlias, task
+from airflow.sdk import DAG, Asset, AssetAlias, get_current_context, task
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
 from airflow_provider_sfleads.operators import in_bulk
@@ -32,15 +32,15 @@ postgres = SqlExport(
 
 
 @task
-def told(**context: Any) -> list[dict[str, Any]]:
+def told() -> list[dict[str, Any]]:
     """What the events that started the run tell."""
-    return [event.extra for events in context["triggering_asset_events"].values() for event in events]
+    return [event.extra for events in get_current_context()["triggering_asset_events"].values() for event in events]
 
 
 @task
-def told_by_asset(**context: Any) -> list[dict[str, Any]]:
+def told_by_asset() -> list[dict[str, Any]]:
     """The same, as one asks who knows the asset."""
-    return [event.extra for event in context["triggering_asset_events"][LEADS]]
+    return [event.extra for event in get_current_context()["triggering_asset_events"][LEADS]]
 
 
 with DAG("synced", schedule=None):
