@@ -42,7 +42,7 @@ function Legend({ series, off, total }) {
         h("span", { className: "note" }, ` ${compact(total[id])}`),
       ),
     ),
-    hidden && h("span", { className: "note" }, "“unchanged” is off, since it would dwarf the rest: click to show it"),
+    hidden && h("span", { className: "note" }, "unchanged is off, since it dwarfs the rest; click it to show it"),
   );
 }
 

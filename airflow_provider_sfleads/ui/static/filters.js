@@ -47,7 +47,7 @@ export function asked({ dag_id, run_id, by, since, until }, back = false) {
   return { dag_id, by, since: isoDay(from - length), until: isoDay(end - length) };
 }
 
-const set = (changes) => change({ page: null, reject: null, ...changes });
+const set = (changes) => change({ from: null, reject: null, ...changes });
 
 /** A day; what is typed stays in the field until it is one. */
 function Day({ label, name, value, onDay }) {

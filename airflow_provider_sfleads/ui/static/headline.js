@@ -4,7 +4,7 @@ import { hasFailed, latest, sum, worst } from "./figures.js";
 import { Go, State, Tile } from "./parts.js";
 import { ago, NONE, number, plural, seconds, share, time } from "./words.js";
 
-const { createElement: h, useMemo } = globalThis.React;
+const { createElement: h, memo, useMemo } = globalThis.React;
 
 /** The latest of so many tasks are shown; the table has all. */
 const MOST_TASKS = 5;
@@ -57,7 +57,7 @@ function LatestSyncs({ entries }) {
   const title = groups.length === 1 ? "Last sync" : "Last sync of each task";
   return h(
     "section",
-    { className: "card latest", "aria-label": title },
+    { className: groups.length === 1 ? "card latest only" : "card latest", "aria-label": title },
     h("h3", null, title, trouble > 0 && h("span", { className: "flag" }, `${trouble} failed`)),
     h("ul", null, groups.slice(0, MOST_TASKS).map((group) => h(Latest, { key: `${group[0].dag_id}/${group[0].task_id}`, entries: group }))),
     groups.length > MOST_TASKS && h("p", { className: "note" }, `and ${plural(groups.length - MOST_TASKS, "task")} more in the table below`),
@@ -65,7 +65,7 @@ function LatestSyncs({ entries }) {
 }
 
 /** The tiles; `before` holds the entries of the range before, null where it is not known. */
-export function Headline({ entries, before, span }) {
+export const Headline = memo(function Headline({ entries, before, span }) {
   const now = useMemo(() => sum(entries), [entries]);
   const then = useMemo(() => before && before.length > 0 && sum(before), [before]);
   const failed = entries.filter(hasFailed).length;
@@ -84,22 +84,19 @@ export function Headline({ entries, before, span }) {
       { className: "tiles" },
       tile("Syncs", { value: number(entries.length), note: then ? `${number(before.length)} before` : null }),
       tile("Failed", { value: number(failed), alarm: failed > 0, note: then ? `${number(failedBefore)} before` : null }),
-      tile("Rows read", count("read")),
-      tile("Created", count("created")),
-      tile("Updated", count("updated")),
-      dry && tile("Would create", count("would_create")),
-      dry && tile("Would update", count("would_update")),
-      tile("Rejected", {
-        ...count("rejected"),
-        alarm: now.rejected > 0 && worse,
-      }),
+      tile("Rejected", { ...count("rejected"), alarm: worse }),
       tile("Share rejected", {
         value: known ? share(now.rejected, now.read) : NONE,
-        alarm: now.rejected > 0 && worse,
-        note: then ? `${share(then.rejected, then.read)} before${worse ? ": getting worse" : ""}` : null,
+        alarm: worse,
+        note: then ? `${share(then.rejected, then.read)} before${worse ? ": worse" : ""}` : null,
       }),
       tile("Not sent", { ...count("not_sent"), alarm: now.not_sent > 0 }),
+      tile("Rows read", count("read")),
+      dry && tile("Would create", count("would_create")),
+      dry && tile("Would update", count("would_update")),
+      (!dry || now.created + now.updated > 0) && tile("Created", count("created")),
+      (!dry || now.created + now.updated > 0) && tile("Updated", count("updated")),
       then && h("div", { className: "span note" }, `“before”: the ${plural(span, "day")} before`),
     ),
   );
-}
+});

@@ -24,18 +24,19 @@ function syncOf({ dagId, runId, taskId, mapIndex }, query) {
   return dag_id && run_id && task_id ? { dag_id, run_id, task_id, map_index: indexOf(query.get("map_index")) } : null;
 }
 
+// Not of the component: Airflow may put in another one on "Back".
+let shown;
+
 function LeadSyncs(props) {
   const { dagId, runId, taskId } = props;
   const query = useQuery();
   const sync = useMemo(() => syncOf(props, query), [query, dagId, runId, taskId, props.mapIndex]);
   const name = sync && JSON.stringify(sync);
   const page = useRef(null);
-  const last = useRef(name);
   useEffect(() => {
-    if (last.current === name) return;
-    last.current = name;
     // Else the focus is lost with the link that was followed, and a screen reader says nothing.
-    page.current?.querySelector("h2")?.focus();
+    if (shown !== undefined && shown !== name) page.current?.querySelector("h2")?.focus();
+    shown = name;
   }, [name]);
   return h(
     "div",
@@ -44,7 +45,7 @@ function LeadSyncs(props) {
       ? h(Rows, { key: name, sync, query, alone: Boolean(taskId) })
       : [
           h("h2", { key: "title", tabIndex: -1 }, NAME),
-          h(Overview, { key: "overview", query, fixed: { dag_id: dagId, run_id: runId } }),
+          h(Overview, { key: JSON.stringify([dagId, runId]), query, fixed: { dag_id: dagId, run_id: runId } }),
         ],
   );
 }

@@ -48,11 +48,12 @@ function Found({ data, filter, query, before, span }) {
     h(Headline, { key: "headline", entries, before: earlier, span }),
     h(
       "div",
-      { className: "middle", key: "middle" },
-      h(Charts, { entries, by: filter.by, query }),
+      // One sync is no course of things: its reasons alone stand there.
+      { className: filter.run_id && entries.length === 1 ? "middle single" : "middle", key: "middle" },
+      !(filter.run_id && entries.length === 1) && h(Charts, { entries, by: filter.by, query }),
       h(Reasons, { entries, before: earlier, chosen: code }),
     ),
-    h(Syncs, { key: "syncs", entries, code, from: Number(query.get("page")) || 0 }),
+    h(Syncs, { key: "syncs", entries, code, from: Number(query.get("from")) || 0 }),
   ];
 }
 

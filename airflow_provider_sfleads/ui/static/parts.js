@@ -22,6 +22,12 @@ export function State({ state }) {
   return h("span", { className: "state", style }, h("span", { className: "dot", "aria-hidden": true }), plain(state ?? "no state"));
 }
 
+/** A code of the kind A_LONG_ONE, which may break after each of its underscores. */
+export function Code({ children }) {
+  const pieces = String(children).split(/(?<=_)/);
+  return h("span", { className: "code" }, pieces.flatMap((piece, i) => (i ? [h("wbr", { key: i }), piece] : [piece])));
+}
+
 export function Field({ label, children, className = "" }) {
   return h("label", { className: `field ${className}` }, h("span", { className: "label" }, label), children);
 }

@@ -53,7 +53,7 @@ const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
     if (!bar.entries.length) return null;
     const [left, middle] = [LEFT + i * slot, LEFT + (i + 0.5) * slot];
     const pieces = stackOf(bar, shown, scale).map(({ id, y, height, fill }) =>
-      h("rect", { key: id, className: `fill-${id} piece`, x: middle - width / 2, y, width, height, ...(fill && { style: { fill } }) }),
+      h("rect", { key: id, className: slot > 8 ? `fill-${id} piece` : `fill-${id}`, x: middle - width / 2, y, width, height, ...(fill && { style: { fill } }) }),
     );
     return h(
       "a",
@@ -73,7 +73,7 @@ const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
   });
 });
 
-const zoom = ({ range }) => ({ ...range, days: null, page: null });
+const zoom = ({ range }) => ({ ...range, days: null, from: null });
 
 function Axes({ width, lines, y, dates, slot, unit }) {
   return h(

@@ -1,15 +1,15 @@
 // Why rows were rejected, most frequent reason first.
 import { change } from "./address.js";
 import { reasons, sum } from "./figures.js";
+import { Code } from "./parts.js";
 import { number, share } from "./words.js";
 
-const { createElement: h, useMemo, useState } = globalThis.React;
+const { createElement: h, memo, useMemo, useState } = globalThis.React;
 
 /** So many stand beside the plot without making it longer. */
 const FEW = 8;
 
 function Reason({ code, n, most, rejected, before, chosen }) {
-  const label = h("span", { className: "code" }, code);
   const was = before ? `${number(before.get(code) ?? 0)} before` : "";
   return h(
     "li",
@@ -20,16 +20,16 @@ function Reason({ code, n, most, rejected, before, chosen }) {
         type: "button",
         "aria-pressed": chosen,
         title: chosen ? "Show all syncs again" : `Show only syncs that rejected rows with ${code}`,
-        onClick: () => change({ reject: chosen ? null : code, page: null }),
+        onClick: () => change({ reject: chosen ? null : code, from: null }),
       },
-      h("span", { className: "line" }, label, h("span", { className: "push" }, h("b", null, number(n)), ` ${share(n, rejected)}`)),
+      h("span", { className: "line" }, h(Code, null, code), h("span", { className: "push" }, h("b", null, number(n)), ` ${share(n, rejected)}`)),
       h("span", { className: "track", "aria-hidden": true }, h("span", { style: { width: `${(100 * n) / most}%` } })),
       was && h("span", { className: "note" }, was),
     ),
   );
 }
 
-export function Reasons({ entries, before, chosen }) {
+export const Reasons = memo(function Reasons({ entries, before, chosen }) {
   const [all, setAll] = useState(false);
   const codes = useMemo(() => reasons(entries), [entries]);
   const earlier = useMemo(() => (before?.length ? new Map(reasons(before)) : null), [before]);
@@ -51,4 +51,4 @@ export function Reasons({ entries, before, chosen }) {
       h("button", { type: "button", className: "plain", onClick: () => setAll(!all), "aria-expanded": all }, all ? "Show fewer" : `Show all ${codes.length} codes`),
     others > 0 && h("p", { className: "note" }, `others: ${number(others)} (a report names its 20 most frequent codes)`),
   );
-}
+});

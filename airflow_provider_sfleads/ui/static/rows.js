@@ -99,9 +99,9 @@ function RowFilters({ data, action, code, search }) {
   );
 }
 
-function Downloads({ sync, data }) {
+function Downloads({ sync, data, execution }) {
   if (!data.actions.rejected) return null;
-  const href = (more) => routeTo(partsOf(sync, "rejects.csv"), { map_index: sync.map_index, execution: data.execution, ...more });
+  const href = (more) => routeTo(partsOf(sync, "rejects.csv"), { map_index: sync.map_index, execution, ...more });
   const link = (text, id, more, title) => h("a", { className: "button", key: id, href: href(more), download: "", title, "data-testid": id }, text);
   return h(
     "div",
@@ -116,7 +116,7 @@ function Downloads({ sync, data }) {
   );
 }
 
-function Found({ sync, data, action, code, search, offset }) {
+function Found({ sync, data, execution, action, code, search, offset }) {
   return [
     h(About, { key: "about", sync, data }),
     data.report && h(Counts, { key: "counts", report: data.report, dry: data.dry_run }),
@@ -127,7 +127,7 @@ function Found({ sync, data, action, code, search, offset }) {
         "div",
         { className: "line" },
         h("h3", null, "Rows", h("span", { className: "note", role: "status" }, ` ${number(data.total)} ${action === ALL ? "" : plain(action)}${code || search ? " that match" : ""}`)),
-        h(Downloads, { sync, data }),
+        h(Downloads, { sync, data, execution: execution || data.execution }),
       ),
       h(RowFilters, { data, action, code, search }),
       data.rows.length
@@ -162,6 +162,6 @@ export function Rows({ sync, query, alone }) {
     h("h2", { tabIndex: -1 }, alone ? "Lead sync" : `${sync.dag_id}, ${taskName(sync)}`, data?.dry_run && h("span", { className: "flag calm" }, "dry run: nothing was sent")),
     error && h(Trouble, { error, onRetry: reload }),
     !settled && !error && h(Loading, { what: "the rows" }),
-    settled && h(Found, { sync, data, action, code, search, offset }),
+    settled && h(Found, { sync, data, execution, action, code, search, offset }),
   );
 }

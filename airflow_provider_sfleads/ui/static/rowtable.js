@@ -1,4 +1,5 @@
 // The rows themselves.
+import { Code } from "./parts.js";
 import { NONE, plain } from "./words.js";
 
 const { createElement: h } = globalThis.React;
@@ -26,7 +27,7 @@ function Row({ row }) {
     h("th", { scope: "row", className: "key-cell" }, row.key || h("span", { className: "note" }, "empty")),
     h("td", { className: row.action === "rejected" || row.action === "not_sent" ? "alarm nowrap" : "nowrap" }, plain(row.action)),
     text(row.reason && plain(row.reason)),
-    h("td", { className: "code" }, row.error_code || NONE),
+    h("td", null, row.error_code ? h(Code, null, row.error_code) : NONE),
     h("td", { className: "message" }, row.error_message || NONE),
     text((row.error_fields ?? []).join(", ")),
     h("td", { className: "code nowrap" }, lead(row)),

@@ -17,12 +17,12 @@ export function Small({ title, bars, value, write, summary, limit, hot, onHot })
   const top = limit ?? ticks(Math.max(0, ...known), 2).at(-1);
   const y = (v) => BASE - (v / (top || 1)) * (BASE - TOP);
   const dates = useMemo(() => dateTicks(bars, slot, 90), [bars, slot]);
-  const gap = slot > 4 ? slot * 0.2 : 0;
+  const thick = Math.min(slot > 4 ? slot * 0.8 : slot, 48);
   // One path, not a node a bar: four of these plots stand below the large one.
   const path = useMemo(
     () =>
       values
-        .map((v, i) => (v === null ? "" : `M${left + i * slot + gap / 2} ${BASE}V${Math.min(y(v), BASE - 1)}h${slot - gap}V${BASE}z`))
+        .map((v, i) => (v === null ? "" : `M${left + (i + 0.5) * slot - thick / 2} ${BASE}V${Math.min(y(v), BASE - 1)}h${thick}V${BASE}z`))
         .join(""),
     [values, slot, left, top],
   );

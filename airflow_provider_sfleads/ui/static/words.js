@@ -42,11 +42,12 @@ export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const shortDay = (ms) => dayMonth.format(ms);
 export const longDay = (ms) => weekday.format(ms);
 
-/** An interval, its second day only where it is another. */
+/** An interval, of its end only what differs. */
 export function interval({ interval_start: start, interval_end: end }) {
   if (!start && !end) return NONE;
   const [from, to] = [time(start), time(end)];
-  return from.slice(0, 10) === to.slice(0, 10) ? `${from} → ${to.slice(11)}` : `${from} → ${to}`;
+  const same = [10, 4].find((length) => from.slice(0, length) === to.slice(0, length));
+  return `${from} → ${same ? to.slice(same + 1) : to}`;
 }
 
 export function ago(iso) {
