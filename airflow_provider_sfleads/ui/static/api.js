@@ -32,7 +32,10 @@ async function refusal(reply) {
   if (reply.status === 401) return new Refused(401, "Your session is over: reload the page to sign in again.");
   const detail = await detailOf(reply);
   if (reply.status === 403) {
-    return new Refused(403, "You may not read this. Ask whoever runs Airflow for access to the Dag and its task instances.");
+    return new Refused(
+      403,
+      "You may not read this. Ask whoever runs Airflow for access to the Dag and its task instances.",
+    );
   }
   return new Refused(reply.status, detail ?? `The API server answered ${reply.status} ${reply.statusText}`.trim());
 }

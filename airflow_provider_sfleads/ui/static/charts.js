@@ -26,7 +26,9 @@ function Legend({ series, off, total }) {
   const flip = (id) => {
     const next = new Set(off);
     if (!next.delete(id)) next.add(id);
-    const text = SERIES.filter((one) => next.has(one.id)).map((one) => one.id).join(",");
+    const text = SERIES.filter((one) => next.has(one.id))
+      .map((one) => one.id)
+      .join(",");
     change({ hide: text === USUALLY_OFF ? null : text || NONE_OFF });
   };
   const hidden = off.has(USUALLY_OFF) && total[USUALLY_OFF] > 0;
@@ -36,7 +38,13 @@ function Legend({ series, off, total }) {
     series.map(({ id, label, dry }) =>
       h(
         "button",
-        { type: "button", key: id, "aria-pressed": !off.has(id), onClick: () => flip(id), title: off.has(id) ? `Show ${label}` : `Hide ${label}` },
+        {
+          type: "button",
+          key: id,
+          "aria-pressed": !off.has(id),
+          onClick: () => flip(id),
+          title: off.has(id) ? `Show ${label}` : `Hide ${label}`,
+        },
         h("span", { className: `key back-${id}${dry ? " hatched" : ""}`, "aria-hidden": true }),
         label,
         h("span", { className: "note" }, ` ${compact(total[id])}`),
@@ -56,10 +64,19 @@ function Tip({ bar, series, index, width, n }) {
   const single = bar.entries.length === 1;
   return h(
     "div",
-    { className: "tip", "aria-hidden": true, style: right ? { right: width - x + slot / 2 + 6 } : { left: x + slot / 2 + 6 } },
+    {
+      className: "tip",
+      "aria-hidden": true,
+      style: right ? { right: width - x + slot / 2 + 6 } : { left: x + slot / 2 + 6 },
+    },
     h("b", null, bar.title),
     h("div", { className: "note" }, bar.subtitle),
-    bar.failed > 0 && h("div", { className: "alarm" }, `✕ ${single ? "failed" : `${bar.failed} failed`}${reported ? "" : ", no report"}`),
+    bar.failed > 0 &&
+      h(
+        "div",
+        { className: "alarm" },
+        `✕ ${single ? "failed" : `${bar.failed} failed`}${reported ? "" : ", no report"}`,
+      ),
     bar.under > 0 && h("div", null, single ? `… ${bar.entries[0].state ?? "no state"}` : `… ${bar.under} not finished`),
     reported > 0 &&
       h(
@@ -75,7 +92,8 @@ function Tip({ bar, series, index, width, n }) {
           row("seconds", "duration", seconds(bar.seconds)),
         ),
       ),
-    bar.entries.length > 0 && h("div", { className: "note" }, single ? "Click or Enter: the Dag run" : `Click or Enter: this ${bar.unit} only`),
+    bar.entries.length > 0 &&
+      h("div", { className: "note" }, single ? "Click or Enter: the Dag run" : `Click or Enter: this ${bar.unit} only`),
   );
 }
 
@@ -96,17 +114,36 @@ export function Charts({ entries, by, query }) {
   const now = hot !== null && hot < bars.length ? hot : null;
   const what = unit ? `Rows by ${unit} (UTC)` : "Rows by sync";
   const several = (word) => (unit ? word : null);
-  const small = (title, value, write, more) => h(Small, { key: title, title, bars, value, write, hot: now, onHot: setHot, ...more });
+  const small = (title, value, write, more) =>
+    h(Small, { key: title, title, bars, value, write, hot: now, onHot: setHot, ...more });
   return [
     h(
       "section",
       { className: "card over-time", key: "plot", "aria-label": what },
-      h("h3", null, what, h("span", { className: "note" }, unit ? ` each bar sums a ${unit}` : " one bar a sync", "; ✕ failed, … not finished")),
+      h(
+        "h3",
+        null,
+        what,
+        h(
+          "span",
+          { className: "note" },
+          unit ? ` each bar sums a ${unit}` : " one bar a sync",
+          "; ✕ failed, … not finished",
+        ),
+      ),
       h(Legend, { series, off, total }),
       h(
         "div",
         { className: "drawing", ref },
-        width > 0 && h(Plot, { bars, shown, width, hot: now, onHot: setHot, label: `${what}: use the arrow keys to go from bar to bar` }),
+        width > 0 &&
+          h(Plot, {
+            bars,
+            shown,
+            width,
+            hot: now,
+            onHot: setHot,
+            label: `${what}: use the arrow keys to go from bar to bar`,
+          }),
         now !== null && h(Tip, { bar: bars[now], series, index: now, width, n: bars.length }),
       ),
     ),
@@ -115,7 +152,9 @@ export function Charts({ entries, by, query }) {
       { className: "card smalls", key: "smalls", "aria-label": "Calls, duration and speed" },
       small("API calls", callsOf, (v, axis) => (axis ? compact(v) : number(v)), { summary: several("sum") }),
       small("Share of the daily API limit", usageOf, (v) => share(v, 1), { limit: 1, summary: several("highest") }),
-      small("Duration", secondsOf, (v, axis) => (axis ? `${compact(v)} s` : seconds(v)), { summary: several("longest") }),
+      small("Duration", secondsOf, (v, axis) => (axis ? `${compact(v)} s` : seconds(v)), {
+        summary: several("longest"),
+      }),
       small("Rows a second", rateOf, (v, axis) => (axis ? compact(v) : decimal(v)), { summary: several("mean") }),
     ),
   ];

@@ -2,8 +2,17 @@
 import { DAY, isoDay, longDay, plural, share, shortDay, taskName, time } from "./words.js";
 
 const COUNTS = [
-  "read", "filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent",
-  "would_create", "would_update", "api_calls",
+  "read",
+  "filtered",
+  "duplicate_keys",
+  "unchanged",
+  "created",
+  "updated",
+  "rejected",
+  "not_sent",
+  "would_create",
+  "would_update",
+  "api_calls",
 ];
 
 /** The parts of a bar from the base line upwards: what has to be compared stands on the line. */
@@ -135,7 +144,9 @@ export function barsOf(entries, by) {
 export function barText({ title, subtitle, sums, reported, failed, under }, shown) {
   const state = [failed ? `${failed} failed` : "", under ? `${under} not finished` : ""].filter(Boolean);
   const counts = reported
-    ? shown.map(({ id, label }) => `${sums[id].toLocaleString("en-GB")} ${label}`).concat(`${share(sums.rejected, sums.read)} of the rows read rejected`)
+    ? shown
+        .map(({ id, label }) => `${sums[id].toLocaleString("en-GB")} ${label}`)
+        .concat(`${share(sums.rejected, sums.read)} of the rows read rejected`)
     : ["no report"];
   return [title, subtitle, ...state, ...counts].join(", ");
 }

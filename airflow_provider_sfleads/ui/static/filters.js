@@ -57,7 +57,11 @@ function Day({ label, name, value, onDay }) {
     setText(event.target.value);
     if (isDate(event.target.value)) onDay(event.target.value);
   };
-  return h(Field, { label }, h("input", { type: "date", value: text, "data-testid": `filter-${name}`, onChange: type }));
+  return h(
+    Field,
+    { label },
+    h("input", { type: "date", value: text, "data-testid": `filter-${name}`, onChange: type }),
+  );
 }
 
 function Range({ filter }) {
@@ -103,14 +107,21 @@ export function Filters({ filter, dags, loading, at, onReload }) {
     label: "Runs",
     value: filter.mode,
     "data-testid": "filter-mode",
-    options: [["live", "Live"], ["dry", "Dry"], ["all", "Live and dry"]],
+    options: [
+      ["live", "Live"],
+      ["dry", "Dry"],
+      ["all", "Live and dry"],
+    ],
     onChange: (value) => set({ mode: value }),
   });
   const by = h(Select, {
     label: "Time",
     value: filter.by,
     "data-testid": "filter-by",
-    options: [["ran", "of the run"], ["interval", "of the data interval"]],
+    options: [
+      ["ran", "of the run"],
+      ["interval", "of the data interval"],
+    ],
     onChange: (value) => set({ by: value === "ran" ? null : value }),
   });
   return h(
@@ -124,7 +135,11 @@ export function Filters({ filter, dags, loading, at, onReload }) {
       "div",
       { className: "refresh" },
       h("button", { type: "button", onClick: onReload, disabled: loading }, "Refresh"),
-      h("span", { className: "note", role: "status" }, loading ? "Loading …" : at ? `as of ${new Date(at).toISOString().slice(11, 16)} UTC` : ""),
+      h(
+        "span",
+        { className: "note", role: "status" },
+        loading ? "Loading …" : at ? `as of ${new Date(at).toISOString().slice(11, 16)} UTC` : "",
+      ),
     ),
   );
 }

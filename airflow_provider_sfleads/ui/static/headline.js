@@ -14,7 +14,8 @@ function outcome(entries) {
   if (!reported.length) return h("span", { className: "none" }, "no report");
   const { created, updated, would_create, would_update, rejected, not_sent, unchanged } = sum(reported);
   const dry = would_create + would_update > 0;
-  const part = (n, word, alarm) => h("span", { className: alarm && n ? "part alarm" : "part" }, h("b", null, number(n)), ` ${word}`);
+  const part = (n, word, alarm) =>
+    h("span", { className: alarm && n ? "part alarm" : "part" }, h("b", null, number(n)), ` ${word}`);
   return h(
     "span",
     { className: "outcome" },
@@ -46,7 +47,13 @@ function Latest({ entries }) {
       "div",
       { className: "line" },
       outcome(entries),
-      h("span", { className: "note push" }, spent >= 0 ? seconds(spent) : "", only && " · ", only && h(Go, { to: toRows(only, only.rejected ? null : "all") }, only.rejected ? "Rejects" : "Results")),
+      h(
+        "span",
+        { className: "note push" },
+        spent >= 0 ? seconds(spent) : "",
+        only && " · ",
+        only && h(Go, { to: toRows(only, only.rejected ? null : "all") }, only.rejected ? "Rejects" : "Results"),
+      ),
     ),
   );
 }
@@ -59,8 +66,15 @@ function LatestSyncs({ entries }) {
     "section",
     { className: groups.length === 1 ? "card latest only" : "card latest", "aria-label": title },
     h("h3", null, title, trouble > 0 && h("span", { className: "flag" }, `${trouble} failed`)),
-    h("ul", null, groups.slice(0, MOST_TASKS).map((group) => h(Latest, { key: `${group[0].dag_id}/${group[0].task_id}`, entries: group }))),
-    groups.length > MOST_TASKS && h("p", { className: "note" }, `and ${plural(groups.length - MOST_TASKS, "task")} more in the table below`),
+    h(
+      "ul",
+      null,
+      groups
+        .slice(0, MOST_TASKS)
+        .map((group) => h(Latest, { key: `${group[0].dag_id}/${group[0].task_id}`, entries: group })),
+    ),
+    groups.length > MOST_TASKS &&
+      h("p", { className: "note" }, `and ${plural(groups.length - MOST_TASKS, "task")} more in the table below`),
   );
 }
 
@@ -80,23 +94,31 @@ export const Headline = memo(function Headline({ entries, before, span }) {
     { className: "headline" },
     h(LatestSyncs, { entries }),
     h(
-      "dl",
-      { className: "tiles" },
-      tile("Syncs", { value: number(entries.length), note: then ? `${number(before.length)} before` : null }),
-      tile("Failed", { value: number(failed), alarm: failed > 0, note: then ? `${number(failedBefore)} before` : null }),
-      tile("Rejected", { ...count("rejected"), alarm: worse }),
-      tile("Share rejected", {
-        value: known ? share(now.rejected, now.read) : NONE,
-        alarm: worse,
-        note: then ? `${share(then.rejected, then.read)} before${worse ? ": worse" : ""}` : null,
-      }),
-      tile("Not sent", { ...count("not_sent"), alarm: now.not_sent > 0 }),
-      tile("Rows read", count("read")),
-      dry && tile("Would create", count("would_create")),
-      dry && tile("Would update", count("would_update")),
-      (!dry || now.created + now.updated > 0) && tile("Created", count("created")),
-      (!dry || now.created + now.updated > 0) && tile("Updated", count("updated")),
-      then && h("div", { className: "span note" }, `“before”: the ${plural(span, "day")} before`),
+      "div",
+      null,
+      h(
+        "dl",
+        { className: "tiles" },
+        tile("Syncs", { value: number(entries.length), note: then ? `${number(before.length)} before` : null }),
+        tile("Failed", {
+          value: number(failed),
+          alarm: failed > 0,
+          note: then ? `${number(failedBefore)} before` : null,
+        }),
+        tile("Rejected", { ...count("rejected"), alarm: worse }),
+        tile("Share rejected", {
+          value: known ? share(now.rejected, now.read) : NONE,
+          alarm: worse,
+          note: then ? `${share(then.rejected, then.read)} before${worse ? ": worse" : ""}` : null,
+        }),
+        tile("Not sent", { ...count("not_sent"), alarm: now.not_sent > 0 }),
+        tile("Rows read", count("read")),
+        dry && tile("Would create", count("would_create")),
+        dry && tile("Would update", count("would_update")),
+        (!dry || now.created + now.updated > 0) && tile("Created", count("created")),
+        (!dry || now.created + now.updated > 0) && tile("Updated", count("updated")),
+      ),
+      then && h("p", { className: "note" }, `“before”: the ${plural(span, "day")} before`),
     ),
   );
 });

@@ -7,12 +7,18 @@ const { createElement: h, useEffect, useMemo, useRef } = globalThis.React;
 
 const NAME = "Lead syncs";
 
-function style() {
+async function style() {
   const href = new URL("./lead-syncs.css", import.meta.url).href;
   if (document.querySelector(`link[href="${CSS.escape(href)}"]`)) return;
-  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  await new Promise((done) => {
+    link.onload = done;
+    link.onerror = done;
+    document.head.append(link);
+  });
 }
-style();
+// Airflow shows that it loads until this module is there: nobody sees the page without its style.
+await style();
 
 /** An unmapped task has the index -1; Airflow may give none, or its own placeholder. */
 const indexOf = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : -1);
@@ -35,7 +41,8 @@ function LeadSyncs(props) {
   const page = useRef(null);
   useEffect(() => {
     // Else the focus is lost with the link that was followed, and a screen reader says nothing.
-    if (shown !== undefined && shown !== name) page.current?.querySelector("h2")?.focus();
+    const lost = shown !== name || document.activeElement === document.body;
+    if (shown !== undefined && lost) page.current?.querySelector("h2")?.focus();
     shown = name;
   }, [name]);
   return h(

@@ -39,12 +39,19 @@ function Empty({ filter, all }) {
 
 function Found({ data, filter, query, before, span }) {
   const entries = useMemo(() => entriesOf(data, filter.mode), [data, filter.mode]);
-  const earlier = useMemo(() => (before && !before.truncated ? entriesOf(before, filter.mode) : null), [before, filter.mode]);
+  const earlier = useMemo(
+    () => (before && !before.truncated ? entriesOf(before, filter.mode) : null),
+    [before, filter.mode],
+  );
   const code = query.get("reject") ?? "";
   if (!entries.length) return h(Empty, { filter, all: data.syncs.length });
   return [
     data.truncated &&
-      h("p", { className: "notice", key: "truncated" }, `There are more than ${number(data.limit)} syncs in this range: the newest ${number(data.limit)} are shown. Choose fewer days, or one Dag, to see all.`),
+      h(
+        "p",
+        { className: "notice", key: "truncated" },
+        `There are more than ${number(data.limit)} syncs in this range: the newest ${number(data.limit)} are shown. Choose fewer days, or one Dag, to see all.`,
+      ),
     h(Headline, { key: "headline", entries, before: earlier, span }),
     h(
       "div",
@@ -71,6 +78,7 @@ export function Overview({ fixed, query }) {
     h(Filters, { filter, dags, loading: now.loading, at: now.at, onReload: now.reload }),
     now.error && h(Trouble, { error: now.error, onRetry: now.reload }),
     !now.data && !now.error && h(Loading, { what: "the syncs" }),
-    now.data && h(Found, { data: now.data, filter, query, before: comparable && !before.loading ? before.data : null, span }),
+    now.data &&
+      h(Found, { data: now.data, filter, query, before: comparable && !before.loading ? before.data : null, span }),
   );
 }

@@ -19,13 +19,22 @@ export function Go({ to, children, ...more }) {
 export function State({ state }) {
   const name = /^[a-z_]+$/.test(state ?? "") ? state : "none";
   const style = { "--state": `var(--chakra-colors-${name}-solid, #71717a)` };
-  return h("span", { className: "state", style }, h("span", { className: "dot", "aria-hidden": true }), plain(state ?? "no state"));
+  return h(
+    "span",
+    { className: "state", style },
+    h("span", { className: "dot", "aria-hidden": true }),
+    plain(state ?? "no state"),
+  );
 }
 
 /** A code of the kind A_LONG_ONE, which may break after each of its underscores. */
 export function Code({ children }) {
   const pieces = String(children).split(/(?<=_)/);
-  return h("span", { className: "code" }, pieces.flatMap((piece, i) => (i ? [h("wbr", { key: i }), piece] : [piece])));
+  return h(
+    "span",
+    { className: "code" },
+    pieces.flatMap((piece, i) => (i ? [h("wbr", { key: i }), piece] : [piece])),
+  );
 }
 
 export function Field({ label, children, className = "" }) {
@@ -54,7 +63,12 @@ export function Trouble({ error, onRetry }) {
 }
 
 export function Loading({ what }) {
-  return h("p", { className: "loading", role: "status" }, h("span", { className: "spinner", "aria-hidden": true }), `Loading ${what} …`);
+  return h(
+    "p",
+    { className: "loading", role: "status" },
+    h("span", { className: "spinner", "aria-hidden": true }),
+    `Loading ${what} …`,
+  );
 }
 
 /** Pages of a table; `onPage` gets the number of the first entry of the page asked for. */

@@ -20,7 +20,14 @@ function Hatches() {
   const hatch = (id) =>
     h(
       "pattern",
-      { id: `lead-syncs-${id}`, key: id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      {
+        id: `lead-syncs-${id}`,
+        key: id,
+        width: 6,
+        height: 6,
+        patternUnits: "userSpaceOnUse",
+        patternTransform: "rotate(45)",
+      },
       h("rect", { width: 6, height: 6, className: `fill-${id} faint` }),
       h("rect", { width: 3, height: 6, className: `fill-${id}` }),
     );
@@ -53,7 +60,15 @@ const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
     if (!bar.entries.length) return null;
     const [left, middle] = [LEFT + i * slot, LEFT + (i + 0.5) * slot];
     const pieces = stackOf(bar, shown, scale).map(({ id, y, height, fill }) =>
-      h("rect", { key: id, className: slot > 8 ? `fill-${id} piece` : `fill-${id}`, x: middle - width / 2, y, width, height, ...(fill && { style: { fill } }) }),
+      h("rect", {
+        key: id,
+        className: slot > 8 ? `fill-${id} piece` : `fill-${id}`,
+        x: middle - width / 2,
+        y,
+        width,
+        height,
+        ...(fill && { style: { fill } }),
+      }),
     );
     return h(
       "a",
@@ -80,14 +95,29 @@ function Axes({ width, lines, y, dates, slot, unit }) {
     "g",
     { "aria-hidden": true },
     lines.map((value) => [
-      h("line", { key: `l${value}`, className: value ? "grid" : "grid base", x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
-      h("text", { key: `t${value}`, className: "tick", x: LEFT - 8, y: y(value) + 4, textAnchor: "end" }, compact(value)),
+      h("line", {
+        key: `l${value}`,
+        className: value ? "grid" : "grid base",
+        x1: LEFT,
+        x2: width,
+        y1: y(value),
+        y2: y(value),
+      }),
+      h(
+        "text",
+        { key: `t${value}`, className: "tick", x: LEFT - 8, y: y(value) + 4, textAnchor: "end" },
+        compact(value),
+      ),
     ]),
     dates.map(({ i, text }) => {
       const x = LEFT + (i + 0.5) * slot;
       return [
         h("line", { key: `d${i}`, className: "grid base", x1: x, x2: x, y1: BASE, y2: BASE + 4 }),
-        h("text", { key: `e${i}`, className: "tick", x: Math.min(x, width - 20), y: HEIGHT - 6, textAnchor: "middle" }, text),
+        h(
+          "text",
+          { key: `e${i}`, className: "tick", x: Math.min(x, width - 20), y: HEIGHT - 6, textAnchor: "middle" },
+          text,
+        ),
       ];
     }),
   );
@@ -102,7 +132,10 @@ export function Plot({ bars, shown, width, hot, onHot, label }) {
   const [wanted, setWanted] = useState(null);
   const stop = full.includes(wanted) ? wanted : full.at(-1);
   const { slot } = box(width, bars.length);
-  const most = useMemo(() => Math.max(...bars.map(({ sums }) => shown.reduce((all, { id }) => all + sums[id], 0))), [bars, shown]);
+  const most = useMemo(
+    () => Math.max(...bars.map(({ sums }) => shown.reduce((all, { id }) => all + sums[id], 0))),
+    [bars, shown],
+  );
   const lines = ticks(most, 5, 1);
   const scale = (BASE - TOP) / lines.at(-1);
   const dates = useMemo(() => dateTicks(bars, slot, 64), [bars, slot]);
@@ -130,8 +163,18 @@ export function Plot({ bars, shown, width, hot, onHot, label }) {
   return h(
     "svg",
     {
-      ref: svg, width, height: HEIGHT, className: "plot", role: "group", "aria-label": label, "data-testid": "plot",
-      onKeyDown: move, onClick: click, onMouseOver: point, onMouseLeave: () => onHot(null), onBlur: () => onHot(null),
+      ref: svg,
+      width,
+      height: HEIGHT,
+      className: "plot",
+      role: "group",
+      "aria-label": label,
+      "data-testid": "plot",
+      onKeyDown: move,
+      onClick: click,
+      onMouseOver: point,
+      onMouseLeave: () => onHot(null),
+      onBlur: () => onHot(null),
       onFocus: (event) => {
         setWanted(barAt(event));
         point(event);

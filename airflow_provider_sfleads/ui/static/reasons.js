@@ -22,7 +22,12 @@ function Reason({ code, n, most, rejected, before, chosen }) {
         title: chosen ? "Show all syncs again" : `Show only syncs that rejected rows with ${code}`,
         onClick: () => change({ reject: chosen ? null : code, from: null }),
       },
-      h("span", { className: "line" }, h(Code, null, code), h("span", { className: "push" }, h("b", null, number(n)), ` ${share(n, rejected)}`)),
+      h(
+        "span",
+        { className: "line" },
+        h(Code, null, code),
+        h("span", { className: "push" }, h("b", null, number(n)), ` ${share(n, rejected)}`),
+      ),
       h("span", { className: "track", "aria-hidden": true }, h("span", { style: { width: `${(100 * n) / most}%` } })),
       was && h("span", { className: "note" }, was),
     ),
@@ -40,15 +45,27 @@ export const Reasons = memo(function Reasons({ entries, before, chosen }) {
   return h(
     "section",
     { className: "card reasons", "data-testid": "reject-reasons", "aria-label": "Reasons to reject" },
-    h("h3", null, "Why rows were rejected", h("span", { className: "note" }, rejected ? ` ${number(rejected)} rows` : "")),
+    h(
+      "h3",
+      null,
+      "Why rows were rejected",
+      h("span", { className: "note" }, rejected ? ` ${number(rejected)} rows` : ""),
+    ),
     rejected === 0 && h("p", { className: "note" }, "No row was rejected in this range."),
     h(
       "ul",
       null,
-      shown.map(([code, n]) => h(Reason, { key: code, code, n, most, rejected, before: earlier, chosen: code === chosen })),
+      shown.map(([code, n]) =>
+        h(Reason, { key: code, code, n, most, rejected, before: earlier, chosen: code === chosen }),
+      ),
     ),
     codes.length > FEW &&
-      h("button", { type: "button", className: "plain", onClick: () => setAll(!all), "aria-expanded": all }, all ? "Show fewer" : `Show all ${codes.length} codes`),
-    others > 0 && h("p", { className: "note" }, `others: ${number(others)} (a report names its 20 most frequent codes)`),
+      h(
+        "button",
+        { type: "button", className: "plain", onClick: () => setAll(!all), "aria-expanded": all },
+        all ? "Show fewer" : `Show all ${codes.length} codes`,
+      ),
+    others > 0 &&
+      h("p", { className: "note" }, `others: ${number(others)} (a report names its 20 most frequent codes)`),
   );
 });

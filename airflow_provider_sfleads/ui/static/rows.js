@@ -12,7 +12,10 @@ const TYPING = 300;
 const ALL = "all";
 
 function Counts({ report, dry }) {
-  const ended = report.finished_at && report.started_at ? (Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000 : null;
+  const ended =
+    report.finished_at && report.started_at
+      ? (Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000
+      : null;
   const tile = (label, name, more) => h(Tile, { key: name, label, value: number(report[name]), ...more });
   return h(
     "dl",
@@ -23,7 +26,10 @@ function Counts({ report, dry }) {
     tile("Unchanged", "unchanged"),
     tile("Filtered", "filtered"),
     tile("Duplicates", "duplicate_keys"),
-    tile("Rejected", "rejected", { alarm: report.rejected > 0, note: report.rejected > 0 ? `${share(report.rejected, report.read)} of read` : null }),
+    tile("Rejected", "rejected", {
+      alarm: report.rejected > 0,
+      note: report.rejected > 0 ? `${share(report.rejected, report.read)} of read` : null,
+    }),
     tile("Not sent", "not_sent", { alarm: report.not_sent > 0 }),
     h(Tile, { label: "Took", value: seconds(ended), note: `${report.api}, ${plural(report.api_calls ?? 0, "call")}` }),
   );
@@ -56,7 +62,13 @@ function Search({ value }) {
   return h(
     Field,
     { label: "Search", className: "wide" },
-    h("input", { type: "search", value: text, placeholder: "key, message, id …", "data-testid": "rows-search", onChange: type }),
+    h("input", {
+      type: "search",
+      value: text,
+      placeholder: "key, message, id …",
+      "data-testid": "rows-search",
+      onChange: type,
+    }),
   );
 }
 
@@ -67,7 +79,10 @@ function RowFilters({ data, action, code, search }) {
     return entries;
   };
   const total = Object.values(data.actions).reduce((all, n) => all + n, 0);
-  const actions = counted(data.actions, action === ALL ? "" : action).map(([name, n]) => [name, `${plain(name)} (${number(n)})`]);
+  const actions = counted(data.actions, action === ALL ? "" : action).map(([name, n]) => [
+    name,
+    `${plain(name)} (${number(n)})`,
+  ]);
   const codes = counted(data.codes, code).map(([name, n]) => [name, `${name} (${number(n)})`]);
   return h(
     "form",
@@ -102,11 +117,17 @@ function RowFilters({ data, action, code, search }) {
 function Downloads({ sync, data, execution }) {
   if (!data.actions.rejected) return null;
   const href = (more) => routeTo(partsOf(sync, "rejects.csv"), { map_index: sync.map_index, execution, ...more });
-  const link = (text, id, more, title) => h("a", { className: "button", key: id, href: href(more), download: "", title, "data-testid": id }, text);
+  const link = (text, id, more, title) =>
+    h("a", { className: "button", key: id, href: href(more), download: "", title, "data-testid": id }, text);
   return h(
     "div",
     { className: "downloads" },
-    link("Download rejects", "download-rejects", {}, "All rejected rows of this execution as CSV, as they were exported: mend them and feed the file back."),
+    link(
+      "Download rejects",
+      "download-rejects",
+      {},
+      "All rejected rows of this execution as CSV, as they were exported: mend them and feed the file back.",
+    ),
     link(
       "Download for a spreadsheet",
       "download-spreadsheet",
@@ -126,14 +147,33 @@ function Found({ sync, data, execution, action, code, search, offset }) {
       h(
         "div",
         { className: "line" },
-        h("h3", null, "Rows", h("span", { className: "note", role: "status" }, ` ${number(data.total)} ${action === ALL ? "" : plain(action)}${code || search ? " that match" : ""}`)),
+        h(
+          "h3",
+          null,
+          "Rows",
+          h(
+            "span",
+            { className: "note", role: "status" },
+            ` ${number(data.total)} ${action === ALL ? "" : plain(action)}${code || search ? " that match" : ""}`,
+          ),
+        ),
         h(Downloads, { sync, data, execution: execution || data.execution }),
       ),
       h(RowFilters, { data, action, code, search }),
       data.rows.length
         ? h(RowTable, { rows: data.rows })
-        : h("p", { className: "notice", "data-testid": "empty" }, code || search || action !== ALL ? "No row matches." : "The sync read no row."),
-      h(Pager, { from: offset, size: PAGE, total: data.total, what: "rows", onPage: (n) => change({ offset: n || null }) }),
+        : h(
+            "p",
+            { className: "notice", "data-testid": "empty" },
+            code || search || action !== ALL ? "No row matches." : "The sync read no row.",
+          ),
+      h(Pager, {
+        from: offset,
+        size: PAGE,
+        total: data.total,
+        what: "rows",
+        onPage: (n) => change({ offset: n || null }),
+      }),
     ),
   ];
 }
@@ -148,7 +188,13 @@ export function Rows({ sync, query, alone }) {
   const action = named ?? (none ? ALL : "rejected");
   const { data, error, loading, reload } = useJson(
     routeTo(partsOf(sync, "rows"), {
-      map_index: sync.map_index, execution, action: action === ALL ? "" : action, code, search, offset, limit: PAGE,
+      map_index: sync.map_index,
+      execution,
+      action: action === ALL ? "" : action,
+      code,
+      search,
+      offset,
+      limit: PAGE,
     }),
   );
   useEffect(() => {
@@ -159,7 +205,12 @@ export function Rows({ sync, query, alone }) {
     "div",
     { className: loading && data ? "view waiting" : "view", "aria-busy": loading },
     !alone && h("p", null, h(Go, { to: NO_SYNC, className: "back", "data-testid": "back" }, "← All syncs")),
-    h("h2", { tabIndex: -1 }, alone ? "Lead sync" : `${sync.dag_id}, ${taskName(sync)}`, data?.dry_run && h("span", { className: "flag calm" }, "dry run: nothing was sent")),
+    h(
+      "h2",
+      { tabIndex: -1 },
+      alone ? "Lead sync" : `${sync.dag_id}, ${taskName(sync)}`,
+      data?.dry_run && h("span", { className: "flag calm" }, "dry run: nothing was sent"),
+    ),
     error && h(Trouble, { error, onRetry: reload }),
     !settled && !error && h(Loading, { what: "the rows" }),
     settled && h(Found, { sync, data, execution, action, code, search, offset }),

@@ -23,9 +23,16 @@ function Row({ row }) {
   const text = (value) => h("td", null, value || NONE);
   return h(
     "tr",
-    { "data-testid": "row", title: row.finished_at ? `${row.finished_at}${row.batch ? `, ${row.api} ${row.batch}` : ""}` : undefined },
+    {
+      "data-testid": "row",
+      title: row.finished_at ? `${row.finished_at}${row.batch ? `, ${row.api} ${row.batch}` : ""}` : undefined,
+    },
     h("th", { scope: "row", className: "key-cell" }, row.key || h("span", { className: "note" }, "empty")),
-    h("td", { className: row.action === "rejected" || row.action === "not_sent" ? "alarm nowrap" : "nowrap" }, plain(row.action)),
+    h(
+      "td",
+      { className: row.action === "rejected" || row.action === "not_sent" ? "alarm nowrap" : "nowrap" },
+      plain(row.action),
+    ),
     text(row.reason && plain(row.reason)),
     h("td", null, row.error_code ? h(Code, null, row.error_code) : NONE),
     h("td", { className: "message" }, row.error_message || NONE),
@@ -44,9 +51,23 @@ export function RowTable({ rows }) {
       "table",
       { "data-testid": "rows-table" },
       h("caption", { className: "unseen" }, "Rows of the sync"),
-      h("thead", null, h("tr", null, COLUMNS.map((name) => h("th", { key: name, scope: "col", className: name === "Attempt" ? "n" : undefined }, name)))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          COLUMNS.map((name) =>
+            h("th", { key: name, scope: "col", className: name === "Attempt" ? "n" : undefined }, name),
+          ),
+        ),
+      ),
       // A key may stand in several rows (a duplicate), so the place names the row.
-      h("tbody", null, rows.map((row, i) => h(Row, { key: i, row }))),
+      h(
+        "tbody",
+        null,
+        rows.map((row, i) => h(Row, { key: i, row })),
+      ),
     ),
   );
 }

@@ -22,7 +22,11 @@ export function Small({ title, bars, value, write, summary, limit, hot, onHot })
   const path = useMemo(
     () =>
       values
-        .map((v, i) => (v === null ? "" : `M${left + (i + 0.5) * slot - thick / 2} ${BASE}V${Math.min(y(v), BASE - 1)}h${thick}V${BASE}z`))
+        .map((v, i) =>
+          v === null
+            ? ""
+            : `M${left + (i + 0.5) * slot - thick / 2} ${BASE}V${Math.min(y(v), BASE - 1)}h${thick}V${BASE}z`,
+        )
         .join(""),
     [values, slot, left, top],
   );
@@ -39,7 +43,11 @@ export function Small({ title, bars, value, write, summary, limit, hot, onHot })
   return h(
     "figure",
     { className: "small" },
-    h("figcaption", null, h("span", { className: "name" }, title, summary && h("span", { className: "note" }, ` ${summary}`))),
+    h(
+      "figcaption",
+      null,
+      h("span", { className: "name" }, title, summary && h("span", { className: "note" }, ` ${summary}`)),
+    ),
     h(
       "p",
       { className: "reading" },
@@ -52,16 +60,34 @@ export function Small({ title, bars, value, write, summary, limit, hot, onHot })
       width > 0 &&
         h(
           "svg",
-          { width, height: HEIGHT, role: "img", "aria-label": words, onMouseMove: point, onMouseLeave: () => onHot(null) },
+          {
+            width,
+            height: HEIGHT,
+            role: "img",
+            "aria-label": words,
+            onMouseMove: point,
+            onMouseLeave: () => onHot(null),
+          },
           [0, top].map((v) => [
             h("line", { key: `l${v}`, className: v ? "grid" : "grid base", x1: left, x2: width, y1: y(v), y2: y(v) }),
             h("text", { key: `t${v}`, className: "tick", x: left - 8, y: y(v) + 4, textAnchor: "end" }, write(v, true)),
           ]),
           dates.map(({ i, text }) =>
-            h("text", { key: i, className: "tick", x: Math.min(left + (i + 0.5) * slot, width - 18), y: HEIGHT - 3, textAnchor: "middle" }, text),
+            h(
+              "text",
+              {
+                key: i,
+                className: "tick",
+                x: Math.min(left + (i + 0.5) * slot, width - 18),
+                y: HEIGHT - 3,
+                textAnchor: "middle",
+              },
+              text,
+            ),
           ),
           h("path", { className: "measure", d: path }),
-          hot !== null && h("rect", { className: "hot", x: left + hot * slot, y: TOP, width: slot, height: BASE - TOP }),
+          hot !== null &&
+            h("rect", { className: "hot", x: left + hot * slot, y: TOP, width: slot, height: BASE - TOP }),
         ),
     ),
   );
