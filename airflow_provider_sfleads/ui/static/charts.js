@@ -1,8 +1,8 @@
 // The plots over time, one below the other, with one bar pointed at in all of them.
 import { change } from "./address.js";
 import { useWidth } from "./axis.js";
-import { barsOf, SERIES } from "./figures.js";
-import { box, Plot } from "./plot.js";
+import { barsOf, SERIES, troubles } from "./figures.js";
+import { box, leadsTo, Plot } from "./plot.js";
 import { Small } from "./small.js";
 import { compact, decimal, number, seconds, share } from "./words.js";
 
@@ -61,7 +61,6 @@ function Tip({ bar, series, index, width, n }) {
   const row = (id, label, text, mark) =>
     h("tr", { key: id }, h("th", { scope: "row" }, mark, label), h("td", null, text));
   const { sums, reported } = bar;
-  const single = bar.entries.length === 1;
   return h(
     "div",
     {
@@ -71,13 +70,13 @@ function Tip({ bar, series, index, width, n }) {
     },
     h("b", null, bar.title),
     h("div", { className: "note" }, bar.subtitle),
-    bar.failed > 0 &&
+    troubles(bar).map((text) =>
       h(
         "div",
-        { className: "alarm" },
-        `✕ ${single ? "failed" : `${bar.failed} failed`}${reported ? "" : ", no report"}`,
+        { key: text, className: bar.failed ? "alarm" : "" },
+        `${bar.failed ? "✕" : "…"} ${text}${reported ? "" : ", no report"}`,
       ),
-    bar.under > 0 && h("div", null, single ? `… ${bar.entries[0].state ?? "no state"}` : `… ${bar.under} not finished`),
+    ),
     reported > 0 &&
       h(
         "table",
@@ -92,8 +91,7 @@ function Tip({ bar, series, index, width, n }) {
           row("seconds", "duration", seconds(bar.seconds)),
         ),
       ),
-    bar.entries.length > 0 &&
-      h("div", { className: "note" }, single ? "Click or Enter: the Dag run" : `Click or Enter: this ${bar.unit} only`),
+    bar.entries.length > 0 && h("div", { className: "note" }, `Click or Enter: ${leadsTo(bar)}`),
   );
 }
 

@@ -1,5 +1,5 @@
 // What is counted: sums, the bars of the plots, reasons, the latest sync of each task.
-import { DAY, isoDay, longDay, plural, share, shortDay, taskName, time } from "./words.js";
+import { DAY, isoDay, number, plain, plural, share, taskName, time } from "./words.js";
 
 const COUNTS = [
   "read",
@@ -40,7 +40,8 @@ export function sum(entries) {
 export function entriesOf({ syncs, unreported }, mode) {
   const fits = (sync) => mode === "all" || sync.dry_run === (mode === "dry");
   const without = unreported.map((entry) => ({ ...entry, unreported: true }));
-  return [...syncs.filter(fits), ...without].sort((a, b) => (a.ran_at < b.ran_at ? 1 : a.ran_at > b.ran_at ? -1 : 0));
+  const dated = [...syncs.filter(fits), ...without].map((entry) => [Date.parse(entry.ran_at), entry]);
+  return dated.sort((a, b) => b[0] - a[0]).map(([, entry]) => entry);
 }
 
 const FAILED = new Set(["failed", "upstream_failed"]);
@@ -119,7 +120,7 @@ function summed(entries, by, first, last) {
   for (let ms = start(first); ms <= last; ms = next(ms)) groups.set(ms, []);
   for (const entry of entries) groups.get(start(dateOf(entry, by)))?.push(entry);
   return [...groups].map(([ms, group]) => {
-    const title = unit === "day" ? longDay(ms) : `${shortDay(ms)} to ${longDay(next(ms) - DAY)}`;
+    const title = unit === "day" ? isoDay(ms) : `${isoDay(ms)} to ${isoDay(next(ms) - DAY)}`;
     const range = { since: isoDay(ms), until: isoDay(next(ms) - DAY) };
     return bar(group, { key: `${unit}${ms}`, ms, title, subtitle: plural(group.length, "sync"), unit, range });
   });
@@ -140,13 +141,20 @@ export function barsOf(entries, by) {
   return summed(entries, by, first, last);
 }
 
+/** What is to be said of the states in a bar: nothing where all went well. */
+export function troubles({ entries, failed, under }) {
+  if (entries.length === 1) return failed || under ? [plain(entries[0].state ?? "no state")] : [];
+  return [failed ? `${number(failed)} failed` : "", under ? `${number(under)} not finished` : ""].filter(Boolean);
+}
+
 /** One bar in words. */
-export function barText({ title, subtitle, sums, reported, failed, under }, shown) {
-  const state = [failed ? `${failed} failed` : "", under ? `${under} not finished` : ""].filter(Boolean);
-  const counts = reported
-    ? shown
-        .map(({ id, label }) => `${sums[id].toLocaleString("en-GB")} ${label}`)
-        .concat(`${share(sums.rejected, sums.read)} of the rows read rejected`)
-    : ["no report"];
-  return [title, subtitle, ...state, ...counts].join(", ");
+export function barText(bar, shown) {
+  const { title, subtitle, sums, reported } = bar;
+  const counts = shown.map(({ id, label }) => `${number(sums[id])} ${label}`);
+  const said = [
+    ...troubles(bar),
+    ...(reported ? [...counts, `${share(sums.rejected, sums.read)} of the rows read rejected`] : []),
+    ...(reported || bar.entries.length > 1 ? [subtitle] : []),
+  ];
+  return `${title}: ${said.join(", ") || "no report"}`;
 }

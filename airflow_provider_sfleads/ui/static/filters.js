@@ -16,10 +16,13 @@ function daysOf(query) {
 
 function rangeOf(query) {
   const [since, until] = [query.get("since"), query.get("until")];
-  if (isDate(since) && isDate(until)) return since <= until ? { since, until } : { since: until, until: since };
   const days = daysOf(query);
-  const today = Date.now();
-  return { days, since: isoDay(today - (days - 1) * DAY), until: isoDay(today) };
+  const today = isoDay(Date.now());
+  const before = (day) => isoDay(Date.parse(day) - (days - 1) * DAY);
+  if (!isDate(since) && !isDate(until)) return { days, since: before(today), until: today };
+  const last = isDate(until) ? until : today;
+  const first = isDate(since) ? since : before(last);
+  return first <= last ? { since: first, until: last } : { since: last, until: first };
 }
 
 /**
@@ -100,7 +103,7 @@ export function Filters({ filter, dags, loading, at, onReload }) {
       className: "wide",
       value: filter.dag_id,
       "data-testid": "filter-dag",
-      options: [["", "All Dags"], ...names.map((name) => [name, name])],
+      options: [["", "all Dags"], ...names.map((name) => [name, name])],
       onChange: (dag) => set({ dag }),
     });
   const mode = h(Select, {
@@ -108,9 +111,9 @@ export function Filters({ filter, dags, loading, at, onReload }) {
     value: filter.mode,
     "data-testid": "filter-mode",
     options: [
-      ["live", "Live"],
-      ["dry", "Dry"],
-      ["all", "Live and dry"],
+      ["live", "live"],
+      ["dry", "dry"],
+      ["all", "live and dry"],
     ],
     onChange: (value) => set({ mode: value }),
   });

@@ -1,5 +1,5 @@
 // The runs over time: one stacked bar each, reachable by keyboard.
-import { addressWith, go, runPage } from "./address.js";
+import { addressWith, go, runPage, taskPage, toRows } from "./address.js";
 import { dateTicks, ticks } from "./axis.js";
 import { barText } from "./figures.js";
 import { compact } from "./words.js";
@@ -75,7 +75,7 @@ const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
       {
         key: bar.key,
         className: "bar",
-        href: bar.entries.length === 1 ? runPage(bar.entries[0]) : addressWith(zoom(bar)),
+        href: addressOf(bar),
         tabIndex: i === stop ? 0 : -1,
         "data-index": i,
         "data-testid": "plot-bar",
@@ -88,7 +88,24 @@ const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
   });
 });
 
-const zoom = ({ range }) => ({ ...range, days: null, from: null });
+/** Where a bar leads: the changes of this page's address, or an address of Airflow's. */
+function target({ entries, range }) {
+  const [entry, other] = entries;
+  if (other) return { to: { ...range, days: null, from: null } };
+  if (entry.unreported) return { href: taskPage(entry) };
+  return entry.may_read_rows ? { to: toRows(entry, null) } : { href: runPage(entry) };
+}
+
+function addressOf(bar) {
+  const { to, href } = target(bar);
+  return href ?? addressWith(to);
+}
+
+/** The same in words. */
+export function leadsTo({ entries, unit }) {
+  if (entries.length > 1) return `this ${unit} only`;
+  return entries[0].unreported ? "the task" : entries[0].may_read_rows ? "its rows" : "the Dag run";
+}
 
 function Axes({ width, lines, y, dates, slot, unit }) {
   return h(
@@ -155,9 +172,11 @@ export function Plot({ bars, shown, width, hot, onHot, label }) {
   };
   const click = (event) => {
     const i = barAt(event);
-    if (i === null || bars[i].entries.length === 1 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (i === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const { to } = target(bars[i]);
+    if (!to) return;
     event.preventDefault();
-    go(zoom(bars[i]));
+    go(to);
   };
   const point = (event) => onHot(barAt(event));
   return h(

@@ -161,7 +161,7 @@ function Found({ sync, data, execution, action, code, search, offset }) {
       ),
       h(RowFilters, { data, action, code, search }),
       data.rows.length
-        ? h(RowTable, { rows: data.rows })
+        ? h(RowTable, { rows: data.rows, total: data.total })
         : h(
             "p",
             { className: "notice", "data-testid": "empty" },

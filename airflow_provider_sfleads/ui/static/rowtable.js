@@ -1,6 +1,6 @@
 // The rows themselves.
 import { Code } from "./parts.js";
-import { NONE, plain } from "./words.js";
+import { NONE, plain, plural } from "./words.js";
 
 const { createElement: h } = globalThis.React;
 
@@ -43,14 +43,14 @@ function Row({ row }) {
   );
 }
 
-export function RowTable({ rows }) {
+export function RowTable({ rows, total }) {
   return h(
     "div",
     { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of rows" },
     h(
       "table",
       { "data-testid": "rows-table" },
-      h("caption", { className: "unseen" }, "Rows of the sync"),
+      h("caption", { className: "unseen" }, plural(total, "row")),
       h(
         "thead",
         null,

@@ -46,7 +46,7 @@ function links(entry) {
     return h(
       "span",
       { className: "note", title: "You may see the counts, not the rows: they hold what the warehouse exports." },
-      "no access",
+      "not yours to read",
     );
   }
   return [
@@ -122,6 +122,7 @@ export const Syncs = memo(function Syncs({ entries, code, from }) {
   );
   const start = from < fitting.length ? Math.floor(from / PAGE) * PAGE : 0;
   const page = fitting.slice(start, start + PAGE);
+  const title = plural(fitting.length, "sync") + (code ? ` with ${code}` : "");
   const without = entries.filter((entry) => entry.unreported && hasFailed(entry)).length;
   return h(
     "section",
@@ -134,7 +135,7 @@ export const Syncs = memo(function Syncs({ entries, code, from }) {
         h(
           "button",
           { type: "button", className: "chip", onClick: () => change({ reject: null, from: null }) },
-          `only with ${code} `,
+          `with ${code} `,
           h("span", { "aria-hidden": true }, "✕"),
           h("span", { className: "unseen" }, "show all"),
         ),
@@ -146,7 +147,7 @@ export const Syncs = memo(function Syncs({ entries, code, from }) {
       h(
         "table",
         { "data-testid": "syncs-table" },
-        h("caption", { className: "unseen" }, "Syncs, newest first; times are UTC"),
+        h("caption", { className: "unseen" }, title),
         h(
           "thead",
           null,

@@ -4,14 +4,6 @@ const tenth = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 // British "m" for million reads as "milli" beside a number.
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const dayMonth = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
-const weekday = new Intl.DateTimeFormat("en-GB", {
-  weekday: "short",
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  timeZone: "UTC",
-});
-
 export const NONE = "–";
 export const DAY = 86_400_000;
 
@@ -41,7 +33,6 @@ export function seconds(value) {
 export const time = (iso) => (iso ? new Date(iso).toISOString().slice(0, 16).replace("T", " ") : NONE);
 export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const shortDay = (ms) => dayMonth.format(ms);
-export const longDay = (ms) => weekday.format(ms);
 
 /** An interval, of its end only what differs. */
 export function interval({ interval_start: start, interval_end: end }) {
