@@ -8,8 +8,9 @@ import { compact, decimal, number, seconds, share } from "./words.js";
 
 const { createElement: h, useEffect, useMemo, useState } = globalThis.React;
 
-/** Off until asked for: where most rows stay as they are, it would press all else flat. */
-const USUALLY_OFF = "unchanged";
+/** Off until asked for where it dwarfs the rest: it would press all else flat. */
+const DWARF = "unchanged";
+const DWARFS_BY = 4;
 const NONE_OFF = "none";
 
 const callsOf = (bar) => bar.calls;
@@ -17,8 +18,9 @@ const usageOf = (bar) => bar.usage;
 const secondsOf = (bar) => bar.seconds;
 const rateOf = (bar) => bar.rate;
 
-function offIn(query) {
-  const text = query.get("hide") ?? USUALLY_OFF;
+function offIn(query, total) {
+  const rest = SERIES.reduce((all, { id }) => all + (id === DWARF ? 0 : total[id]), 0);
+  const text = query.get("hide") ?? (rest > 0 && total[DWARF] > DWARFS_BY * rest ? DWARF : NONE_OFF);
   return new Set(text === NONE_OFF ? [] : text.split(","));
 }
 
@@ -29,9 +31,9 @@ function Legend({ series, off, total }) {
     const text = SERIES.filter((one) => next.has(one.id))
       .map((one) => one.id)
       .join(",");
-    change({ hide: text === USUALLY_OFF ? null : text || NONE_OFF });
+    change({ hide: text || NONE_OFF });
   };
-  const hidden = off.has(USUALLY_OFF) && total[USUALLY_OFF] > 0;
+  const hidden = off.has(DWARF) && total[DWARF] > 0;
   return h(
     "div",
     { className: "legend", role: "group", "aria-label": "What the bars show" },
@@ -50,7 +52,7 @@ function Legend({ series, off, total }) {
         h("span", { className: "note" }, ` ${compact(total[id])}`),
       ),
     ),
-    hidden && h("span", { className: "note" }, "unchanged is off, since it dwarfs the rest; click it to show it"),
+    hidden && h("span", { className: "note" }, "unchanged is off; click it to show it"),
   );
 }
 
@@ -103,7 +105,7 @@ export function Charts({ entries, by, query }) {
     return all;
   }, [bars]);
   const series = useMemo(() => SERIES.filter(({ id, dry }) => !dry || total[id] > 0), [total]);
-  const off = useMemo(() => offIn(query), [query]);
+  const off = useMemo(() => offIn(query, total), [query, total]);
   const shown = useMemo(() => series.filter(({ id }) => !off.has(id)), [series, off]);
   const [ref, width] = useWidth();
   const [hot, setHot] = useState(null);
