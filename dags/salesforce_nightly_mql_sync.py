@@ -32,8 +32,8 @@ MQL = "A lead with a higher score becomes MQL."
 PARAMS = {
     "from": Param(None, **DATE, title="From", description=WHEN),
     "to": Param(None, **DATE, title="To", description="Not included."),
-    # With `minimum`, the form would turn -1 into 0 without a word.
-    "threshold": Param(70, type="number", exclusiveMinimum=0, title="Threshold", description=MQL),
+    # With `minimum=0`, the form would turn -1 into 0 without a word.
+    "threshold": Param(70, type="number", exclusiveMinimum=-1, title="Threshold", description=MQL),
 }
 TRAP = "Only looks. Easily lost in a backfill: take the Dag salesforce_nightly_mql_sync_dry_run there."
 DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run", description=TRAP)}
