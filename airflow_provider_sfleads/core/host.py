@@ -84,7 +84,7 @@ def _split(text: str, schema: str) -> tuple[str, SplitResult]:
         )
     if "@" in rest:
         raise ConnectionFieldError(
-            "Host holds credentials. They belong into Consumer key (login) and Consumer secret (password). " + _ENTER
+            "Host holds credentials. They belong into Consumer key (Login) and Consumer secret (Password). " + _ENTER
         )
     if rest.lower() in ("::1", "0:0:0:0:0:0:0:1"):
         rest = f"[{rest}]"
