@@ -65,10 +65,10 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
         dags = readable(user, syncs.dags_with_syncs(session, asked))
         found = syncs.reported(session, asked, dags)
         without = syncs.unreported(session, asked, dags)
-    with_rows = {dag: may_read_rows(user, dag) for dag in dags}
+    with_rows = {dag: {"may_read_rows": may_read_rows(user, dag)} for dag in dags}
     return {
-        "syncs": [each | {"may_read_rows": with_rows[each["dag_id"]]} for each in found[: syncs.LIMIT]],
-        "unreported": without,
+        "syncs": [each | with_rows[each["dag_id"]] for each in found[: syncs.LIMIT]],
+        "unreported": [each | with_rows[each["dag_id"]] for each in without],
         "dags": dags,
         "truncated": len(found) > syncs.LIMIT,
         "limit": syncs.LIMIT,
