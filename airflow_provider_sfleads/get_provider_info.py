@@ -7,6 +7,7 @@ from typing import Any
 _DISTRIBUTION = "airflow-provider-sfleads"
 _NAME = "Salesforce Leads"
 _CONN_TYPE = "salesforce_leads"
+_LINKS = ("ResultsLink", "BulkJobLink", "LeadsLink")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -26,6 +27,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.operators.leads"]}],
         "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.sensors.bulk"]}],
         "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.triggers.bulk"]}],
+        "extra-links": [
+            f"airflow_provider_sfleads.operators.links.{name}Link" for name in ("Results", "BulkJob", "Leads")
+        ],
         "notifications": ["airflow_provider_sfleads.notifications.report.SyncReportNotifier"],
         "connection-types": [_connection_type()],
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, ResultsLink
 from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class LeadSyncOperator(BaseOperator):
     template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
+    operator_extra_links = (ResultsLink(), BulkJobLink(), LeadsLink())
     ui_color = "#e8f3fc"
     operation: ClassVar[str]
     _stop: Event | None = None

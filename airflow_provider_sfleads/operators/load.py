@@ -18,6 +18,7 @@ from airflow_provider_sfleads.operators import choice
 from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
@@ -56,6 +57,9 @@ def load(
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
         folder = replace(folder, execution=execution.name)
+        links = Links(context["ti"])
+        links.show_results(folder)
+        links.show_leads(settings.hook.client.base_url)
         if deferred is not None:
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
@@ -69,6 +73,7 @@ def load(
             execution=execution,
             interval=interval,
             attempt=try_number(context),
+            links=links,
             until_the_end=closing,
         )
         try:

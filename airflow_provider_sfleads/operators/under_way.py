@@ -20,6 +20,7 @@ from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsErro
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
@@ -119,6 +120,7 @@ class UnderWay:
 
     :param journal: keeps ``execution`` for later tries.
     :param attempt: try number of the task.
+    :param links: what the task shows in Airflow's UI.
     :param until_the_end: closes what the end of the load still needs.
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
@@ -133,6 +135,7 @@ class UnderWay:
     execution: Execution
     interval: Interval | None
     attempt: int
+    links: Links
     until_the_end: ExitStack
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
@@ -143,9 +146,10 @@ class UnderWay:
         self.execution = replace(self.execution, api=api, api_reason=reason)
 
     def keep(self, **changes: Any) -> None:
-        """Write the execution down, with some of it changed."""
+        """Write the execution down, with some of it changed, and show its jobs."""
         self.execution = replace(self.execution, **changes)
         self.journal.keep(self.execution)
+        self.links.show_jobs(self.settings.hook.client.base_url, self.execution.jobs.values())
 
     @property
     def resumed(self) -> bool:

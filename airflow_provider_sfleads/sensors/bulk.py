@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 
 from airflow_provider_sfleads.exceptions import BulkJobError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.operators.links import BulkJobLink, Links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "salesforce_conn_id")
+    operator_extra_links = (BulkJobLink(),)
     ui_color = "#e8f3fc"
 
     def __init__(
@@ -52,9 +54,10 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
         self.salesforce_conn_id = salesforce_conn_id
         self.deferrable = deferrable
         self._hook: SalesforceLeadsHook | None = None
+        self._links: Links | None = None
 
     @no_retry_for_permanent()
-    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
+    def poke(self, context: Context) -> PokeReturnValue:
         """Ask about the job once; where it is not over, a deferrable sensor leaves it to the triggerer from here on."""
         from airflow_provider_sfleads.core.bulk import get_job
         from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger, read_standing
@@ -67,6 +70,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
                 raise
             self.log.warning("Job %s cannot be asked about just now: %s", self.job_id, error)
         else:
+            self._show_job(context)
             self.log.info("Job %s: %s, %d rows processed, %d of them failed", *_shown(found.as_json()))
             if found.over:
                 return PokeReturnValue(is_done=True, xcom_value=self._counts(found.as_json()))
@@ -107,11 +111,19 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
         return {"job_id": self.job_id, "state": state, "processed": processed, "failed": failed}
 
     def _send(self, call: Call) -> Reply:
+        return self._own_hook().send(call)
+
+    def _show_job(self, context: Context) -> None:
+        # One for all pokes of a process: it knows what it has pushed.
+        self._links = self._links or Links(context["ti"])
+        self._links.show_jobs(self._own_hook().client.base_url, [self.job_id])
+
+    def _own_hook(self) -> SalesforceLeadsHook:
         from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 
-        # One hook for all pokes of a process: it holds the token.
+        # Likewise one: it holds the token.
         self._hook = self._hook or SalesforceLeadsHook(self.salesforce_conn_id)
-        return self._hook.send(call)
+        return self._hook
 
 
 def _shown(job: Mapping[str, Any]) -> tuple[str, str, int, int]:

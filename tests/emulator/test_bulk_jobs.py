@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from airflow_provider_sfleads.emulator import EmulatorServer
 from tests.emulator.bulk import KINDS, Bulk, leads_csv, refusal
@@ -11,7 +12,6 @@ from tests.emulator.client import Api
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import requests
 
 KEY = {"externalIdFieldName": "External_Id__c"}
 
@@ -185,7 +185,10 @@ def test_jobs_survive_a_restart(tmp_path: Path) -> None:
         assert bulk.open() > job_id
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/lightning/setup/AsyncApiJobStatus/page?address=%2F750"])
+SETUP = "/lightning/setup/AsyncApiJobStatus"
+
+
+@pytest.mark.parametrize("path", ["/jobs", f"{SETUP}/home", f"{SETUP}/page", f"{SETUP}/page?address=%2F750"])
 def test_a_page_shows_the_jobs(bulk: Bulk, emulator: EmulatorServer, path: str) -> None:
     """State, counts and progress; it comes again by itself while there is something to see."""
 
@@ -202,6 +205,32 @@ def test_a_page_shows_the_jobs(bulk: Bulk, emulator: EmulatorServer, path: str) 
     emulator.change_settings(bulk_delay=60.0)
     bulk.start(leads_csv(1))
     assert 'http-equiv="refresh"' in page()
+
+
+def test_a_job_has_a_page_of_its_own(bulk: Bulk, emulator: EmulatorServer) -> None:
+    """Where Salesforce has it, and the list leads there; the page comes again by itself while the job is at work."""
+
+    def page(job_id: str) -> requests.Response:
+        return requests.get(f"{emulator.url}{SETUP}/page?address=%2F{job_id}", timeout=10)
+
+    good, bad = bulk.run(leads_csv(*range(1200))), bulk.run("<script>,Company\nx,y\n")
+    shown = page(good["id"])
+    assert (shown.status_code, good["id"] in shown.text, bad["id"] in shown.text) == (200, True, False)
+    assert '<progress max="1200" value="1200">' in shown.text
+    assert 'http-equiv="refresh"' not in shown.text
+    assert "Field name not found : &lt;script&gt;" in page(bad["id"]).text
+    assert f'href="{SETUP}/page?address=%2F{bad["id"]}"' in requests.get(f"{emulator.url}/jobs", timeout=10).text
+    emulator.change_settings(bulk_delay=60.0)
+    assert 'http-equiv="refresh"' in page(bulk.start(leads_csv(1))).text
+
+
+@pytest.mark.parametrize("odd", ["7505g00000XyZaBAAV", "%3Cscript%3E", "..%2Fjobs"])
+def test_there_is_no_page_of_a_job_that_is_not_there(emulator: EmulatorServer, odd: str) -> None:
+    """It says so, and leads to those there are."""
+    reply = requests.get(f"{emulator.url}{SETUP}/page?address=%2F{odd}", timeout=10)
+    assert reply.status_code == 404
+    assert 'There is no job with this id. <a href="/jobs">' in reply.text
+    assert "<script" not in reply.text
 
 
 def test_the_control_api_knows_jobs(bulk: Bulk, emulator: EmulatorServer) -> None:

@@ -140,7 +140,9 @@ def test_a_file_keeps_leads_over_restarts_and_takes_new_fields(tmp_path: Path) -
         assert server.history(first[0])
 
 
-@pytest.mark.parametrize("path", ["/", "/lead/{id}", "/lightning/r/Lead/{id}/view"])
+@pytest.mark.parametrize(
+    "path", ["/", "/lightning/o/Lead/list?filterName=__Recent", "/lead/{id}", "/lightning/r/Lead/{id}/view"]
+)
 def test_pages_show_leads_and_escape_all_they_hold(emulator: EmulatorServer, path: str) -> None:
     """A lead's name is data, whatever it looks like."""
     (lead_id,) = emulator.seed_leads([lead(LastName="<script>x</script>", Company='"><b>', Lead_Stage__c="<i>")])

@@ -16,6 +16,8 @@ from airflow.sdk import BaseNotifier
 from airflow_provider_sfleads.get_provider_info import get_provider_info
 from airflow_provider_sfleads.hooks.fields import read_settings
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.operators.base import LeadSyncOperator
+from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor
 
 INFO = get_provider_info()
 TYPE = INFO["connection-types"][0]
@@ -33,7 +35,8 @@ def test_airflow_takes_the_metadata() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["connection-types", "hooks", "operators", "sensors", "triggers", "notifications", "integrations"]
+    "part",
+    ["connection-types", "hooks", "operators", "sensors", "triggers", "extra-links", "notifications", "integrations"],
 )
 def test_each_part_is_valid_by_the_stricter_schema(part: str) -> None:
     """The schema of provider.yaml also knows the fields of the connection form."""
@@ -53,6 +56,12 @@ def test_the_notifier_is_named_as_it_is() -> None:
     (path,) = INFO["notifications"]
     module, _, name = path.rpartition(".")
     assert issubclass(getattr(importlib.import_module(module), name), BaseNotifier)
+
+
+def test_the_links_are_those_of_the_operators() -> None:
+    """Airflow lists the classes that the operators show, no more and no less."""
+    classes = (*LeadSyncOperator.operator_extra_links, *SalesforceBulkJobSensor.operator_extra_links)
+    assert set(INFO["extra-links"]) == {f"{type(link).__module__}.{type(link).__name__}" for link in classes}
 
 
 def test_port_is_shown() -> None:

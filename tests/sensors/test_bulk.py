@@ -38,6 +38,24 @@ def sensor(**more: Any) -> SalesforceBulkJobSensor:
     return SalesforceBulkJobSensor(task_id="wait", job_id=JOB, **{"poke_interval": 0, "deferrable": False, **more})
 
 
+class Airflow:
+    """The context of a task, and what that pushes."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, object]] = []
+        self.context: Any = {"ti": self}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        """Take an XCom."""
+        self.pushed.append((key, value))
+
+
+def execute(made: SalesforceBulkJobSensor) -> object:
+    """Run a sensor in a context of its own."""
+    found: object = made.execute(Airflow().context)
+    return found
+
+
 DONE = {"job_id": JOB, "state": "JobComplete", "processed": 7, "failed": 2}
 
 
@@ -45,7 +63,7 @@ def test_it_pokes_until_the_job_is_over(stub: Stub) -> None:
     """Its counts are what it returns, with one token for all pokes."""
     answers = [job("UploadComplete"), job("InProgress"), job("JobComplete")]
     stub.script = lambda got: answers[got.number - 1]
-    assert sensor().execute({}) == DONE
+    assert execute(sensor()) == DONE
     assert (len(stub.requests), len(stub.token_forms)) == (3, 1)
 
 
@@ -54,7 +72,7 @@ def test_a_job_that_did_not_complete_fails_without_retry(stub: Stub, state: str)
     """The message is the job's."""
     stub.script = lambda _got: job(state, errorMessage="InvalidBatch : Field name not found : Nope__c")
     with pytest.raises(BulkJobError, match=f"{JOB}.* is {state}: InvalidBatch.*7 rows, 2 of which failed") as caught:
-        sensor().execute({})
+        execute(sensor())
     assert isinstance(caught.value, AirflowFailException)
 
 
@@ -62,21 +80,21 @@ def test_a_job_that_is_gone_fails_without_retry(stub: Stub) -> None:
     """Waiting for it is no use."""
     stub.script = lambda _got: refused("NOT_FOUND", "gone", 404)
     with pytest.raises(BulkJobError, match="Deleted"):
-        sensor().execute({})
+        execute(sensor())
 
 
 def test_a_soft_fail_skips(stub: Stub) -> None:
     """Airflow's own switch works."""
     stub.script = lambda _got: job("Failed")
     with pytest.raises(AirflowSkipException):
-        sensor(soft_fail=True).execute({})
+        execute(sensor(soft_fail=True))
 
 
 def test_trouble_that_passes_is_waited_out(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     """A limit that is reached is told in the log, and the next poke asks again."""
     answers = [refused("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", 403), job("JobComplete")]
     stub.script = lambda got: answers[got.number - 1]
-    assert sensor().execute({}) == DONE
+    assert execute(sensor()) == DONE
     assert "TotalRequests Limit exceeded" in capsys.readouterr().out
 
 
@@ -84,24 +102,34 @@ def test_trouble_that_does_not_pass_fails_without_retry(stub: Stub) -> None:
     """Who may not ask, and who has the wrong secret, learns it at once."""
     stub.script = lambda _got: refused("INSUFFICIENT_ACCESS", "no", 403)
     with pytest.raises(RequestRefusedError) as caught:
-        sensor().execute({})
+        execute(sensor())
     assert isinstance(caught.value, AirflowFailException)
     stub.token_script = lambda _got: Say(400, {"error": "invalid_client", "error_description": "bad"})
     with pytest.raises(WrongKeyOrSecretError):
-        sensor().execute({})
+        execute(sensor())
 
 
 def test_a_job_that_is_over_already_is_not_deferred(stub: Stub) -> None:
     """A deferral costs some seconds."""
     stub.script = lambda _got: job("JobComplete")
-    assert sensor(deferrable=True).execute({}) == DONE
+    assert execute(sensor(deferrable=True)) == DONE
+
+
+def test_the_job_is_linked_with_the_first_poke(stub: Stub) -> None:
+    """Once, for a person who wants to look at it while the sensor waits."""
+    answers = [job("InProgress"), job("InProgress"), job("JobComplete")]
+    stub.script = lambda got: answers[got.number - 1]
+    airflow = Airflow()
+    sensor().execute(airflow.context)
+    address = f"{stub.url}/lightning/setup/AsyncApiJobStatus/page?address=%2F{JOB}"
+    assert airflow.pushed == [("_link_BulkJobLink", address)]
 
 
 def test_a_deferral_leaves_the_job_to_the_triggerer(stub: Stub) -> None:
     """For as long as the sensor may take; a sensor that is killed aborts nothing."""
     stub.script = lambda _got: job("InProgress")
     with pytest.raises(TaskDeferred) as deferred:
-        sensor(deferrable=True, timeout=77).execute({})
+        execute(sensor(deferrable=True, timeout=77))
     arguments = deferred.value.trigger.serialize()[1]
     assert (arguments["job_ids"], arguments["abort_on_kill"]) == ([JOB], False)
     assert deferred.value.timeout is not None
