@@ -24,14 +24,14 @@ ARTIFACTS = ROOT / "test-artifacts/browser"
 USERS = ("ada:admin", "vera:viewer")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def company(postgres_url: str) -> Iterator[Company]:
     """A warehouse and an org."""
     with EmulatorServer() as org:
         yield open_company(postgres_url, org)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
     """A real Airflow with the Dags of ``dags/``, paused, without any connection, and with people who have to log in."""
     folder = tmp_path_factory.mktemp("airflow")
@@ -56,7 +56,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     from playwright.sync_api import sync_playwright
@@ -71,7 +71,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visitor(browser: Browser, airflow: RealAirflow) -> Iterator[Visitor]:
     """Somebody at the browser, who has not logged in yet."""
     with Visitor(browser, airflow.url, ARTIFACTS) as visitor:
@@ -79,8 +79,10 @@ def visitor(browser: Browser, airflow: RealAirflow) -> Iterator[Visitor]:
 
 
 @pytest.fixture(autouse=True)
-def _keep_what_was_seen(request: pytest.FixtureRequest, visitor: Visitor) -> Iterator[None]:
-    """Keep the page of a test that fails, and fail the one to which the page did something that it should not."""
+def _step(request: pytest.FixtureRequest, visitor: Visitor) -> Iterator[None]:
+    """One step: what was to be seen when it failed is kept, the page has to behave, and no step follows a failed one."""
+    if visitor.is_lost:
+        pytest.skip("The journey ended before this step.")
     failed = request.session.testsfailed
     yield
     if request.session.testsfailed > failed:

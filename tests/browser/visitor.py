@@ -29,6 +29,8 @@ class Visitor:
         self._browser = browser
         self._number = 0
         self._wrong: list[str] = []
+        #: Whether a step has failed.
+        self.is_lost = False
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._artifacts, ignore_errors=True)
@@ -81,6 +83,7 @@ class Visitor:
         (of or self.page).screenshot(path=path, animations="disabled")
 
     def keep(self, name: str) -> None:
-        """Keep all there is of the page that a test failed on."""
+        """Keep all there is of the page that a step failed on."""
+        self.is_lost = True
         self.page.screenshot(path=self._artifacts / f"failed-{name}.png", full_page=True)
         (self._artifacts / f"failed-{name}.html").write_text(f"<!-- {self.page.url} -->\n{self.page.content()}")
