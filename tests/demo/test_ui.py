@@ -97,7 +97,7 @@ def count_leads(work: Path) -> int:
 
 
 def test_a_backfill_that_is_dry_at_first_runs_to_its_end_and_the_emulator_agrees(ui: Ui) -> None:
-    """A week that Salesforce has not seen is backfilled over Airflow's API, as the guide says; three days have leads."""
+    """A week that Salesforce has not seen is backfilled over Airflow's API, as the guide says."""
     ui.wait_for(lambda: is_healthy(ui.url), "Airflow's health")
     ui.wait_for(lambda: "Ctrl-C" in ui.output.read_text(), "the guide")
     assert f"{DAG}_dry_run" in ui.output.read_text()

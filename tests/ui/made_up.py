@@ -15,7 +15,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.types import DagRunType
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, delete, insert, select
 from sqlalchemy.orm import Session
 
 from tests.core.reports import VALUES
@@ -33,6 +33,12 @@ def database(url: str) -> Iterator[Session]:
             session.commit()
     finally:
         engine.dispose()
+
+
+def clear(session: Session) -> None:
+    """Have nothing of what was made up."""
+    for table in (XComModel, TaskInstance, DagRun, DagModel):
+        session.execute(delete(table))
 
 
 def add_dag(session: Session, dag_id: str) -> None:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 #: What of which Dags these users may not see; whoever is not named sees everything.
 HIDDEN: dict[str, dict[str, set[DagAccessEntity] | None]] = {
-    "numbers": {"stage": {DagAccessEntity.XCOM}, "create": None},
-    "outsider": {"stage": None, "create": None},
-}
+    "numbers": {
+        "stage": {DagAccessEntity.XCOM}, "nightly": {DagAccessEntity.XCOM}, "create": None, "weekly": None,
+    },
+    "outsider": dict.fromkeys(("stage", "create", "nightly", "weekly")),
+}  # fmt: skip
 
 
 class PerDagAuthManager(SimpleAuthManager):

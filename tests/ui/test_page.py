@@ -1,0 +1,210 @@
+"""The page itself, in Chromium: by pointer and by keyboard, in both modes, and for those who may see less."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from airflow_provider_sfleads.results import ResultsFolder
+from tests.ui import made_up
+from tests.ui.conftest import Server
+from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
+
+DAGS = ("nightly", "weekly")
+NIGHTS = 90
+# The page's own default ends today.
+EVER = "since=2026-08-01"
+expect.set_options(timeout=30_000)  # other tests' programs may still be ending
+
+
+@pytest.fixture(scope="module")
+def runs(server: Server) -> str:
+    """Three months of two Dags, a failed night, a hostile reason, and rows of the latest run, which is returned."""
+    latest = f"scheduled__{LAST.isoformat()}"
+    with made_up.database(server.database) as session:
+        made_up.clear(session)
+        for dag_id in DAGS:
+            made_up.add_dag(session, dag_id)
+        for night in range(NIGHTS):
+            ran_at = LAST - timedelta(days=night)
+            run_id = f"scheduled__{ran_at.isoformat()}"
+            path = ResultsFolder(server.folder, "nightly", run_id, "sync", -1, EXECUTION).url
+            reasons = {HOSTILE: 40, "NOT_FOUND": 31} if night < 3 else {"NOT_FOUND": 71}
+            report = None if night == 5 else {"results_path": path, "reject_reasons": reasons}
+            made_up.add_sync(session, "nightly", ran_at, report=report, state="failed" if night == 5 else "success")
+            if not night % 7:
+                made_up.add_sync(session, "weekly", ran_at, report={"dry_run": night == 7})
+    write_results(server.folder, "nightly", latest, EXECUTION)
+    return latest
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def opened(chromium: Browser, server: Server, path: str, user: str = "admin", scheme: str = "light") -> Page:
+    """Open one of Airflow's pages as a user who is logged in; a script that a text brings along fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1400})
+    context.add_cookies([{"name": "_token", "value": server.tokens[user], "url": server.url}])
+    context.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
+    page = context.new_page()
+    page.on("dialog", lambda dialog: pytest.fail(f"a text was run as a script: {dialog.message}"))
+    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
+    page.goto(server.url + path)
+    return page
+
+
+def rows_path(run_id: str) -> str:
+    """Return the page's address for the rows of a run."""
+    return f"/plugin/lead-syncs?dag_id=nightly&run_id={quote(run_id)}&task_id=sync"
+
+
+def test_the_page_is_in_the_menu_and_shows_what_the_syncs_did(chromium: Browser, server: Server, runs: str) -> None:
+    """A failed night is seen at a glance, and a reason that looks like HTML is read as text."""
+    page = opened(chromium, server, "/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Lead syncs").click()
+    expect(page.get_by_role("heading", name="Lead syncs")).to_be_visible()
+    page.get_by_test_id("filter-since").fill("2026-08-01")
+    page.get_by_test_id("filter-dag").select_option("nightly")
+
+    expect(page.locator("caption")).to_have_text(f"{NIGHTS} syncs")
+    expect(page.get_by_test_id("plot-bar")).to_have_count(NIGHTS)
+    failed = page.locator("[aria-label='2026-11-18: failed']")
+    expect(failed).to_have_count(1)
+    reasons = page.get_by_test_id("reject-reasons")
+    expect(reasons.get_by_role("button", name=HOSTILE)).to_be_visible()
+    reasons.get_by_role("button", name=HOSTILE).click()
+    expect(page.locator("caption")).to_contain_text("3 syncs with")
+    assert runs
+
+
+def test_dag_and_time_bound_what_is_shown_and_lie_in_the_address(chromium: Browser, server: Server, runs: str) -> None:
+    """So a colleague sees the same, and a bookmark next week."""
+    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}")
+    page.get_by_test_id("filter-dag").select_option("weekly")
+    expect(page.locator("caption")).to_have_text("12 syncs")
+    page.get_by_test_id("filter-mode").select_option("all")
+    expect(page.locator("caption")).to_have_text("13 syncs")
+    page.get_by_test_id("filter-since").fill("2026-11-01")
+    page.get_by_test_id("filter-until").fill("2026-11-16")
+    expect(page.locator("caption")).to_have_text("3 syncs")
+    address = page.url
+
+    again = opened(chromium, server, address.removeprefix(server.url))
+
+    expect(again.locator("caption")).to_have_text("3 syncs")
+    expect(again.get_by_test_id("plot-bar")).to_have_count(3)
+    assert runs
+
+
+def test_a_bar_is_reached_and_opened_by_keyboard(chromium: Browser, server: Server, runs: str) -> None:
+    """Arrow keys go from bar to bar, Enter opens the rows, and Back returns."""
+    page = opened(chromium, server, "/plugin/lead-syncs?since=2026-10-15&dag=nightly")
+    bars = page.get_by_test_id("plot-bar")
+    expect(bars).to_have_count(40)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.testid") == "plot-bar":
+            break
+    expect(bars.last).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(bars.nth(38)).to_be_focused()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_test_id("rows-table")).to_be_visible()
+    assert quote(runs, safe="") in page.url or quote(runs) in page.url
+    page.go_back()
+    expect(page.get_by_test_id("plot")).to_be_visible()
+
+
+def test_rejects_are_paged_filtered_and_shown_as_text(chromium: Browser, server: Server, runs: str) -> None:
+    """What looks like HTML is no HTML."""
+    page = opened(chromium, server, rows_path(runs))
+
+    expect(page.locator("caption")).to_have_text("250 rows")
+    expect(page.get_by_test_id("rows-action")).to_have_value("rejected")
+    expect(page.get_by_test_id("row").first).to_contain_text(f"{HOSTILE}-0")
+    assert page.locator(".lead-syncs img").count() == 0
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_test_id("row").first).to_contain_text(f"{HOSTILE}-100")
+    page.get_by_test_id("rows-code").select_option("B")
+    expect(page.locator("caption")).to_have_text("83 rows")
+    page.get_by_test_id("rows-search").fill("-100")
+    expect(page.locator("caption")).to_have_text("1 row")
+    page.get_by_test_id("rows-search").fill("")
+    page.get_by_test_id("rows-code").select_option("")
+    page.get_by_test_id("rows-action").select_option("created")
+    expect(page.locator("caption")).to_have_text("50 rows")
+
+
+def test_rejects_are_downloaded(chromium: Browser, server: Server, runs: str, tmp_path: Path) -> None:
+    """As the file that they are, and with formulas made harmless."""
+    page = opened(chromium, server, rows_path(runs))
+    content = {}
+    for name in ("download-rejects", "download-spreadsheet"):
+        with page.expect_download() as download:
+            page.get_by_test_id(name).click()
+        download.value.save_as(tmp_path / name)
+        content[name] = (tmp_path / name).read_text(encoding="utf-8-sig")
+
+    quoted = FORMULA.replace('"', '""')
+    folder = ResultsFolder(server.folder, "nightly", runs, "sync", -1, EXECUTION)
+    assert content["download-rejects"] == Path(folder.rejects_url.removeprefix("file://")).read_text()
+    assert f',"{quoted}",' in content["download-rejects"]
+    assert f',"\'{quoted}",' in content["download-spreadsheet"]
+    assert f',"{quoted}",' not in content["download-spreadsheet"]
+
+
+def test_whoever_may_not_read_the_rows_is_told(chromium: Browser, server: Server, runs: str) -> None:
+    """The numbers are there, the rows are not, and no broken page."""
+    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}", user="numbers")
+    expect(page.get_by_test_id("sync-row").first).to_contain_text("not yours to read")
+    assert page.get_by_role("button", name="Results").count() == 0
+    page.goto(server.url + rows_path(runs))
+
+    expect(page.get_by_test_id("error")).to_contain_text("You may not read this")
+
+
+def test_whoever_may_not_read_the_dags_sees_nothing_of_them(chromium: Browser, server: Server, runs: str) -> None:
+    """Not even their names."""
+    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}&mode=all", user="outsider")
+
+    expect(page.get_by_test_id("empty")).to_be_visible()
+    assert page.get_by_test_id("filter-dag").locator("option").all_inner_texts() == ["all Dags"]
+    assert runs
+
+
+def test_the_page_follows_airflows_dark_mode(chromium: Browser, server: Server, runs: str) -> None:
+    """Text on a ground that it can be read on."""
+    shades: dict[str, list[float]] = {}
+    for scheme in ("light", "dark"):
+        page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}", scheme=scheme)
+        tile = page.locator(".ls-tile").first
+        expect(tile).to_be_visible()
+        colours = tile.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
+        shades[scheme] = [_lightness(colour) for colour in colours]
+
+    assert shades["light"][1] - shades["light"][0] > 0.5
+    assert shades["dark"][0] - shades["dark"][1] > 0.5
+    assert runs
+
+
+def _lightness(colour: str) -> float:
+    found = re.match(r"oklch\(([\d.]+)", colour)
+    assert found, f"{colour} is none of Airflow's colours"
+    return float(found[1])
