@@ -31,6 +31,13 @@ def get_provider_info() -> dict[str, Any]:
             f"airflow_provider_sfleads.operators.links.{name}Link" for name in ("Results", "BulkJob", "Leads")
         ],
         "notifications": ["airflow_provider_sfleads.notifications.report.SyncReportNotifier"],
+        "asset-uris": [
+            {
+                "schemes": ["salesforce"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_sfleads.operators.assets.dataset_of",
+            }
+        ],
         "connection-types": [_connection_type()],
     }
 

@@ -20,10 +20,14 @@ _NAMED_REASONS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a load ended: the report, and the error the task fails with."""
+    """How a load ended: the report, and the error the task fails with.
+
+    :param written_back: rows that were written back to the warehouse; ``None`` where nothing was.
+    """
 
     report: SyncReport
     failure: SalesforceLeadsError | None
+    written_back: int | None = None
 
 
 def report_of(

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.operators.assets import announce, with_alias
+from airflow_provider_sfleads.operators.lineage import TellsLineage
 from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, ResultsLink
 from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
@@ -48,8 +48,12 @@ COMMON_TEMPLATE_FIELDS = (
 )
 
 
-class LeadSyncOperator(BaseOperator):
+class LeadSyncOperator(TellsLineage):
     """What the lead operators have in common.
+
+    Each has the outlet ``AssetAlias("salesforce_leads:<salesforce_conn_id>")``, by which a live success adds an event
+    of ``Asset("salesforce://<host>/Lead")`` with the report's counts. Of a mapped task, and where the id is a template,
+    the outlet is known only when the task runs: all works, but Airflow's graph of assets does not show it.
 
     :param export: what to read: a ``SqlExport`` or a ``FileExport``.
     :param key: export column that identifies a lead in the warehouse; an empty key rejects the row, the second
@@ -114,6 +118,7 @@ class LeadSyncOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.retry_policy = self.retry_policy or RetryWhenWorthwhile()
+        self.outlets = with_alias(self.outlets, salesforce_conn_id)
         self.export = export
         self.key = key
         self.results_path = results_path
@@ -199,10 +204,12 @@ class LeadSyncOperator(BaseOperator):
             ending = load(settings, self._prepare, context, deferred=event)
             if isinstance(ending, Waiting):
                 self._defer(ending)
-            report = ending.report.as_json()
+            self._report = report = ending.report.as_json()
+            self._written_back = ending.written_back
             if ending.failure is not None:
                 context["ti"].xcom_push(key="return_value", value=report)
                 raise ending.failure
+            announce(self, context, settings.hook.salesforce_conn_id, report)
             return report
 
     def _defer(self, waiting: Waiting) -> NoReturn:

@@ -109,7 +109,7 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     under_way.keep(**_calls(under_way), open=is_open)
     if not is_open:
         under_way.folder.remove_staging()
-    return Ending(report=report, failure=unwritten or failure)
+    return Ending(report=report, failure=unwritten or failure, written_back=under_way.written_back)
 
 
 def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> SalesforceLeadsError | None:
@@ -181,6 +181,7 @@ def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
         )
     except SalesforceLeadsError as error:
         return error if error.transient else WriteBackError(f"The leads are synced, but not written back: {error}")
+    under_way.written_back = n
     log.info("Wrote %d rows back to %r.", n, settings.write_back)
     return None
 

@@ -125,6 +125,7 @@ class UnderWay:
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
+    :param written_back: rows that the write-back wrote, once it has.
     """
 
     settings: LoadSettings
@@ -140,6 +141,7 @@ class UnderWay:
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
     tally: Tally | None = None
+    written_back: int | None = None
 
     def choose(self, api: str, reason: str) -> None:
         """Take down how the rows are sent; :meth:`keep` makes it durable."""

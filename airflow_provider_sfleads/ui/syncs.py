@@ -13,8 +13,10 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import Text, and_, cast, func, or_, select, true
+from sqlalchemy.orm import aliased
 
 from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.operators.links import ResultsLink
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -51,16 +53,27 @@ _INSTANCE = (
     DagRun.data_interval_start.label("interval_start"),
     DagRun.data_interval_end.label("interval_end"),
 )
+
+
+def _of_instance(xcom: type[XComModel], key: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        xcom.dag_id == TaskInstance.dag_id,
+        xcom.run_id == TaskInstance.run_id,
+        xcom.task_id == TaskInstance.task_id,
+        xcom.map_index == TaskInstance.map_index,
+        xcom.key == key,
+    )
+
+
 _SAME_RUN = and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id)
-_SAME_INSTANCE = and_(
-    XComModel.dag_id == TaskInstance.dag_id,
-    XComModel.run_id == TaskInstance.run_id,
-    XComModel.task_id == TaskInstance.task_id,
-    XComModel.map_index == TaskInstance.map_index,
-    XComModel.key == "return_value",
+_Link = aliased(XComModel)
+_REPORT = and_(
+    *_of_instance(XComModel, "return_value"),
     # A report, and no other task's return value; as text, since there are two ways in which Airflow stores JSON.
     cast(XComModel.value, Text).like("%reject_reasons%"),
 )
+# Of operators that somebody derived from ours, this tells.
+_LINK = and_(*_of_instance(_Link, ResultsLink().xcom_key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +133,7 @@ def report_of(session: Session, asked: Asked) -> SyncReport | None:
 
 
 def _reported(chosen: _Select, asked: Asked) -> _Select:
-    found = chosen.select_from(TaskInstance).join(XComModel, _SAME_INSTANCE).join(DagRun, _SAME_RUN)
+    found = chosen.select_from(TaskInstance).join(XComModel, _REPORT).join(DagRun, _SAME_RUN)
     if not asked.by_interval:
         return found.where(*_conditions(asked, _RAN_AT, asked.since, asked.until))
     # The report's own, since a run by hand may read another stretch of time than its run's. Of a report that Airflow
@@ -131,11 +144,12 @@ def _reported(chosen: _Select, asked: Asked) -> _Select:
 
 
 def _unreported(chosen: _Select, asked: Asked) -> _Select:
-    found = chosen.select_from(TaskInstance).join(XComModel, _SAME_INSTANCE, isouter=True).join(DagRun, _SAME_RUN)
+    found = chosen.select_from(TaskInstance).join(XComModel, _REPORT, isouter=True).join(DagRun, _SAME_RUN)
+    found = found.join(_Link, _LINK, isouter=True)
     column = func.coalesce(DagRun.data_interval_start, DagRun.run_after) if asked.by_interval else _RAN_AT
     return found.where(
         XComModel.key.is_(None),
-        TaskInstance.operator.in_(_OPERATORS),
+        or_(TaskInstance.operator.in_(_OPERATORS), _Link.key.is_not(None)),
         TaskInstance.state.in_(_TOLD),
         *_conditions(asked, column, asked.since, asked.until),
     )

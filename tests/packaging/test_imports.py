@@ -16,7 +16,18 @@ import airflow_provider_sfleads.operators.leads, airflow_provider_sfleads.notifi
 seconds = time.process_time() - started
 print(json.dumps({"seconds": seconds, "modules": sorted(set(sys.modules) - before)}))
 """
-SLOW = {"adbc_driver_manager", "duckdb", "fsspec", "numpy", "pandas", "polars", "psycopg", "pyarrow", "zstandard"}
+SLOW = {
+    "adbc_driver_manager",
+    "duckdb",
+    "fsspec",
+    "numpy",
+    "openlineage",
+    "pandas",
+    "polars",
+    "psycopg",
+    "pyarrow",
+    "zstandard",
+}
 
 
 def test_importing_operators_is_cheap() -> None:

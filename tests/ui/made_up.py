@@ -107,9 +107,16 @@ def add_task(
         )
     )  # fmt: skip
     if value is not None:
-        returned = insert(XComModel).values(dag_run_id=run, key="return_value", value=value, timestamp=ran_at, **mine)
-        session.execute(returned)
+        add_xcom(session, dag_id, ran_at, task, "return_value", value)
     return run_id
+
+
+def add_xcom(session: Session, dag_id: str, ran_at: datetime, task: dict[str, Any], key: str, value: object) -> None:
+    """Have an XCom of a task instance."""
+    run_id = f"scheduled__{ran_at.isoformat()}"
+    run = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    mine = {"dag_id": dag_id, "run_id": run_id, **task}
+    session.execute(insert(XComModel).values(dag_run_id=run, key=key, value=value, timestamp=ran_at, **mine))
 
 
 def _day_before(moment: datetime) -> datetime:

@@ -50,14 +50,17 @@ def test_reports_are_found_in_their_time(session: Session, *, by_interval: bool,
 
 
 def test_tasks_without_a_report_are_told_from_those_with_one(session: Session) -> None:
-    """Each is in one of both; a mapped task is as many as it has instances."""
+    """Each is in one of both; a mapped task is as many as its instances, and an operator may be derived from ours."""
     made_up.add_sync(session, "leads", LAST, report={}, map_index=0)
     made_up.add_sync(session, "leads", LAST, report=None, map_index=1, state="failed")
     made_up.add_sync(session, "leads", LAST, report=None, map_index=2, state="queued")
     made_up.add_sync(session, "leads", LAST, report=None, map_index=3, state="failed", operator="PythonOperator")
 
+    made_up.add_sync(session, "leads", LAST, report=None, map_index=4, state="failed", operator="OurOwnOperator")
+    made_up.add_xcom(session, "leads", LAST, {"task_id": "sync", "map_index": 4}, "_link_ResultsLink", "/plugin/x")
+
     assert [each["map_index"] for each in reported(session, Asked(), ["leads"])] == [0]
-    assert [each["map_index"] for each in unreported(session, Asked(), ["leads"])] == [1]
+    assert sorted(each["map_index"] for each in unreported(session, Asked(), ["leads"])) == [1, 4]
     assert unreported(session, Asked(map_index=0), ["leads"]) == []
 
 
