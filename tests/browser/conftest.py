@@ -24,14 +24,14 @@ ARTIFACTS = ROOT / "test-artifacts/browser"
 USERS = ("ada:admin", "vera:viewer")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def company(postgres_url: str) -> Iterator[Company]:
     """A warehouse and an org."""
     with EmulatorServer() as org:
         yield open_company(postgres_url, org)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
     """A real Airflow with the Dags of ``dags/``, paused, without any connection, and with people who have to log in."""
     folder = tmp_path_factory.mktemp("airflow")
@@ -47,6 +47,8 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(USERS),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # A Dag that is unpaused would run for last night first, of which the warehouse has nothing.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW_VAR_SALESFORCE_RESULTS": str(folder / "results"),
     }
     with real_airflow(postgres_url, folder, dags, settings) as running:
@@ -56,7 +58,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     from playwright.sync_api import sync_playwright
@@ -71,7 +73,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visitor(browser: Browser, airflow: RealAirflow) -> Iterator[Visitor]:
     """Somebody at the browser, who has not logged in yet."""
     with Visitor(browser, airflow.url, ARTIFACTS) as visitor:
@@ -80,7 +82,7 @@ def visitor(browser: Browser, airflow: RealAirflow) -> Iterator[Visitor]:
 
 @pytest.fixture(autouse=True)
 def _step(request: pytest.FixtureRequest, visitor: Visitor) -> Iterator[None]:
-    """One step: what was to be seen when it failed is kept, the page has to behave, and no step follows a failed one."""
+    """One step: what is to be seen where it fails is kept, pages have to behave, and no step follows a failed one."""
     if visitor.is_lost:
         pytest.skip("The journey ended before this step.")
     failed = request.session.testsfailed

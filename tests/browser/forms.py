@@ -70,7 +70,10 @@ class TriggerForm:
     """What opens by the button Trigger of a Dag's page: for one run, or for a backfill."""
 
     def __init__(self, page: Page) -> None:
-        page.get_by_role("button", name="Trigger", exact=True).click()
+        button = page.get_by_role("button", name="Trigger Dag")
+        # The list of Dags, which one comes from, has several.
+        expect(button).to_have_count(1)
+        button.click()
         self._page = page
         self.dialog = page.get_by_role("dialog").filter(has=page.get_by_role("heading", level=2))
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
+
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Locator, Page, Request
@@ -76,11 +80,32 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.get_by_role("link", name="Dags").first.wait_for()
 
-    def shoot(self, name: str, of: Locator | None = None) -> None:
-        """Keep a picture, of one part of the page or of all that is to be seen."""
+    @contextmanager
+    def new_tab(self, link: Locator) -> Iterator[Page]:
+        """Follow a link that opens a tab of its own; the tab, for as long as the block lasts."""
+        with self._context.expect_page() as opened:
+            link.click()
+        yield opened.value
+        opened.value.close()
+
+    @contextmanager
+    def stranger(self) -> Iterator[Page]:
+        """The page of somebody who has not logged in, for as long as the block lasts."""
+        with self._browser.new_context() as context:
+            yield context.new_page()
+
+    def wear(self, mode: str) -> None:
+        """Choose how Airflow looks, Light or Dark."""
+        self.page.get_by_role("button", name="User").click()
+        self.page.get_by_role("menuitem", name="Appearance").hover()
+        self.page.get_by_role("menuitemradio", name=f"{mode} Mode").click()
+        expect(self.page.locator("html")).to_have_class(re.compile(mode.lower()))
+
+    def shoot(self, name: str, page: Page | None = None) -> None:
+        """Keep a picture of what is to be seen of a page, this one unless another is given."""
         self._number += 1
-        path = self._artifacts / f"{self._number:02}-{re.sub(r'[^a-z0-9]+', '-', name.lower())}.png"
-        (of or self.page).screenshot(path=path, animations="disabled")
+        path = self._artifacts / f"{self._number:02}-{name.replace(' ', '-')}.png"
+        (page or self.page).screenshot(path=path, animations="disabled")
 
     def keep(self, name: str) -> None:
         """Keep all there is of the page that a step failed on."""

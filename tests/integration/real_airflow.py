@@ -166,9 +166,9 @@ class Run:
     def _path(self) -> str:
         return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
 
-    def wait_for(self, state: str) -> None:
-        """Wait until the task is in a state; fail where it ends in another one."""
-        self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}")
+    def wait_for(self, state: str, seconds: float = 60) -> None:
+        """Wait until the task is in a state; fail where it ends in another one, or it takes too long."""
+        self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}", seconds)
 
     def _is(self, state: str) -> bool:
         found = self.task()["state"]
