@@ -43,6 +43,7 @@ class Visitor:
             viewport={"width": 1400, "height": 900}, locale="en-GB", timezone_id="UTC", accept_downloads=True
         )
         self._context.set_default_timeout(_PATIENCE)
+        expect.set_options(timeout=_PATIENCE)
         self.page: Page = self._context.new_page()
         # A script that came in with somebody's name would call alert().
         self._context.on("dialog", self._note_dialog)
