@@ -194,7 +194,7 @@ def test_the_page_follows_airflows_dark_mode(chromium: Browser, server: Server, 
     shades: dict[str, list[float]] = {}
     for scheme in ("light", "dark"):
         page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}", scheme=scheme)
-        tile = page.locator(".ls-tile").first
+        tile = page.locator(".lead-syncs .tile").first
         expect(tile).to_be_visible()
         colours = tile.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
         shades[scheme] = [_lightness(colour) for colour in colours]

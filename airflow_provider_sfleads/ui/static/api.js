@@ -1,50 +1,87 @@
-// What the page asks of the plugin's routes, and where Airflow's own pages are.
-const root = () => document.baseURI;
-const API = () => new URL("sfleads/api/", root());
-const part = encodeURIComponent;
+// Asking our own routes.
+const { useCallback, useEffect, useState } = globalThis.React;
 
-export class Refused extends Error {
+const KEPT = 30;
+// So that "Back" shows at once what was there, while it is asked for anew.
+const kept = new Map();
+
+function keep(url, data) {
+  kept.delete(url);
+  kept.set(url, data);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+}
+
+/** A reply that is no answer; `status` is 0 where there was none. */
+class Refused extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;
   }
 }
 
-async function ask(url) {
+async function detailOf(reply) {
+  try {
+    const { detail } = await reply.json();
+    return typeof detail === "string" && detail ? detail : null;
+  } catch {
+    return null;
+  }
+}
+
+async function refusal(reply) {
+  if (reply.status === 401) return new Refused(401, "Your session is over: reload the page to sign in again.");
+  const detail = await detailOf(reply);
+  if (reply.status === 403) {
+    return new Refused(
+      403,
+      "You may not read this. Ask whoever runs Airflow for access to the Dag and its task instances.",
+    );
+  }
+  return new Refused(reply.status, detail ?? `The API server answered ${reply.status} ${reply.statusText}`.trim());
+}
+
+async function ask(url, signal) {
   let reply;
   try {
-    reply = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" } });
-  } catch {
-    throw new Refused(0, "Airflow's API server does not answer. Reload the page when it is back.");
+    reply = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Refused(0, "The API server does not answer.");
   }
-  const body = await reply.json().catch(() => ({}));
-  if (reply.ok) return body;
-  if (reply.status === 401) throw new Refused(401, "Your session is over. Reload the page to log in again.");
-  if (reply.status === 403) throw new Refused(403, "You may not read this. The rows of a sync are for those who may read the XComs of its Dag.");
-  const detail = typeof body.detail === "string" ? body.detail : `The API server answers ${reply.status}.`;
-  throw new Refused(reply.status, detail);
+  if (!reply.ok) throw await refusal(reply);
+  try {
+    return await reply.json();
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Refused(0, "The API server's answer is no JSON: is the provider's plugin loaded there?");
+  }
 }
 
-function withQuery(url, parameters) {
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
-  }
-  return url;
-}
-
-const task = ({ dag_id, run_id, task_id }) => `dags/${part(dag_id)}/runs/${part(run_id)}/tasks/${part(task_id)}`;
-
-export const getSyncs = (parameters) => ask(withQuery(new URL("syncs", API()), parameters));
-
-export const getRows = (of, parameters) =>
-  ask(withQuery(new URL(`${task(of)}/rows`, API()), { map_index: of.map_index, ...parameters }));
-
-export const rejectsUrl = (of, execution, target) =>
-  withQuery(new URL(`${task(of)}/rejects.csv`, API()), { map_index: of.map_index, execution, for: target }).href;
-
-export const runUrl = ({ dag_id, run_id }) => new URL(`dags/${part(dag_id)}/runs/${part(run_id)}`, root()).href;
-
-export function taskUrl({ dag_id, run_id, task_id, map_index }) {
-  const mapped = map_index >= 0 ? `/mapped/${map_index}` : "";
-  return `${runUrl({ dag_id, run_id })}/tasks/${part(task_id)}${mapped}`;
+/**
+ * The JSON at an address (null: nothing is asked).
+ *
+ * While an address is asked for, `data` is what was there before, and `loading` is true.
+ */
+export function useJson(url) {
+  const [state, setState] = useState({ url: null, data: undefined, error: null, loading: true, at: null });
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    if (url === null) return undefined;
+    const control = new AbortController();
+    setState((old) => ({ ...old, url, data: kept.get(url) ?? old.data, error: null, loading: true }));
+    ask(url, control.signal).then(
+      (data) => {
+        if (control.signal.aborted) return;
+        keep(url, data);
+        setState({ url, data, error: null, loading: false, at: Date.now() });
+      },
+      (error) => {
+        if (control.signal.aborted) return;
+        setState({ url, data: undefined, error, loading: false, at: Date.now() });
+      },
+    );
+    return () => control.abort();
+  }, [url, turn]);
+  const reload = useCallback(() => setTurn((old) => old + 1), []);
+  return { ...state, reload };
 }

@@ -1,40 +1,148 @@
-// What is looked at: which Dag, what time, live or dry.
-import { h } from "./react.js";
+// Which syncs: the Dag, the time, live or dry.
+import { change } from "./address.js";
+import { Field, Select } from "./parts.js";
+import { DAY, isoDay } from "./words.js";
 
-const DAY = 86400000;
+const { createElement: h, useEffect, useState } = globalThis.React;
+
 const QUICK = [7, 30, 90];
-const USUAL = 30;
-const iso = (time) => new Date(time).toISOString().slice(0, 10);
-const isDate = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text ?? "");
+const USUAL_DAYS = 30;
+const isDate = (text) => /^[2-9]\d{3}-\d\d-\d\d$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
 
-// The last day that is chosen is included; the route's bound is not.
-export function rangeOf(query) {
-  const since = isDate(query.since) ? query.since : isDate(query.until) ? "" : iso(Date.now() - (USUAL - 1) * DAY);
-  return { since, until: isDate(query.until) ? iso(Date.parse(query.until) + DAY) : "" };
+function daysOf(query) {
+  const days = Number(query.get("days"));
+  return Number.isInteger(days) && days > 0 && days <= 3650 ? days : USUAL_DAYS;
 }
 
-export function Filters({ fixed, query, change, by, mode, dags }) {
-  const range = rangeOf(query);
-  const set = (name, usual) => (event) => change({ [name]: event.target.value === usual ? "" : event.target.value, page: "" });
-  const names = query.dag && !dags.includes(query.dag) ? [query.dag, ...dags] : dags;
+function rangeOf(query) {
+  const [since, until] = [query.get("since"), query.get("until")];
+  const days = daysOf(query);
+  const today = isoDay(Date.now());
+  const before = (day) => isoDay(Date.parse(day) - (days - 1) * DAY);
+  if (!isDate(since) && !isDate(until)) return { days, since: before(today), until: today };
+  const last = isDate(until) ? until : today;
+  const first = isDate(since) ? since : before(last);
+  return first <= last ? { since: first, until: last } : { since: last, until: first };
+}
+
+/**
+ * What the address says about which syncs to show.
+ *
+ * `since` and `until` are the first and the last day; on the tab of a run there is no range, and dry runs show, too.
+ */
+export function filterOf(query, fixed) {
+  const oneOf = (name, values) => (values.includes(query.get(name)) ? query.get(name) : values[0]);
+  const modes = fixed.run_id ? ["all", "live", "dry"] : ["live", "dry", "all"];
+  return {
+    dag_id: fixed.dag_id ?? query.get("dag") ?? "",
+    run_id: fixed.run_id ?? "",
+    mode: oneOf("mode", modes),
+    by: oneOf("by", ["ran", "interval"]),
+    ...(fixed.run_id ? {} : rangeOf(query)),
+  };
+}
+
+/** The same in the routes' words; `back` asks for as many days before. */
+export function asked({ dag_id, run_id, by, since, until }, back = false) {
+  if (run_id) return { dag_id, run_id };
+  const [from, end] = [Date.parse(since), Date.parse(until) + DAY];
+  const length = back ? end - from : 0;
+  return { dag_id, by, since: isoDay(from - length), until: isoDay(end - length) };
+}
+
+const set = (changes) => change({ from: null, reject: null, ...changes });
+
+/** A day; what is typed stays in the field until it is one. */
+function Day({ label, name, value, onDay }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  const type = (event) => {
+    setText(event.target.value);
+    if (isDate(event.target.value)) onDay(event.target.value);
+  };
   return h(
-    "form",
-    { className: "ls-filters", onSubmit: (event) => event.preventDefault(), "aria-label": "What is shown" },
-    !fixed.dag_id && field("Dag", h("select", { value: query.dag ?? "", onChange: set("dag", ""), "data-testid": "filter-dag" }, option("", "all Dags"), names.map((name) => option(name, name)))),
-    !fixed.run_id && field("From", h("input", { type: "date", value: range.since, max: query.until || undefined, onChange: set("since"), "data-testid": "filter-since" })),
-    !fixed.run_id && field("To", h("input", { type: "date", value: query.until ?? "", min: range.since || undefined, onChange: set("until"), "data-testid": "filter-until" })),
-    !fixed.run_id && h(
-      "div",
-      { className: "ls-quick", role: "group", "aria-label": "Last days" },
-      QUICK.map((days) => {
-        const since = iso(Date.now() - (days - 1) * DAY);
-        return h("button", { key: days, type: "button", "aria-pressed": range.since === since && !range.until, onClick: () => change({ since, until: "", page: "" }) }, `${days} days`);
-      }),
-    ),
-    !fixed.run_id && field("Time of", h("select", { value: by, onChange: set("by", "ran"), "data-testid": "filter-by" }, option("ran", "the run"), option("interval", "the data interval"))),
-    field("Runs", h("select", { value: mode, onChange: set("mode", "live"), "data-testid": "filter-mode" }, option("live", "live"), option("dry", "dry"), option("all", "live and dry"))),
+    Field,
+    { label },
+    h("input", { type: "date", value: text, "data-testid": `filter-${name}`, onChange: type }),
   );
 }
 
-const field = (label, control) => h("label", { className: "ls-field" }, h("span", null, label), control);
-const option = (value, label) => h("option", { key: value, value }, label);
+function Range({ filter }) {
+  const { since, until, days } = filter;
+  const pick = (changes) => {
+    const range = { since, until, ...changes };
+    set({ ...range, days: null });
+  };
+  const quick = (n) =>
+    h(
+      "button",
+      {
+        type: "button",
+        key: n,
+        "aria-pressed": days === n,
+        onClick: () => set({ days: n === USUAL_DAYS ? null : n, since: null, until: null }),
+      },
+      `${n} days`,
+    );
+  const day = (label, name) =>
+    h(Day, { label, value: filter[name], name, key: name, onDay: (text) => pick({ [name]: text }) });
+  return [
+    day("From", "since"),
+    day("To", "until"),
+    h("div", { className: "quick", role: "group", "aria-label": "The last days", key: "quick" }, QUICK.map(quick)),
+  ];
+}
+
+/** The bar of filters; `dags` null where the Dag is fixed. */
+export function Filters({ filter, dags, loading, at, onReload }) {
+  const names = dags && [...new Set([...dags, ...(filter.dag_id ? [filter.dag_id] : [])])].sort();
+  const dagChoice =
+    names &&
+    h(Select, {
+      label: "Dag",
+      className: "wide",
+      value: filter.dag_id,
+      "data-testid": "filter-dag",
+      options: [["", "all Dags"], ...names.map((name) => [name, name])],
+      onChange: (dag) => set({ dag }),
+    });
+  const mode = h(Select, {
+    label: "Runs",
+    value: filter.mode,
+    "data-testid": "filter-mode",
+    options: [
+      ["live", "live"],
+      ["dry", "dry"],
+      ["all", "live and dry"],
+    ],
+    onChange: (value) => set({ mode: value }),
+  });
+  const by = h(Select, {
+    label: "Time",
+    value: filter.by,
+    "data-testid": "filter-by",
+    options: [
+      ["ran", "of the run"],
+      ["interval", "of the data interval"],
+    ],
+    onChange: (value) => set({ by: value === "ran" ? null : value }),
+  });
+  return h(
+    "form",
+    { className: "filters", "aria-label": "Which syncs", onSubmit: (event) => event.preventDefault() },
+    dagChoice,
+    !filter.run_id && h(Range, { filter }),
+    mode,
+    !filter.run_id && by,
+    h(
+      "div",
+      { className: "refresh" },
+      h("button", { type: "button", onClick: onReload, disabled: loading }, "Refresh"),
+      h(
+        "span",
+        { className: "note", role: "status" },
+        loading ? "Loading …" : at ? `as of ${new Date(at).toISOString().slice(11, 16)} UTC` : "",
+      ),
+    ),
+  );
+}

@@ -1,46 +1,62 @@
-// The "Lead syncs" page: a React component that Airflow's UI loads, alone or as a tab.
+// The "Lead syncs" page of Airflow's UI, and the same as a tab of a Dag, a Dag run and a task instance.
+import { useQuery } from "./address.js";
 import { Overview } from "./overview.js";
-import { useQuery } from "./query.js";
-import { h } from "./react.js";
 import { Rows } from "./rows.js";
 
-const STYLE = new URL("./lead-syncs.css", import.meta.url).href;
+const { createElement: h, useEffect, useMemo, useRef } = globalThis.React;
 
-function wearStyle() {
-  if (document.querySelector(`link[href="${STYLE}"]`)) return;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = STYLE;
-  document.head.append(link);
+const NAME = "Lead syncs";
+
+async function style() {
+  const href = new URL("./lead-syncs.css", import.meta.url).href;
+  if (document.querySelector(`link[href="${CSS.escape(href)}"]`)) return;
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  await new Promise((done) => {
+    link.onload = done;
+    link.onerror = done;
+    document.head.append(link);
+  });
+}
+// Airflow shows that it loads until this module is there: nobody sees the page without its style.
+await style();
+
+/** An unmapped task has the index -1; Airflow may give none, or its own placeholder. */
+const indexOf = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : -1);
+
+/** The task instance to show, of the tab or of the address; null for the overview. */
+function syncOf({ dagId, runId, taskId, mapIndex }, query) {
+  if (dagId && runId && taskId) return { dag_id: dagId, run_id: runId, task_id: taskId, map_index: indexOf(mapIndex) };
+  const [dag_id, run_id, task_id] = [dagId ?? query.get("dag_id"), runId ?? query.get("run_id"), query.get("task_id")];
+  return dag_id && run_id && task_id ? { dag_id, run_id, task_id, map_index: indexOf(query.get("map_index")) } : null;
 }
 
-const number = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : -1);
+// Not of the component: Airflow may put in another one on "Back".
+let shown;
 
-function LeadSyncs({ dagId, runId, taskId, mapIndex }) {
-  const [query, change] = useQuery();
-  const fixed = { dag_id: dagId, run_id: runId };
-  const own = taskId && { ...fixed, task_id: taskId, map_index: number(String(mapIndex ?? "")) };
-  const asked = query.task_id && {
-    dag_id: dagId ?? query.dag_id,
-    run_id: runId ?? query.run_id,
-    task_id: query.task_id,
-    map_index: number(query.map_index),
-  };
-  const task = own ?? (asked?.dag_id && asked.run_id ? asked : null);
-  const leave = () => change({ dag_id: "", run_id: "", task_id: "", map_index: "", execution: "", action: "", code: "", search: "", page: "" }, true);
-  const open = (sync, more) => {
-    const { dag_id, run_id, task_id, map_index, execution } = sync;
-    change({ dag_id, run_id, task_id, map_index: map_index >= 0 ? map_index : "", execution, code: "", search: "", page: "", ...more }, true);
-  };
+function LeadSyncs(props) {
+  const { dagId, runId, taskId } = props;
+  const query = useQuery();
+  const sync = useMemo(() => syncOf(props, query), [query, dagId, runId, taskId, props.mapIndex]);
+  const name = sync && JSON.stringify(sync);
+  const page = useRef(null);
+  useEffect(() => {
+    // Else the focus is lost with the link that was followed, and a screen reader says nothing.
+    const lost = shown !== name || document.activeElement === document.body;
+    if (shown !== undefined && lost) page.current?.querySelector("h2")?.focus();
+    shown = name;
+  }, [name]);
   return h(
     "div",
-    { className: "lead-syncs" },
-    task ? h(Rows, { task, query, change, onLeave: own ? null : leave }) : h(Overview, { fixed, query, change, onOpen: open }),
+    { className: "lead-syncs", ref: page },
+    sync
+      ? h(Rows, { key: name, sync, query, alone: Boolean(taskId) })
+      : [
+          h("h2", { key: "title", tabIndex: -1 }, NAME),
+          h(Overview, { key: JSON.stringify([dagId, runId]), query, fixed: { dag_id: dagId, run_id: runId } }),
+        ],
   );
 }
 
-wearStyle();
-// Airflow takes the component from here; its name is the one in the plugin.
-globalThis["Lead syncs"] = LeadSyncs;
+globalThis[NAME] = LeadSyncs;
 globalThis.AirflowPlugin = LeadSyncs;
 export default LeadSyncs;

@@ -1,107 +1,84 @@
-// All syncs of some time: what last night did, whether it is getting worse, what is refused and why.
-import { getSyncs } from "./api.js";
-import { Filters, rangeOf } from "./filters.js";
-import { count } from "./format.js";
-import { Legend, StackedPlot } from "./plot.js";
-import { useAnswer } from "./query.js";
-import { h, useMemo } from "./react.js";
-import { barsOf, momentOf, reasonsOf } from "./series.js";
-import { SmallPlots } from "./small.js";
-import { Syncs } from "./table.js";
-import { Tiles } from "./tiles.js";
+// The overview: what ran, what it did, what was rejected and why.
+import { change, routeTo } from "./address.js";
+import { useJson } from "./api.js";
+import { Charts } from "./charts.js";
+import { entriesOf } from "./figures.js";
+import { asked, filterOf, Filters } from "./filters.js";
+import { Headline } from "./headline.js";
+import { Loading, Trouble } from "./parts.js";
+import { Reasons } from "./reasons.js";
+import { Syncs } from "./syncs.js";
+import { DAY, number, plural } from "./words.js";
 
-const chosenMode = { live: (sync) => !sync.dry_run, dry: (sync) => sync.dry_run, all: () => true };
+const { createElement: h, useMemo } = globalThis.React;
 
-export function Overview({ fixed, query, change, onOpen }) {
-  const by = query.by === "interval" ? "interval" : "ran";
-  const mode = query.mode in chosenMode ? query.mode : "live";
-  // A run has its own time.
-  const range = fixed.run_id ? {} : rangeOf(query);
-  const question = { dag_id: fixed.dag_id ?? query.dag, run_id: fixed.run_id, since: range.since, until: range.until, by };
-  const { answer, error, loading } = useAnswer(() => getSyncs(question), JSON.stringify(question));
-  const hidden = useMemo(() => new Set((query.hide ?? "").split(",").filter(Boolean)), [query.hide]);
-  const seen = useMemo(() => {
-    if (!answer) return null;
-    const ofMode = answer.syncs.filter(chosenMode[mode]);
-    return { ofMode, ...reasonsOf(ofMode), ...barsOf(ofMode, answer.unreported, by) };
-  }, [answer, mode, by]);
-  const toggle = (name) => {
-    const next = new Set(hidden);
-    if (!next.delete(name)) next.add(name);
-    change({ hide: [...next].join(",") });
-  };
-  const openBar = (bar) => {
-    if (bar.until) change({ since: bar.at.slice(0, 10), until: new Date(Date.parse(bar.until) - 1).toISOString().slice(0, 10), page: "" }, true);
-    else if (bar.syncs[0].may_read_rows !== false) onOpen(bar.syncs[0], {});
-  };
+/** Of longer ranges the range before is not asked for: it would cost more than it tells. */
+const MOST_COMPARED = 100;
+
+function Empty({ filter, all }) {
+  const other = filter.mode === "all" ? 0 : all;
   return h(
     "div",
-    { "aria-busy": loading },
-    h("header", { className: "ls-head" }, h("h2", null, "Lead syncs"), h("span", { className: "ls-soft", role: "status" }, loading ? "Loading ..." : "Times are UTC.")),
-    h(Filters, { fixed, query, change, by, mode, dags: answer?.dags ?? [] }),
-    error && h("p", { className: "ls-error", role: "alert", "data-testid": "error" }, error.message),
-    seen && !error && (seen.ofMode.length || answer.unreported.length
-      ? h(Found, { answer, seen, query, change, hidden, toggle, by, openBar, onOpen })
-      : h(Nothing, { mode, isFiltered: Boolean(query.dag) })),
-  );
-}
-
-function Found({ answer, seen, query, change, hidden, toggle, by, openBar, onOpen }) {
-  const { bars, unit, ofMode } = seen;
-  const reason = seen.reasons.some(([code]) => code === query.reason) ? query.reason : "";
-  const inTable = useMemo(() => {
-    const syncs = reason ? ofMode.filter((sync) => sync.reject_reasons[reason]) : [...ofMode, ...answer.unreported];
-    return syncs.sort((a, b) => (momentOf(a, by) < momentOf(b, by) ? 1 : -1));
-  }, [ofMode, answer, reason, by]);
-  return h(
-    "div",
-    null,
-    answer.truncated && h("p", { className: "ls-note" }, `There are more syncs in this time than are shown: these are the newest ${count(answer.limit)}.`),
-    h(Tiles, { syncs: ofMode, unreported: answer.unreported, by }),
-    bars.length > 0 && h(
-      "section",
-      { className: "ls-card" },
-      h("h3", null, `Rows by ${unit}`),
-      h(Legend, { bars, hidden, onToggle: toggle }),
-      h(StackedPlot, { bars, unit, hidden, onOpen: openBar }),
-      h(SmallPlots, { bars, unit }),
-    ),
-    h(Reasons, { seen, reason, onChoose: (code) => change({ reason: code === reason ? "" : code, page: "" }) }),
-    h(Syncs, { syncs: inTable, reason, page: Number(query.page) || 1, onPage: (page) => change({ page: page > 1 ? page : "" }), onOpen }),
-  );
-}
-
-function Reasons({ seen, reason, onChoose }) {
-  const { reasons, others, rejected } = seen;
-  const most = Math.max(1, ...reasons.map(([, n]) => n), others);
-  const bar = (n) => h("span", { className: "ls-measure", "aria-hidden": true }, h("span", { className: "ls-key-rejected", style: { width: `${(100 * n) / most}%` } }));
-  return h(
-    "section",
-    { className: "ls-card", "data-testid": "reject-reasons" },
-    h("h3", null, "Why rows were rejected"),
-    rejected === 0
-      ? h("p", { className: "ls-soft" }, "No row was rejected in this time.")
-      : h(
-          "ul",
-          { className: "ls-reasons" },
-          reasons.map(([code, n]) =>
-            h("li", { key: code }, h("button", { type: "button", "aria-pressed": code === reason, onClick: () => onChoose(code), title: "Show only syncs with this reason" }, code), bar(n), h("span", { className: "ls-number" }, count(n))),
-          ),
-          others > 0 && h("li", null, h("span", { className: "ls-soft" }, "other reasons"), bar(others), h("span", { className: "ls-number" }, count(others))),
-        ),
-  );
-}
-
-const Nothing = ({ mode, isFiltered }) =>
-  h(
-    "div",
-    { className: "ls-card ls-nothing", "data-testid": "empty" },
-    h("h3", null, "No syncs in this time"),
+    { className: "notice", "data-testid": "empty" },
+    h("p", null, h("b", null, filter.run_id ? "This run has left no sync." : "No sync in this range.")),
+    other > 0 &&
+      h(
+        "p",
+        null,
+        `${plural(other, "sync")} ${filter.mode === "live" ? "ran dry" : "ran live"}. `,
+        h("button", { type: "button", onClick: () => change({ mode: "all" }) }, "Show live and dry"),
+      ),
     h(
       "p",
       null,
-      mode === "all" && !isFiltered
-        ? "Each run of a SalesforceCreateLeadsOperator or a SalesforceUpdateLeadStageOperator is shown here, as soon as it begins, to those who may read its Dag."
-        : "There are none that match the filters above. Choose a longer time, all Dags, or live and dry.",
+      "Syncs get here by themselves: each task with a SalesforceCreateLeadsOperator or a SalesforceUpdateLeadStageOperator leaves a report when it ends. ",
+      !filter.run_id && "Widen the dates or choose another Dag to see earlier ones.",
     ),
   );
+}
+
+function Found({ data, filter, query, before, span }) {
+  const entries = useMemo(() => entriesOf(data, filter.mode), [data, filter.mode]);
+  const earlier = useMemo(
+    () => (before && !before.truncated ? entriesOf(before, filter.mode) : null),
+    [before, filter.mode],
+  );
+  const code = query.get("reject") ?? "";
+  if (!entries.length) return h(Empty, { filter, all: data.syncs.length });
+  return [
+    data.truncated &&
+      h(
+        "p",
+        { className: "notice", key: "truncated" },
+        `There are more than ${number(data.limit)} syncs in this range: the newest ${number(data.limit)} are shown. Choose fewer days, or one Dag, to see all.`,
+      ),
+    h(Headline, { key: "headline", entries, before: earlier, span }),
+    h(
+      "div",
+      // One sync is no course of things: its reasons alone stand there.
+      { className: filter.run_id && entries.length === 1 ? "middle single" : "middle", key: "middle" },
+      !(filter.run_id && entries.length === 1) && h(Charts, { entries, by: filter.by, query }),
+      h(Reasons, { entries, before: earlier, chosen: code }),
+    ),
+    h(Syncs, { key: "syncs", entries, code, from: Number(query.get("from")) || 0 }),
+  ];
+}
+
+/** `fixed`: the Dag and the run whose tab the page is on, where it is. */
+export function Overview({ fixed, query }) {
+  const filter = useMemo(() => filterOf(query, fixed), [query, fixed.dag_id, fixed.run_id]);
+  const now = useJson(routeTo(["syncs"], asked(filter)));
+  const span = filter.run_id ? 0 : (Date.parse(filter.until) - Date.parse(filter.since)) / DAY + 1;
+  const comparable = span > 0 && span <= MOST_COMPARED && now.data && !now.data.truncated;
+  const before = useJson(comparable ? routeTo(["syncs"], asked(filter, true)) : null);
+  const dags = fixed.dag_id ? null : (now.data?.dags ?? []);
+  return h(
+    "div",
+    { className: now.loading && now.data ? "view waiting" : "view", "aria-busy": now.loading },
+    h(Filters, { filter, dags, loading: now.loading, at: now.at, onReload: now.reload }),
+    now.error && h(Trouble, { error: now.error, onRetry: now.reload }),
+    !now.data && !now.error && h(Loading, { what: "the syncs" }),
+    now.data &&
+      h(Found, { data: now.data, filter, query, before: comparable && !before.loading ? before.data : null, span }),
+  );
+}

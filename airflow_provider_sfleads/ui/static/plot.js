@@ -1,119 +1,207 @@
-// The stacked plot of what came of the rows, by pointer and by keyboard alike.
-import { compact, count, day, minute } from "./format.js";
-import { h, useLayoutEffect, useRef, useState } from "./react.js";
-import { SERIES } from "./series.js";
+// The runs over time: one stacked bar each, reachable by keyboard.
+import { addressWith, go, runPage, taskPage, toRows } from "./address.js";
+import { dateTicks, ticks } from "./axis.js";
+import { barText } from "./figures.js";
+import { compact } from "./words.js";
 
-const HEIGHT = 230;
-const EDGE = { left: 52, right: 8, top: 16, bottom: 26 };
+const { createElement: h, memo, useMemo, useRef, useState } = globalThis.React;
 
-export function useWidth() {
-  const ref = useRef(null);
-  const [width, set] = useState(800);
-  useLayoutEffect(() => {
-    const watch = new ResizeObserver(([entry]) => set(Math.max(entry.contentRect.width, 240)));
-    watch.observe(ref.current);
-    return () => watch.disconnect();
-  }, []);
-  return [ref, width];
-}
+const HEIGHT = 260;
+const LEFT = 48;
+const TOP = 10;
+const BELOW = 38;
+const BASE = HEIGHT - BELOW;
+const FLOOR = 1;
 
-export function niceTop(value) {
-  if (value <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 2, 4, 6, 8, 10].find((step) => step * power >= value);
-}
+export const box = (width, n) => ({ left: LEFT, slot: n ? (width - LEFT - 4) / n : 0 });
 
-export const nameOf = (bar, unit) => (unit === "run" ? minute(bar.at) : unit === "week" ? `week from ${day(bar.at)}` : day(bar.at));
-
-function wordsOf(bar) {
-  const parts = SERIES.filter(({ name }) => bar.values[name]).map(({ name, label }) => `${count(bar.values[name])} ${label}`);
-  if (bar.failures) parts.unshift(bar.syncs.length === 1 ? bar.syncs[0].state : `${bar.failures} failed`);
-  return parts.length ? parts : [bar.syncs.length ? "nothing to write" : "no sync"];
-}
-
-export function StackedPlot({ bars, unit, hidden, onOpen }) {
-  const [ref, width] = useWidth();
-  const [active, setActive] = useState(null);
-  const [stop, setStop] = useState(bars.length - 1);
-  const place = useRef(null);
-  const shown = SERIES.filter(({ name }) => !hidden.has(name));
-  const top = niceTop(Math.max(...bars.map((bar) => shown.reduce((sum, { name }) => sum + bar.values[name], 0))));
-  const step = (width - EDGE.left - EDGE.right) / bars.length;
-  const wide = Math.max(Math.min(step * 0.78, 36), 1);
-  const x = (n) => EDGE.left + step * (n + 0.5) - wide / 2;
-  const y = (value) => EDGE.top + (HEIGHT - EDGE.top - EDGE.bottom) * (1 - value / top);
-  const tabStop = Math.min(Math.max(stop, 0), bars.length - 1);
-  const move = (event, n) => {
-    const to = { ArrowLeft: n - 1, ArrowRight: n + 1, Home: 0, End: bars.length - 1 }[event.key];
-    if (event.key === "Enter" || event.key === " ") onOpen(bars[n]);
-    else if (to === undefined) return;
-    else {
-      const next = Math.min(Math.max(to, 0), bars.length - 1);
-      setStop(next);
-      place.current.querySelectorAll("[data-bar]")[next]?.focus();
-    }
-    event.preventDefault();
-  };
-  const every = Math.max(1, Math.ceil(84 / step));
-  return h(
-    "div",
-    { ref, className: "ls-plot", "data-testid": "plot", onMouseLeave: () => setActive(null) },
+/** Hatched: what a dry run would have done. */
+function Hatches() {
+  const hatch = (id) =>
     h(
-      "svg",
-      { width, height: HEIGHT, role: "group", "aria-label": `Rows by ${unit}, ${bars.length} bars; arrow keys move, Enter opens`, ref: place },
-      h("defs", null, h("pattern", { id: "ls-hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, h("rect", { width: 2.5, height: 6, className: "ls-hatch" }))),
-      [0, 0.25, 0.5, 0.75, 1].map((part) =>
-        h("g", { key: part, "aria-hidden": true }, h("line", { className: "ls-grid", x1: EDGE.left, x2: width - EDGE.right, y1: y(top * part), y2: y(top * part) }), h("text", { className: "ls-tick", x: EDGE.left - 8, y: y(top * part) + 4, textAnchor: "end" }, compact(top * part))),
-      ),
-      bars.map((bar, n) => {
-        let base = 0;
-        return h(
-          "g",
-          {
-            key: n, "data-bar": n, "data-testid": "plot-bar", tabIndex: n === tabStop ? 0 : -1, role: "button", className: "ls-bar",
-            "aria-label": `${nameOf(bar, unit)}: ${wordsOf(bar).join(", ")}`,
-            onClick: () => onOpen(bar), onKeyDown: (event) => move(event, n),
-            onFocus: () => { setStop(n); setActive(n); }, onBlur: () => setActive(null), onMouseEnter: () => setActive(n),
-          },
-          h("rect", { className: "ls-hit", x: EDGE.left + step * n, y: EDGE.top, width: step, height: HEIGHT - EDGE.top - EDGE.bottom }),
-          shown.map(({ name }) => {
-            const value = bar.values[name];
-            if (!value) return null;
-            base += value;
-            const box = { x: x(n), y: y(base), width: wide, height: Math.max(y(base - value) - y(base), 1) };
-            return h("g", { key: name }, h("rect", { ...box, className: `ls-fill-${name}` }), name.startsWith("would") && h("rect", { ...box, fill: "url(#ls-hatch)" }));
-          }),
-          bar.failures > 0 && h("text", { className: "ls-failure", x: x(n) + wide / 2, y: y(base) - 4, textAnchor: "middle" }, "×"),
-          n % every === 0 && h("text", { className: "ls-tick", x: x(n) + wide / 2, y: HEIGHT - 8, textAnchor: "middle", "aria-hidden": true }, day(bar.at).slice(5)),
-        );
+      "pattern",
+      {
+        id: `lead-syncs-${id}`,
+        key: id,
+        width: 6,
+        height: 6,
+        patternUnits: "userSpaceOnUse",
+        patternTransform: "rotate(45)",
+      },
+      h("rect", { width: 6, height: 6, className: `fill-${id} faint` }),
+      h("rect", { width: 3, height: 6, className: `fill-${id}` }),
+    );
+  return h("defs", null, hatch("would_create"), hatch("would_update"));
+}
+
+function stackOf(bar, shown, scale) {
+  let y = BASE;
+  const parts = [];
+  for (const { id, dry } of shown) {
+    const n = bar.sums[id];
+    if (!n) continue;
+    // One row of 50,000 is to be seen, too.
+    const height = Math.max(n * scale, FLOOR);
+    y -= height;
+    parts.push({ id, y, height, fill: dry ? `url(#lead-syncs-${id})` : undefined });
+  }
+  return parts;
+}
+
+function marks({ failed, under }, middle) {
+  if (!failed && !under) return null;
+  return h("text", { className: failed ? "mark failed" : "mark", x: middle, y: BASE + 15 }, failed ? "✕" : "…");
+}
+
+const Bars = memo(function Bars({ bars, shown, slot, scale, stop }) {
+  const gap = slot > 6 ? Math.min(slot * 0.2, 8) : slot > 2 ? 1 : 0;
+  const width = Math.max(Math.min(slot - gap, 48), 1);
+  return bars.map((bar, i) => {
+    if (!bar.entries.length) return null;
+    const [left, middle] = [LEFT + i * slot, LEFT + (i + 0.5) * slot];
+    const pieces = stackOf(bar, shown, scale).map(({ id, y, height, fill }) =>
+      h("rect", {
+        key: id,
+        className: slot > 8 ? `fill-${id} piece` : `fill-${id}`,
+        x: middle - width / 2,
+        y,
+        width,
+        height,
+        ...(fill && { style: { fill } }),
       }),
-    ),
-    active !== null && bars[active] && h(Tip, { bar: bars[active], unit, left: x(active) + wide / 2, width }),
+    );
+    return h(
+      "a",
+      {
+        key: bar.key,
+        className: "bar",
+        href: addressOf(bar),
+        tabIndex: i === stop ? 0 : -1,
+        "data-index": i,
+        "data-testid": "plot-bar",
+        "aria-label": barText(bar, shown),
+      },
+      h("rect", { className: "slot", x: left, y: TOP, width: slot, height: BASE - TOP + 20 }),
+      pieces,
+      marks(bar, middle),
+    );
+  });
+});
+
+/** Where a bar leads: the changes of this page's address, or an address of Airflow's. */
+function target({ entries, range }) {
+  const [entry, other] = entries;
+  if (other) return { to: { ...range, days: null, from: null } };
+  if (entry.unreported) return { href: taskPage(entry) };
+  return entry.may_read_rows ? { to: toRows(entry, null) } : { href: runPage(entry) };
+}
+
+function addressOf(bar) {
+  const { to, href } = target(bar);
+  return href ?? addressWith(to);
+}
+
+/** The same in words. */
+export function leadsTo({ entries, unit }) {
+  if (entries.length > 1) return `this ${unit} only`;
+  return entries[0].unreported ? "the task" : entries[0].may_read_rows ? "its rows" : "the Dag run";
+}
+
+function Axes({ width, lines, y, dates, slot, unit }) {
+  return h(
+    "g",
+    { "aria-hidden": true },
+    lines.map((value) => [
+      h("line", {
+        key: `l${value}`,
+        className: value ? "grid" : "grid base",
+        x1: LEFT,
+        x2: width,
+        y1: y(value),
+        y2: y(value),
+      }),
+      h(
+        "text",
+        { key: `t${value}`, className: "tick", x: LEFT - 8, y: y(value) + 4, textAnchor: "end" },
+        compact(value),
+      ),
+    ]),
+    dates.map(({ i, text }) => {
+      const x = LEFT + (i + 0.5) * slot;
+      return [
+        h("line", { key: `d${i}`, className: "grid base", x1: x, x2: x, y1: BASE, y2: BASE + 4 }),
+        h(
+          "text",
+          { key: `e${i}`, className: "tick", x: Math.min(x, width - 20), y: HEIGHT - 6, textAnchor: "middle" },
+          text,
+        ),
+      ];
+    }),
   );
 }
 
-function Tip({ bar, unit, left, width }) {
-  const side = left > width / 2 ? { right: width - left + 12 } : { left: left + 12 };
-  const names = [...new Set(bar.syncs.map((sync) => `${sync.dag_id}.${sync.task_id}`))];
-  return h(
-    "div",
-    { className: "ls-tip", style: side, "aria-hidden": true },
-    h("strong", null, nameOf(bar, unit)),
-    names.slice(0, 3).map((name) => h("div", { key: name, className: "ls-soft" }, name)),
-    names.length > 3 && h("div", { className: "ls-soft" }, `and ${names.length - 3} more`),
-    wordsOf(bar).map((words) => h("div", { key: words }, words)),
-    bar.syncs.length > 0 && h("div", { className: "ls-soft" }, unit === "run" ? "Enter or click: its rows" : "Enter or click: only this time"),
-  );
-}
+const STEP = { ArrowLeft: -1, ArrowRight: 1 };
 
-export function Legend({ bars, hidden, onToggle }) {
-  const used = SERIES.filter(({ name }) => bars.some((bar) => bar.values[name]));
+/** `hot` is the index of the bar that is pointed at or focused, null for none. */
+export function Plot({ bars, shown, width, hot, onHot, label }) {
+  const svg = useRef(null);
+  const full = useMemo(() => bars.map((bar, i) => (bar.entries.length ? i : -1)).filter((i) => i >= 0), [bars]);
+  const [wanted, setWanted] = useState(null);
+  const stop = full.includes(wanted) ? wanted : full.at(-1);
+  const { slot } = box(width, bars.length);
+  const most = useMemo(
+    () => Math.max(...bars.map(({ sums }) => shown.reduce((all, { id }) => all + sums[id], 0))),
+    [bars, shown],
+  );
+  const lines = ticks(most, 5, 1);
+  const scale = (BASE - TOP) / lines.at(-1);
+  const dates = useMemo(() => dateTicks(bars, slot, 64), [bars, slot]);
+
+  const barAt = (event) => {
+    const i = event.target.closest?.("[data-index]")?.dataset.index;
+    return i === undefined ? null : Number(i);
+  };
+  const move = (event) => {
+    const place = full.indexOf(stop);
+    const to = { Home: 0, End: full.length - 1 }[event.key] ?? place + (STEP[event.key] ?? NaN);
+    if (Number.isNaN(to)) return;
+    event.preventDefault();
+    const i = full[Math.max(0, Math.min(to, full.length - 1))];
+    setWanted(i);
+    svg.current.querySelector(`[data-index="${i}"]`)?.focus();
+  };
+  const click = (event) => {
+    const i = barAt(event);
+    if (i === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const { to } = target(bars[i]);
+    if (!to) return;
+    event.preventDefault();
+    go(to);
+  };
+  const point = (event) => onHot(barAt(event));
   return h(
-    "div",
-    { className: "ls-legend", role: "group", "aria-label": "Series; switch them off and on" },
-    used.map(({ name, label }) =>
-      h("button", { key: name, type: "button", "aria-pressed": !hidden.has(name), onClick: () => onToggle(name), title: "Click to switch off or on" }, h("span", { className: `ls-key ls-key-${name}`, "aria-hidden": true }), label),
-    ),
-    bars.some((bar) => bar.failures) && h("span", { className: "ls-soft" }, h("span", { className: "ls-failure-key", "aria-hidden": true }, "×"), " a run that failed"),
+    "svg",
+    {
+      ref: svg,
+      width,
+      height: HEIGHT,
+      className: "plot",
+      role: "group",
+      "aria-label": label,
+      "data-testid": "plot",
+      onKeyDown: move,
+      onClick: click,
+      onMouseOver: point,
+      onMouseLeave: () => onHot(null),
+      onBlur: () => onHot(null),
+      onFocus: (event) => {
+        setWanted(barAt(event));
+        point(event);
+      },
+    },
+    h(Hatches),
+    h(Axes, { width, lines, y: (value) => BASE - value * scale, dates, slot }),
+    h(Bars, { bars, shown, slot, scale, stop }),
+    hot !== null && h("rect", { className: "hot", x: LEFT + hot * slot, y: TOP, width: slot, height: BASE - TOP + 20 }),
   );
 }

@@ -1,128 +1,218 @@
-// What became of every row of one sync.
-import { getRows, rejectsUrl, runUrl, taskUrl } from "./api.js";
-import { count, duration, interval, minute } from "./format.js";
-import { useAnswer } from "./query.js";
-import { h, useEffect, useState } from "./react.js";
-import { Pager } from "./table.js";
+// The rows of one sync.
+import { change, NO_SYNC, partsOf, routeTo, runPage, taskPage } from "./address.js";
+import { useJson } from "./api.js";
+import { Field, Go, Loading, Pager, Select, Tile, Trouble } from "./parts.js";
+import { RowTable } from "./rowtable.js";
+import { interval, number, plain, plural, seconds, share, taskName, time } from "./words.js";
+
+const { createElement: h, useEffect, useState } = globalThis.React;
 
 const PAGE = 100;
-const COLUMNS = ["Key", "Action", "Reason", "Code", "Message", "Fields", "Salesforce id", "Stage", "Sent by", "Try", "Finished at"];
+const TYPING = 300;
 const ALL = "all";
 
-export function Rows({ task, query, change, onLeave }) {
-  const page = Math.max(Number(query.page) || 1, 1);
-  const [text, setText] = useState(query.search ?? "");
-  // Without a choice, rejects are what people come for, where there are any.
-  const wanted = query.action === ALL ? "" : (query.action ?? "rejected");
-  const asked = { execution: query.execution, action: wanted, code: query.code, search: query.search, offset: (page - 1) * PAGE, limit: PAGE };
-  const { answer, error, loading } = useAnswer(() => getRows(task, asked), JSON.stringify([task, asked]));
-  const hasRejects = Boolean(answer?.actions.rejected);
-  useEffect(() => {
-    if (answer && !query.action && !hasRejects) change({ action: ALL });
-  }, [answer, query.action, hasRejects]);
-  useEffect(() => {
-    if (text === (query.search ?? "")) return undefined;
-    const timer = setTimeout(() => change({ search: text, page: "" }), 300);
-    return () => clearTimeout(timer);
-  }, [text]);
+function Counts({ report, dry }) {
+  const ended =
+    report.finished_at && report.started_at
+      ? (Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000
+      : null;
+  const tile = (label, name, more) => h(Tile, { key: name, label, value: number(report[name]), ...more });
   return h(
-    "div",
-    { "aria-busy": loading },
-    h(
-      "header",
-      { className: "ls-head" },
-      onLeave && h("button", { type: "button", onClick: onLeave, "data-testid": "back" }, "← All syncs"),
-      h("h2", null, `${task.dag_id}.${task.task_id}${task.map_index >= 0 ? ` [${task.map_index}]` : ""}`),
-      h("a", { href: runUrl(task) }, task.run_id),
-      onLeave && h("a", { href: taskUrl(task) }, "the task and its log"),
-      h("span", { className: "ls-soft", role: "status" }, loading ? "Loading ..." : ""),
-    ),
-    error && h("p", { className: "ls-error", role: "alert", "data-testid": "error" }, error.message),
-    answer && !error && h(Found, { task, answer, query, change, page, text, setText, wanted }),
+    "dl",
+    { className: "tiles" },
+    tile("Read", "read"),
+    dry ? tile("Would create", "would_create") : tile("Created", "created"),
+    dry ? tile("Would update", "would_update") : tile("Updated", "updated"),
+    tile("Unchanged", "unchanged"),
+    tile("Filtered", "filtered"),
+    tile("Duplicates", "duplicate_keys"),
+    tile("Rejected", "rejected", {
+      alarm: report.rejected > 0,
+      note: report.rejected > 0 ? `${share(report.rejected, report.read)} of read` : null,
+    }),
+    tile("Not sent", "not_sent", { alarm: report.not_sent > 0 }),
+    h(Tile, { label: "Took", value: seconds(ended), note: `${report.api}, ${plural(report.api_calls ?? 0, "call")}` }),
   );
 }
 
-function Found({ task, answer, query, change, page, text, setText, wanted }) {
-  const { actions, codes, rows, total, report } = answer;
-  const choose = (name) => (event) => change({ [name]: event.target.value, page: "" });
-  const pages = Math.max(1, Math.ceil(total / PAGE));
+function About({ sync, data }) {
+  const { report, folder } = data;
+  const item = (name, value) => value && h("span", { key: name }, h("span", { className: "note" }, `${name} `), value);
+  return h(
+    "p",
+    { className: "about" },
+    item("Dag run", h("a", { href: runPage(sync) }, sync.run_id)),
+    item("Task", h("a", { href: taskPage(sync) }, taskName(sync))),
+    report && item("Data interval", interval(report)),
+    report && item("Started", `${time(report.started_at)} UTC`),
+    report && item("Salesforce", report.host),
+    item("Results at", h("code", null, folder)),
+  );
+}
+
+function Search({ value }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    if (text === value) return undefined;
+    const timer = setTimeout(() => change({ search: text, offset: null }), TYPING);
+    return () => clearTimeout(timer);
+  }, [text, value]);
+  const type = (event) => setText(event.target.value);
+  return h(
+    Field,
+    { label: "Search", className: "wide" },
+    h("input", {
+      type: "search",
+      value: text,
+      placeholder: "key, message, id …",
+      "data-testid": "rows-search",
+      onChange: type,
+    }),
+  );
+}
+
+function RowFilters({ data, action, code, search }) {
+  const counted = (names, chosen) => {
+    const entries = Object.entries(names).sort((a, b) => b[1] - a[1]);
+    if (chosen && !(chosen in names)) entries.push([chosen, 0]);
+    return entries;
+  };
+  const total = Object.values(data.actions).reduce((all, n) => all + n, 0);
+  const actions = counted(data.actions, action === ALL ? "" : action).map(([name, n]) => [
+    name,
+    `${plain(name)} (${number(n)})`,
+  ]);
+  const codes = counted(data.codes, code).map(([name, n]) => [name, `${name} (${number(n)})`]);
+  return h(
+    "form",
+    { className: "filters", "aria-label": "Which rows", onSubmit: (event) => event.preventDefault() },
+    h(Select, {
+      label: "Action",
+      value: action,
+      "data-testid": "rows-action",
+      options: [[ALL, `all (${number(total)})`], ...actions],
+      onChange: (value) => change({ action: value, code: null, offset: null }),
+    }),
+    h(Select, {
+      label: "Code",
+      value: code,
+      className: "wide",
+      "data-testid": "rows-code",
+      options: [["", "all"], ...codes],
+      onChange: (value) => change({ code: value, offset: null }),
+    }),
+    h(Search, { value: search }),
+    data.executions.length > 1 &&
+      h(Select, {
+        label: "Execution",
+        value: data.execution,
+        "data-testid": "rows-execution",
+        options: data.executions.map((name, i) => [name, i ? name : `${name} (newest)`]),
+        onChange: (name) => change({ execution: name === data.executions[0] ? null : name, offset: null, code: null }),
+      }),
+  );
+}
+
+function Downloads({ sync, data, execution }) {
+  if (!data.actions.rejected) return null;
+  const href = (more) => routeTo(partsOf(sync, "rejects.csv"), { map_index: sync.map_index, execution, ...more });
+  const link = (text, id, more, title) =>
+    h("a", { className: "button", key: id, href: href(more), download: "", title, "data-testid": id }, text);
   return h(
     "div",
-    null,
-    h(Account, { report, answer }),
-    h(
-      "form",
-      { className: "ls-filters", onSubmit: (event) => event.preventDefault(), "aria-label": "Which rows" },
-      field("Action", h("select", { value: wanted || ALL, onChange: choose("action"), "data-testid": "rows-action" }, h("option", { value: ALL }, `all (${count(Object.values(actions).reduce((a, b) => a + b, 0))})`), options(actions, wanted))),
-      Object.keys(codes).length > 0 && field("Code", h("select", { value: query.code ?? "", onChange: choose("code"), "data-testid": "rows-code" }, h("option", { value: "" }, "all codes"), options(codes, query.code ?? ""))),
-      field("Search", h("input", { type: "search", value: text, placeholder: "key, message, id ...", onChange: (event) => setText(event.target.value), "data-testid": "rows-search" })),
-      answer.executions.length > 1 && field("Execution", h("select", { value: answer.execution, onChange: choose("execution"), "data-testid": "rows-execution" }, answer.executions.map((name) => h("option", { key: name, value: name }, name)))),
-      actions.rejected > 0 && h(
-        "div",
-        { className: "ls-downloads" },
-        h("a", { className: "ls-button", href: rejectsUrl(task, answer.execution), download: "", "data-testid": "download-rejects", title: "rejects.csv as it is: mend it and feed it back as a FileExport" }, "Download rejects"),
-        h("a", { className: "ls-button", href: rejectsUrl(task, answer.execution, "spreadsheet"), download: "", "data-testid": "download-spreadsheet", title: "For looking only: what a spreadsheet would run as a formula has an apostrophe before it" }, "For a spreadsheet"),
-      ),
+    { className: "downloads" },
+    link(
+      "Download rejects",
+      "download-rejects",
+      {},
+      "All rejected rows of this execution as CSV, as they were exported: mend them and feed the file back.",
     ),
+    link(
+      "Download for a spreadsheet",
+      "download-spreadsheet",
+      { for: "spreadsheet" },
+      "The same, with cells made harmless that a spreadsheet would run as formulas. Do not feed this one back: such cells are changed.",
+    ),
+  );
+}
+
+function Found({ sync, data, execution, action, code, search, offset }) {
+  return [
+    h(About, { key: "about", sync, data }),
+    data.report && h(Counts, { key: "counts", report: data.report, dry: data.dry_run }),
     h(
       "section",
-      { className: "ls-card" },
+      { key: "rows", className: "card table", "aria-label": "Rows" },
       h(
         "div",
-        { className: "ls-scroll", tabIndex: 0, role: "region", "aria-label": "Table of rows" },
+        { className: "line" },
         h(
-          "table",
-          { "data-testid": "rows-table" },
-          h("caption", null, total === 1 ? "1 row" : `${count(total)} rows`),
-          h("thead", null, h("tr", null, COLUMNS.map((name) => h("th", { key: name, scope: "col" }, name)))),
-          h("tbody", null, rows.map((row, n) => h(Row, { key: `${page}-${n}`, row }))),
+          "h3",
+          null,
+          "Rows",
+          h(
+            "span",
+            { className: "note", role: "status" },
+            ` ${number(data.total)} ${action === ALL ? "" : plain(action)}${code || search ? " that match" : ""}`,
+          ),
         ),
+        h(Downloads, { sync, data, execution: execution || data.execution }),
       ),
-      h(Pager, { current: Math.min(page, pages), pages, onPage: (to) => change({ page: to > 1 ? to : "" }) }),
+      h(RowFilters, { data, action, code, search }),
+      data.rows.length
+        ? h(RowTable, { rows: data.rows, total: data.total })
+        : h(
+            "p",
+            { className: "notice", "data-testid": "empty" },
+            code || search || action !== ALL ? "No row matches." : "The sync read no row.",
+          ),
+      h(Pager, {
+        from: offset,
+        size: PAGE,
+        total: data.total,
+        what: "rows",
+        onPage: (n) => change({ offset: n || null }),
+      }),
     ),
+  ];
+}
+
+/** `sync`: the task instance; `alone`: on its own tab, so that there is no overview to go back to. */
+export function Rows({ sync, query, alone }) {
+  const [execution, code, search] = ["execution", "code", "search"].map((name) => query.get(name) ?? "");
+  const offset = Math.max(Number(query.get("offset")) || 0, 0);
+  const named = query.get("action");
+  const [none, setNone] = useState(false);
+  // What was rejected first; where nothing was, everything.
+  const action = named ?? (none ? ALL : "rejected");
+  const { data, error, loading, reload } = useJson(
+    routeTo(partsOf(sync, "rows"), {
+      map_index: sync.map_index,
+      execution,
+      action: action === ALL ? "" : action,
+      code,
+      search,
+      offset,
+      limit: PAGE,
+    }),
   );
-}
-
-function Account({ report, answer }) {
-  if (!report) {
-    return h("p", { className: "ls-note" }, "This execution has left no report: it is under way, or its worker was killed. What it has recorded by now is below.");
-  }
-  const counts = ["read", "created", "updated", "would_create", "would_update", "unchanged", "filtered", "duplicate_keys", "rejected", "not_sent"];
-  const facts = counts.filter((name) => report[name] || name === "read").map((name) => [name.replace("_", " "), count(report[name])]);
-  facts.push(["API calls", `${count(report.api_calls)} (${report.api})`]);
-  if (report.interval_start) facts.push(["interval", interval(report.interval_start, report.interval_end)]);
-  facts.push(["time", duration((Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000)], ["mode", answer.dry_run ? "dry" : "live"]);
-  return h("dl", { className: "ls-account" }, facts.map(([name, value]) => h("div", { key: name }, h("dt", null, name), h("dd", null, value))));
-}
-
-function Row({ row }) {
-  const stage = row.new_stage || row.old_stage ? `${row.old_stage ?? "(no stage)"}${row.new_stage ? ` → ${row.new_stage}` : ""}` : "";
+  useEffect(() => {
+    if (data && !loading) setNone(!data.actions.rejected);
+  }, [data, loading]);
+  const settled = data && (named !== null || none === !data.actions.rejected);
   return h(
-    "tr",
-    { "data-testid": "row" },
-    h("th", { scope: "row", className: "ls-text" }, row.key),
-    h("td", null, row.action),
-    h("td", null, row.reason),
-    h("td", null, row.error_code),
-    h("td", { className: "ls-text ls-wide" }, row.error_message),
-    h("td", null, (row.error_fields ?? []).join(", ")),
-    h("td", null, h(Lead, { row })),
-    h("td", null, stage),
-    h("td", { className: "ls-id" }, [row.api, row.batch].filter(Boolean).join(" ")),
-    h("td", { className: "ls-number" }, row.attempt),
-    h("td", null, minute(row.finished_at)),
+    "div",
+    { className: loading && data ? "view waiting" : "view", "aria-busy": loading },
+    !alone && h("p", null, h(Go, { to: NO_SYNC, className: "back", "data-testid": "back" }, "← All syncs")),
+    h(
+      "h2",
+      { tabIndex: -1 },
+      alone ? "Lead sync" : `${sync.dag_id}, ${taskName(sync)}`,
+      data?.dry_run && h("span", { className: "flag calm" }, "dry run: nothing was sent"),
+    ),
+    error && h(Trouble, { error, onRetry: reload }),
+    !settled && !error && h(Loading, { what: "the rows" }),
+    settled && h(Found, { sync, data, execution, action, code, search, offset }),
   );
-}
-
-// An address out of a file is only followed where it is one of the web's.
-function Lead({ row }) {
-  const id = row.salesforce_id ?? row.contact_id ?? "";
-  return /^https?:\/\//.test(row.lead_url ?? "") ? h("a", { href: row.lead_url, target: "_blank", rel: "noopener noreferrer" }, id || "lead") : id;
-}
-
-const field = (label, control) => h("label", { className: "ls-field" }, h("span", null, label), control);
-
-function options(counts, chosen) {
-  const named = chosen && !(chosen in counts) ? { ...counts, [chosen]: 0 } : counts;
-  return Object.entries(named).map(([name, n]) => h("option", { key: name, value: name }, `${name} (${count(n)})`));
 }
