@@ -84,7 +84,7 @@ def test_the_test_button_says_what_is_wrong(visitor: Visitor, company: Company) 
         company.org.change_settings(**{setting: False})
         assert says in connections.test(CONN)
         company.org.change_settings(**{setting: True})
-    visitor.shoot("test button no access to leads")
+    visitor.shoot("test button whatever is wrong")
     assert connections.test(CONN) == ""
 
 
@@ -195,9 +195,9 @@ def test_the_page_shows_what_the_syncs_did_and_filters_them(visitor: Visitor, co
     expect(page.bars).to_have_count(10)
     expect(page.reasons).to_contain_text("STRING_TOO_LONG")
     visitor.shoot("lead syncs")
-    visitor.wear("Dark")
+    visitor.wear("dark")
     visitor.shoot("lead syncs in the dark")
-    visitor.wear("Light")
+    visitor.wear("light")
 
     page.filter(dag=CREATE)
     expect(page.syncs).to_have_count(7)

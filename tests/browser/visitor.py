@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
@@ -95,12 +95,10 @@ class Visitor:
         with self._browser.new_context() as context:
             yield context.new_page()
 
-    def wear(self, mode: str) -> None:
-        """Choose how Airflow looks, Light or Dark."""
-        self.page.get_by_role("button", name="User").click()
-        self.page.get_by_role("menuitem", name="Appearance").hover()
-        self.page.get_by_role("menuitemradio", name=f"{mode} Mode").click()
-        expect(self.page.locator("html")).to_have_class(re.compile(mode.lower()))
+    def wear(self, mode: Literal["dark", "light"]) -> None:
+        """Choose how the machine's windows look; Airflow follows that."""
+        self.page.emulate_media(color_scheme=mode)
+        expect(self.page.locator("html")).to_have_class(re.compile(mode))
 
     def shoot(self, name: str, page: Page | None = None) -> None:
         """Keep a picture of what is to be seen of a page, this one unless another is given."""
