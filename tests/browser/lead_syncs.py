@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import csv
 from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -27,18 +29,19 @@ class LeadSyncs:
         self.rows = page.get_by_test_id("row")
         self.empty = page.get_by_test_id("empty")
 
-    def filter(self, *, since: str = "", until: str = "", **choices: str) -> None:
-        """Choose which syncs are shown; what is not given stays.
+    def filter(self, **choices: str) -> None:
+        """Choose which syncs are shown, in the order given; what is not given stays.
 
-        :param since: first day.
-        :param until: last day.
-        :param choices: by the filter's name.
+        :param choices: by the filter's name; ``since`` and ``until`` are the first and the last day.
         """
         for name, value in choices.items():
-            self._page.get_by_test_id(f"filter-{name}").select_option(value)
-        for name, day in (("since", since), ("until", until)):
-            if day:
-                self._page.get_by_test_id(f"filter-{name}").fill(day)
+            control = self._page.get_by_test_id(f"filter-{name}")
+            if name in ("since", "until"):
+                control.fill(value)
+            else:
+                control.select_option(value)
+        for name, value in choices.items():
+            expect(self._page.get_by_test_id(f"filter-{name}")).to_have_value(value)
 
     def open_rows(self, words: str, dag_id: str, interval: str) -> None:
         """Go from a sync to its rows.
@@ -61,16 +64,16 @@ class LeadSyncs:
         """Go to the next page of the table."""
         self._page.get_by_role("button", name="Next").click()
 
-    def download(self, name: str, folder: Path) -> Path:
-        """Download rejects; returns the file.
+    def download(self, name: str) -> list[dict[str, str]]:
+        """Download rejects; returns the file's rows.
 
         :param name: of the button.
         """
         with self._page.expect_download() as download:
             self._page.get_by_test_id(name).click()
-        path = folder / f"{name}-{download.value.suggested_filename}"
-        download.value.save_as(path)
-        return path
+        assert download.value.suggested_filename.endswith(".csv")
+        with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
 
     def tab_to(self, part: str, words: str = "") -> None:
         """Press Tab until something in such a part of the page, which says such words, has the focus."""
