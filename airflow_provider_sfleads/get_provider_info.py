@@ -50,7 +50,12 @@ def _connection_type() -> dict[str, Any]:
         "hook-name": _NAME,
         "ui-field-behaviour": {
             "hidden-fields": ["schema"],
-            "relabeling": {"host": "My Domain host", "login": "Consumer key", "password": "Consumer secret"},
+            "relabeling": {
+                "host": "My Domain host",
+                "login": "Consumer key",
+                "password": "Consumer secret",
+                "port": "Port, for the Test button",
+            },
             "placeholders": {
                 "host": "acme.my.salesforce.com",
                 "port": "443",
@@ -86,7 +91,7 @@ def _extras() -> dict[str, Any]:
         },
         "verify": {
             "label": "Verify TLS certificate",
-            "description": "Leave on; Extra takes the path of a CA file as well.",
+            "description": "Leave on. For a CA of your own, put the path of its file into Extra Fields JSON.",
             "schema": {"type": ["boolean", "null"], "default": True},
         },
     }

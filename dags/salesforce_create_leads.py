@@ -28,13 +28,15 @@ FIELDS = {
     "country": "Country",
     "lead_source": "LeadSource",
 }
+# The format makes it a calendar in the form, but lets any text pass that comes by the API.
+DATE: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\d"}
 WHEN = "Both empty: the run's own interval, which is its day in a backfill, and the last whole day in a run by hand."
 PARAMS = {
-    "from": Param(None, type=["null", "string"], format="date-time", title="From", description=WHEN),
-    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)"),
+    "from": Param(None, **DATE, title="From", description=WHEN),
+    "to": Param(None, **DATE, title="To", description="Not included."),
 }
-TRAP = "Easily lost in a backfill: take the Dag salesforce_create_leads_dry_run there."
-DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run: change nothing", description=TRAP)}
+TRAP = "Only looks. Easily lost in a backfill: take the Dag salesforce_create_leads_dry_run there."
+DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run", description=TRAP)}
 
 
 def make_dag(dag_id: str, *, dry_run: bool | str, **how: Any) -> None:

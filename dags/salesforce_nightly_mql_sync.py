@@ -25,14 +25,18 @@ SCORES = """
       AND s.scored_at < CAST('{{ interval_end() }}' AS TIMESTAMPTZ)
     ORDER BY s.scored_at DESC
 """
+# The format makes it a calendar in the form, but lets any text pass that comes by the API.
+DATE: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\d"}
 WHEN = "Both empty: the run's own interval, which is its day in a backfill, and the last whole day in a run by hand."
+MQL = "A lead with a higher score becomes MQL."
 PARAMS = {
-    "from": Param(None, type=["null", "string"], format="date-time", title="From", description=WHEN),
-    "to": Param(None, type=["null", "string"], format="date-time", title="To (not included)"),
-    "threshold": Param(70, type="number", minimum=0, title="Threshold: a lead with a higher score becomes MQL"),
+    "from": Param(None, **DATE, title="From", description=WHEN),
+    "to": Param(None, **DATE, title="To", description="Not included."),
+    # With `minimum=0`, the form would turn -1 into 0 without a word.
+    "threshold": Param(70, type="number", exclusiveMinimum=-1, title="Threshold", description=MQL),
 }
-TRAP = "Easily lost in a backfill: take the Dag salesforce_nightly_mql_sync_dry_run there."
-DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run: change nothing", description=TRAP)}
+TRAP = "Only looks. Easily lost in a backfill: take the Dag salesforce_nightly_mql_sync_dry_run there."
+DRY_RUN = {"dry_run": Param(default=False, type="boolean", title="Dry run", description=TRAP)}
 
 
 def make_dag(dag_id: str, *, dry_run: bool | str, **how: Any) -> None:

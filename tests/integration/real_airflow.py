@@ -184,6 +184,11 @@ class Run:
         found: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
         return found
 
+    def links(self) -> dict[str, str | None]:
+        """The links that the UI shows, but for those that are ``None``."""
+        found: dict[str, str | None] = self.airflow.call("GET", f"{self._path}/links")["extra_links"]
+        return found
+
     def mark_failed(self) -> None:
         """Do what the button does."""
         self.airflow.call("PATCH", self._path, {"new_state": "failed"})

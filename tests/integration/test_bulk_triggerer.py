@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 
+from airflow_provider_sfleads.plugin import PAGE
 from tests.integration.real_airflow import RealAirflow, Run, real_airflow
 from tests.integration.support import people
 
@@ -42,7 +45,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     settings = SETTINGS | {"AIRFLOW_VAR_FOLDER": str(folder)}
     with real_airflow(postgres_url, folder, dags, settings) as running:
         running.call("POST", "/connections", _connection("http://127.0.0.1:1"))
-        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 3, "three Dags are read")
+        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 4, "four Dags are read")
         yield running
 
 
@@ -94,6 +97,20 @@ def polls(salesforce: EmulatorServer) -> int:
     return sum(r["method"] == "GET" and r["path"].endswith(job_of(salesforce)["id"]) for r in salesforce.requests())
 
 
+def check_links(run: Run, salesforce: EmulatorServer) -> None:
+    """All three are there: to Airflow's page, to the one job and to the leads, and none holds a secret."""
+    links = run.links()
+    results = urlsplit(links["Results"] or "")
+    said = {"dag_id": run.dag_id, "run_id": run.run_id, "task_id": "create", "map_index": "-1"}
+    assert results.path == f"/{PAGE}"
+    assert said.items() <= dict(parse_qsl(results.query)).items()
+    job, leads = (requests.get(links[f"{name} in Salesforce"] or "", timeout=10) for name in ("Bulk job", "Leads"))
+    assert f"Bulk job {job_of(salesforce)['id']}" in job.text
+    assert leads.ok
+    assert SECRET not in str(links)
+    assert not [token for token in salesforce.tokens_issued() if token in str(links)]
+
+
 def check_success(run: Run, salesforce: EmulatorServer, *, attempts: int = 1) -> dict[str, Any]:
     """Every row is a lead, once, and the report says so."""
     run.wait_for("success")
@@ -127,6 +144,16 @@ def test_a_deferred_task_holds_no_slot_and_its_trigger_no_secret(
     report = check_success(run, salesforce)
     stats = salesforce.stats()
     assert (report["api_calls"], report["token_requests"]) == (stats["api_used"], stats["token_requests"])
+
+
+def test_a_deferred_task_links_to_its_job(airflow: RealAirflow, salesforce: EmulatorServer) -> None:
+    """While the job runs, and when it is over."""
+    run = defer(airflow, salesforce, "unhurried")
+    check_links(run, salesforce)
+
+    salesforce.finish_jobs()
+    run.wait_for("success")
+    check_links(run, salesforce)
 
 
 def test_a_triggerer_that_is_killed_costs_time_and_nothing_else(
@@ -175,3 +202,15 @@ def test_the_job_of_a_deferral_that_times_out_is_aborted_and_a_retry_sends_the_r
 
     salesforce.change_settings(bulk_rate=None)
     check_success(run, salesforce, attempts=2)
+
+
+def test_a_worker_that_is_killed_leaves_its_links(airflow: RealAirflow, salesforce: EmulatorServer) -> None:
+    """The scheduler dies with it, as where their machine does: nobody but the task has said what they are."""
+    run = airflow.trigger("waiting")
+    airflow.wait_for(salesforce.jobs, "there is a job")
+    salesforce.change_settings(bulk_rate=1.0)
+    airflow.wait_for(lambda: polls(salesforce), "the worker waits for it")
+
+    airflow.kill("scheduler")
+    assert run.task()["state"] == "running"
+    check_links(run, salesforce)

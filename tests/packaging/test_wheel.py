@@ -62,6 +62,20 @@ def test_airflow_shows_the_provider(
     assert "error" not in json.dumps(found).lower()
 
 
+def test_airflow_shows_the_plugin(clean_python: Path, clean_env: dict[str, str], tmp_path: Path) -> None:
+    """Its page and its routes, by the entry point that Airflow loads unasked."""
+    done = subprocess.run(
+        [clean_python, "-m", "airflow", "plugins", "--output", "json"],
+        check=True,
+        cwd=tmp_path,
+        env=clean_env,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    plugins = {row["name"]: row for row in json.loads(done.stdout)}
+    assert "lead-syncs.js" in json.dumps(plugins["salesforce_leads"])
+
+
 def test_wheel_is_what_was_asked(clean_python: Path, clean_env: dict[str, str], tmp_path: Path) -> None:
     """The venv of these tests runs the wheel's modules, not this checkout's."""
     code = "import airflow_provider_sfleads as package; print(package.__file__)"

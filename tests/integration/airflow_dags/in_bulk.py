@@ -24,13 +24,15 @@ def create(**more: Any) -> None:
         key="key",
         fields={"last": "LastName", "company": "Company"},
         api="bulk",
-        deferrable=True,
-        **more,
+        **{"deferrable": True, **more},
     )
 
 
 with DAG("unhurried", schedule=None):
     create(retries=0)
+
+with DAG("waiting", schedule=None):
+    create(retries=0, deferrable=False)
 
 with DAG("hurried", schedule=None):
     # Time enough for a worker to get the job going on a busy machine; the deferral then has as long again.

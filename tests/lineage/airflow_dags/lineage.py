@@ -88,4 +88,10 @@ with DAG("unreadable", schedule=None):
     SalesforceCreateLeadsOperator(export=SqlExport("away", query), **other)
 
 with DAG("deferred", schedule=None):
-    SalesforceCreateLeadsOperator(export=GOOD, api="bulk", deferrable=True, **other)
+    SalesforceCreateLeadsOperator(
+        export=GOOD, api="bulk", deferrable=True, **{**create, "salesforce_conn_id": "unnamed"}
+    )
+
+# No Dag names the asset of this connection's org.
+with DAG("after_unnamed", schedule=[AssetAlias("salesforce_leads:unnamed")]):
+    told()
