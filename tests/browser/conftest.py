@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.weeks import Company
 
 ARTIFACTS = ROOT / "test-artifacts/browser"
-USERS = ("ada:admin", "vera:viewer")
+ADMIN = "ada"
 
 
 @pytest.fixture(scope="module")
@@ -33,26 +33,26 @@ def company(postgres_url: str) -> Iterator[Company]:
 
 @pytest.fixture(scope="module")
 def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
-    """A real Airflow with the Dags of ``dags/``, paused, without any connection, and with people who have to log in."""
+    """A real Airflow with the Dags of ``dags/``, paused, without a connection, and with an admin who has to log in."""
     folder = tmp_path_factory.mktemp("airflow")
     shutil.copytree(ROOT / "tests/chaos/airflow_config", folder / "home/config")
     dags = shutil.copytree(ROOT / "dags", folder / "dags")
     shutil.copytree(ROOT / "tests/browser/airflow_dags", dags, dirs_exist_ok=True)
     passwords = folder / "passwords.json"
-    passwords.write_text(json.dumps({user.partition(":")[0]: PASSWORD for user in USERS}))
+    passwords.write_text(json.dumps({ADMIN: PASSWORD}))
     settings = {
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(USERS),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         # A Dag that is unpaused would run for last night first, of which the warehouse has nothing.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW_VAR_SALESFORCE_RESULTS": str(folder / "results"),
     }
     with real_airflow(postgres_url, folder, dags, settings) as running:
-        running.log_in("ada", PASSWORD)
+        running.log_in(ADMIN, PASSWORD)
         running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 7, "seven Dags are read")
         assert running.call("GET", "/connections")["connections"] == []
         yield running

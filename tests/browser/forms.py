@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Response
 
 
 class Connections:
@@ -104,8 +104,20 @@ class TriggerForm:
 
     def trigger(self) -> str:
         """Start the run; returns its id."""
-        with self._page.expect_response(lambda reply: reply.url.endswith("/dagRuns")) as made:
-            self.button("Trigger").click()
-        assert made.value.ok, made.value.text()
+        reply = self._press()
+        assert reply.ok, reply.text()
         self.dialog.wait_for(state="hidden")
-        return str(made.value.json()["dag_run_id"])
+        return str(reply.json()["dag_run_id"])
+
+    def refused(self) -> str:
+        """Try to start the run; returns why the form, which stays open, says that it cannot be."""
+        reply = self._press()
+        assert reply.status == 400, reply.text()
+        reason = str(reply.json()["detail"])
+        expect(self.dialog).to_contain_text(reason)
+        return reason
+
+    def _press(self) -> Response:
+        with self._page.expect_response(lambda reply: reply.url.endswith("/dagRuns")) as answer:
+            self.button("Trigger").click()
+        return answer.value
