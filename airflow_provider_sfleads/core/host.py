@@ -84,7 +84,7 @@ def _split(text: str, schema: str) -> tuple[str, SplitResult]:
         )
     if "@" in rest:
         raise ConnectionFieldError(
-            "Host holds credentials. The consumer key belongs into Login, the consumer secret into Password. " + _ENTER
+            "Host holds credentials. They belong into Consumer key (login) and Consumer secret (password). " + _ENTER
         )
     if rest.lower() in ("::1", "0:0:0:0:0:0:0:1"):
         rest = f"[{rest}]"

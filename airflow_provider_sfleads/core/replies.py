@@ -161,7 +161,7 @@ def plain_text(errors: tuple[ApiError, ...]) -> str:
 
 def _plain(error: ApiError) -> str:
     if error.code in _PLAIN:
-        return f"{error.code}: {error.message}"
+        return f"{error.code}: {error.message.rstrip('.')}"
     part = next((found[0] for found in (safe.search(error.message) for safe in _SAFE_PARTS) if found), "")
     named = f" (fields {', '.join(error.fields)})" if error.fields and not part else ""
     return f"{error.code or 'no error code'}{': ' if part else ''}{part}{named}"

@@ -24,10 +24,10 @@ _TRANSIENT = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unav
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
 
 _KEY = (
-    "Enter the consumer key of an External Client App of this very org (a sandbox has its own) into Login; "
+    "Enter the consumer key of an External Client App of this very org (a sandbox has its own) as Consumer key (login); "
     "an app younger than about 10 minutes may not be known yet"
 )
-_SECRET = "Enter the app's current consumer secret into Password; it changes when somebody rotates it"  # noqa: S105
+_SECRET = "Enter the app's current consumer secret as Consumer secret (password); it changes when somebody rotates it"  # noqa: S105
 _FLOW = "Tick 'Enable Client Credentials Flow' in the app's settings and in its policies"
 _RUN_AS = (
     "Name a Run As user, by username, in the app's client-credentials policy; "

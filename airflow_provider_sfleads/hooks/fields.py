@@ -52,8 +52,8 @@ def read_settings(connection: Fields) -> Settings:
     host = read(lambda: parse_host(connection.host, connection.schema, connection.port), Host("", "", loopback=False))
     key, secret = (connection.login or "").strip(), (connection.password or "").strip()
     for value, empty in (
-        (key, "Login is empty; enter the consumer key"),
-        (secret, "Password is empty; enter the secret"),
+        (key, "Consumer key (login) is empty; enter the key"),
+        (secret, "Consumer secret (password) is empty; enter the secret"),
     ):
         problems += [] if value else [f"{empty} of the External Client App."]
     version = read(lambda: normalise_version(_first(extra, "api_version", default=DEFAULT_API_VERSION)), "")

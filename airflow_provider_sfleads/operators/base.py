@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.assets import announce, with_alias
 from airflow_provider_sfleads.operators.lineage import TellsLineage
-from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, ResultsLink
+from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, Links, ResultsLink
 from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
 if TYPE_CHECKING:
@@ -199,6 +199,8 @@ class LeadSyncOperator(TellsLineage):
         from airflow_provider_sfleads.operators.under_way import Waiting
 
         self._stop = Event()
+        if event is None:
+            Links(context["ti"]).begin(self.operator_extra_links)
         with no_retry_for_permanent():
             settings = self._settings(self._stop)
             ending = load(settings, self._prepare, context, deferred=event)

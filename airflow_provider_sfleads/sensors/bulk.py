@@ -62,6 +62,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
         from airflow_provider_sfleads.core.bulk import get_job
         from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger, read_standing
 
+        self._show_job(context)
         call = get_job(self.job_id)
         try:
             found = read_standing(call, self._send(call), self.job_id, conn_id=self.salesforce_conn_id)
@@ -70,7 +71,6 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
                 raise
             self.log.warning("Job %s cannot be asked about just now: %s", self.job_id, error)
         else:
-            self._show_job(context)
             self.log.info("Job %s: %s, %d rows processed, %d of them failed", *_shown(found.as_json()))
             if found.over:
                 return PokeReturnValue(is_done=True, xcom_value=self._counts(found.as_json()))

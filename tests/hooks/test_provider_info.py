@@ -67,6 +67,7 @@ def test_the_links_are_those_of_the_operators() -> None:
 def test_port_is_shown() -> None:
     """Airflow 3.3.2 refuses to test a connection that was saved without a port."""
     assert "port" not in TYPE["ui-field-behaviour"]["hidden-fields"]
+    assert "Test" in TYPE["ui-field-behaviour"]["relabeling"]["port"]
 
 
 def test_the_form_as_airflow_saves_it_is_a_valid_connection() -> None:

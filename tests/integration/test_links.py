@@ -79,9 +79,9 @@ def check_page(link: str | None, *words: str) -> None:
 
 
 def test_a_task_links_to_its_results_and_to_the_leads(
-    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There is no bulk job, and so no link to one; no link holds a secret."""
+    """There is no bulk job, and so no link to one, nor a word about it in the log; no link holds a secret."""
     with a_dag() as dag:
         creating(people(3), tmp_path)
     run = run_dag(dag)
@@ -89,6 +89,7 @@ def test_a_task_links_to_its_results_and_to_the_leads(
     check_results(links[RESULTS], run, report_of(run, "create"))
     check_page(links[LEADS], "Last 0", "Last 2")
     assert links[JOB] is None
+    assert "XCom not found" not in capsys.readouterr().out
     for secret in ("emulator-key", "emulator-secret", *emulator.tokens_issued()):
         assert secret not in str(links)
 
@@ -167,7 +168,9 @@ def test_a_dry_run_links_to_what_it_would_do(run_dag: RunDag, tmp_path: Path) ->
     check_results(links_of(run)[RESULTS], run, report_of(run, "create"))
 
 
-def test_a_task_that_could_not_begin_has_no_links(run_dag: RunDag, connect: Connect, tmp_path: Path) -> None:
+def test_a_task_that_could_not_begin_has_no_links(
+    run_dag: RunDag, connect: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing lies where they would lead, and a link to nowhere is worse than none."""
     connect(password="wrong")
     with a_dag() as dag:
@@ -175,6 +178,7 @@ def test_a_task_that_could_not_begin_has_no_links(run_dag: RunDag, connect: Conn
     run = run_dag(dag)
     assert run.state == "failed"
     assert links_of(run) == NONE
+    assert "XCom not found" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("how", [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}])

@@ -49,3 +49,19 @@ def test_each_example_dag_has_a_twin_that_can_only_look(path: Path) -> None:
     # Until somebody wants it: not paused, it would run every night.
     assert dry.is_paused_upon_creation is True
     assert f"{path.stem}{DRY}" in str(live.params.get_param("dry_run").description)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"threshold": -1}, {"threshold": 0}, {"threshold": "abc"}, {"from": "yesterday"}, {"dry_run": "maybe"}]
+)
+def test_the_trigger_form_refuses_what_cannot_be_meant(bad: dict[str, object]) -> None:
+    """Airflow checks a run's configuration against the Params before there is a run."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.exceptions import ParamValidationError
+
+    (path,) = (path for path in DAGS if path.stem == "salesforce_nightly_mql_sync")
+    params = DagBag(dag_folder=str(path)).dags[path.stem].params
+    params.update({"from": "2026-11-17T00:00:00.000Z", "to": "2026-11-18", "threshold": 0.5, "dry_run": True})
+    params.validate()
+    with pytest.raises(ParamValidationError):
+        params.update(bad)
