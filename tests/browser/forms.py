@@ -114,7 +114,7 @@ class TriggerForm:
         reply = self._press()
         assert reply.status == 400, reply.text()
         reason = str(reply.json()["detail"])
-        expect(self.dialog).to_contain_text(reason)
+        self.dialog.get_by_text(reason).first.scroll_into_view_if_needed()
         return reason
 
     def _press(self) -> Response:
