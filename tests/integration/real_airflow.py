@@ -93,6 +93,7 @@ class RealAirflow:
         self.folder = folder
         self.database = database
         self.url = env["AIRFLOW__API__BASE_URL"]
+        self._headers: dict[str, str] = {}
         self._programs: dict[str, Program] = {}
 
     def start(self, *names: str) -> None:
@@ -119,9 +120,16 @@ class RealAirflow:
                 pytest.fail(f"{what}: in vain. Airflow said:\n{said}")
             time.sleep(_PAUSE)
 
+    def log_in(self, user: str, password: str) -> None:
+        """Call the REST API as somebody from now on, where not everybody may do everything."""
+        body = {"username": user, "password": password}
+        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=60)
+        assert reply.ok, reply.text
+        self._headers = {"Authorization": f"Bearer {reply.json()['access_token']}"}
+
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON of that path
         """Call Airflow's REST API."""
-        reply = requests.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        reply = requests.request(method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=60)
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json()
 
@@ -158,9 +166,9 @@ class Run:
     def _path(self) -> str:
         return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
 
-    def wait_for(self, state: str) -> None:
-        """Wait until the task is in a state; fail where it ends in another one."""
-        self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}")
+    def wait_for(self, state: str, seconds: float = 60) -> None:
+        """Wait until the task is in a state; fail where it ends in another one, or it takes too long."""
+        self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}", seconds)
 
     def _is(self, state: str) -> bool:
         found = self.task()["state"]
