@@ -22,7 +22,8 @@ function rangeOf(query) {
   if (!isDate(since) && !isDate(until)) return { days, since: before(today), until: today };
   const last = isDate(until) ? until : today;
   const first = isDate(since) ? since : before(last);
-  return first <= last ? { since: first, until: last } : { since: last, until: first };
+  // As they are, also where the first is the later one: whoever types them is not at the end yet.
+  return { since: first, until: last };
 }
 
 /**

@@ -15,12 +15,17 @@ const { createElement: h, useMemo } = globalThis.React;
 /** Of longer ranges the range before is not asked for: it would cost more than it tells. */
 const MOST_COMPARED = 100;
 
+function emptiness({ run_id, since, until }) {
+  if (run_id) return "This run has left no sync.";
+  return since > until ? "From is after To." : "No sync in this range.";
+}
+
 function Empty({ filter, all }) {
   const other = filter.mode === "all" ? 0 : all;
   return h(
     "div",
     { className: "notice", "data-testid": "empty" },
-    h("p", null, h("b", null, filter.run_id ? "This run has left no sync." : "No sync in this range.")),
+    h("p", null, h("b", null, emptiness(filter))),
     other > 0 &&
       h(
         "p",
