@@ -7,7 +7,7 @@ from typing import Any
 _DISTRIBUTION = "airflow-provider-sfleads"
 _NAME = "Salesforce Leads"
 _CONN_TYPE = "salesforce_leads"
-_LINKS = ("ResultsLink", "BulkJobLink", "LeadsLink")
+_LINKS = ("LeadSyncResultsLink", "BulkJobLink", "LeadsLink")
 
 
 def get_provider_info() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk import Asset
     from openlineage.client.event_v2 import Dataset
+
+log = logging.getLogger(__name__)
 
 #: What a live success has to tell; who needs more finds the report below ``results_path``.
 _TOLD = (
@@ -55,10 +58,14 @@ def announce(operator: BaseOperator, context: Mapping[str, Any], conn_id: str, r
         return
     from airflow.sdk import Asset, AssetAlias
 
-    # Airflow drops events of aliases that are no outlets, and a rendered id was none so far.
-    operator.outlets = with_alias(operator.outlets, conn_id)
-    lead = Asset(f"salesforce://{report['host']}/Lead")
-    events[AssetAlias(_alias_name(conn_id))].add(lead, extra={name: report[name] for name in _TOLD})
+    try:
+        # Airflow drops events of aliases that are no outlets, and a rendered id was none so far.
+        operator.outlets = with_alias(operator.outlets, conn_id)
+        lead = Asset(f"salesforce://{report['host']}/Lead")
+        events[AssetAlias(_alias_name(conn_id))].add(lead, extra={name: report[name] for name in _TOLD})
+    except Exception as error:  # noqa: BLE001
+        # The leads are synced: nothing that comes after makes a failure of it.
+        log.warning("Other Dags are not told that leads were synced: %s", type(error).__name__)
 
 
 def dataset_of(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001 - Airflow's signature

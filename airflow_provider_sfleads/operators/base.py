@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.assets import announce, with_alias
 from airflow_provider_sfleads.operators.lineage import TellsLineage
-from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, Links, ResultsLink
+from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, LeadSyncResultsLink, Links
 from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LeadSyncOperator(TellsLineage):
     template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
-    operator_extra_links = (ResultsLink(), BulkJobLink(), LeadsLink())
+    operator_extra_links = (LeadSyncResultsLink(), BulkJobLink(), LeadsLink())
     ui_color = "#e8f3fc"
     operation: ClassVar[str]
     _stop: Event | None = None

@@ -37,7 +37,7 @@ class _PushedLink(BaseOperatorLink):
         return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
 
 
-class ResultsLink(_PushedLink):
+class LeadSyncResultsLink(_PushedLink):
     """The page that shows what became of each row in the task's last execution."""
 
     name = "Results"
@@ -109,7 +109,7 @@ class Links:
 
     def show_results(self, folder: ResultsFolder) -> None:
         """Show where the results are."""
-        self._show(ResultsLink(), results_url(folder))
+        self._show(LeadSyncResultsLink(), results_url(folder))
 
     def show_leads(self, base_url: str) -> None:
         """Show where the leads are."""

@@ -59,12 +59,21 @@ def page_of(directory: Directory, wanted: Wanted, *, offset: int, limit: int) ->
     :param limit: rows to a page.
     :raises OSError, ValueError: where the results cannot be read.
     """
-    look = _Look(wanted, offset, limit)
-    for name in part_names(directory):
-        look.into(directory, name)
+    try:
+        look = _look(directory, wanted, offset, limit)
+    except FileNotFoundError:
+        # While a task runs, its small parts become large ones; once joined, they are not joined again at once.
+        look = _look(directory, wanted, offset, limit)
     return ResultsPage(
         rows=look.rows, total=look.total, actions=dict(look.actions), codes=dict(look.codes.most_common())
     )
+
+
+def _look(directory: Directory, wanted: Wanted, offset: int, limit: int) -> _Look:
+    look = _Look(wanted, offset, limit)
+    for name in part_names(directory):
+        look.into(directory, name)
+    return look
 
 
 class _Look:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from airflow.utils.session import create_session
-from fastapi import Depends, FastAPI, HTTPException, Query
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import AfterValidator
 
 from airflow_provider_sfleads.results.files import REJECTS
 from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder
@@ -20,14 +23,32 @@ from airflow_provider_sfleads.ui import download, syncs
 from airflow_provider_sfleads.ui.access import GetUserDep, get_user, may_read_rows, may_see_rows, readable
 from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, written_report
 
+_log = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
 _TASK = "/api/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
 # Personal data stays in no cache, and is what it says it is.
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
+
+def _as_moment(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"the year is to be between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_Time = Annotated[datetime, AfterValidator(_as_moment)]
+
+
+def _can_be_asked(request: Request) -> None:
+    """Refuse what no database can look for, in words."""
+    if any("\0" in text for text in (*request.path_params.values(), *request.query_params.values())):
+        raise HTTPException(422, "A parameter holds a NUL character.")
+
+
 # Documentation would be open to everybody: no dependency guards it.
-app = FastAPI(dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
+app = FastAPI(dependencies=[Depends(get_user), Depends(_can_be_asked)], docs_url=None, redoc_url=None, openapi_url=None)
 
 
 @app.get("/static/{name}")
@@ -47,8 +68,8 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
     run_id: str | None = None,
     task_id: str | None = None,
     map_index: int | None = None,
-    since: date | datetime | None = None,
-    until: date | datetime | None = None,
+    since: _Time | None = None,
+    until: _Time | None = None,
     by: Literal["ran", "interval"] = "ran",
 ) -> dict[str, Any]:
     """Return the syncs of the Dags that the user may read, newest first."""
@@ -57,20 +78,24 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
         run_id=run_id or None,
         task_id=task_id or None,
         map_index=map_index,
-        since=_moment(since),
-        until=_moment(until),
+        since=since,
+        until=until,
         by_interval=by == "interval",
     )
     with create_session(scoped=False) as session:
         dags = readable(user, syncs.dags_with_syncs(session, asked))
         found = syncs.reported(session, asked, dags)
         without = syncs.unreported(session, asked, dags)
+    is_cut = len(found) > syncs.LIMIT
+    if is_cut:
+        # Of the time before the oldest that is shown, nothing is.
+        without = [each for each in without if each["ran_at"] >= found[syncs.LIMIT - 1]["ran_at"]]
     with_rows = {dag: {"may_read_rows": may_read_rows(user, dag)} for dag in dags}
     return {
         "syncs": [each | with_rows[each["dag_id"]] for each in found[: syncs.LIMIT]],
-        "unreported": [each | with_rows[each["dag_id"]] for each in without],
+        "unreported": [each | with_rows[each["dag_id"]] for each in without[: syncs.LIMIT]],
         "dags": dags,
-        "truncated": len(found) > syncs.LIMIT,
+        "truncated": is_cut or len(without) > syncs.LIMIT,
         "limit": syncs.LIMIT,
     }
 
@@ -82,14 +107,20 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
     execution: str = "",
     action: str = "",
     code: str = "",
-    search: str = "",
+    search: Annotated[str, Header(alias="X-Lead-Syncs-Search")] = "",
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
-    """Return what became of the rows of one execution of a task."""
+    """Return what became of the rows of one execution of a task.
+
+    What is searched for comes in a header, percent-encoded: it may be somebody's e-mail address, and Airflow writes the
+    addresses of requests into its log.
+    """
     with _told(task):
         folder, names = _execution(task, execution)
-        page = page_of(folder.directory, Wanted(action=action, code=code, search=search), offset=offset, limit=limit)
+        page = page_of(
+            folder.directory, Wanted(action=action, code=code, search=unquote(search)), offset=offset, limit=limit
+        )
         return {
             "rows": page.rows,
             "total": page.total,
@@ -133,16 +164,11 @@ def _told(task: TaskOf) -> Iterator[None]:
         yield
     except NoResultsError as problem:
         raise HTTPException(404, str(problem)) from None
-    except (OSError, ValueError, ImportError) as problem:
+    except Exception as problem:
+        # Each storage has errors of its own, which descend from nothing in common.
+        _log.warning("The results of %s cannot be read: %s", task, type(problem).__name__)
         raise HTTPException(
             503,
             f"The API server cannot read the results of {task.task_id!r} ({type(problem).__name__}). It needs the same"
             " access to results_path as the workers: the storage's driver, its connection, or a disk that they share.",
         ) from problem
-
-
-def _moment(value: date | datetime | None) -> datetime | None:
-    if value is None:
-        return None
-    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

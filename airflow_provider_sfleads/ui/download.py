@@ -16,6 +16,8 @@ _CHUNK = 256 * 1024
 _LINES = 500
 # What spreadsheets take for a formula, but for numbers: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
+# Where lists are separated by another sign than the comma, what follows it is a cell of its own.
+_FORMULA_WITHIN = re.compile(r"([;\t]\s*)(?=[=+\-@])")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 # Without it, Excel takes UTF-8 for something else.
 _BYTE_ORDER_MARK = "\ufeff"
@@ -46,4 +48,5 @@ def for_spreadsheet(directory: Directory) -> Iterator[bytes]:
 
 
 def _harmless(text: str) -> str:
+    text = _FORMULA_WITHIN.sub(r"\1'", text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import Text, and_, cast, func, or_, select, true
-from sqlalchemy.orm import aliased
+from sqlalchemy import Text, and_, cast, exists, func, not_, or_, select, true
 
 from airflow_provider_sfleads.core.report import SyncReport
-from airflow_provider_sfleads.operators.links import ResultsLink
+from airflow_provider_sfleads.operators.links import LeadSyncResultsLink
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -55,25 +54,30 @@ _INSTANCE = (
 )
 
 
-def _of_instance(xcom: type[XComModel], key: str) -> tuple[ColumnElement[bool], ...]:
+def _of_instance(key: str) -> tuple[ColumnElement[bool], ...]:
+    # By the primary key of XComs: what PostgreSQL makes of any other it may make for each task instance anew.
     return (
-        xcom.dag_id == TaskInstance.dag_id,
-        xcom.run_id == TaskInstance.run_id,
-        xcom.task_id == TaskInstance.task_id,
-        xcom.map_index == TaskInstance.map_index,
-        xcom.key == key,
+        XComModel.dag_run_id == DagRun.id,
+        XComModel.task_id == TaskInstance.task_id,
+        XComModel.map_index == TaskInstance.map_index,
+        XComModel.key == key,
     )
 
 
 _SAME_RUN = and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id)
-_Link = aliased(XComModel)
 _REPORT = and_(
-    *_of_instance(XComModel, "return_value"),
+    *_of_instance("return_value"),
     # A report, and no other task's return value; as text, since there are two ways in which Airflow stores JSON.
     cast(XComModel.value, Text).like("%reject_reasons%"),
 )
-# Of operators that somebody derived from ours, this tells.
-_LINK = and_(*_of_instance(_Link, ResultsLink().xcom_key))
+# Airflow removes XComs when a task begins: of one that is not going to, there may be an older run's.
+_NEVER_BEGAN = func.coalesce(TaskInstance.state, "").in_(("upstream_failed", "skipped"))
+_HAS_REPORT = and_(exists().where(_REPORT), not_(_NEVER_BEGAN))
+_IS_SYNC = or_(
+    TaskInstance.operator.in_(_OPERATORS),
+    # Of operators that somebody derived from ours, this tells.
+    exists().where(*_of_instance(LeadSyncResultsLink().xcom_key)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,9 @@ def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequen
     :param dag_ids: the Dags that may be seen.
     """
     found = _reported(select(*_INSTANCE, XComModel.value), asked).where(TaskInstance.dag_id.in_(dag_ids))
-    rows = session.execute(found.order_by(_RAN_AT.desc()))
+    found = found.order_by(_RAN_AT.desc())
+    # By the interval it is decided here which of them are meant.
+    rows = session.execute(found if asked.by_interval else found.limit(LIMIT + 1))
     syncs = (each for each in _with_reports(row._asdict() for row in rows) if _begins_within(each, asked))
     return list(islice(syncs, LIMIT + 1))
 
@@ -120,10 +126,12 @@ def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequen
 def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
     """Return the task instances that left no report, newest first: under way, killed, or failed before they began.
 
+    Likewise one more than :data:`LIMIT` where there are more.
+
     :param dag_ids: the Dags that may be seen.
     """
     found = _unreported(select(*_INSTANCE), asked).where(TaskInstance.dag_id.in_(dag_ids))
-    rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT))
+    rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT + 1))
     return [_as_json(row._asdict()) for row in rows]
 
 
@@ -133,7 +141,7 @@ def report_of(session: Session, asked: Asked) -> SyncReport | None:
 
 
 def _reported(chosen: _Select, asked: Asked) -> _Select:
-    found = chosen.select_from(TaskInstance).join(XComModel, _REPORT).join(DagRun, _SAME_RUN)
+    found = chosen.select_from(TaskInstance).join(DagRun, _SAME_RUN).join(XComModel, _REPORT).where(not_(_NEVER_BEGAN))
     if not asked.by_interval:
         return found.where(*_conditions(asked, _RAN_AT, asked.since, asked.until))
     # The report's own, since a run by hand may read another stretch of time than its run's. Of a report that Airflow
@@ -144,15 +152,10 @@ def _reported(chosen: _Select, asked: Asked) -> _Select:
 
 
 def _unreported(chosen: _Select, asked: Asked) -> _Select:
-    found = chosen.select_from(TaskInstance).join(XComModel, _REPORT, isouter=True).join(DagRun, _SAME_RUN)
-    found = found.join(_Link, _LINK, isouter=True)
     column = func.coalesce(DagRun.data_interval_start, DagRun.run_after) if asked.by_interval else _RAN_AT
-    return found.where(
-        XComModel.key.is_(None),
-        or_(TaskInstance.operator.in_(_OPERATORS), _Link.key.is_not(None)),
-        TaskInstance.state.in_(_TOLD),
-        *_conditions(asked, column, asked.since, asked.until),
-    )
+    found = chosen.select_from(TaskInstance).join(DagRun, _SAME_RUN)
+    told = TaskInstance.state.in_(_TOLD)
+    return found.where(told, _IS_SYNC, not_(_HAS_REPORT), *_conditions(asked, column, asked.since, asked.until))
 
 
 def _conditions(

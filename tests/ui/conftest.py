@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -42,6 +43,8 @@ class Server:
         :param user: ``None`` for nobody in particular.
         """
         headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
+        if "search" in parameters:
+            headers["X-Lead-Syncs-Search"] = quote(str(parameters.pop("search")))
         return requests.get(f"{self.url}/sfleads{path}", headers=headers, params=parameters, timeout=60)  # type: ignore[arg-type]
 
 

@@ -41,6 +41,12 @@ def clear(session: Session) -> None:
         session.execute(delete(table))
 
 
+def remove_run(session: Session, dag_id: str, run_id: str) -> None:
+    """Have no run of that name."""
+    for table in (XComModel, TaskInstance, DagRun):
+        session.execute(delete(table).where(table.dag_id == dag_id, table.run_id == run_id))
+
+
 def add_dag(session: Session, dag_id: str) -> None:
     """Have a Dag of that name."""
     session.merge(DagBundleModel(name="made-up"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -17,7 +18,7 @@ from tests.ui import made_up
 from tests.ui.conftest import Server
 from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
 
-DAGS = ("nightly", "weekly")
+DAGS = ("nightly", "weekly", "edited")
 NIGHTS = 90
 # The page's own default ends today.
 EVER = "since=2026-08-01"
@@ -55,12 +56,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def opened(chromium: Browser, server: Server, path: str, user: str = "admin", scheme: str = "light") -> Page:
+def opened(
+    chromium: Browser,
+    server: Server,
+    path: str,
+    *,
+    user: str = "admin",
+    scheme: str = "light",
+    clock: datetime | None = None,
+) -> Page:
     """Open one of Airflow's pages as a user who is logged in; a script that a text brings along fails the test."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1400})
     context.add_cookies([{"name": "_token", "value": server.tokens[user], "url": server.url}])
     context.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
     page = context.new_page()
+    if clock is not None:
+        page.clock.set_fixed_time(clock)
     page.on("dialog", lambda dialog: pytest.fail(f"a text was run as a script: {dialog.message}"))
     page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
     page.goto(server.url + path)
@@ -146,6 +157,7 @@ def test_rejects_are_paged_filtered_and_shown_as_text(chromium: Browser, server:
     expect(page.locator("caption")).to_have_text("83 rows")
     page.get_by_test_id("rows-search").fill("-100")
     expect(page.locator("caption")).to_have_text("1 row")
+    assert "search" not in page.url
     page.get_by_test_id("rows-search").fill("")
     page.get_by_test_id("rows-code").select_option("")
     page.get_by_test_id("rows-action").select_option("created")
@@ -168,6 +180,31 @@ def test_rejects_are_downloaded(chromium: Browser, server: Server, runs: str, tm
     assert f',"{quoted}",' in content["download-rejects"]
     assert f',"\'{quoted}",' in content["download-spreadsheet"]
     assert f',"{quoted}",' not in content["download-spreadsheet"]
+
+
+def test_a_report_that_somebody_edited_breaks_no_page(chromium: Browser, server: Server, runs: str) -> None:
+    """Times that are none are left out, and everything else is there."""
+    with made_up.database(server.database) as session:
+        odd: dict[str, Any] = {"interval_start": "garbage", "started_at": "", "api_usage": None, "reject_reasons": {}}
+        run_id = made_up.add_sync(session, "edited", LAST, report=odd)
+    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}&dag=edited&by=ran")
+    expect(page.locator("caption")).to_have_text("1 sync")
+    expect(page.get_by_test_id("plot-bar")).to_have_count(1)
+
+    assert runs
+    with made_up.database(server.database) as session:
+        made_up.remove_run(session, "edited", run_id)
+
+
+def test_a_page_that_stays_open_over_night_asks_for_the_new_day(chromium: Browser, server: Server, runs: str) -> None:
+    """When it is refreshed."""
+    page = opened(chromium, server, "/plugin/lead-syncs", clock=datetime(2026, 11, 23, 20, tzinfo=UTC))
+    expect(page.get_by_test_id("filter-until")).to_have_value("2026-11-23")
+    page.clock.set_fixed_time(datetime(2026, 11, 24, 6, tzinfo=UTC))
+    page.get_by_role("button", name="Refresh").click()
+
+    expect(page.get_by_test_id("filter-until")).to_have_value("2026-11-24")
+    assert runs
 
 
 def test_whoever_may_not_read_the_rows_is_told(chromium: Browser, server: Server, runs: str) -> None:

@@ -25,7 +25,7 @@ COUNTS = ("read", "filtered", "duplicate_keys", "unchanged", "created", "updated
 def write_results(base: Path, dag_id: str, run_id: str, execution: str, *, codes: int = 250) -> ResultsFolder:
     """Leave the results of an execution, with rejects by three codes."""
     folder = ResultsFolder(base, dag_id, run_id, "sync", -1, execution)
-    with folder.writer(columns=("id", "name"), part_rows=100) as writer:
+    with folder.writer(columns=("id", "name", "list"), part_rows=100) as writer:
         for number in range(50):
             writer.write(Outcome(key=f"ok-{number}", action=Action.CREATED, salesforce_id="00Q5g00000000AAAA0"))
         for number in range(codes):
@@ -33,7 +33,7 @@ def write_results(base: Path, dag_id: str, run_id: str, execution: str, *, codes
                 key=f"{HOSTILE}-{number}", action=Action.REJECTED, error_code=("A", "B", "C")[number % 3],
                 error_message=f"{HOSTILE} is too long", error_fields=("LastName",), attempt=1, finished_at=LAST,
             )  # fmt: skip
-            writer.write(rejected, {"id": f"{number}", "name": FORMULA})
+            writer.write(rejected, {"id": f"{number}", "name": FORMULA, "list": "Ltd; =1+1"})
     folder.write_report({"read": 50 + codes})
     return folder
 
@@ -126,12 +126,19 @@ def test_an_interval_is_compared_as_a_time(server: Server, runs: dict[str, str])
     assert march["syncs"] == []
 
 
-def test_a_bad_time_is_refused_in_words(server: Server) -> None:
+@pytest.mark.parametrize("since", ["yesterday", "0001-01-01", "9999-12-31"])
+def test_a_bad_time_is_refused_in_words(server: Server, since: str) -> None:
     """Not by a traceback."""
-    reply = server.get("/api/syncs", since="yesterday")
+    reply = server.get("/api/syncs", since=since, by="interval")
 
     assert reply.status_code == 422
     assert "since" in reply.text
+
+
+def test_a_name_that_no_database_takes_is_refused_in_words(server: Server) -> None:
+    """In an address and in a parameter."""
+    assert server.get("/api/syncs", dag_id="a\0b").status_code == 422
+    assert server.get(rows_url("a%00b")).status_code == 422
 
 
 def test_whoever_may_not_read_a_dag_sees_none_of_its_numbers(server: Server, runs: dict[str, str]) -> None:
@@ -183,6 +190,9 @@ def test_rows_are_found_by_action_code_and_text(server: Server, runs: dict[str, 
     assert [row["key"] for row in server.get(url, search="OK-7").json()["rows"]] == ["ok-7"]
     assert server.get(url, search="onerror", code="A").json()["total"] == 84
     assert server.get(url, search=".*").json()["total"] == 0
+    log = (server.folder / "api-server.log").read_text()
+    assert "rows" in log
+    assert "OK-7" not in log
 
 
 def test_another_execution_is_shown_on_demand(server: Server, runs: dict[str, str]) -> None:
@@ -221,11 +231,13 @@ def test_what_is_not_there_is_said(server: Server, runs: dict[str, str]) -> None
     assert "has not begun" in never.json()["detail"]
 
 
-def test_a_storage_that_cannot_be_read_is_named(server: Server, runs: dict[str, str]) -> None:
-    """A driver that the API server lacks."""
+@pytest.mark.parametrize("store", ["nosuchstore://lake", "memory://nosuchconnection@lake"])
+def test_a_storage_that_cannot_be_read_is_named(server: Server, runs: dict[str, str], store: str) -> None:
+    """A driver that the API server lacks, or a connection."""
     run_id = f"scheduled__{(LAST + timedelta(days=3)).isoformat()}"
-    path = f"nosuchstore://lake/results/stage/{run_id}/sync/-1/{EXECUTION}"
+    path = f"{store}/results/stage/{run_id}/sync/-1/{EXECUTION}"
     with made_up.database(server.database) as session:
+        made_up.remove_run(session, "stage", run_id)
         made_up.add_sync(session, "stage", LAST + timedelta(days=3), report={"results_path": path})
 
     reply = server.get(rows_url(run_id))
@@ -253,5 +265,6 @@ def test_for_a_spreadsheet_formulas_are_text(server: Server, runs: dict[str, str
     rows = list(csv.DictReader(io.StringIO(reply.content.decode("utf-8-sig"))))
     assert len(rows) == 250
     assert {row["name"] for row in rows} == {f"'{FORMULA}"}
+    assert {row["list"] for row in rows} == {"Ltd; '=1+1"}
     assert [row["id"] for row in rows[:2]] == ["0", "1"]
     assert rows[0]["error_message"] == f"{HOSTILE} is too long"

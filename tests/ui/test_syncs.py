@@ -57,11 +57,21 @@ def test_tasks_without_a_report_are_told_from_those_with_one(session: Session) -
     made_up.add_sync(session, "leads", LAST, report=None, map_index=3, state="failed", operator="PythonOperator")
 
     made_up.add_sync(session, "leads", LAST, report=None, map_index=4, state="failed", operator="OurOwnOperator")
-    made_up.add_xcom(session, "leads", LAST, {"task_id": "sync", "map_index": 4}, "_link_ResultsLink", "/plugin/x")
+    made_up.add_xcom(
+        session, "leads", LAST, {"task_id": "sync", "map_index": 4}, "_link_LeadSyncResultsLink", "/plugin/x"
+    )
 
     assert [each["map_index"] for each in reported(session, Asked(), ["leads"])] == [0]
     assert sorted(each["map_index"] for each in unreported(session, Asked(), ["leads"])) == [1, 4]
     assert unreported(session, Asked(map_index=0), ["leads"]) == []
+
+
+def test_an_older_runs_numbers_are_not_told_of_a_task_that_never_began(session: Session) -> None:
+    """Airflow keeps the XCom of a task that was cleared until it begins, which behind a failure it never does."""
+    made_up.add_sync(session, "leads", LAST, report={}, state="upstream_failed")
+
+    assert reported(session, Asked(), ["leads"]) == []
+    assert [each["state"] for each in unreported(session, Asked(), ["leads"])] == ["upstream_failed"]
 
 
 def test_what_only_looks_like_a_report_is_passed_over(session: Session) -> None:

@@ -5,7 +5,7 @@ const CHANGED = "lead-syncs:address";
 
 /** The parameters that name one sync, and those of its rows; without them the page is the overview. */
 const OF_SYNC = ["dag_id", "run_id", "task_id", "map_index"];
-const OF_ROWS = ["execution", "action", "code", "search", "offset"];
+const OF_ROWS = ["execution", "action", "code", "offset"];
 export const NO_SYNC = Object.fromEntries([...OF_SYNC, ...OF_ROWS].map((name) => [name, null]));
 
 function subscribe(tell) {

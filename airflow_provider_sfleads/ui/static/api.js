@@ -5,9 +5,9 @@ const KEPT = 30;
 // So that "Back" shows at once what was there, while it is asked for anew.
 const kept = new Map();
 
-function keep(url, data) {
-  kept.delete(url);
-  kept.set(url, data);
+function keep(key, data) {
+  kept.delete(key);
+  kept.set(key, data);
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
@@ -40,10 +40,10 @@ async function refusal(reply) {
   return new Refused(reply.status, detail ?? `The API server answered ${reply.status} ${reply.statusText}`.trim());
 }
 
-async function ask(url, signal) {
+async function ask(url, signal, headers) {
   let reply;
   try {
-    reply = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" }, signal });
+    reply = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json", ...headers }, signal });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Refused(0, "The API server does not answer.");
@@ -60,19 +60,22 @@ async function ask(url, signal) {
 /**
  * The JSON at an address (null: nothing is asked).
  *
+ * What is searched for goes in a header: it may be somebody's address, and servers log what is asked of them.
  * While an address is asked for, `data` is what was there before, and `loading` is true.
  */
-export function useJson(url) {
+export function useJson(url, search = "") {
   const [state, setState] = useState({ url: null, data: undefined, error: null, loading: true, at: null });
   const [turn, setTurn] = useState(0);
+  const key = JSON.stringify([url, search]);
   useEffect(() => {
     if (url === null) return undefined;
     const control = new AbortController();
-    setState((old) => ({ ...old, url, data: kept.get(url) ?? old.data, error: null, loading: true }));
-    ask(url, control.signal).then(
+    setState((old) => ({ ...old, url, data: kept.get(key) ?? old.data, error: null, loading: true }));
+    const headers = search ? { "X-Lead-Syncs-Search": encodeURIComponent(search) } : {};
+    ask(url, control.signal, headers).then(
       (data) => {
         if (control.signal.aborted) return;
-        keep(url, data);
+        keep(key, data);
         setState({ url, data, error: null, loading: false, at: Date.now() });
       },
       (error) => {
@@ -81,7 +84,7 @@ export function useJson(url) {
       },
     );
     return () => control.abort();
-  }, [url, turn]);
+  }, [key, turn]);
   const reload = useCallback(() => setTurn((old) => old + 1), []);
   return { ...state, reload };
 }

@@ -75,7 +75,10 @@ export function reasons(entries) {
   return [...codes].sort((a, b) => b[1] - a[1]);
 }
 
-const dateOf = (entry, by) => Date.parse((by === "interval" && entry.interval_start) || entry.ran_at);
+function dateOf(entry, by) {
+  const start = by === "interval" ? Date.parse(entry.interval_start ?? "") : NaN;
+  return Number.isNaN(start) ? Date.parse(entry.ran_at) : start;
+}
 
 function bar(entries, more) {
   const reported = entries.filter((entry) => !entry.unreported);

@@ -8,7 +8,7 @@ import { Headline } from "./headline.js";
 import { Loading, Trouble } from "./parts.js";
 import { Reasons } from "./reasons.js";
 import { Syncs } from "./syncs.js";
-import { DAY, number, plural } from "./words.js";
+import { DAY, isoDay, number, plural } from "./words.js";
 
 const { createElement: h, useMemo } = globalThis.React;
 
@@ -71,17 +71,23 @@ function Found({ data, filter, query, before, span }) {
 
 /** `fixed`: the Dag and the run whose tab the page is on, where it is. */
 export function Overview({ fixed, query }) {
-  const filter = useMemo(() => filterOf(query, fixed), [query, fixed.dag_id, fixed.run_id]);
+  // A page that stays open over night asks for the new day when it is refreshed.
+  const today = isoDay(Date.now());
+  const filter = useMemo(() => filterOf(query, fixed), [query, fixed.dag_id, fixed.run_id, today]);
   const now = useJson(routeTo(["syncs"], asked(filter)));
   const span = filter.run_id ? 0 : (Date.parse(filter.until) - Date.parse(filter.since)) / DAY + 1;
   const comparable = span > 0 && span <= MOST_COMPARED && now.data && !now.data.truncated;
   const before = useJson(comparable ? routeTo(["syncs"], asked(filter, true)) : null);
+  const reload = () => {
+    now.reload();
+    before.reload();
+  };
   const dags = fixed.dag_id ? null : (now.data?.dags ?? []);
   return h(
     "div",
     { className: now.loading && now.data ? "view waiting" : "view", "aria-busy": now.loading },
-    h(Filters, { filter, dags, loading: now.loading, at: now.at, onReload: now.reload }),
-    now.error && h(Trouble, { error: now.error, onRetry: now.reload }),
+    h(Filters, { filter, dags, loading: now.loading, at: now.at, onReload: reload }),
+    now.error && h(Trouble, { error: now.error, onRetry: reload }),
     !now.data && !now.error && h(Loading, { what: "the syncs" }),
     now.data &&
       h(Found, { data: now.data, filter, query, before: comparable && !before.loading ? before.data : null, span }),

@@ -50,12 +50,12 @@ function About({ sync, data }) {
   );
 }
 
-function Search({ value }) {
+function Search({ value, onSearch }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return undefined;
-    const timer = setTimeout(() => change({ search: text, offset: null }), TYPING);
+    const timer = setTimeout(() => onSearch(text), TYPING);
     return () => clearTimeout(timer);
   }, [text, value]);
   const type = (event) => setText(event.target.value);
@@ -72,7 +72,7 @@ function Search({ value }) {
   );
 }
 
-function RowFilters({ data, action, code, search }) {
+function RowFilters({ data, action, code, search, onSearch }) {
   const counted = (names, chosen) => {
     const entries = Object.entries(names).sort((a, b) => b[1] - a[1]);
     if (chosen && !(chosen in names)) entries.push([chosen, 0]);
@@ -102,7 +102,7 @@ function RowFilters({ data, action, code, search }) {
       options: [["", "all"], ...codes],
       onChange: (value) => change({ code: value, offset: null }),
     }),
-    h(Search, { value: search }),
+    h(Search, { value: search, onSearch }),
     data.executions.length > 1 &&
       h(Select, {
         label: "Execution",
@@ -137,7 +137,7 @@ function Downloads({ sync, data, execution }) {
   );
 }
 
-function Found({ sync, data, execution, action, code, search, offset }) {
+function Found({ sync, data, execution, action, code, search, onSearch, offset }) {
   return [
     h(About, { key: "about", sync, data }),
     data.report && h(Counts, { key: "counts", report: data.report, dry: data.dry_run }),
@@ -159,7 +159,7 @@ function Found({ sync, data, execution, action, code, search, offset }) {
         ),
         h(Downloads, { sync, data, execution: execution || data.execution }),
       ),
-      h(RowFilters, { data, action, code, search }),
+      h(RowFilters, { data, action, code, search, onSearch }),
       data.rows.length
         ? h(RowTable, { rows: data.rows, total: data.total })
         : h(
@@ -180,7 +180,13 @@ function Found({ sync, data, execution, action, code, search, offset }) {
 
 /** `sync`: the task instance; `alone`: on its own tab, so that there is no overview to go back to. */
 export function Rows({ sync, query, alone }) {
-  const [execution, code, search] = ["execution", "code", "search"].map((name) => query.get(name) ?? "");
+  const [execution, code] = ["execution", "code"].map((name) => query.get(name) ?? "");
+  // Not in the address, which browsers keep and servers log.
+  const [search, setSearch] = useState("");
+  const onSearch = (text) => {
+    setSearch(text);
+    change({ offset: null });
+  };
   const offset = Math.max(Number(query.get("offset")) || 0, 0);
   const named = query.get("action");
   const [none, setNone] = useState(false);
@@ -192,10 +198,10 @@ export function Rows({ sync, query, alone }) {
       execution,
       action: action === ALL ? "" : action,
       code,
-      search,
       offset,
       limit: PAGE,
     }),
+    search,
   );
   useEffect(() => {
     if (data && !loading) setNone(!data.actions.rejected);
@@ -213,6 +219,6 @@ export function Rows({ sync, query, alone }) {
     ),
     error && h(Trouble, { error, onRetry: reload }),
     !settled && !error && h(Loading, { what: "the rows" }),
-    settled && h(Found, { sync, data, execution, action, code, search, offset }),
+    settled && h(Found, { sync, data, execution, action, code, search, onSearch, offset }),
   );
 }

@@ -30,7 +30,10 @@ export function seconds(value) {
 }
 
 /** A time, in UTC, to the minute. */
-export const time = (iso) => (iso ? new Date(iso).toISOString().slice(0, 16).replace("T", " ") : NONE);
+export function time(iso) {
+  // A report may have been edited by hand.
+  return Number.isNaN(Date.parse(iso ?? "")) ? NONE : new Date(iso).toISOString().slice(0, 16).replace("T", " ");
+}
 export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const shortDay = (ms) => dayMonth.format(ms);
 
