@@ -1,8 +1,8 @@
 """How quick the "Lead syncs" page is, beside Airflow's own pages.
 
-A real API server on PostgreSQL knows syncs among twenty times as many return values of other tasks, and one sync has
-the results of a million rows. Each request is made several times, by turns with the one that Airflow's own list of Dag
-runs makes; medians, and the ratio of both.
+A real API server on PostgreSQL knows a thousand nights' syncs, a year of hourly ones, and twenty thousand return values
+of other tasks; one sync has the results of a million rows. Each request is made several times, by turns with the one
+that Airflow's own list of Dag runs makes; medians, and the ratio of both.
 
 ``python3 dev.py bench lead_syncs --rows 100000`` is a quick look.
 """
@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
+from sqlalchemy import text
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
@@ -34,6 +35,8 @@ from tests.ui import made_up
 
 _ROUNDS = 7
 _OTHERS = 20
+# Reports of a Dag that runs every hour, besides: a year of them.
+_HOURS = 24 * 365
 _LAST = datetime(2026, 11, 23, 3, tzinfo=UTC)
 _EXECUTION = "20261123T030000.000000Z"
 
@@ -50,11 +53,18 @@ def main() -> None:
             yardstick = lambda: get(f"{url}/api/v2/dags/~/dagRuns", limit=100)  # noqa: E731
             rows = f"{url}/sfleads/api/dags/syncs/runs/{run_id}/tasks/sync/rows"
             for title, work in {
-                "100 syncs": lambda: get(f"{url}/sfleads/api/syncs", since=(_LAST - timedelta(days=99)).isoformat()),
-                "1,000 syncs": lambda: get(f"{url}/sfleads/api/syncs", since=(_LAST - timedelta(days=999)).isoformat()),
+                "100 syncs": lambda: get(
+                    f"{url}/sfleads/api/syncs", since=(_LAST - timedelta(days=99)).isoformat(), dag_id="syncs"
+                ),
+                "a month of two Dags, one of which runs every hour": lambda: get(
+                    f"{url}/sfleads/api/syncs", since=(_LAST - timedelta(days=30)).isoformat()
+                ),
+                "1,000 syncs, and the newest of the other Dag": lambda: get(
+                    f"{url}/sfleads/api/syncs", since=(_LAST - timedelta(days=999)).isoformat()
+                ),
                 f"a page of the rejects of {args.rows:,} rows": lambda: get(rows, action="rejected"),
                 f"the last page of {args.rows:,} rows": lambda: get(rows, offset=args.rows - 100),
-                f"a search in {args.rows:,} rows": lambda: get(rows, search="k-99"),
+                f"a search in {args.rows:,} rows": lambda: get(rows, "k-99"),
             }.items():
                 mine, theirs = by_turns(work, yardstick)
                 print(f"{title}: {mine * 1000:,.0f} ms, {mine / theirs:.1f} times a list of 100 Dag runs")
@@ -72,9 +82,9 @@ def by_turns(first: Callable[[], None], second: Callable[[], None]) -> tuple[flo
     return statistics.median(took[0]), statistics.median(took[1])
 
 
-def get(url: str, **parameters: str | int) -> None:
+def get(url: str, search: str = "", **parameters: str | int) -> None:
     """Ask, and take the whole answer."""
-    reply = requests.get(url, params=parameters, timeout=120)
+    reply = requests.get(url, params=parameters, headers={"X-Lead-Syncs-Search": search}, timeout=120)
     assert reply.ok, reply.text
     assert reply.json()
 
@@ -108,7 +118,7 @@ def answers(url: str) -> bool:
 def fill(database: str, folder: Path, rows: int) -> str:
     """Make up what there is to look at; return the run whose sync has rows."""
     with made_up.database(database) as session:
-        for dag_id in ("syncs", "others"):
+        for dag_id in ("syncs", "others", "hourly"):
             made_up.add_dag(session, dag_id)
         for night in range(1_000):
             ran_at = _LAST - timedelta(days=night)
@@ -118,6 +128,11 @@ def fill(database: str, folder: Path, rows: int) -> str:
             for number in range(_OTHERS):
                 task = {"task_id": f"task_{number}", "map_index": -1}
                 made_up.add_task(session, "others", ran_at, task, value={"of": "x" * 200})
+        for hour in range(_HOURS):
+            made_up.add_sync(session, "hourly", _LAST - timedelta(hours=hour, minutes=7), report={})
+        # As a database that runs for a while has done by itself.
+        session.commit()
+        session.execute(text("ANALYZE"))
     run_id = f"scheduled__{_LAST.isoformat()}"
     results = ResultsFolder(folder, "syncs", run_id, "sync", -1, _EXECUTION)
     with results.writer(columns=("id",)) as writer:
