@@ -7,7 +7,6 @@ from typing import Any
 _DISTRIBUTION = "airflow-provider-sfleads"
 _NAME = "Salesforce Leads"
 _CONN_TYPE = "salesforce_leads"
-_LINKS = ("LeadSyncResultsLink", "BulkJobLink", "LeadsLink")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -28,7 +27,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.sensors.bulk"]}],
         "triggers": [{"integration-name": _NAME, "python-modules": ["airflow_provider_sfleads.triggers.bulk"]}],
         "extra-links": [
-            f"airflow_provider_sfleads.operators.links.{name}Link" for name in ("Results", "BulkJob", "Leads")
+            f"airflow_provider_sfleads.operators.links.{name}Link" for name in ("LeadSyncResults", "BulkJob", "Leads")
         ],
         "notifications": ["airflow_provider_sfleads.notifications.report.SyncReportNotifier"],
         "asset-uris": [

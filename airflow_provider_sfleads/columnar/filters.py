@@ -84,7 +84,7 @@ def _whole(threshold: Decimal) -> int:
 
 def _by_stage(stages: pa.Array, eligible: frozenset[str | None]) -> tuple[Mask, Mask]:
     if not is_scalar(stages.type):
-        return none_of(stages), valid(stages)
+        return ~valid(stages) if None in eligible else none_of(stages), valid(stages)
     found = texts(stages)
     text = pc.if_else(pc.equal(trimmed(found.array), ""), None, trimmed(found.array))
     names = pa.array([stage for stage in eligible if stage is not None], pa.string())

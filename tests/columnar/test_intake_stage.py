@@ -67,6 +67,18 @@ def test_columns_of_any_type(request: StageRequest, found: list[pa.RecordBatch])
     assert together(request, COLUMNS, chunks) == one_by_one(request, COLUMNS, chunks)
 
 
+def test_no_stage_in_a_column_of_bytes_is_no_stage() -> None:
+    """A type that no stage comes in does not matter where nothing came."""
+    rule = StageRule(stage="MQL", current_stage="stage", from_stages=frozenset({None}), ladder=("New", "MQL"))
+    request = stage_request(lead_id="lead", rule=rule, field_map=FieldMap(columns={}))
+    texts = [pa.array(values, pa.string()) for values in (["A1"], [None], [None])]
+    batch = pa.RecordBatch.from_arrays(
+        [*texts, pa.array([None], pa.binary()), pa.array([None], pa.string())], names=list(COLUMNS)
+    )
+    chunks = list(batch_chunks([batch], "x"))
+    assert together(request, COLUMNS, chunks) == one_by_one(request, COLUMNS, chunks)
+
+
 @given(requests(), st.data())
 @settings(deadline=None, max_examples=80)
 def test_lists_of_rows(request: StageRequest, data: st.DataObject) -> None:
