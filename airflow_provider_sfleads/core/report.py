@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -83,6 +83,15 @@ class SyncReport:
         except (TypeError, ValueError):
             return None
         return took.total_seconds()
+
+    @property
+    def moment(self) -> datetime | None:
+        """The start of what it is about: its interval, or the sync itself where it has none; ``None`` as above."""
+        try:
+            moment = datetime.fromisoformat(self.interval_start or self.started_at)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     @classmethod
     def from_json(cls, values: object) -> Self:

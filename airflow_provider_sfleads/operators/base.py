@@ -185,10 +185,12 @@ class LeadSyncOperator(TellsLineage):
         """Go on after a deferral; where that timed out or failed, abort the jobs first: nothing else would."""
         from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+        from airflow_provider_sfleads.operators.farewell import abort_jobs
+
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout):
-            self._abort_jobs(context)
+            abort_jobs(self._hook(), context, base=self.results_path, dag_id=self.dag_id, task_id=self.task_id)
             raise
 
     def _load(self, context: Context, event: Mapping[str, Any] | None) -> dict[str, object]:
@@ -226,11 +228,6 @@ class LeadSyncOperator(TellsLineage):
         )
         self.log.info("Waiting for %d job(s) in the triggerer; this worker's slot is free.", len(waiting.job_ids))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
-
-    def _abort_jobs(self, context: Context) -> None:
-        from airflow_provider_sfleads.operators.farewell import abort_jobs
-
-        abort_jobs(self._hook(), context, base=self.results_path, dag_id=self.dag_id, task_id=self.task_id)
 
     def on_kill(self) -> None:
         """Send no further page or job, and abort the jobs under way; what is done by then is still recorded."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -57,12 +56,7 @@ class RecordedReport:
     @property
     def moment(self) -> datetime | None:
         """The start of what it is about: its interval, or the sync itself where it has none."""
-        if self.report is None:
-            return None
-        with suppress(ValueError):
-            moment = datetime.fromisoformat(self.report.interval_start or self.report.started_at)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return None
+        return None if self.report is None else self.report.moment
 
 
 def read_reports(

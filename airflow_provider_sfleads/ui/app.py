@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from airflow.utils.session import create_session
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import AfterValidator
 
@@ -47,6 +47,10 @@ def _can_be_asked(request: Request) -> None:
         raise HTTPException(422, "A parameter holds a NUL character.")
 
 
+def _private(response: Response) -> None:
+    response.headers.update(_PRIVATE)
+
+
 # Documentation would be open to everybody: no dependency guards it.
 app = FastAPI(dependencies=[Depends(get_user), Depends(_can_be_asked)], docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -60,7 +64,7 @@ def static(name: str) -> FileResponse:
     return FileResponse(_STATIC / name, headers={"Cache-Control": "no-cache"})
 
 
-@app.get("/api/syncs")
+@app.get("/api/syncs", dependencies=[Depends(_private)])
 def list_syncs(  # noqa: PLR0913 - what the page can ask for
     *,
     user: GetUserDep,
@@ -100,7 +104,7 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
     }
 
 
-@app.get(_TASK + "/rows", dependencies=[Depends(may_see_rows)])
+@app.get(_TASK + "/rows", dependencies=[Depends(may_see_rows), Depends(_private)])
 def list_rows(  # noqa: PLR0913 - what the page can ask for
     *,
     task: Annotated[TaskOf, Depends(TaskOf)],

@@ -36,7 +36,7 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     looked into, so that nobody reads the rows of another Dag through it.
 
     :raises NoResultsError: where there is nothing to be seen.
-    :raises OSError, ValueError, ImportError: where the storage cannot be read from here.
+    :raises Exception: where the storage cannot be read from here; each storage has errors of its own.
     """
     folder = _folder_of(session, task)
     names = sorted(filter(is_execution, folder.directory.parent.folders()), reverse=True)

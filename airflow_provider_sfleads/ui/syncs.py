@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -119,8 +119,7 @@ def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequen
     found = found.order_by(_RAN_AT.desc())
     # By the interval it is decided here which of them are meant.
     rows = session.execute(found if asked.by_interval else found.limit(LIMIT + 1))
-    syncs = (each for each in _with_reports(row._asdict() for row in rows) if _begins_within(each, asked))
-    return list(islice(syncs, LIMIT + 1))
+    return list(islice(_with_reports((row._asdict() for row in rows), asked), LIMIT + 1))
 
 
 def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
@@ -183,21 +182,19 @@ def _text(moment: datetime | None, distance: timedelta) -> str | None:
     return None if moment is None else (moment + distance).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _begins_within(sync: Mapping[str, Any], asked: Asked) -> bool:
+def _begins_within(report: SyncReport, asked: Asked) -> bool:
     if not asked.by_interval:
         return True
-    try:
-        moment = datetime.fromisoformat(sync["interval_start"] or sync["started_at"])
-    except ValueError:
+    moment = report.moment
+    if moment is None:
         return False
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (asked.since is None or moment >= asked.since) and (asked.until is None or moment < asked.until)
 
 
-def _with_reports(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _with_reports(rows: Iterator[dict[str, Any]], asked: Asked) -> Iterator[dict[str, Any]]:
     for row in rows:
         report = _parsed(row.pop("value"))
-        if report is not None:
+        if report is not None and _begins_within(report, asked):
             counts = {name: value for name, value in report.as_json().items() if name not in _LEFT_OUT}
             execution = report.results_path.rstrip("/").rpartition("/")[2]
             yield _as_json(row) | counts | {"seconds": report.seconds, "execution": execution}

@@ -180,6 +180,14 @@ def test_rows_are_told_page_by_page(server: Server, runs: dict[str, str]) -> Non
     assert pages[0]["report"] == {"read": 300}
 
 
+def test_what_is_told_stays_in_no_cache(server: Server, runs: dict[str, str]) -> None:
+    """Of a browser that several people use, say; and nothing is taken for what it is not."""
+    for path in (rows_url(runs["stage-0"]), rows_url(runs["stage-0"]).replace("/rows", "/rejects.csv"), "/api/syncs"):
+        reply = server.get(path)
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_rows_are_found_by_action_code_and_text(server: Server, runs: dict[str, str]) -> None:
     """All conditions hold together; the text may be anywhere, in any case, and is no pattern."""
     url = rows_url(runs["stage-0"])

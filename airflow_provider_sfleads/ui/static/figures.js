@@ -47,7 +47,7 @@ export function entriesOf({ syncs, unreported }, mode) {
 const FAILED = new Set(["failed", "upstream_failed"]);
 const DONE = new Set(["success", "skipped", "removed"]);
 export const hasFailed = ({ state }) => FAILED.has(state);
-export const isUnder = ({ state }) => !FAILED.has(state) && !DONE.has(state);
+const isUnder = ({ state }) => !FAILED.has(state) && !DONE.has(state);
 
 /** The state to show for several: the worst. */
 export function worst(entries) {
