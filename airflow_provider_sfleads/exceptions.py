@@ -23,7 +23,9 @@
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
     ├── ConnectionFailedError         the request never reached Salesforce; worth a retry
     ├── OutcomeUnknownError           a write was sent and no answer came back
-    ├── ResultsError                  results_path cannot be written; worth a retry
+    ├── ResultsError                  results_path cannot be written, or lost what was written; worth a retry
+    │   └── RecordsLostError          what was sent is not recorded any more, and cannot be asked for; no retry
+    ├── DisownedError                 a newer try owns the task; this process writes nothing any more
     └── SyncError                     the sync ran to its end and did not come out clean
         ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
@@ -158,7 +160,19 @@ class OutcomeUnknownError(SalesforceLeadsError):
 
 
 class ResultsError(SalesforceLeadsError):
-    """The results cannot be written below ``results_path``."""
+    """The results cannot be written below ``results_path``, or are not there any more."""
+
+    transient = True
+
+
+class RecordsLostError(ResultsError):
+    """Records of what was sent are lost, and the API that is asked for cannot find out."""
+
+    transient = False
+
+
+class DisownedError(SalesforceLeadsError):
+    """A newer try of the task has taken over, or nothing shows that none has."""
 
     transient = True
 

@@ -8,11 +8,17 @@ from datetime import UTC, datetime
 
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
-from airflow_provider_sfleads.exceptions import RejectsExceededError, RowsNotSentError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import (
+    RejectsExceededError,
+    ResultsError,
+    RowsNotSentError,
+    SalesforceLeadsError,
+)
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.operators.under_way import Course
 from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.transport.client import Client
 
 _NAMED_REASONS = 5
@@ -98,6 +104,11 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
         return error
     if run.export_error is not None:
         return run.export_error
+    if not run.is_read:
+        return RowsNotSentError(
+            f"The task was told to stop before the export was read to its end: {report.read:,} rows were read, and the "
+            "rest is not known. A retry of the task reads it anew."
+        )
     if too_many_rejects(report.rejected, report.read, max_rejects):
         return RejectsExceededError(
             f"{report.rejected:,} of {report.read:,} rows were rejected{_top(report.reject_reasons)}, more than "
@@ -105,6 +116,23 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
             f"feed the file back as a FileExport."
         )
     return None
+
+
+def misrecorded(run: Course, folder: ResultsFolder) -> ResultsError | None:
+    """The error of a run whose results are not what it wrote: lost in part or whole, or written by somebody else, too.
+
+    Every row that was read is one line; a run that says so without looking would be green over records that are gone.
+    """
+    recorded = tally_of(folder)
+    if recorded.read == run.read and recorded.actions == run.tally.actions:
+        return None
+    said = f"{recorded.read:,} rows are recorded in {folder.url}, and {run.read:,} were read"
+    if recorded.read == run.read:
+        said = f"{folder.url} records other outcomes than this run wrote"
+    return ResultsError(
+        f"{said}: the storage lost results, or another process wrote there. See that results_path keeps what is "
+        "written to it. A retry of the task asks Salesforce for the leads whose records are lost, and sends none twice."
+    )
 
 
 def _worthwhile_in(run: Course) -> float | None:

@@ -200,7 +200,7 @@ class LeadSyncOperator(TellsLineage):
         from airflow_provider_sfleads.operators.load import load
         from airflow_provider_sfleads.operators.under_way import Waiting
 
-        self._stop = Event()
+        self._stop = self._stop or Event()
         if event is None:
             Links(context["ti"]).begin(self.operator_extra_links)
         with no_retry_for_permanent():
@@ -231,8 +231,11 @@ class LeadSyncOperator(TellsLineage):
 
     def on_kill(self) -> None:
         """Send no further page or job, and abort the jobs under way; what is done by then is still recorded."""
-        if self._stop is not None:
-            self._stop.set()
+        from threading import Event
+
+        # It may come before the load has begun: then that ends before it has sent anything.
+        self._stop = self._stop or Event()
+        self._stop.set()
 
     def _settings(self, stop: Event) -> LoadSettings:
         from airflow_provider_sfleads.core.collections import MAX_RECORDS

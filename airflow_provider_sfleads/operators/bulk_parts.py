@@ -56,7 +56,7 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         stop.wait(seconds)
 
     jobs = Jobs(
-        send=client.send,
+        send=load.send,
         download=client.download,
         conn_id=conn_id,
         user_id=client.user_id,

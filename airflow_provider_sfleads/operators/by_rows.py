@@ -28,21 +28,26 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
         stream = closing.enter_context(opened())
         index = closing.enter_context(KeyIndex(load.folder.staging()))
         plan = load.plan(stream.columns, index.add, resumed=load.resumed)
-        load.folder.begin()
-        # From here on rows may be sent, and a try that is killed is to be resumed.
-        load.keep()
+        load.begin()
+        load.begin_sending()
         if not plan.repeatable:
             closing.callback(conclude, load, plan)
         earlier = closing.enter_context(_earlier(load, plan))
         writer = closing.enter_context(load.folder.writer(columns=stream.columns, resume=load.resumed))
         before = Before(earlier=earlier, confirmed=remembered_for(load, plan, reads_all=not load.resumed))
-        run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id), before)
+        run = load.run(plan, index.add, Recorder(writer, salt=load.folder.dag_id, noted=load.note_parts), before)
         if load.tally is not None:
             run.tally = load.tally
         load.tally = run.tally
         run.execute(stream.rows)
         known_from = load.own_time(run.doubts.known_from)
-    return Course(tally=run.tally, halted=run.halted, export_error=run.export_error, known_from=known_from)
+    return Course(
+        tally=run.tally,
+        read=run.tally.read + run.unaccounted,
+        halted=run.halted,
+        export_error=run.export_error,
+        known_from=known_from,
+    )
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.exceptions import ExportError, ResultsError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import DisownedError, ExportError, RecordsLostError, SalesforceLeadsError
 from airflow_provider_sfleads.operators import by_rows
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
@@ -49,14 +50,17 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
         with load.settings.export.open_chunks() as opened:
             return carry_out(load, opened)
     with ExitStack() as closing:
-        course = _Course(load, closing, _columns(load, stream))
+        course = _Course(load, closing, stream)
         try:
             if stream is not None and not course.stage(stream):
-                return course.end()
+                return course.end(is_read=False)
+            load.begin_sending()
             waiting = course.send()
             if waiting is not None:
                 return waiting
             course.send_tail()
+        except DisownedError:
+            raise
         except BaseException:
             course.break_off()
             raise
@@ -71,53 +75,61 @@ def _is_staged(load: UnderWay) -> bool:
 
 def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
     """The export's columns; of one that was read in an earlier try, as that wrote them down."""
-    staging = load.folder.staged()
     if stream is not None:
-        staging.remove_all()
-        load.folder.staging()
-        with staging.complete(COLUMNS) as draft:
-            draft.write_text(json.dumps(stream.columns), encoding="utf-8")
         return stream.columns
-    with staging.open(COLUMNS) as file:
+    with load.folder.staged().open(COLUMNS) as file:
         return tuple(json.load(file))
+
+
+def _stage_anew(load: UnderWay, columns: Sequence[str]) -> None:
+    """Make the staging folder ready for the rows of an export with such columns."""
+    staging = load.folder.staged()
+    staging.remove_all()
+    load.folder.staging()
+    with staging.complete(COLUMNS) as draft:
+        draft.write_text(json.dumps(columns), encoding="utf-8")
 
 
 class _Course:
     """One try of the course."""
 
-    def __init__(self, load: UnderWay, closing: ExitStack, columns: Sequence[str]) -> None:
+    def __init__(self, load: UnderWay, closing: ExitStack, stream: ChunkStream | None) -> None:
         from airflow_provider_sfleads.bulk.pieces import Pieces
         from airflow_provider_sfleads.columnar.index import KeyMemory
         from airflow_provider_sfleads.operators.bulk_parts import terms_of
 
         self.load = load
         self.closing = closing
-        self.columns = tuple(columns)
+        self.columns = _columns(load, stream)
         self.pieces: Pieces = Pieces(load.folder.staged())
-        self.memory: KeyMemory = closing.enter_context(KeyMemory(load.folder.staging()))
         # The intake itself knows which keys were there before.
         self.plan: Plan = load.plan(self.columns, lambda _value, _space: True, resumed=False)
         self.terms = terms_of(load)
         if load.execution.asks_from and not self.plan.repeatable:
-            raise ResultsError(
+            raise RecordsLostError(
                 "What earlier tries of this task sent is not recorded any more, so bulk could create leads twice. "
                 "Take api='collections', which looks for each lead before it is sent."
             )
-        staged = _is_staged(load)
+        staged = stream is None
+        if not staged:
+            # The parts of a try that did not get to the end of the export are written anew.
+            load.execution = replace(load.execution, read=None, first_part=0, next_part=0)
+        load.begin()
+        if not staged:
+            _stage_anew(load, self.columns)
+        self.memory: KeyMemory = closing.enter_context(KeyMemory(load.folder.staging()))
         if staged:
             # Rows that an earlier try has staged, and sent perhaps, are remembered at the end, too.
             recall(load, self.plan)
         if staged and not self.plan.repeatable:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
-        load.folder.begin()
-        # From here on rows may be staged, and sent; a try that is killed is to be resumed.
-        load.keep()
         self.closing.callback(self._conclude)
         self.writing = ExitStack()
         closing.push(self.writing)
         writer = self.writing.enter_context(load.folder.writer(columns=self.columns, resume=staged))
-        self.book = Recorder(writer, salt=load.folder.dag_id)
+        self.book = Recorder(writer, salt=load.folder.dag_id, noted=load.note_parts)
+        self.read = 0
         self.error: ExportError | None = None
         self.halted: SalesforceLeadsError | None = None
         self.run: BulkRun | None = None
@@ -141,7 +153,7 @@ class _Course:
             terms=self.terms,
         )
         complete = staging.take_all(stream.chunks)
-        self.error = staging.error
+        self.error, self.read = staging.error, staging.read
         if not complete:
             self.pieces.publish()
             self.leave(*Role)
@@ -156,7 +168,7 @@ class _Course:
             load.confirmed.keep(load.folder.staged())
         with self.book.marked(STAGED):
             self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if is_few else {})
-        load.keep()
+        load.keep(read=staging.read)
         return True
 
     def send(self) -> Waiting | None:
@@ -281,8 +293,17 @@ class _Course:
         if not self.plan.repeatable:
             by_rows.conclude(self.load, self.plan)
 
-    def end(self) -> Course:
+    def end(self, *, is_read: bool = True) -> Course:
         """Complete the results, and count them."""
         self.writing.close()
         self.load.tally = tally_of(self.load.folder)
-        return Course(tally=self.load.tally, halted=self.halted, export_error=self.error, known_from=self.known_from)
+        # A try that was killed before it could note how many there are leaves only the results to go by.
+        staged = self.load.tally.read if self.load.execution.read is None else self.load.execution.read
+        return Course(
+            tally=self.load.tally,
+            read=staged if is_read else self.read,
+            is_read=is_read,
+            halted=self.halted,
+            export_error=self.error,
+            known_from=self.known_from,
+        )

@@ -6,12 +6,15 @@ The store survives retries, a killed worker, and also "clear" and a backfill's r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from airflow_provider_sfleads.results.folder import DRY_RUN, EXECUTION
+
+# Executions whose parts are told, the newest ones: Airflow's store takes 64 KB a value.
+_MOST_TOLD = 200
 
 
 class Store(Protocol):
@@ -35,11 +38,16 @@ class Execution:
     :param api_calls: REST requests of the tries before this one.
     :param token_requests: token requests of the tries before this one.
     :param open: whether rows are unaccounted for.
+    :param sends: whether any row may have been sent; only what was sent can be lost.
+    :param read: rows that the export held, once it is read to its end and the rows lie staged.
+    :param first_part: number of the first part of the results that is to be there.
+    :param next_part: number of the part that comes next, as last noted: all from the first one on are there.
     :param api: the API that its first try has chosen, ``None`` before that; later ones stay with it.
     :param api_reason: why.
     :param jobs: ids of its bulk jobs, by the load that each carries.
     :param earlier: executions of the task in this Dag run that came to their end before it.
     :param first_at: when the first of those began, ISO 8601.
+    :param parts: of each of those, by name, what ``first_part`` and ``next_part`` are here.
     :param asks_from: since when any row may have been sent, ISO 8601; where records of what was done are lost.
     :param asks_until: until when, ISO 8601: when that loss was found out.
     """
@@ -51,11 +59,17 @@ class Execution:
     api_calls: int = 0
     token_requests: int = 0
     open: bool = True
+    # What an older version wrote down may have sent.
+    sends: bool = True
+    read: int | None = None
+    first_part: int = 0
+    next_part: int = 0
     api: str | None = None
     api_reason: str = ""
     jobs: Mapping[str, str] = field(default_factory=dict)
     earlier: int = 0
     first_at: str | None = None
+    parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     asks_from: str | None = None
     asks_until: str | None = None
 
@@ -77,15 +91,16 @@ class Journal:
         last = self.last(dry_run=dry_run)
         if last is not None and last.open:
             return last if deferred else replace(last, tries=last.tries + 1)
-        name = now.strftime(EXECUTION) + (DRY_RUN if dry_run else "")
-        new = Execution(name=name, dry_run=dry_run, started_at=now.isoformat())
-        if last is None:
-            return new
+        return _new(now, dry_run=dry_run) if last is None else self.following(last, now)
+
+    def following(self, last: Execution, now: datetime) -> Execution:
+        """A new execution behind another one; nothing is kept yet."""
         # What one execution lacked the records of, and did not come to, the next one lacks, too.
         return replace(
-            new,
+            _new(now, dry_run=last.dry_run),
             earlier=last.earlier + 1,
             first_at=last.first_at or last.started_at,
+            parts=dict([*last.parts.items(), (last.name, [last.first_part, last.next_part])][-_MOST_TOLD:]),
             asks_from=last.asks_from,
             asks_until=last.asks_until,
         )
@@ -107,16 +122,23 @@ class Journal:
         return last if _is_sound(last) and last.dry_run is dry_run else None
 
 
+def _new(now: datetime, *, dry_run: bool) -> Execution:
+    name = now.strftime(EXECUTION) + (DRY_RUN if dry_run else "")
+    return Execution(name=name, dry_run=dry_run, started_at=now.isoformat(), sends=False)
+
+
 def _is_sound(execution: Execution) -> bool:
-    numbers = (execution.tries, execution.api_calls, execution.token_requests, execution.earlier)
-    if not all(type(number) is int and number >= 0 for number in numbers) or execution.tries < 1:
+    numbers = (execution.tries, execution.api_calls, execution.token_requests, execution.earlier, execution.read or 0)
+    if not _are_counts((*numbers, execution.first_part, execution.next_part)) or execution.tries < 1:
         return False
-    if type(execution.name) is not str or not execution.name or type(execution.open) is not bool:
+    flags = (execution.open, execution.sends)
+    if type(execution.name) is not str or not execution.name or not all(type(flag) is bool for flag in flags):
         return False
     jobs: object = execution.jobs
     if execution.api not in (None, "collections", "bulk") or type(execution.api_reason) is not str:
         return False
-    if not isinstance(jobs, Mapping) or not all(type(part) is str for entry in jobs.items() for part in entry):
+    are_jobs = isinstance(jobs, Mapping) and all(type(part) is str for entry in jobs.items() for part in entry)
+    if not are_jobs or not _are_ranges(execution.parts):
         return False
     try:
         known = (execution.first_at, execution.asks_from, execution.asks_until)
@@ -124,6 +146,14 @@ def _is_sound(execution: Execution) -> bool:
         return all(datetime.fromisoformat(moment).tzinfo is not None for moment in moments)
     except (TypeError, ValueError):
         return False
+
+
+def _are_ranges(values: object) -> bool:
+    return isinstance(values, Mapping) and all(_are_counts(each) and len(each) == 2 for each in values.values())  # noqa: PLR2004
+
+
+def _are_counts(values: object) -> bool:
+    return isinstance(values, list | tuple) and all(type(number) is int and number >= 0 for number in values)
 
 
 def _key(*, dry_run: bool) -> str:

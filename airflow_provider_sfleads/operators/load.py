@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,20 +12,29 @@ from typing import Any
 from airflow_provider_sfleads.core.describe import parse_describe
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally
-from airflow_provider_sfleads.exceptions import ParameterError, ResultsError, SalesforceLeadsError, WriteBackError
+from airflow_provider_sfleads.exceptions import (
+    DisownedError,
+    ParameterError,
+    ResultsError,
+    SalesforceLeadsError,
+    WriteBackError,
+)
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import choice
-from airflow_provider_sfleads.operators.account import Ending, failure_of, report_of, summary
+from airflow_provider_sfleads.operators.account import Ending, failure_of, misrecorded, report_of, summary
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
+from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
+from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
+from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import open_rows
-from airflow_provider_sfleads.results.state_file import StateFile
+from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
 
 log = logging.getLogger(__name__)
@@ -49,11 +58,12 @@ def load(
     log.info("%s. Connection %r, interval: %s.", mode, settings.hook.salesforce_conn_id, span)
     folder = folder_of(context, base=settings.results_path, dag_id=settings.dag_id, task_id=settings.task_id)
     journal = Journal(store_of(context, folder))
+    ownership = Ownership(store_of(context, folder, OWNER))
+    folder = replace(folder, guard=ownership.verify, process=ownership.token)
     with ExitStack() as closing:
-        try:
+        with _storage_errors(settings):
+            ownership.take()
             execution = _execution(journal, folder, settings, context, deferred=deferred is not None)
-        except OSError as error:
-            raise _unusable(settings, error) from error
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
         folder = replace(folder, execution=execution.name)
@@ -71,6 +81,7 @@ def load(
             folder=folder,
             journal=journal,
             execution=execution,
+            ownership=ownership,
             interval=interval,
             attempt=try_number(context),
             links=links,
@@ -78,6 +89,8 @@ def load(
         )
         try:
             course = choice.carry_out(under_way)
+        except DisownedError:
+            raise
         except SalesforceLeadsError as error:
             return Ending(report=_end_early(under_way), failure=error)
         except OSError as error:
@@ -93,6 +106,14 @@ def load(
         return _end(under_way, course)
 
 
+@contextmanager
+def _storage_errors(settings: LoadSettings) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(settings, error) from error
+
+
 def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
     return ResultsError(f"Results cannot be written below results_path {settings.results_path!r}: {error}")
 
@@ -104,12 +125,28 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     under_way.folder.write_report(report.as_json())
     failure = failure_of(course, report, settings.max_rejects)
     log.info("%s", summary(report))
+    broken = misrecorded(course, under_way.folder)
+    if broken is not None:
+        _ask_next(under_way, course)
+        return Ending(report=report, failure=broken)
     unwritten = _tell(under_way, course, report)
-    is_open = bool(report.not_sent or course.export_error or unwritten)
+    is_open = bool(report.not_sent or course.export_error or unwritten or not course.is_read)
     under_way.keep(**_calls(under_way), open=is_open)
     if not is_open:
         under_way.folder.remove_staging()
     return Ending(report=report, failure=unwritten or failure, written_back=under_way.written_back)
+
+
+def _ask_next(under_way: UnderWay, course: Course) -> None:
+    """Have the next try ask for each row before it sends it: the records do not tell what was sent."""
+    # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
+    is_open = course.read > tally_of(under_way.folder).read
+    under_way.folder.staged().remove_all()
+    execution, now = under_way.execution, datetime.now(UTC).isoformat()
+    first = next_number(under_way.folder.directory)
+    since = execution.asks_from or execution.first_at or execution.started_at
+    asks = {"asks_from": since, "asks_until": now, "first_part": first, "next_part": first}
+    under_way.keep(**_calls(under_way), **asks, read=None, open=is_open)
 
 
 def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> SalesforceLeadsError | None:
@@ -219,8 +256,19 @@ def _asking(
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
+    # What is staged may have been settled, and its record be lost: the export is read anew.
+    folder.staged().remove_all()
     now = datetime.now(UTC).isoformat()
-    execution = replace(execution, earlier=begun_beside(folder), asks_from=since, asks_until=now)
+    first = next_number(folder.directory)
+    execution = replace(
+        execution,
+        earlier=begun_beside(folder),
+        parts={},
+        first_part=first,
+        next_part=first,
+        asks_from=since,
+        asks_until=now,
+    )
     # In this order: the folder alone would look as if nothing were lost.
     journal.keep(execution)
     folder.begin()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from inspect import signature
+from threading import Lock
 from typing import Any
 
 from airflow_provider_sfleads.operators.journal import Execution, Store
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.state_file import StateFile
+from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile
 
 # Clearing a Dag run resets its start; a run is never carried out before the other moments.
 _MOMENTS = ("start_date", "queued_at", "run_after", "logical_date")
@@ -30,12 +31,33 @@ def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: st
     )
 
 
-def store_of(context: Mapping[str, Any], folder: ResultsFolder) -> Store:
-    """Where the task remembers: Airflow's task state store, or else a file below ``results_path``."""
+def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> Store:
+    """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
     store = context.get("task_state_store")
     if store is None:
-        return StateFile(folder)
-    return _Lasting(store) if "retention" in signature(store.set).parameters else store
+        return StateFile(folder, name)
+    return _OneAtATime(_Lasting(store) if "retention" in signature(store.set).parameters else store)
+
+
+# One for the process: what the tasks of ``Dag.test`` have for an API takes one request at a time.
+_TURN = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _OneAtATime:
+    """A store that threads share."""
+
+    store: Store
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+        with _TURN:
+            return self.store.get(key)
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
+        with _TURN:
+            self.store.set(key, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +102,9 @@ def lost_since(
     :param deferred: whether this try was deferred before.
     """
     if last is not None:
-        is_gone = last.open and (not folder.exists or (last.api == "bulk" and folder.lacks_staged))
-        are_fewer = begun_beside(folder) < execution.earlier
+        is_gone = last.open and last.sends and not _has_records(last, folder)
         since = execution.asks_from or execution.first_at or execution.started_at
-        return since if is_gone or are_fewer else None
+        return since if is_gone or _lacks_earlier(execution, folder) else None
     staged = next((other for other in folder.others() if other.has_staged), None)
     if staged is not None:
         # Which jobs carry its rows, only its entry in the store would tell.
@@ -93,6 +114,19 @@ def lost_since(
     is_unknown = not StateFile(folder).exists and not begun_beside(folder)
     may_be_gone = context.get("task_state_store") is None and try_number(context) > 1 and is_unknown
     return _beginning(context).isoformat() if deferred or may_be_gone else None
+
+
+def _has_records(last: Execution, folder: ResultsFolder) -> bool:
+    """Whether all is there that an execution that is open had recorded, as far as anybody can tell."""
+    are_staged = last.api != "bulk" or not folder.lacks_staged
+    return folder.exists and are_staged and folder.holds_parts(last.first_part, last.next_part)
+
+
+def _lacks_earlier(execution: Execution, folder: ResultsFolder) -> bool:
+    """Whether an execution before this one is gone, or a part of its results."""
+    parts = execution.parts.items()
+    whole = all(replace(folder, execution=name).holds_parts(first, end) for name, (first, end) in parts)
+    return not whole or begun_beside(folder) < execution.earlier
 
 
 def begun_beside(folder: ResultsFolder) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,19 +25,26 @@ _REJECTS_LOGGED = 5
 
 @dataclass(slots=True)
 class Recorder:
-    """Writes outcomes, and logs the first rejects of each kind by key, so that the log alone says what is wrong."""
+    """Writes outcomes, and logs the first rejects of each kind by key, so that the log alone says what is wrong.
+
+    :param noted: told how far the results have come, each time something was made durable.
+    """
 
     writer: ResultsWriter
     salt: str
+    noted: Callable[[int], None] = lambda _next_part: None
     logged: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcomes: pa.RecordBatch) -> None:
         """Take outcomes by the column; none of them is a reject."""
         self.writer.write_batch(outcomes)
 
-    def marked(self, mark: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def marked(self, mark: str) -> Iterator[None]:
         """Record what is written in the block all together, under a mark, or not at all."""
-        return self.writer.marked(mark)
+        with self.writer.marked(mark):
+            yield
+        self.noted(self.writer.next_part)
 
     def marks(self) -> Collection[str]:
         """The marks there are."""
@@ -46,6 +53,7 @@ class Recorder:
     def flush(self) -> None:
         """Make what was taken durable."""
         self.writer.flush()
+        self.noted(self.writer.next_part)
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
+from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
@@ -58,6 +61,8 @@ LATE_COMMIT = timedelta(minutes=12)
 _USUAL = timedelta(minutes=1)
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
+# Seconds.
+_NOTE_EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +100,13 @@ class Course:
     :param halted: why sending stopped early.
     :param export_error: why reading stopped early.
     :param known_from: from when on Salesforce can tell what became of rows whose outcome is unknown.
+    :param read: rows that were read, and have to lie in the results.
+    :param is_read: whether the export was read to its end.
     """
 
     tally: Tally
+    read: int
+    is_read: bool = True
     halted: SalesforceLeadsError | None = None
     export_error: ExportError | None = None
     known_from: datetime | None = None
@@ -119,6 +128,7 @@ class UnderWay:
     """One load under way.
 
     :param journal: keeps ``execution`` for later tries.
+    :param ownership: shows that no newer try has taken over.
     :param attempt: try number of the task.
     :param links: what the task shows in Airflow's UI.
     :param until_the_end: closes what the end of the load still needs.
@@ -134,6 +144,7 @@ class UnderWay:
     folder: ResultsFolder
     journal: Journal
     execution: Execution
+    ownership: Ownership
     interval: Interval | None
     attempt: int
     links: Links
@@ -142,6 +153,7 @@ class UnderWay:
     planned: Plan | None = None
     tally: Tally | None = None
     written_back: int | None = None
+    _kept: float = 0.0
 
     def choose(self, api: str, reason: str) -> None:
         """Take down how the rows are sent; :meth:`keep` makes it durable."""
@@ -150,8 +162,35 @@ class UnderWay:
     def keep(self, **changes: Any) -> None:
         """Write the execution down, with some of it changed, and show its jobs."""
         self.execution = replace(self.execution, **changes)
+        # Else a process that was frozen would put its own view of the jobs in place of the newer try's.
+        self.ownership.verify()
         self.journal.keep(self.execution)
+        self._kept = time.monotonic()
         self.links.show_jobs(self.settings.hook.client.base_url, self.execution.jobs.values())
+
+    def begin(self) -> None:
+        """Write down that there is this execution, so that a try that is killed from here on is resumed.
+
+        First the journal, then the folder: a folder that no journal speaks of would look like lost records.
+        """
+        self.keep()
+        self.folder.begin()
+
+    def begin_sending(self) -> None:
+        """Write down that rows may be sent from here on: before that nothing is lost with the records."""
+        if not self.execution.sends and not self.settings.dry_run:
+            self.keep(sends=True)
+
+    def note_parts(self, next_part: int) -> None:
+        """Take down how far the results have come; durable now and then, since each time takes some milliseconds."""
+        if next_part != self.execution.next_part:
+            self.execution = replace(self.execution, next_part=next_part)
+            if time.monotonic() - self._kept > _NOTE_EVERY:
+                self.keep()
+
+    def send(self, call: Call) -> Reply:
+        """Send a call; one that writes only as the owner of the task."""
+        return self.ownership.guarded(self.settings.hook.client.send)(call)
 
     @property
     def resumed(self) -> bool:
@@ -227,7 +266,7 @@ class UnderWay:
         return SyncRun(
             plan=plan,
             sender=PageSender(
-                send=client.send,
+                send=self.send,
                 pause=self.pause,
                 stopped=settings.stop.is_set,
                 number=number,

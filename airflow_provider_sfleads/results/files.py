@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import basename
 from typing import IO, TYPE_CHECKING
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -40,20 +41,22 @@ class Directory:
     :param fs: the storage.
     :param path: the directory's path there.
     :param is_local: whether ``path`` is one of this machine's.
+    :param guard: called before anything is changed; raises where this process may not write any more.
     """
 
     fs: AbstractFileSystem
     path: str
     is_local: bool
+    guard: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def parent(self) -> Directory:
         """The directory that this one is in."""
-        return Directory(self.fs, self.path.rstrip("/").rpartition("/")[0], self.is_local)
+        return replace(self, path=self.path.rstrip("/").rpartition("/")[0])
 
     def child(self, name: str) -> Directory:
         """Return the directory of that name in this one."""
-        return Directory(self.fs, self.file(name), self.is_local)
+        return replace(self, path=self.file(name))
 
     def file(self, name: str) -> str:
         """Return the path of a file in this directory."""
@@ -96,38 +99,44 @@ class Directory:
 
     def remove(self, name: str) -> None:
         """Remove a file."""
+        self.guard()
         self.fs.rm_file(self.file(name))
 
     def rename(self, name: str, new: str) -> None:
         """Give a file another name; on object storage, where that is no single step, the old one goes last."""
+        self.guard()
         self.fs.mv(self.file(name), self.file(new))
 
     def remove_all(self) -> None:
         """Remove the directory with all that is in it, if it exists."""
         if self.fs.exists(self.path):
+            self.guard()
             self.fs.rm(self.path, recursive=True)
 
     def new_draft(self, name: str) -> Path:
         """Return the local path at which to write the file ``name`` until it is complete.
 
         Locally it lies beside its final name, so that publishing it is one rename; its leading dot keeps it out of
-        folder reads. For remote storage it is a temporary file, uploaded in one go.
+        folder reads. For remote storage it is a temporary file, uploaded in one go. No two drafts have one name: what a
+        process that was frozen cleans up once it wakes is its own.
         """
         if self.is_local:
             Path(self.path).mkdir(parents=True, exist_ok=True)
-            return Path(self.file(f".{name}.part"))
+            return Path(self.file(f".{name}.{uuid4().hex}.part"))
         handle, path = tempfile.mkstemp(prefix="sfleads-", suffix=f"-{name}")
         os.close(handle)
         return Path(path)
 
     def remove_drafts(self) -> None:
         """Remove what a killed worker left unfinished; remote storage never sees a draft."""
+        self.guard()
         if self.is_local:
             for draft in Path(self.path).glob(".*.part"):
-                draft.unlink()
+                draft.unlink(missing_ok=True)
 
     def publish(self, draft: Path, name: str) -> None:
         """Make a complete draft appear as the file ``name``, durably."""
+        self.guard()
         if self.is_local:
             with draft.open("rb") as stream:
                 os.fsync(stream.fileno())

@@ -10,8 +10,8 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from os import PathLike
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import REJECTS, Directory, directory_at
-from airflow_provider_sfleads.results.parts import marks, part_names
+from airflow_provider_sfleads.results.parts import are_covered, marks, part_names
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -35,6 +35,7 @@ DRY_RUN = "-dry-run"
 #: How an execution is named after its beginning, for ``strftime``; UTC.
 EXECUTION = "%Y%m%dT%H%M%S.%fZ"
 _BEGUN = "_begun"
+_SCRATCH = "scratch-"
 #: The export's columns, beside the rows of a bulk load that are staged.
 COLUMNS = "columns.json"
 #: The mark of results once the export of a bulk load is staged to its end.
@@ -55,6 +56,8 @@ class ResultsFolder:
     :param map_index: -1 for a task that is not mapped.
     :param execution: tells a deliberate re-run from the execution before it.
     :param conn_id: Airflow connection for remote storage.
+    :param guard: called before anything is changed; raises where this process may not write any more.
+    :param process: tells the scratch files of this process from those of a frozen one on the same machine.
     """
 
     base: str | PathLike[str] | ObjectStoragePath
@@ -64,6 +67,8 @@ class ResultsFolder:
     map_index: int
     execution: str
     conn_id: str | None = None
+    guard: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
+    process: str = field(default="", compare=False)
 
     @cached_property
     def directory(self) -> Directory:
@@ -75,7 +80,7 @@ class ResultsFolder:
             root = directory_at(base, conn_id=self.conn_id)
         except (ValueError, ImportError) as problem:
             raise ParameterError(f"results_path {base!r} cannot be used: {problem}") from None
-        return root.child("/".join(self._parts))
+        return replace(root.child("/".join(self._parts)), guard=self.guard)
 
     @cached_property
     def url(self) -> str:
@@ -143,6 +148,10 @@ class ResultsFolder:
         """Whether a bulk load was staged to its end, and its rows are gone."""
         return not self.has_staged and STAGED in marks(self.directory)
 
+    def holds_parts(self, first: int, end: int) -> bool:
+        """Whether all parts of the results are there that have numbers from ``first`` on and below ``end``."""
+        return are_covered(self.directory, first, end)
+
     @property
     def began(self) -> datetime:
         """When the execution began, by its name; long ago where that does not tell."""
@@ -180,10 +189,10 @@ class ResultsFolder:
             draft.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
     def staging(self) -> Path:
-        """Return a local directory for rows on their way; it is the same for each try on this machine.
+        """Return a local directory for what this process keeps on disk; what another one left there is removed.
 
-        Below the folder where that is local, so that a retry finds it on shared disks; else below the machine's
-        temporary directory. Only this user can enter it: the rows are personal data.
+        Below the folder where that is local, else below the machine's temporary directory. Only this user can enter
+        it: the rows are personal data.
         """
         path = self._staging_path
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -193,7 +202,14 @@ class ResultsFolder:
                 f"{path} belongs to somebody else; remove it or set TMPDIR to a directory of your own."
             )
         path.chmod(0o700)
-        return path
+        if not self.process:
+            return path
+        for left in path.glob(f"{_SCRATCH}*"):
+            if left.name != f"{_SCRATCH}{self.process}":
+                shutil.rmtree(left, ignore_errors=True)
+        own = path / f"{_SCRATCH}{self.process}"
+        own.mkdir(exist_ok=True, mode=0o700)
+        return own
 
     def staged(self) -> Directory:
         """Return the directory at the storage where rows wait that another worker may have to go on with."""
@@ -201,6 +217,7 @@ class ResultsFolder:
 
     def remove_staging(self) -> None:
         """Remove the staging directories, once every row is accounted for."""
+        self.guard()
         if not self.directory.is_local:
             self.staged().remove_all()
         shutil.rmtree(self._staging_path, ignore_errors=True)

@@ -46,6 +46,24 @@ def part_names(directory: Directory) -> list[str]:
     return [name for name, is_current in _all(directory) if is_current]
 
 
+def next_number(directory: Directory) -> int:
+    """Return the number of the part that comes next."""
+    return max((last_number(name) for name in part_names(directory)), default=-1) + 1
+
+
+def are_covered(directory: Directory, first: int, end: int) -> bool:
+    """Whether there is a part for each number from ``first`` on, below ``end`` and below the highest one there is.
+
+    Parts are numbered as they are written, so that a gap shows where some were lost.
+    """
+    reached = first
+    for low, high in sorted(map(_numbers, part_names(directory))):
+        if low > reached:
+            return False
+        reached = max(reached, high + 1)
+    return reached >= end
+
+
 def remove_stale(directory: Directory) -> None:
     """Remove the parts that were joined, and whose removal was interrupted."""
     for name, is_current in _all(directory):

@@ -8,22 +8,25 @@ from typing import Any
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 
-_FILE = "_state.json"
+#: Where a task's journal lies, and where its owner is named; apart, lest writing the one undoes the other.
+JOURNAL, OWNER = "_state.json", "_owner.json"
 
 
 class StateFile:
     """A file beside a task's executions, used as Airflow's task state store is.
 
     :param folder: the folder of any execution of the task.
+    :param name: the file's name.
     """
 
-    def __init__(self, folder: ResultsFolder) -> None:
+    def __init__(self, folder: ResultsFolder, name: str = JOURNAL) -> None:
         self._directory: Directory = folder.directory.parent
+        self._name = name
 
     @property
     def exists(self) -> bool:
         """Whether a try of the task has been here before."""
-        return self._directory.has(_FILE)
+        return self._directory.has(self._name)
 
     def begin(self) -> None:
         """Say that there was a try, though it may come to nothing."""
@@ -39,12 +42,12 @@ class StateFile:
         self._write(self._values() | {key: value})
 
     def _write(self, values: dict[str, Any]) -> None:
-        with self._directory.complete(_FILE) as draft:
+        with self._directory.complete(self._name) as draft:
             draft.write_text(json.dumps(values), encoding="utf-8")
 
     def _values(self) -> dict[str, Any]:
-        if not self._directory.has(_FILE):
+        if not self._directory.has(self._name):
             return {}
-        with self._directory.fs.open(self._directory.file(_FILE), "rb") as stream:
+        with self._directory.fs.open(self._directory.file(self._name), "rb") as stream:
             values: dict[str, Any] = json.load(stream)
         return values

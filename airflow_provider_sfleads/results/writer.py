@@ -140,6 +140,11 @@ class ResultsWriter:
             self._complete_part()
 
     @property
+    def next_part(self) -> int:
+        """Number of the part that comes next."""
+        return self._number
+
+    @property
     def _is_closed(self) -> bool:
         """Whether the part at hand is whole, and only its name is missing, since the storage failed."""
         return self._draft is not None and self._parquet is None

@@ -15,7 +15,7 @@ from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import DisownedError, ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.sync.answers import Unsent, reason_for
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
@@ -64,6 +64,8 @@ class SyncRun:
     _doubtful: deque[Doubtful] = field(default_factory=deque)
     _landed: deque[Line] = field(default_factory=deque)
     _is_read: bool = False
+    _taken: int = 0
+    _written: int = 0
 
     def __post_init__(self) -> None:
         """No page is on its way yet."""
@@ -86,9 +88,18 @@ class SyncRun:
                 self._read(rows, pool)
                 self._is_read = True
                 self._finish(pool)
+            except DisownedError:
+                # What is in flight is the newer try's to find out about.
+                self.settings.stop.set()
+                raise
             except BaseException:
                 self._wind_up(pool)
                 raise
+
+    @property
+    def unaccounted(self) -> int:
+        """Rows that were read and are neither recorded now nor by an earlier try; anything but 0 is a bug."""
+        return self._taken - self._written
 
     def _wind_up(self, pool: ThreadPoolExecutor) -> None:
         """Record what can be recorded; another exception on the way there does not end it."""
@@ -119,6 +130,7 @@ class SyncRun:
             self._take(self._decide(row), pool)
 
     def _decide(self, row: Row | BadRow | Candidate) -> Candidate | Settled:
+        self._taken += 1
         if isinstance(row, Candidate):
             return row
         try:
@@ -133,6 +145,7 @@ class SyncRun:
 
     def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
         if self.before.settles(taken):
+            self._taken -= 1
             return
         known = taken if isinstance(taken, Settled) else self.before.known(taken)
         if known is not None:
@@ -290,3 +303,4 @@ class SyncRun:
             self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
             self.tally.add(outcome)
             self._landed.popleft()
+            self._written += 1

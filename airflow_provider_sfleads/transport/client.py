@@ -21,7 +21,7 @@ from airflow_provider_sfleads.transport.line import Line
 from airflow_provider_sfleads.transport.meter import Meter, Metered
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.sockets import POOL_SIZE, BearerAuth
+from airflow_provider_sfleads.transport.sockets import POOL_SIZE, BearerAuth, Deadline
 from airflow_provider_sfleads.transport.throttle import Throttle
 from airflow_provider_sfleads.transport.tokens import Token, TokenStore
 from airflow_provider_sfleads.transport.verdict import Again, Renew, Take
@@ -133,6 +133,7 @@ class Client(Metered):
             token = self._tokens.current()
             doubtful_before = flight.doubtful
             headers = flight.headers_with(token)
+            leaves_by = Deadline.after(self.settings.stale) if call.write else None
             if call.announce is not None:
                 call.announce()
             answer = self._line.exchange(
@@ -143,6 +144,7 @@ class Client(Metered):
                 data=flight.data,
                 into=flight.into,
                 timeout=flight.timeout,
+                leaves_by=leaves_by,
             )
             if isinstance(answer, Failure):
                 self._lost(flight, token, answer)

@@ -48,17 +48,19 @@ class Line:
         data: bytes | Path | Mapping[str, str] | None = None,
         into: Path | None = None,
         timeout: float | None = None,
+        leaves_by: sockets.Deadline | None = None,
     ) -> tuple[Response, bool] | Failure:
         """Send one request once; no redirect is followed. Return the answer, read to its end, and whether it is a file.
 
         :param data: the body; the file at a path goes out in pieces.
         :param into: where a CSV answer goes; any other is held.
         :param timeout: seconds to connect, and to wait for each part of the answer.
+        :param leaves_by: when the request must have begun to leave; after that it is not sent.
         """
         with data.open("rb") if isinstance(data, Path) else nullcontext(data) as body:
             request = PreparedRequest()
             request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body)
-            sockets.begin()
+            sockets.begin(leaves_by)
             try:
                 response = self.session.send(
                     request, timeout=timeout or self._settings.timeout, allow_redirects=False, **self._environment

@@ -55,6 +55,8 @@ class Settings:
     :param proxies: URL per scheme as in requests; ``None`` leaves it to the environment.
     :param verify: whether to check the certificate, or the file of a CA bundle.
     :param conn_id: names the connection in messages.
+    :param stale: seconds after which a write that has not left is not sent as it is: what was found out before it may
+        not be so any more. A process that is frozen notices by it that it slept.
     """
 
     host: Host
@@ -67,6 +69,7 @@ class Settings:
     verify: bool | str = True
     conn_id: str = "salesforce_leads_default"
     retries: Retries = field(default_factory=Retries)
+    stale: float = 30.0
 
     def __post_init__(self) -> None:
         """Bring the version into its one spelling."""

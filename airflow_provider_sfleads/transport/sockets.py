@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response, Session
@@ -25,9 +26,31 @@ IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is 
 _progress = threading.local()
 
 
-def begin() -> None:
-    """Forget what the last request of this thread did; until the adapter says otherwise, it counts as sent."""
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment by two clocks: one that is never set, and one that goes on while a machine is suspended."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Self:
+        """The moment that comes in some seconds."""
+        return cls(time.monotonic() + seconds, time.time() + seconds)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has passed by either clock."""
+        return time.monotonic() > self.monotonic or time.time() > self.wall
+
+
+def begin(leaves_by: Deadline | None = None) -> None:
+    """Forget what the last request of this thread did; until the adapter says otherwise, it counts as sent.
+
+    :param leaves_by: when the next one must have begun to leave, or it is not sent.
+    """
     _progress.sent = True
+    _progress.leaves_by = leaves_by
 
 
 def was_sent() -> bool:
@@ -51,6 +74,9 @@ class AccountedConnection(HTTPConnection):
         """Send a part of the request."""
         if self.sock is None:
             self.connect()
+        leaves_by: Deadline | None = getattr(_progress, "leaves_by", None)
+        if leaves_by is not None and leaves_by.is_over and not _progress.sent:
+            raise TimeoutError("the request did not leave in time")
         _progress.sent = True
         self.used = time.monotonic()
         super().send(data)

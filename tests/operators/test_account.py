@@ -23,7 +23,7 @@ FOLDER = "file:///results/dag/run/task/-1/1"
 
 def run_of(*, halted: SalesforceLeadsError | None = None, export_error: ExportError | None = None) -> Course:
     """A run that has ended."""
-    return Course(tally=Tally(), halted=halted, export_error=export_error)
+    return Course(tally=Tally(), read=0, halted=halted, export_error=export_error)
 
 
 def report_of(*, codes: dict[str, int] | None = None, **counts: int) -> SyncReport:

@@ -41,7 +41,8 @@ def test_a_first_try() -> None:
     """A first try begins an execution that is named after the moment; nothing is kept until it is said to be."""
     store = Memory()
     execution = Journal(store).next(NOW, dry_run=False)
-    assert execution == Execution(name="20260102T030405.000006Z", dry_run=False, started_at=NOW.isoformat())
+    name = "20260102T030405.000006Z"
+    assert execution == Execution(name=name, dry_run=False, started_at=NOW.isoformat(), sends=False)
     assert (execution.tries, execution.open) == (1, True)
     assert store.values == {}
 
@@ -113,6 +114,10 @@ def test_dry_and_live_are_kept_apart() -> None:
         {"first_at": "once"},
         {"asks_from": 7},
         {"asks_until": "2026-01-02T03:04:05"},
+        {"sends": 1},
+        {"read": -1},
+        {"next_part": "3"},
+        {"parts": {"one": [1]}},
     ],
     ids=repr,
 )
