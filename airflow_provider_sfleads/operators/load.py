@@ -156,6 +156,7 @@ def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> Salesforce
     """
     try:
         if not under_way.settings.dry_run:
+            under_way.ownership.verify()
             return _write_back(under_way)
         show_preview(under_way, course, report)
     except OSError as error:

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import RecordsLostError, ResultsError
 from airflow_provider_sfleads.exports import SqlTable
+from tests.integration.dying import Point, dies
 from tests.integration.support import Rows, Task, creating, killed, leads, moving, no_retry, people, results_of
 from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
 
@@ -106,6 +107,29 @@ def test_a_killed_try_whose_results_were_detached_asks(emulator: EmulatorServer,
     ran = task.run(plain(people(ROWS), results, late=AT_ONCE))
     assert (ran.error, ran.counts) == (None, {"created": ROWS})
     assert len(names(emulator)) == len(set(names(emulator))) == ROWS
+
+
+@pytest.mark.parametrize("how", ["keyed", "stage"])
+def test_staged_rows_that_vanish_are_read_anew(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Somebody tidies up between two tries: rows that were read and lie nowhere are no success."""
+    task, rows = Task(), people(ROWS)
+    if how == "stage":
+        emulator.seed_leads(leads(rows))
+
+    def operator() -> Any:  # noqa: ANN401
+        return (creating if how == "keyed" else moving)(rows, tmp_path, api="bulk")
+
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.bulk.run:BulkRun.carry_on", before=True))
+    killed(operator(), task)
+    for piece in tmp_path.rglob("*.arrow"):
+        piece.unlink()
+    first = task.run(operator())
+    assert isinstance(first.error, ResultsError)
+    second = task.run(operator())
+    assert (second.error, second.full["read"], len(second.rows)) == (None, ROWS, ROWS)
+    assert len(names(emulator)) == ROWS
 
 
 @pytest.mark.parametrize("lost", ["folder", "part"])

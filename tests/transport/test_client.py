@@ -469,3 +469,15 @@ def test_a_session_taken_by_hand_gives_the_token_to_its_org_only(stub: Stub, mak
     client.session.get(f"http://localhost:{stub.port}/other", timeout=5)
     assert bearer(stub.requests[0]) == "token-1"
     assert "authorization" not in stub.requests[1].headers
+
+
+def test_a_write_that_did_not_leave_in_time_is_not_sent(stub: Stub, make_client: MakeClient) -> None:
+    """A process that slept between what it found out and the sending: it has to find out anew, and nothing has left."""
+    told: list[bool] = []
+    call = Call(method="POST", path="x", body={}, write=True, repeatable=False, announce=lambda: told.append(True))
+    client = make_client(stale=0.0, retries=Retries(attempts=3, base=0.0))
+    with pytest.raises(ConnectionFailedError):
+        client.send(call)
+    assert (stub.requests, told) == ([], [True] * 3)
+    assert client.send(READ).status == 200
+    assert make_client(stale=30.0).send(call).status == 200
