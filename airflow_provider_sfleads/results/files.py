@@ -136,13 +136,15 @@ class Directory:
 
     def publish(self, draft: Path, name: str) -> None:
         """Make a complete draft appear as the file ``name``, durably."""
-        self.guard()
         if self.is_local:
             with draft.open("rb") as stream:
                 os.fsync(stream.fileno())
+            # As late as can be: a process that is frozen between the two writes once it wakes.
+            self.guard()
             draft.replace(self.file(name))
             _make_durable(self.path)
             return
+        self.guard()
         self.fs.makedirs(self.path, exist_ok=True)
         self.fs.put_file(str(draft), self.file(name))
         draft.unlink()
