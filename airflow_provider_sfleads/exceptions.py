@@ -24,6 +24,7 @@
     ├── ConnectionFailedError         the request never reached Salesforce; worth a retry
     ├── OutcomeUnknownError           a write was sent and no answer came back
     ├── ResultsError                  results_path cannot be written; worth a retry
+    ├── DisownedError                 another try owns the task now; this one writes nothing any more
     └── SyncError                     the sync ran to its end and did not come out clean
         ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
@@ -159,6 +160,12 @@ class OutcomeUnknownError(SalesforceLeadsError):
 
 class ResultsError(SalesforceLeadsError):
     """The results cannot be written below ``results_path``."""
+
+    transient = True
+
+
+class DisownedError(SalesforceLeadsError):
+    """Another try owns the task now: this process writes nothing any more."""
 
     transient = True
 

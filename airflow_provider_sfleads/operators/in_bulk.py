@@ -7,17 +7,19 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.exceptions import ExportError, ResultsError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import DisownedError, ExportError, ResultsError, SalesforceLeadsError
 from airflow_provider_sfleads.operators import by_rows
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
+from airflow_provider_sfleads.operators.uninterrupted import uninterrupted
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.folder import COLUMNS, STAGED
@@ -57,8 +59,8 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
             if waiting is not None:
                 return waiting
             course.send_tail()
-        except BaseException:
-            course.break_off()
+        except BaseException as error:
+            uninterrupted(partial(course.break_off, may_abort=not isinstance(error, DisownedError)))
             raise
         return course.end()
 
@@ -138,6 +140,7 @@ class _Course:
             book=self.book,
             screen=screen_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
+            fresh=self.plan.fresh,
             terms=self.terms,
         )
         complete = staging.take_all(stream.chunks)
@@ -167,7 +170,7 @@ class _Course:
         patience = _PATIENCE if self.load.settings.deferrable else None
         job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted
-        return Waiting(job_ids=job_ids, elapsed=self.run.elapsed) if job_ids else None
+        return Waiting(job_ids=job_ids, elapsed=self.run.elapsed, queued=self.run.queued) if job_ids else None
 
     def send_tail(self) -> None:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""
@@ -252,21 +255,25 @@ class _Course:
                 for batch in batches:
                     self.book.add(self.terms.left(batch, reason))
 
-    def break_off(self) -> None:
-        """Account for what is staged where something else than an outcome ends the try, as far as that can be done."""
+    def break_off(self, *, may_abort: bool) -> None:
+        """Account for what is staged where something else than an outcome ends the try, as far as that can be done.
+
+        :param may_abort: whether the jobs under way are this try's own, to be aborted and settled.
+        """
         from airflow_provider_sfleads.bulk.pieces import Role
 
         self.load.settings.stop.set()
+        if self.run is not None and may_abort:
+            with suppress(Exception):
+                self.run.abort_running()
         with suppress(Exception):
-            self.book.writer.flush()
-            if STAGED in self.book.marks():
-                # The step that was broken off is undone, so that no row lies in two pieces.
-                self.pieces.drop_drafts()
-                self.pieces.tidy(self.book.marks())
-            else:
-                self.pieces.publish()
+            self._undo_step()
             if self.run is not None:
-                self.run.break_off()
+                try:
+                    self.run.break_off(settle=may_abort)
+                except Exception:
+                    log.exception("While the jobs of the run were settled:")
+                    self._undo_step()
             if self.has_tail_begun:
                 self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
             else:
@@ -276,6 +283,15 @@ class _Course:
             self.writing.close()
         with suppress(Exception):
             self.load.tally = tally_of(self.load.folder)
+
+    def _undo_step(self) -> None:
+        """Keep what is recorded; the step that was broken off is undone, so that no row lies in two pieces."""
+        self.book.writer.flush()
+        if STAGED in self.book.marks():
+            self.pieces.drop_drafts()
+            self.pieces.tidy(self.book.marks())
+        else:
+            self.pieces.publish()
 
     def _conclude(self) -> None:
         if not self.plan.repeatable:
