@@ -20,6 +20,7 @@ from airflow_provider_sfleads.columnar.staged import field_names, write_csv
 from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState, longest_queued
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.exceptions import (
+    DisownedError,
     OutcomeUnknownError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -326,6 +327,9 @@ class BulkRun:
                     self._collect(piece, job)
 
     def _halt(self, error: SalesforceLeadsError) -> None:
+        if isinstance(error, DisownedError):
+            # Neither is anything sent, nor waited for and written down.
+            raise error
         if self.halted is None:
             self.halted = error
             log.error("Sending stops: %s", error)

@@ -144,12 +144,7 @@ class Staging:
         if tail.true_count:
             self.pieces.add(Role.TAIL, Slot(part=self._part, kind=APART), batch.filter(tail))
             batch = batch.filter(pa.compute.invert(tail))
-        most = MAX_FRESH_ROWS if self.fresh else MAX_ROWS
-        for start in range(0, batch.num_rows, most):
-            self._add(batch.slice(start, most), most)
-
-    def _add(self, batch: pa.RecordBatch, most: int) -> None:
-        size = csv_bytes(batch)
+        size, most = csv_bytes(batch), MAX_FRESH_ROWS if self.fresh else MAX_ROWS
         if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > most):
             self._part += 1
             self._bytes = self._in_part = 0

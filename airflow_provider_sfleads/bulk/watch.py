@@ -123,7 +123,7 @@ class Watch:
         while self.running:
             now = self.clock()
             due = min(watched.due for watched in self.running)
-            if patience is not None and max(due, now) > self._newest + patience:
+            if patience is not None and due > max(now, self._newest + patience):
                 return None
             if sleep(max(0.0, due - now)):
                 return None
