@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
     ConnectionFailedError,
+    DisownedError,
     OutcomeUnknownError,
     SalesforceLeadsError,
     ServiceUnavailableError,
@@ -34,6 +34,11 @@ _NOT_FOUND = 404
 # Salesforce stamps whole seconds.
 _CLOCK = timedelta(seconds=2)
 _PASSING = (ServiceUnavailableError, ConnectionFailedError, OutcomeUnknownError)
+_LEFT_OVER = (
+    "Jobs %s are open, and no try of this task has recorded them. They may be left over from a create-job call whose "
+    "answer was lost, or belong to another task of this user. They are left alone: without rows they do no harm, and "
+    "Salesforce removes them; see Setup > Bulk Data Load Jobs."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,7 @@ class Jobs:
     :param conn_id: the connection that errors name.
     :param user_id: the integration user.
     :param note: writes down, durably, which job carries a load (``None``: none does any more).
+    :param verify: raises where the jobs that are written down belong to a newer try.
     :param pause: waits some seconds before a job is made anew.
     :param now: Salesforce's clock.
     """
@@ -63,6 +69,7 @@ class Jobs:
     conn_id: str
     user_id: str | None
     note: Callable[[str, str | None], None]
+    verify: Callable[[], object]
     pause: Callable[[float], object]
     now: Callable[[], datetime]
     _mine: set[str] = field(default_factory=set)
@@ -96,25 +103,52 @@ class Jobs:
         reply = self.send(call)
         return None if reply.status == _NOT_FOUND else bulk.job_of(call, reply, conn_id=self.conn_id)
 
-    def find(self, job_id: str) -> tuple[JobInfo | None, bool]:
+    def find(self, job_id: str, folder: Path) -> tuple[JobInfo | None, bool]:
         """How the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
 
         One that is still open is aborted: whether its upload is whole is not known. It is looked at again afterwards,
         since the word to begin may only just have come in.
 
+        :param folder: for result files, which are removed again.
         :raises ServiceUnavailableError: where an open job cannot be aborted now.
         """
         job = self.look(job_id)
+        if job is not None and job.state is JobState.ABORTED:
+            return job, self._has_no_rows(job, folder)
         if job is None or job.state is not JobState.OPEN:
             return job, False
-        self.abort(job_id)
-        job = self.look(job_id)
+        job, is_untouched = self.withdraw(job_id)
         if job is not None and job.state is JobState.OPEN:
             raise ServiceUnavailableError(f"Job {job_id}, which an earlier try left open, could not be aborted.")
+        return job, is_untouched
+
+    def withdraw(self, job_id: str) -> tuple[JobInfo | None, bool]:
+        """Abort a job that has not begun; how it stands then, and whether nothing of it was processed, nor will be."""
+        self.abort(job_id)
+        job = self.look(job_id)
         return job, job is not None and job.state is JobState.ABORTED and not job.processed
 
+    def _has_no_rows(self, job: JobInfo, folder: Path) -> bool:
+        """Whether a job was aborted before it was given its rows: each of them would be in one of its results."""
+        return not job.processed and not any(self._says_something(job, kind, folder) for kind in reversed(ResultKind))
+
+    def _says_something(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
+        path = self._fetched(job, kind, folder)
+        try:
+            with path.open("rb") as file:
+                return bool(file.readline() and file.readline())
+        finally:
+            path.unlink(missing_ok=True)
+
     def abort(self, job_id: str) -> bool:
-        """Abort a job, where it still can be; whether Salesforce has answered, in whatever words."""
+        """Abort a job, where it still can be; whether Salesforce has answered, in whatever words.
+
+        :raises DisownedError: where a newer try waits for it.
+        """
+        self.verify()
+        return self._aborted(job_id)
+
+    def _aborted(self, job_id: str) -> bool:
         try:
             reply = self.send(bulk.abort_job(job_id))
         except SalesforceLeadsError as error:
@@ -155,14 +189,27 @@ class Jobs:
         return path
 
     def _uploaded(self, label: str, spec: JobSpec, csv: Path) -> str:
-        job_id = self._create(spec)
-        self._mine.add(job_id)
-        self.note(label, job_id)
+        job_id = self._recorded(label, spec)
         try:
             call = bulk.upload(job_id, csv)
             expect(call, self.send(call), conn_id=self.conn_id)
+        except DisownedError:
+            # What is written down belongs to the try that reads it now.
+            raise
         except BaseException:
             self._give_up(label, job_id)
+            raise
+        return job_id
+
+    def _recorded(self, label: str, spec: JobSpec) -> str:
+        """Create a job and write its id down; a job that cannot be written down is aborted: nobody else knows of it."""
+        job_id: str | None = None
+        try:
+            job_id = self._create(spec)
+            self.note(label, job_id)
+        except BaseException:
+            if job_id is not None:
+                self._aborted(job_id)
             raise
         return job_id
 
@@ -177,37 +224,41 @@ class Jobs:
         try:
             reply = self.send(call)
         except OutcomeUnknownError:
-            self._abort_orphan(spec, began)
+            self.name_left_over({spec.operation}, since=began)
             raise
-        return bulk.job_of(call, reply, conn_id=self.conn_id).id
+        job_id = bulk.job_of(call, reply, conn_id=self.conn_id).id
+        self._mine.add(job_id)
+        return job_id
 
-    def _abort_orphan(self, spec: JobSpec, began: datetime) -> None:
-        """Abort the job whose creation was not answered, if there is one and it cannot be anybody else's.
+    def name_left_over(self, operations: Collection[str], *, since: datetime, known: Collection[str] = ()) -> None:
+        """Name the open jobs that nobody may know of; they are never touched: another task may just be making them.
 
-        An open job without rows does nothing and goes away after a day; this is for order's sake, and where two look
-        alike neither is touched.
+        :param operations: what such a job does.
+        :param since: when it was made, at the earliest, by Salesforce's clock.
+        :param known: ids of jobs that are recorded.
         """
-        with suppress(SalesforceLeadsError):
-            found: list[JobInfo] = []
-            locator: str | None = None
-            while True:
-                call = bulk.list_jobs(locator)
-                page = bulk.jobs_of(call, self.send(call), conn_id=self.conn_id)
-                found += [job for job in page.jobs if self._may_be_orphan(job, spec, began)]
-                if (locator := page.locator) is None:
-                    break
-            if len(found) == 1:
-                self.abort(found[0].id)
+        known = {*known, *self._mine}
+        try:
+            found = [job.id for job in self._open_jobs(since) if job.operation in operations and job.id not in known]
+        except SalesforceLeadsError as error:
+            log.info("Whether a job was left over is not known: %s", error)
+            return
+        if found:
+            log.warning(_LEFT_OVER, ", ".join(found))
 
-    def _may_be_orphan(self, job: JobInfo, spec: JobSpec, began: datetime) -> bool:
-        return (
-            job.state is JobState.OPEN
-            and job.operation == spec.operation
-            and job.created_by_id == self.user_id
-            and job.id not in self._mine
-            and job.created_at is not None
-            and job.created_at >= began - _CLOCK
-        )
+    def _open_jobs(self, since: datetime) -> Iterator[JobInfo]:
+        """The integration user's open jobs of leads."""
+        locator: str | None = None
+        while True:
+            call = bulk.list_jobs(locator)
+            page = bulk.jobs_of(call, self.send(call), conn_id=self.conn_id)
+            for job in page.jobs:
+                is_own = job.created_by_id == self.user_id and job.sobject in ("Lead", None)
+                is_new = job.created_at is not None and job.created_at >= since - _CLOCK
+                if job.state is JobState.OPEN and is_own and is_new:
+                    yield job
+            if (locator := page.locator) is None:
+                return
 
     def _close(self, label: str, job_id: str) -> JobInfo:
         call = bulk.close_job(job_id)
@@ -222,6 +273,8 @@ class Jobs:
                 if job is not None and job.state is not JobState.OPEN:
                     return job
                 raise refusal(call, reply, conn_id=self.conn_id)
+            except DisownedError:
+                raise
             except SalesforceLeadsError as error:
                 is_passing = isinstance(error, _PASSING)
                 if attempt == 1 and not is_passing:

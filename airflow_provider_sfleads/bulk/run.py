@@ -17,9 +17,10 @@ from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.bulk.watch import Over, Watch
 from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.columnar.staged import field_names, write_csv
-from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState
+from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState, longest_queued
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.exceptions import (
+    DisownedError,
     OutcomeUnknownError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -66,7 +67,7 @@ class BulkRun:
 
     def __post_init__(self) -> None:
         """Watch nothing yet."""
-        self._watch = Watch(look=self.jobs.look, server_now=self.terms.server_now)
+        self._watch = Watch(look=self.jobs.look, server_now=self.terms.server_now, longest_queued=self._longest_queued)
 
     def carry_on(self, patience: float | None) -> tuple[str, ...]:
         """Look up, send, wait and settle, until nothing is left to do here.
@@ -75,6 +76,7 @@ class BulkRun:
         :return: ids of the jobs to wait for; none where the run is through, or cannot go on.
         """
         self.pieces.tidy(self.book.marks())
+        self._name_left_over()
         self._take_up()
         while not self.terms.stop.is_set():
             self._send_all()
@@ -86,8 +88,12 @@ class BulkRun:
             if over is None and not self.terms.stop.is_set():
                 return self._watch.job_ids
             for piece, job in over or ():
-                self._collect(piece, job)
-        self._take_leave()
+                if job is not None and job.state is JobState.UPLOAD_COMPLETE:
+                    self._withdraw(piece, job)
+                else:
+                    self._collect(piece, job)
+        self.abort_running()
+        self._settle_over()
         return ()
 
     def _wait(self, patience: float | None) -> Over | None:
@@ -104,26 +110,55 @@ class BulkRun:
         """Seconds since the oldest of the jobs to wait for was begun."""
         return self._watch.elapsed
 
+    @property
+    def queued(self) -> dict[str, float]:
+        """Seconds after which jobs that stand in the queue by then have to be taken out of it, by id."""
+        return self._watch.queued
+
     def reason_left(self, piece: Piece) -> Reason:
         """Why a piece is not settled."""
         if piece.role is Role.UNKNOWN or piece.mark in self._unknown or piece.mark in self._watch.marks:
             return Reason.OUTCOME_UNKNOWN
         return reason_for(self.halted) if self.halted else Reason.STOPPED
 
+    def abort_running(self) -> None:
+        """Abort what runs, since the task is to end; nothing is waited for."""
+        for job_id in self._watch.job_ids:
+            self.jobs.abort(job_id)
+
     def break_off(self) -> None:
-        """Something else than an outcome ends the run: what becomes of rows that a job carries is not known then."""
-        carried = self.diary.jobs()
-        self._unknown |= {piece.mark for piece in self.pieces.all(Role.LOAD) if piece.slot.label in carried}
+        """Settle what is over in a moment, since something else than an outcome ends the run, and no step is half done.
+
+        What becomes of all other rows that a job carries is not known then.
+        """
+        try:
+            aborted = self._watch.job_ids
+            # Also of a job that was just made, or has just been over.
+            self._take_up()
+            for job_id in set(self._watch.job_ids).difference(aborted):
+                self.jobs.abort(job_id)
+            self._settle_over()
+        finally:
+            carried = self.diary.jobs()
+            self._unknown |= {piece.mark for piece in self.pieces.all(Role.LOAD) if piece.slot.label in carried}
+
+    def _name_left_over(self) -> None:
+        """Name the jobs that an earlier try may have made in the moment in which it was killed."""
+        carried, since = self.diary.jobs(), self.terms.since
+        loads = [piece for piece in self.pieces.all(Role.LOAD) if piece.slot.label not in carried]
+        if since is not None and loads:
+            operations = {self.settling.way(load).kind.operation for load in loads}
+            self.jobs.name_left_over(operations, since=since, known=carried.values())
 
     def _take_up(self) -> None:
-        """See what became of the jobs of earlier tries."""
-        carried = self.diary.jobs()
+        """See what became of jobs that are recorded and not watched: those of earlier tries."""
+        carried, watched = self.diary.jobs(), self._watch.marks
         for piece in self.pieces.all(Role.LOAD):
             job_id = carried.get(piece.slot.label)
-            if job_id is None:
+            if job_id is None or piece.mark in watched:
                 continue
             try:
-                job, is_untouched = self.jobs.find(job_id)
+                job, is_untouched = self.jobs.find(job_id, self.scratch)
             except SalesforceLeadsError as error:
                 self._unknown.add(piece.mark)
                 self._halt(error)
@@ -194,6 +229,32 @@ class BulkRun:
         looked_up = self._looked_up.get(load.mark)
         return not self.settling.plan.fresh or (looked_up is not None and time.monotonic() - looked_up < _FRESH)
 
+    def _longest_queued(self, load: Piece) -> float | None:
+        """How long the job of a load may stand in the queue: its leads move on, and another job can be sent."""
+        if not self.settling.plan.fresh or self.halted is not None or self.terms.stop.is_set():
+            return None
+        return longest_queued(load.slot.round, self.terms.longest_queued)
+
+    def _withdraw(self, piece: Piece, job: JobInfo) -> None:
+        """Take a job out of the queue, so that its leads are looked up anew; one that has begun meanwhile goes on."""
+        try:
+            found, is_untouched = self.jobs.withdraw(job.id)
+        except SalesforceLeadsError as error:
+            log.warning("Whether job %s still stands in the queue is not known: %s", job.id, error)
+            self._watch.add_again(piece, job)
+            return
+        if is_untouched:
+            log.info("Job %s stood in the queue for too long: its leads are looked up anew, for another job.", job.id)
+            self.diary.note(piece.slot.label, None)
+            self._looked_up.pop(piece.mark, None)
+        elif found is not None and not found.is_over:
+            self._watch.add_again(piece, found)
+        elif found is not None and found.state is JobState.ABORTED:
+            # It had just begun: what it left out is looked up anew.
+            self._settle(piece, found)
+        else:
+            self._collect(piece, found)
+
     def _send(self, piece: Piece) -> None:
         kind = self.settling.way(piece).kind
         rule = self._rule_of(kind.auto_assign)
@@ -204,7 +265,7 @@ class BulkRun:
             job = self.jobs.start(piece.slot.label, spec, csv)
         finally:
             csv.unlink(missing_ok=True)
-        self._watch.add(piece, job)
+        self._watch.add(piece, job, is_new=True)
         said = f"{piece.rows:,} rows, {size / 1e6:.1f} MB uploaded, {len(self._sendable())} more parts to go"
         log.info("Job %s (%s): %s.", job.id, kind.operation, said)
 
@@ -255,10 +316,8 @@ class BulkRun:
             self._halt(stop)
         return True
 
-    def _take_leave(self) -> None:
-        """Abort what runs, since the task is to end, and settle what is over by then."""
-        for job_id in self._watch.job_ids:
-            self.jobs.abort(job_id)
+    def _settle_over(self) -> None:
+        """Settle what is over in a moment."""
         self._watch.hurry()
         with suppress(SalesforceLeadsError):
             while over := self._watch.wait(time.sleep, _FAREWELL):
@@ -266,6 +325,9 @@ class BulkRun:
                     self._collect(piece, job)
 
     def _halt(self, error: SalesforceLeadsError) -> None:
+        if isinstance(error, DisownedError):
+            # Neither is anything sent, nor waited for and written down.
+            raise error
         if self.halted is None:
             self.halted = error
             log.error("Sending stops: %s", error)

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 90_000_000
 # What a load holds in memory while its results are matched goes with its rows.
 MAX_ROWS = 1_000_000
+# Of rows whose leads must be looked up right before: the sooner a job is through, the less happens meanwhile. Not
+# smaller, since the ids of all jobs are kept in Airflow's task state store.
+MAX_FRESH_ROWS = 25_000
 _SAY_EVERY = 10.0
 
 
@@ -63,6 +66,7 @@ class Staging:
     :param book: takes the outcomes of what is not.
     :param screen: finds what need not be sent, or must not simply be.
     :param looks_up: whether parts are looked up before they are sent.
+    :param fresh: whether they have to be looked up right before.
     :param terms: how the run is carried out.
     :param read: rows read.
     :param rows: rows staged.
@@ -74,6 +78,7 @@ class Staging:
     book: Book
     screen: Screen | None
     looks_up: bool
+    fresh: bool
     terms: Terms
     read: int = 0
     rows: int = 0
@@ -139,8 +144,8 @@ class Staging:
         if tail.true_count:
             self.pieces.add(Role.TAIL, Slot(part=self._part, kind=APART), batch.filter(tail))
             batch = batch.filter(pa.compute.invert(tail))
-        size = csv_bytes(batch)
-        if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > MAX_ROWS):
+        size, most = csv_bytes(batch), MAX_FRESH_ROWS if self.fresh else MAX_ROWS
+        if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > most):
             self._part += 1
             self._bytes = self._in_part = 0
         self._bytes += size

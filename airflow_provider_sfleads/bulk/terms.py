@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Terms:
     :param server_now: Salesforce's clock.
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
+    :param since: when the execution began, where an earlier try of it may have made jobs; ``None`` in its first.
+    :param longest_queued: seconds for which a job may stand in the queue at first, where its leads must be looked up
+        right before.
     """
 
     dry_run: bool
@@ -36,6 +40,8 @@ class Terms:
     server_now: Callable[[], datetime]
     lead_url: Callable[[str], str]
     stop: Event
+    since: datetime | None = None
+    longest_queued: float = LONGEST_QUEUED
 
     def stamped(self, outcome: Outcome) -> Outcome:
         """A line with what only the run knows of it."""

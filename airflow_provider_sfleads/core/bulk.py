@@ -29,6 +29,10 @@ _INGEST, _QUERY = "jobs/ingest", "jobs/query"
 _CSV = {"Accept": "text/csv", "Accept-Encoding": "identity"}
 _FORM = {"contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}
 _SOONEST, _LATEST, _SHARE = 0.5, 75.0, 4
+#: Seconds for which a job may stand in the org's queue before its leads are looked up anew.
+LONGEST_QUEUED = 30.0
+# Twice as long each time, but no more than 16 times as long (8 minutes); after the last time it is left to wait.
+_LONGEST_TIMES, _TIMES_ABORTED = 16, 6
 # The message may hold colons and line breaks; the code holds neither, and the fields follow the last colon.
 _ROW_ERROR = re.compile(r"([A-Z][A-Z0-9_]*):(.*?)(?::([\w.,\s]*)--)?\s*", re.DOTALL)
 
@@ -298,3 +302,14 @@ def next_poll(elapsed: float) -> float:
     :param elapsed: seconds since the job was closed.
     """
     return min(_LATEST, max(_SOONEST, elapsed / _SHARE))
+
+
+def longest_queued(times: int, first: float) -> float | None:
+    """Return how many seconds a job may stand in the queue before it is aborted and its leads are looked up anew.
+
+    A long queue is not fought for ever: the bound doubles, and after six times there is none.
+
+    :param times: how often its rows were sent before.
+    :param first: the bound of the first time.
+    """
+    return None if times >= _TIMES_ABORTED else first * min(2**times, _LONGEST_TIMES)

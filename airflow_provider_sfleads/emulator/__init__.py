@@ -25,12 +25,13 @@ results echo it, from and to files in pieces of 1 MB. With `virtual_leads=n` bes
 numbers: they can be counted, retrieved by id, looked up by key (K-0000001 and so on), and read by a query job.
 
 What is faked: one run-as user who may do everything that is not hidden; the assignment rule takes every lead; the
-duplicate rule compares exactly; records are saved one request, or 200 rows of a job, at a time, so nothing ever races
-inside the org; limits other than API requests and bulk batches are constants; lengths count code points; numbers are
-rounded to their scale; a bulk job is not retried, does not grow old, and names one error a row.
+duplicate rule compares exactly; the one validation rule is about steps back of the stage; records are saved one
+request, or 200 rows of a job, at a time, so nothing ever races inside the org; limits other than API requests and bulk
+batches are constants; lengths count code points; numbers are rounded to their scale; a bulk job is not retried, does
+not grow old, and names one error a row.
 
 What is not served: Bulk API 1.0, hard deletes, composite, batch, tree and graph, other flows than client credentials,
-writes to other objects than Lead, record types, person accounts, validation rules, triggers, state and country
+writes to other objects than Lead, record types, person accounts, other validation rules, triggers, state and country
 picklists, undelete, SOQL relationships, functions, GROUP BY and date literals such as TODAY, conditional headers on
 rows.
 

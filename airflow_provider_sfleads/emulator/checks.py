@@ -70,6 +70,20 @@ def _check_owner(draft: Draft) -> None:
         draft.fail("INVALID_CROSS_REFERENCE_KEY", "Owner ID: id value of incorrect type", "OwnerId")
 
 
+def check_validation_rule(drafts: Iterable[Draft], settings: EmulatorSettings) -> None:
+    """The org's validation rule, by which a lead's stage goes forward only; it holds for people, too."""
+    order = settings.forward_only
+    for draft in drafts:
+        if not order or draft.errors or draft.current is None or "Lead_Stage__c" not in draft.values:
+            continue
+        before, after = (
+            order.index(stage) + 1 if stage in order else 0
+            for stage in (draft.current["Lead_Stage__c"], draft.values["Lead_Stage__c"])
+        )
+        if before > after:
+            draft.fail("FIELD_CUSTOM_VALIDATION_EXCEPTION", "A lead's stage does not go back.", "Lead_Stage__c")
+
+
 def check_locks(drafts: Iterable[Draft], locked: Callable[[Draft], bool]) -> None:
     """Refuse the records that a fault rule says somebody else holds."""
     for draft in drafts:

@@ -84,6 +84,7 @@ def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
         for draft in drafts:
             if draft.current is None and not draft.errors:
                 draft.fail("NOT_FOUND", "The requested resource does not exist", status=404)
+    checks.check_validation_rule(drafts, settings)
     checks.check_duplicate_rule(drafts, store, settings, allow_save=write.allow_save)
     new = [draft for draft in drafts if draft.current is None and not draft.errors]
     for draft, lead_id in zip(new, store.new_ids(len(new)), strict=True):

@@ -30,8 +30,10 @@ class EmulatorSettings:
     the field in `fields`; `language` `de` - its text is translated.
 
     Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
-    `allowSave=true` overrides it) or `block`; `hidden_fields` are withheld by field-level security;
-    `extra_fields` are added to Lead, or replace its fields of the same name.
+    `allowSave=true` overrides it) or `block`; `forward_only` stages in order (none: no such rule), so that a
+    validation rule refuses to move `Lead_Stage__c` back, also to one that is not among them; `hidden_fields`
+    are withheld by field-level security; `extra_fields` are added to Lead, or replace its fields of the same
+    name.
 
     Bulk API 2.0: `bulk_rate` rows a second that each job is processed at (None: at once); `bulk_delay`
     seconds that a job waits in UploadComplete; `bulk_upload_limit` bytes of an upload;
@@ -64,6 +66,7 @@ class EmulatorSettings:
     language: Literal["en", "de"] = "en"
     assignment_rule_active: bool = True
     duplicate_rule: Literal["off", "alert", "block"] = "off"
+    forward_only: tuple[str, ...] = ()
     hidden_fields: tuple[str, ...] = ()
     extra_fields: tuple[FieldSpec, ...] = ()
     latency_ms: float = 0.0
@@ -106,7 +109,7 @@ class EmulatorSettings:
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"hidden_fields", "versions"}:
+    if name in {"forward_only", "hidden_fields", "versions"}:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

@@ -172,12 +172,14 @@ class LeadSyncOperator(TellsLineage):
         return self._load(context, None)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, object]:
-        """Go on where the task was deferred: the jobs are over, or the trigger can no longer ask.
+        """Go on where the task was deferred: the jobs are over, one waits for too long, or the trigger cannot ask.
 
         :param event: what the trigger says; see
             :class:`~airflow_provider_sfleads.triggers.bulk.SalesforceBulkJobTrigger`.
         """
-        if event.get("status") != "finished":
+        if event.get("status") == "queued":
+            self.log.info("Jobs have stood in the org's queue for too long: their leads are looked up anew.")
+        elif event.get("status") != "finished":
             self.log.error("The trigger could not wait for the jobs: %s", event.get("message"))
         return self._load(context, event)
 
@@ -225,6 +227,7 @@ class LeadSyncOperator(TellsLineage):
             salesforce_conn_id=self.salesforce_conn_id,
             job_ids=list(waiting.job_ids),
             started_at=time() - waiting.elapsed,
+            queued_until={job_id: time() + seconds for job_id, seconds in waiting.queued.items()},
         )
         self.log.info("Waiting for %d job(s) in the triggerer; this worker's slot is free.", len(waiting.job_ids))
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from airflow_provider_sfleads.bulk.jobs import Jobs
@@ -28,6 +28,8 @@ def terms_of(load: UnderWay) -> Terms:
         server_now=load.server_now,
         lead_url=load.lead_url,
         stop=settings.stop,
+        since=load.began if load.resumed else None,
+        longest_queued=settings.longest_queued,
     )
 
 
@@ -43,8 +45,14 @@ class _Diary:
 
     def note(self, label: str, job_id: str | None) -> None:
         """Write down which job carries a load."""
-        others = {name: known for name, known in self.load.execution.jobs.items() if name != label}
-        self.load.keep(jobs=others | ({} if job_id is None else {label: job_id}))
+        before = self.load.execution
+        others = {name: known for name, known in before.jobs.items() if name != label}
+        try:
+            self.load.keep(jobs=others | ({} if job_id is None else {label: job_id}))
+        except BaseException:
+            # What could not be written down does not hold.
+            self.load.execution = replace(self.load.execution, jobs=before.jobs)
+            raise
 
 
 def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
@@ -61,6 +69,7 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         conn_id=conn_id,
         user_id=client.user_id,
         note=diary.note,
+        verify=load.ownership.verify,
         pause=pause,
         now=load.server_now,
     )

@@ -19,6 +19,7 @@ from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
+from airflow_provider_sfleads.operators.uninterrupted import uninterrupted
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.folder import COLUMNS, STAGED
@@ -62,7 +63,7 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
         except DisownedError:
             raise
         except BaseException:
-            course.break_off()
+            uninterrupted(course.break_off)
             raise
         return course.end()
 
@@ -150,6 +151,7 @@ class _Course:
             book=self.book,
             screen=screen_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
+            fresh=self.plan.fresh,
             terms=self.terms,
         )
         complete = staging.take_all(stream.chunks)
@@ -179,7 +181,7 @@ class _Course:
         patience = _PATIENCE if self.load.settings.deferrable else None
         job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted
-        return Waiting(job_ids=job_ids, elapsed=self.run.elapsed) if job_ids else None
+        return Waiting(job_ids=job_ids, elapsed=self.run.elapsed, queued=self.run.queued) if job_ids else None
 
     def send_tail(self) -> None:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""
@@ -265,20 +267,21 @@ class _Course:
                     self.book.add(self.terms.left(batch, reason))
 
     def break_off(self) -> None:
-        """Account for what is staged where something else than an outcome ends the try, as far as that can be done."""
+        """Abort the jobs and account for what is staged where something else than an outcome ends the try."""
         from airflow_provider_sfleads.bulk.pieces import Role
 
         self.load.settings.stop.set()
+        if self.run is not None:
+            with suppress(Exception):
+                self.run.abort_running()
         with suppress(Exception):
-            self.book.writer.flush()
-            if STAGED in self.book.marks():
-                # The step that was broken off is undone, so that no row lies in two pieces.
-                self.pieces.drop_drafts()
-                self.pieces.tidy(self.book.marks())
-            else:
-                self.pieces.publish()
+            self._undo_step()
             if self.run is not None:
-                self.run.break_off()
+                try:
+                    self.run.break_off()
+                except Exception:
+                    log.exception("While the jobs of the run were settled:")
+                    self._undo_step()
             if self.has_tail_begun:
                 self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
             else:
@@ -288,6 +291,15 @@ class _Course:
             self.writing.close()
         with suppress(Exception):
             self.load.tally = tally_of(self.load.folder)
+
+    def _undo_step(self) -> None:
+        """Keep what is recorded; the step that was broken off is undone, so that no row lies in two pieces."""
+        self.book.writer.flush()
+        if STAGED in self.book.marks():
+            self.pieces.drop_drafts()
+            self.pieces.tidy(self.book.marks())
+        else:
+            self.pieces.publish()
 
     def _conclude(self) -> None:
         if not self.plan.repeatable:

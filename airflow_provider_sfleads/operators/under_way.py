@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from random import uniform
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.report import Tally
@@ -70,6 +71,7 @@ class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning.
 
     :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
+    :param longest_queued: seconds for which a job of a stage load may stand in the queue at first.
     """
 
     operation: str
@@ -90,6 +92,7 @@ class LoadSettings:
     allow_duplicates: bool
     stop: Event
     late_commit: timedelta = LATE_COMMIT
+    longest_queued: float = LONGEST_QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +120,12 @@ class Waiting:
     """A load that can go on only when jobs are over.
 
     :param elapsed: seconds since the oldest of them was begun.
+    :param queued: seconds after which those that stand in the queue by then have to be taken out of it, by id.
     """
 
     job_ids: tuple[str, ...]
     elapsed: float
+    queued: Mapping[str, float]
 
 
 @dataclass(slots=True, kw_only=True)

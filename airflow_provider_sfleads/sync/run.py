@@ -281,6 +281,8 @@ class SyncRun:
         return list(zip(settled, delivery.batches, strict=True))
 
     def _halt(self, error: SalesforceLeadsError) -> None:
+        if isinstance(error, DisownedError):
+            raise error
         if self.halted is None:
             self.halted = error
             log.error("Sending stops: %s", error)

@@ -189,13 +189,13 @@ class StagePlan:
         return overtaken
 
     def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
-        """Turn a page's results into outcomes; a lead converted since it was read is left alone."""
-        converted = [
+        """Turn a page's results into outcomes; a lead converted, or moved on, since it was read is left alone."""
+        moved = [
             item.salesforce_id
             for item, result in zip(items, results, strict=True)
-            if _is_converted(result) and item.salesforce_id
+            if _may_have_moved(result) and item.salesforce_id
         ]
-        leads = lookup.by_id(converted, self._fields) if converted and lookup else {}
+        leads = lookup.by_id(moved, self._fields) if moved and lookup else {}
         return [self._settled(item, result, leads) for item, result in zip(items, results, strict=True)]
 
     def _settled(self, item: Item, result: Result, leads: Mapping[str, LeadRecord]) -> Settled:
@@ -208,12 +208,13 @@ class StagePlan:
             return written(item, replace(result, created=None))
         lead = leads.get(item.salesforce_id or "")
         left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
-        return left if left is not None and left.outcome.reason is Reason.CONVERTED else rejected(item, result)
+        return left if left is not None else rejected(item, result)
 
 
-def _is_converted(result: Result) -> bool:
+def _may_have_moved(result: Result) -> bool:
+    """Whether a record is refused as where its lead has moved on: as converted, or by a validation rule."""
     error = result.error if isinstance(result, Verdict) else None
-    return error is not None and error.code == "CANNOT_UPDATE_CONVERTED_LEAD"
+    return error is not None and error.code in ("CANNOT_UPDATE_CONVERTED_LEAD", "FIELD_CUSTOM_VALIDATION_EXCEPTION")
 
 
 def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_sfleads.core.bulk import abort_job, get_job, job_of, next_poll
+from airflow_provider_sfleads.core.bulk import JobState, abort_job, get_job, job_of, next_poll
 from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
@@ -78,10 +80,12 @@ def read_standing(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> Sta
 
 
 class Watch:
-    """Asks about jobs, less and less often, until all are over.
+    """Asks about jobs, less and less often, until all are over, or one has stood in the queue for too long.
 
     :param job_ids: the jobs.
     :param started_at: when they began, in seconds since the epoch; the rhythm goes by it.
+    :param queued_until: until when jobs may stand in the org's queue, in seconds since the epoch, by id; all others
+        may for ever.
     :param sleep: waits some seconds.
     :param now: wall clock in seconds since the epoch.
     """
@@ -91,11 +95,13 @@ class Watch:
         job_ids: Sequence[str],
         started_at: float,
         *,
+        queued_until: Mapping[str, float] = MappingProxyType({}),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._jobs = {job_id: Standing(id=job_id) for job_id in job_ids}
         self._started_at = started_at
+        self._queued_until = queued_until
         self._sleep = sleep
         self._now = now
 
@@ -110,7 +116,7 @@ class Watch:
         return tuple(job.id for job in self.jobs if not job.over)
 
     async def finish(self, client: AsyncClient) -> None:
-        """Return when all jobs are over; what passes is ridden out.
+        """Return when all jobs are over, or one has stood in the queue for too long; what passes is ridden out.
 
         :raises SalesforceLeadsError: for what does not pass.
         """
@@ -122,9 +128,20 @@ class Watch:
                 if not error.transient:
                     raise
                 _log.warning("Jobs cannot be asked about just now, and go on meanwhile: %s", error)
-            if not self.unfinished:
-                return
-            await self._sleep(next_poll(max(0.0, self._now() - self._started_at)))
+            else:
+                if not self.unfinished or self._until_deadline() <= 0:
+                    return
+            await self._sleep(self._pause())
+
+    def _until_deadline(self) -> float:
+        """Seconds until a job that stands in the queue has stood there for too long."""
+        queued = (job.id for job in self.jobs if job.state == JobState.UPLOAD_COMPLETE)
+        deadline = min((self._queued_until.get(job_id, math.inf) for job_id in queued), default=math.inf)
+        return deadline - self._now()
+
+    def _pause(self) -> float:
+        usual, left = next_poll(max(0.0, self._now() - self._started_at)), self._until_deadline()
+        return min(usual, left) if left > 0 else usual
 
     async def _ask(self, client: AsyncClient, job_id: str) -> None:
         call = get_job(job_id)
@@ -137,7 +154,7 @@ class Watch:
 
 
 class SalesforceBulkJobTrigger(BaseTrigger):
-    """Fires once, when all of some Bulk API 2.0 jobs are over.
+    """Fires once, when all of some Bulk API 2.0 jobs are over, or one has stood in the org's queue for too long.
 
     Polls grow rarer: a job of seconds is noticed at once, one of an hour costs some 70 requests. A triggerer that is
     restarted goes on in the same rhythm. Neither trouble that passes nor a token that expires ends it. It fires no
@@ -145,23 +162,33 @@ class SalesforceBulkJobTrigger(BaseTrigger):
 
     The event is ``{"status", "jobs", "api_calls", "token_requests", "message"}``: ``finished`` with the jobs' ``id``,
     ``state`` (``Deleted`` for one that is gone), ``processed``, ``failed`` and ``error``, in the order of ``job_ids``;
-    or ``error`` with a message, where waiting is no use. Requests are counted from the (re)start on.
+    ``queued`` with the same, where one of them is past its time in ``queued_until`` and has not begun; or ``error``
+    with a message, where waiting is no use. Requests are counted from the (re)start on.
 
     :param salesforce_conn_id: connection of type ``salesforce_leads``; read in the triggerer.
     :param job_ids: the jobs.
     :param started_at: when they were closed, in seconds since the epoch.
     :param abort_on_kill: whether to abort what is not over when somebody marks or clears the task.
+    :param queued_until: until when jobs may stand in the org's queue, in seconds since the epoch, by id; all others,
+        and those of triggers that an older version has stored, may for ever.
     """
 
     def __init__(
-        self, *, salesforce_conn_id: str, job_ids: Sequence[str], started_at: float, abort_on_kill: bool = True
+        self,
+        *,
+        salesforce_conn_id: str,
+        job_ids: Sequence[str],
+        started_at: float,
+        abort_on_kill: bool = True,
+        queued_until: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.salesforce_conn_id = salesforce_conn_id
         self.job_ids = list(job_ids)
         self.started_at = started_at
         self.abort_on_kill = abort_on_kill
-        self._watch = Watch(self.job_ids, started_at)
+        self.queued_until = dict(queued_until or {})
+        self._watch = Watch(self.job_ids, started_at, queued_until=self.queued_until)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which hold no secret."""
@@ -170,6 +197,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             "job_ids": self.job_ids,
             "started_at": self.started_at,
             "abort_on_kill": self.abort_on_kill,
+            "queued_until": self.queued_until,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
@@ -185,6 +213,8 @@ class SalesforceBulkJobTrigger(BaseTrigger):
                     event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
+        if event["status"] == "finished" and self._watch.unfinished:
+            event["status"] = "queued"
         event["jobs"] = [job.as_json() for job in self._watch.jobs]
         await asyncio.sleep(max(0.0, handed_over - time.monotonic()))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]

@@ -57,6 +57,7 @@ ERRORS = (
     "API_CURRENTLY_DISABLED:not now:--",
     "STORAGE_LIMIT_EXCEEDED:storage limit exceeded:--",
     "CANNOT_UPDATE_CONVERTED_LEAD:cannot reference converted lead:--",
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION:a stage does not go back:Lead_Stage__c --",
     "nothing of this form",
     "",
 )
@@ -115,7 +116,7 @@ def org() -> Org:
     for row in range(20):
         held.leads[lead_id(500 + row)] = {
             "Id": lead_id(500 + row), "IsDeleted": False, "IsConverted": row % 2 == 0, "ConvertedContactId": None,
-            "Lead_Stage__c": "New", "External_Id__c": None,
+            "Lead_Stage__c": ("New", "MQL", "SQL")[row % 3], "External_Id__c": None,
         }  # fmt: skip
     return held
 

@@ -212,6 +212,12 @@ def test_polls_are_frequent_for_a_short_job_and_few_for_a_long_one() -> None:
     assert moments[-1] <= 3600 + 75
 
 
+def test_a_long_queue_is_fought_less_and_less() -> None:
+    """Half a minute at first, eight minutes in the end, and then for ever."""
+    bounds = [bulk.longest_queued(times, bulk.LONGEST_QUEUED) for times in range(8)]
+    assert bounds == [30.0, 60.0, 120.0, 240.0, 480.0, 480.0, None, None]
+
+
 def test_bulk_error_codes_are_said_with_their_message() -> None:
     """Their messages hold no values of rows, and the job is named."""
     reply = Reply(status=400, body=[{"errorCode": "INVALIDJOBSTATE", "message": "Invalid job state: Closed"}])

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_sfleads.emulator.wire import ApiError
 from tests.emulator.client import Api, code, lead
 
 if TYPE_CHECKING:
@@ -119,3 +120,21 @@ def test_the_duplicate_rule_leaves_updates_alone_that_change_nothing_it_compares
     )
 
     assert (code(own), code(taken)) == ("ok", "DUPLICATES_DETECTED")
+
+
+def test_a_validation_rule_keeps_stages_from_going_back(api: Api, emulator: EmulatorServer) -> None:
+    """For people, too; what is on no rung is below the first, and without the rule all goes."""
+    order = ("Lead", "MQL", "SQL")
+    (lead_id,) = emulator.seed_leads([lead(Lead_Stage__c="MQL")])
+    emulator.change_settings(forward_only=order)
+    back = {"attributes": {"type": "Lead"}, "Id": lead_id, "Lead_Stage__c": "Lead"}
+    (outcome,) = api.update(back)
+    assert (code(outcome), outcome["errors"][0]["fields"]) == ("FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Lead_Stage__c"])
+    assert code(api.update(back | {"Lead_Stage__c": None})[0]) == "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+    with pytest.raises(ApiError):
+        emulator.edit_lead(lead_id, Lead_Stage__c="Lead")
+    assert code(api.update({**back, "Lead_Stage__c": "MQL"})[0]) == "ok"
+    assert code(api.update({**back, "Lead_Stage__c": "SQL"})[0]) == "ok"
+
+    emulator.change_settings(forward_only=())
+    assert code(api.update(back)[0]) == "ok"

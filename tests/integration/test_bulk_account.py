@@ -9,11 +9,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG
 
+from airflow_provider_sfleads.exports import FileExport
 from tests.integration.support import (
     COUNTS,
     Record,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
+    from tests.conftest import RunDag
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
@@ -138,20 +142,53 @@ def test_an_interrupt_while_the_export_is_read(emulator: EmulatorServer, tmp_pat
     assert (ran.error, ran.counts, len(emulator.leads())) == (None, {"created": 300}, 300)
 
 
-def test_an_interrupt_while_a_job_is_waited_for(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """What became of its rows is not known yet; the next try finds the job and learns it."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_while_a_job_is_waited_for(times: int, emulator: EmulatorServer, tmp_path: Path) -> None:
+    """The job is aborted, and the next try sends its rows; interrupted once more meanwhile, all are accounted for."""
     emulator.change_settings(bulk_delay=3_600.0)
     rows = [*people(300), *people(20, start=300, last="#N/A"), {"key": "bad", "last": None, "company": "Acme"}]
     task = Task()
-    at_request(emulator, "GET", "/jobs/ingest/[^/]+$", 1, interrupt)
+
+    def strike(sight: Sight) -> None:
+        is_poll = sight.method == "GET" and "/jobs/ingest/" in sight.target
+        is_abort = sight.method == "PATCH" and b"Aborted" in bytes(sight.body)
+        if sight.phase == "arrived" and ((is_poll and not struck) or (is_abort and len(struck) < times)):
+            struck.append(sight.number)
+            interrupt()
+
+    struck: list[int] = []
+    emulator.watch(strike)
     report = broken(creating(rows, tmp_path, max_rejects=1, **PLAIN), task, tmp_path)
     reasons = [row["reason"] for row in results_of(report)]
-    emulator.finish_jobs()
+    states = [job["state"] for job in emulator.jobs()]
+    emulator.change_settings(bulk_delay=0.0)
     ran = task.run(creating(rows, tmp_path, max_rejects=1, **PLAIN))
 
-    assert (report["not_sent"], report["rejected"]) == (320, 1)
-    assert (reasons.count("outcome_unknown"), reasons.count("stopped")) == (300, 20)
+    assert len(struck) == times
+    assert (report["not_sent"], report["rejected"], states) == (320, 1, ["Aborted"])
+    assert reasons.count("stopped") == 320
     assert (ran.error, ran.counts, len(emulator.leads())) == (None, {"created": 320, "rejected": 1}, 320)
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_an_execution_timeout_aborts_the_job_and_settles_what_it_did(
+    run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """Airflow raises in the middle of the wait, and calls no ``on_kill``; the account is that of the org."""
+    emulator.change_settings(bulk_rate=200.0)
+    export = tmp_path / "people.jsonl"
+    export.write_text("\n".join(map(json.dumps, people(4_000))))
+    with DAG("timed_out", schedule=None) as dag:
+        limit = timedelta(seconds=5)
+        creating(FileExport(str(export)), tmp_path / "results", execution_timeout=limit, retries=0, **PLAIN)
+    state = run_dag(dag).state
+
+    report, made = reported(tmp_path), len(emulator.leads())
+    assert state == "failed"
+    assert [job["state"] for job in emulator.jobs()] == ["Aborted"]
+    assert 0 < made == report["created"]
+    assert report["not_sent"] == 4_000 - made
+    assert {row["reason"] for row in results_of(report)} == {None, "stopped"}
 
 
 def test_an_interrupt_while_the_tail_is_sent(emulator: EmulatorServer, tmp_path: Path) -> None:

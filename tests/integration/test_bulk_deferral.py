@@ -58,7 +58,7 @@ def test_what_a_trigger_is_given_holds_no_secret(emulator: EmulatorServer, tmp_p
     said, _ = deferred(creating(people(10), tmp_path, **PLAIN), StateStore())
 
     _, arguments = said.trigger.serialize()
-    assert set(arguments) == {"salesforce_conn_id", "job_ids", "started_at", "abort_on_kill"}
+    assert set(arguments) == {"salesforce_conn_id", "job_ids", "started_at", "abort_on_kill", "queued_until"}
     assert [job["id"] for job in emulator.jobs()] == arguments["job_ids"]
 
 

@@ -47,7 +47,26 @@ def test_its_arguments_make_it_again_and_hold_no_secret(stub: Stub) -> None:
     module, _, name = path.rpartition(".")
     again = getattr(importlib.import_module(module), name)(**json.loads(text))
     assert again.serialize() == (path, arguments)
-    assert set(arguments) == {"salesforce_conn_id", "job_ids", "started_at", "abort_on_kill"}
+    assert set(arguments) == {"salesforce_conn_id", "job_ids", "started_at", "abort_on_kill", "queued_until"}
+
+
+def test_a_trigger_that_an_older_version_has_stored_is_made_again() -> None:
+    """It lets its jobs stand in the queue for as long as they have to."""
+    path, arguments = made(ONE).serialize()
+    del arguments["queued_until"]
+    again = SalesforceBulkJobTrigger(**arguments)
+    assert again.serialize() == (path, arguments | {"queued_until": {}})
+
+
+def test_a_job_that_stands_in_the_queue_for_too_long_is_told(stub: Stub) -> None:
+    """At its time and not before, with all requests; the other job has begun, and a third may wait for ever."""
+    stub.script = lambda got: job("InProgress" if TWO in got.path else "UploadComplete")
+    until = time.time() + 0.3
+    (event,) = events(made(TWO, ONE, "7503", queued_until={ONE: until, TWO: until - 60}))
+    assert until <= time.time() < until + 5
+    assert (event["status"], event["message"]) == ("queued", None)
+    assert [found["state"] for found in event["jobs"]] == ["InProgress", "UploadComplete", "UploadComplete"]
+    assert event["api_calls"] == len(stub.requests) == 6
 
 
 def test_one_event_tells_how_all_jobs_ended(stub: Stub) -> None:

@@ -47,10 +47,11 @@ class Org:
         assert seconds > 0
         self.now += seconds
 
-    def watch(self, *job_ids: str, started_at: float | None = None) -> Watch:
-        """Watch jobs to their end."""
+    def watch(self, *job_ids: str, started_at: float | None = None, queued: float | None = None) -> Watch:
+        """Watch jobs to their end, or until they have stood in the queue for so many seconds."""
         began = self.started_at if started_at is None else started_at
-        watch = Watch(job_ids, began, sleep=self.sleep, now=lambda: self.now)
+        until = {} if queued is None else dict.fromkeys(job_ids, self.started_at + queued)
+        watch = Watch(job_ids, began, queued_until=until, sleep=self.sleep, now=lambda: self.now)
         asyncio.run(watch.finish(cast("AsyncClient", cast("Any", self))))
         return watch
 
@@ -105,6 +106,25 @@ def test_only_what_is_not_over_is_asked_about_again() -> None:
     counts = [sum(1 for asked, _ in org.calls if asked == job_id) for job_id in ends]
     assert counts[0] == 1
     assert counts == sorted(counts)
+
+
+def test_a_job_is_given_up_at_the_end_of_its_time_in_the_queue() -> None:
+    """To the second, however rare the polls are by then; trouble that passes is no word on where it stands."""
+    org = Org(lambda *_: job("UploadComplete"))
+    watch = org.watch("7501", queued=30.0)
+    assert (watch.unfinished, org.calls[-1][1]) == (("7501",), 30.0)
+
+    org = Org(lambda _job, elapsed: ServiceUnavailableError("busy") if 20 < elapsed < 50 else job("UploadComplete"))
+    assert org.watch("7501", queued=30.0).unfinished == ("7501",)
+    assert 50 <= org.calls[-1][1] < 70
+
+
+def test_a_job_that_has_begun_in_time_is_waited_for() -> None:
+    """As long as it takes."""
+    org = Org(
+        lambda _job, elapsed: job("UploadComplete" if elapsed < 20 else "InProgress" if elapsed < 90 else "Failed")
+    )
+    assert (org.watch("7501", queued=30.0).unfinished, org.calls[-1][1] >= 90) == ((), True)
 
 
 def test_a_job_that_was_deleted_is_over() -> None:
