@@ -45,7 +45,7 @@ class FailingStore(StateStore):
 
     def set(self, key: str, value: Any) -> None:  # noqa: ANN401 - as the store's
         """Write a value."""
-        is_due = self.error is not None and len(value["jobs"]) >= self.jobs
+        is_due = self.error is not None and len(value.get("jobs", ())) >= self.jobs
         if self.stores or not is_due:
             super().set(key, value)
         if is_due and self.error is not None:
