@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Terms:
     :param server_now: Salesforce's clock.
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
+    :param doubt: when, and as whom, rows of a job of the execution may have been written that does not tell it.
     """
 
     dry_run: bool
@@ -36,6 +38,7 @@ class Terms:
     server_now: Callable[[], datetime]
     lead_url: Callable[[str], str]
     stop: Event
+    doubt: Callable[[], Doubt]
 
     def stamped(self, outcome: Outcome) -> Outcome:
         """A line with what only the run knows of it."""

@@ -28,6 +28,7 @@ def terms_of(load: UnderWay) -> Terms:
         server_now=load.server_now,
         lead_url=load.lead_url,
         stop=settings.stop,
+        doubt=load.doubt,
     )
 
 
