@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
+from airflow_provider_sfleads.results.confirmed import EXISTS
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names, parts_below
@@ -65,7 +66,8 @@ def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | 
     if values_of is None:
         # What was remembered may be something else than what was written or found now.
         return None if action == Action.UNCHANGED and reason not in _FOUND else ""
-    return values_of(key, reason)
+    text = values_of(key, reason)
+    return f"{EXISTS}{text}" if text and reason == Reason.ALREADY_EXISTS else text
 
 
 def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:

@@ -191,8 +191,11 @@ class CreatePlan:
     def _existing(
         self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen, own: Collection[str]
     ) -> Item | Settled:
+        external = self._rules.external
         if len(records) > 1:
-            return refuse(candidate.key, candidate.row, _ambiguous(self._rules.external, records))
+            name, what = str(external and external.name), "more than one record found for external id field"
+            several = _several("DUPLICATE_EXTERNAL_ID", name, what, records)
+            return refuse(candidate.key, candidate.row, several)
         lead = records[0]
         lead_id = to_18(lead["Id"]) or lead["Id"]
         if lead_id in own:
@@ -235,7 +238,8 @@ class CreatePlan:
                 candidate, Reason.ALREADY_EXISTS, salesforce_id=to_18(leads[0]["Id"]), contact_id=contact_id
             )
         if leads and not contact_id and self._rules.existing == "update":
-            return refuse(candidate.key, candidate.row, _several(leads))
+            what = "more than one open lead has this e-mail address"
+            return refuse(candidate.key, candidate.row, _several("DUPLICATES_DETECTED", "Email", what, leads))
         return unchanged(candidate, Reason.ALREADY_EXISTS, contact_id=contact_id)
 
     def settle(
@@ -286,20 +290,6 @@ def candidate_builder(
     return build
 
 
-def _ambiguous(external: FieldInfo | None, records: Sequence[LeadRecord]) -> Refusal:
-    name = external.name if external else "Id"
+def _several(code: str, name: str, what: str, records: Sequence[LeadRecord]) -> Refusal:
     ids = ", ".join(str(record["Id"]) for record in records)
-    return Refusal(
-        code="DUPLICATE_EXTERNAL_ID",
-        message=f"{name}: more than one record found for external id field: [{ids}]",
-        fields=(name,),
-    )
-
-
-def _several(records: Sequence[LeadRecord]) -> Refusal:
-    ids = ", ".join(str(record["Id"]) for record in records)
-    return Refusal(
-        code="DUPLICATES_DETECTED",
-        message=f"Email: more than one open lead has this e-mail address: [{ids}]",
-        fields=("Email",),
-    )
+    return Refusal(code=code, message=f"{name}: {what}: [{ids}]", fields=(name,))
