@@ -260,8 +260,8 @@ def create_request(**changes: Any) -> CreateRequest:
 
 def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
     """A create plan and the memory that it uses."""
-    seen, lead = Seen(), changes.pop("lead", None)
-    return prepare_create(create_request(**changes), ground(seen, columns, lead)), seen
+    seen, lead, claim = Seen(), changes.pop("lead", None), changes.pop("claim", lambda _ids, _since: ())
+    return prepare_create(create_request(**changes), ground(seen, columns, lead, claim=claim)), seen
 
 
 def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
