@@ -16,10 +16,11 @@ from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.core.bulk import row_error
 from airflow_provider_sfleads.core.collections import Cure, Verdict
 from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, ServiceUnavailableError
 from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.plan import Plan, Settled
+from airflow_provider_sfleads.sync.plan import Item, Plan, Settled
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -50,7 +51,7 @@ class Collector:
     :param plan: what the operator asks for.
     :param sending: how the rows were sent.
     :param job_id: the job, for the results.
-    :param is_doubtful: whether an earlier job may have written the rows.
+    :param doubt: when, and as whom, an earlier job may have written the rows, if one may.
     :param stop: why no further row can be sent, by what rows were told.
     """
 
@@ -61,7 +62,7 @@ class Collector:
     conn_id: str
     job_id: str
     terms: Terms
-    is_doubtful: bool
+    doubt: Doubt | None
     stop: SalesforceLeadsError | None = None
 
     def collect(self, batches: Iterator[pa.RecordBatch], results: JobResults) -> Iterator[Collected]:
@@ -84,12 +85,16 @@ class Collector:
         for first in range(0, len(closer), _GROUP):
             some = closer[first : first + _GROUP]
             errors = [row_error(text) for text in results.error_texts(said.texts[some])]
-            verdicts = [Verdict(error=error, repeated=self.is_doubtful) for error in errors]
+            verdicts = [Verdict(error=error) for error in errors]
             passing = np.array([self._is_passing(verdict) for verdict in verdicts], dtype=np.bool_)
             again[some[passing]] = True
             permanent = [verdict for verdict, passes in zip(verdicts, passing, strict=True) if not passes]
-            items = rebuild(batch, some[~passing], self.lead, self.sending)
-            settled += [self._stamped(line) for line in self.plan.settle(items, permanent, self.lookup)]
+            places = some[~passing]
+            items = [item.doubted(self.doubt) for item in rebuild(batch, places, self.lead, self.sending)]
+            lines = self.plan.settle(items, permanent, self.lookup)
+            # What is to be sent in another way is looked up anew with the rows that are sent again.
+            again[places[[isinstance(line, Item) for line in lines]]] = True
+            settled += [self._stamped(line) for line in lines if isinstance(line, Settled)]
         return Collected(
             lines=self._lines(batch, said, written, exists),
             settled=settled,

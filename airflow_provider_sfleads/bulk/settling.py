@@ -215,7 +215,7 @@ class Settling:
             conn_id=self.reading.conn_id,
             job_id=job.id,
             terms=self.terms,
-            is_doubtful=load.slot.round > 0,
+            doubt=self.terms.doubt() if load.slot.round else None,
         )
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Terms:
     :param since: when the execution began, where an earlier try of it may have made jobs; ``None`` in its first.
     :param longest_queued: seconds for which a job may stand in the queue at first, where its leads must be looked up
         right before.
+    :param doubt: when, and as whom, rows of a job of the execution may have been written that does not tell it.
     """
 
     dry_run: bool
@@ -40,6 +42,7 @@ class Terms:
     server_now: Callable[[], datetime]
     lead_url: Callable[[str], str]
     stop: Event
+    doubt: Callable[[], Doubt]
     since: datetime | None = None
     longest_queued: float = LONGEST_QUEUED
 

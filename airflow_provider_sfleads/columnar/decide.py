@@ -19,7 +19,7 @@ from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.columnar.sought import Cells, Question, bools, seek
 from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
 from airflow_provider_sfleads.columnar.staged import FIELD
-from airflow_provider_sfleads.columnar.standing import Creator, Standing
+from airflow_provider_sfleads.columnar.standing import Standing
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import STANDING
@@ -150,22 +150,21 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
     rules = plan.rules
     external = rules.external
     updates = rules.existing == "update"
-    creator = Creator(user_id=rules.user_id, since=rules.started) if rules.resumed and rules.user_id else None
     question = Question(
         external=external,
         key_column=FIELD + external.name if external else "key",
-        read=(*STANDING, *(("CreatedDate", "CreatedById") if creator else ())),
+        read=STANDING,
         compared=plan.recipe.fields if updates else (),
         required=rules.mapping.required if updates else (),
     )
     sought = seek(batches, question)
-    standing = Standing(question, len(sought.tail), creator=creator)
+    standing = Standing(question, len(sought.tail))
     with closing(read(sought.wanted)) as leads:
         standing.read(leads, sought, Cells(batches, question.compared) if updates else None)
     draft = _Draft.of(standing)
     draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
-    # What an earlier try may have created is the row code's to tell.
-    found = (standing.hits == 1) & ~(standing.ours & (standing.same | (not updates)))
+    # Rows of a part were never sent before, so that none of these leads can be theirs.
+    found = standing.hits == 1
     if not updates:
         draft.settle(found, Action.UNCHANGED, Reason.ALREADY_EXISTS, contact=True)
         return draft

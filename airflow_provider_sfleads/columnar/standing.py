@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,22 +14,6 @@ from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.sought import Cells, Question, Sought, bools
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 
-# The first 15 characters of an id are the same in both of its forms.
-_SHORT_ID = 15
-_TO_THE_SECOND = 19
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Creator:
-    """Who may have created leads in an earlier try.
-
-    :param user_id: the integration user.
-    :param since: the execution's start by Salesforce's clock.
-    """
-
-    user_id: str
-    since: datetime
-
 
 class Standing:
     """What is known of each row's lead.
@@ -40,18 +21,15 @@ class Standing:
     :param question: what was asked.
     :param rows: how many rows there are.
     :param stage_field: Lead field of the stage, where it was read.
-    :param creator: tells leads that an earlier try created.
 
     ``hits`` counts the leads that were found for a row; the other fields hold where it is one: ``converted``, ``same``
-    (all compared values are), ``ours`` (an earlier try may have created it), ``stages`` (codes; -1 is no stage).
+    (all compared values are), ``stages`` (codes; -1 is no stage).
     """
 
-    def __init__(
-        self, question: Question, rows: int, *, stage_field: str | None = None, creator: Creator | None = None
-    ) -> None:
-        self._question, self._stage_field, self._creator = question, stage_field, creator
+    def __init__(self, question: Question, rows: int, *, stage_field: str | None = None) -> None:
+        self._question, self._stage_field = question, stage_field
         self.hits = np.zeros(rows, dtype=np.int32)
-        self.converted, self.same, self.ours = (np.zeros(rows, dtype=np.bool_) for _ in range(3))
+        self.converted, self.same = (np.zeros(rows, dtype=np.bool_) for _ in range(2))
         self.stages = np.full(rows, -1, dtype=np.int32)
         self._ids = no_ids(rows)
         self._codes: dict[str, int] = {}
@@ -122,8 +100,6 @@ class Standing:
             self.stages[rows] = self._coded(batch.column(self._stage_field))
         if cells is not None:
             self.same[rows] = cells.same(batch, rows)
-        if self._creator is not None:
-            self.ours[rows] = self._is_ours(batch, self._creator)
 
     def _coded(self, stages: pa.Array) -> npt.NDArray[np.int32]:
         coded = stages.dictionary_encode()
@@ -132,14 +108,6 @@ class Standing:
         table = np.array([*codes, -1], dtype=np.int32)
         found: npt.NDArray[np.int32] = table[pc.fill_null(coded.indices, -1).to_numpy()]
         return found
-
-    @staticmethod
-    def _is_ours(batch: pa.RecordBatch, creator: Creator) -> Mask:
-        """Whether it may be: a lead too many is looked at by the row code, one too few is reported wrong."""
-        since = creator.since.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-        by = pc.equal(pc.utf8_slice_codeunits(batch.column("CreatedById"), 0, _SHORT_ID), creator.user_id[:_SHORT_ID])
-        when = pc.greater_equal(pc.utf8_slice_codeunits(batch.column("CreatedDate"), 0, _TO_THE_SECOND), since)
-        return bools(pc.fill_null(pc.and_(by, when), fill_value=True))
 
 
 def _is_true(words: pa.Array) -> Mask:

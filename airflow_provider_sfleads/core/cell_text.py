@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
+
+from airflow_provider_sfleads.core.values import span_text
 
 _LARGEST_PLAIN_EXPONENT = 1_000
 
@@ -16,7 +18,8 @@ def cell_text(value: object) -> str:
     """Return a value as the text of a CSV cell that reads back as the same value.
 
     Text is written as it is, also where a spreadsheet would take it for a formula: the file must give back what was
-    read. Null is empty, times are ISO 8601, decimals are plain digits, bytes are Base64, lists and objects are JSON.
+    read. Null is empty, times are ISO 8601, spans of time hh:mm:ss, decimals are plain digits, bytes are Base64, lists
+    and objects are JSON.
     """
     for kinds, text_of in _TEXTS:
         if isinstance(value, kinds):
@@ -38,6 +41,7 @@ _TEXTS: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
     ((bool,), lambda value: "true" if value else "false"),
     ((Decimal,), _plain_digits),
     ((date, time), lambda value: value.isoformat()),
+    ((timedelta,), span_text),
     ((bytes,), lambda value: base64.b64encode(value).decode()),
     ((Mapping, list, tuple), lambda value: json.dumps(value, ensure_ascii=False, default=cell_text)),
 )

@@ -94,13 +94,11 @@ class Verdict:
     :param id: the lead's id, where it was written.
     :param created: whether an upsert created it; ``None`` where the reply does not say.
     :param error: why it was not written; ``None`` where it was.
-    :param repeated: whether an earlier sending may have been carried out already.
     """
 
     id: str | None = None
     created: bool | None = None
     error: ApiError | None = None
-    repeated: bool = False
 
     def cure(self, kind: PageKind) -> Cure:
         """Whether sending the record again can help."""
@@ -117,10 +115,9 @@ class Verdict:
         return Cure.LATER if code in _LATER else Cure.NONE
 
 
-def verdicts_of(reply: Reply, count: int, *, repeated: bool = False) -> list[Verdict]:
+def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
     """The verdicts of a 2xx reply, by position.
 
-    :param repeated: whether an earlier page with these records may have been carried out already.
     :raises OutcomeUnknownError: where it does not speak of every record.
     """
     return [
@@ -128,7 +125,6 @@ def verdicts_of(reply: Reply, count: int, *, repeated: bool = False) -> list[Ver
             id=result.id,
             created=result.created,
             error=None if result.success else result.errors[0],
-            repeated=repeated or reply.repeated,
         )
         for result in results_of(reply, count)
     ]

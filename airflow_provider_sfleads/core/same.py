@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, number_of, text_of
 
 # Room for every digit of two numbers and a scale; the default of 28 is less than a NUMERIC(38, 0) has.
 _EXACT = Context(prec=1000, rounding=ROUND_HALF_UP)
+# Assignment rules give a new lead its owner, whatever was sent.
+_ROUTED = "OwnerId"
+# Salesforce puts in a value of its own where none is sent.
+_FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
 
 
 def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
@@ -20,6 +24,19 @@ def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
         if info is None or not same_value(info.type, value, current.get(info.name), scale=info.scale):
             return False
     return True
+
+
+def made_of(lead: SObjectInfo, record: Record, current: Record) -> bool:
+    """Whether ``current`` may be what Salesforce made of ``record`` as a new lead."""
+    infos = ((lead.find(name), value) for name, value in record.items())
+    return all(info is not None and may_become(info, value, current.get(info.name)) for info, value in infos)
+
+
+def may_become(info: FieldInfo, sent: object, current: object) -> bool:
+    """Whether a field of a new lead may hold ``current`` where ``sent`` was sent."""
+    if info.name == _ROUTED or (sent is None and (info.type in _FILLED or info.defaulted_on_create)):
+        return True
+    return same_value(info.type, sent, current, scale=info.scale)
 
 
 def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 from airflow_provider_sfleads.core.describe import FieldInfo
@@ -28,6 +28,8 @@ _WRITTEN_OUT = 400
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
+# Drivers write 9:00:00, which ISO 8601 does not know.
+_ONE_DIGIT_HOUR = re.compile(r"\d:")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 
 
@@ -86,7 +88,15 @@ def text_of(value: object) -> str:
         return _decimal_text(value)
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
-    return text_of(str(value))
+    return span_text(value) if isinstance(value, timedelta) else text_of(str(value))
+
+
+def span_text(value: timedelta) -> str:
+    """A span of time as hh:mm:ss, as databases write it: within a day just as a time of day."""
+    spent = abs(timedelta(days=value.days, seconds=value.seconds, microseconds=value.microseconds))
+    minutes, seconds = divmod(spent.days * 86_400 + spent.seconds, 60)
+    text = f"{'-' if value.days < 0 else ''}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+    return f"{text}.{spent.microseconds:06}" if spent.microseconds else text
 
 
 def _decimal_text(value: Decimal) -> str:
@@ -230,11 +240,26 @@ def _moment(value: object) -> datetime | None:
 
 
 def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    try:
-        moment = value if isinstance(value, time) else time.fromisoformat(str(value).strip(BLANKS))
-    except ValueError:
-        return _wrong_type(info, "a time as hh:mm:ss")
+    moment = _clock(value)
+    if moment is None:
+        return _wrong_type(info, "a time of day as hh:mm:ss, from 00:00:00 to 23:59:59.999")
+    # Such a field has no zone, and without its date a time cannot be moved: it may be another day's in UTC.
+    if moment.tzinfo is not None and moment.utcoffset() != timedelta(0):
+        return _wrong_type(info, "a time of day without an offset from UTC; let the export give it in the wanted zone")
     return moment.replace(tzinfo=None).isoformat("milliseconds") + "Z"
+
+
+def _clock(value: object) -> time | None:
+    """A time of day; ``None`` for what is none, such as a span of a day or more."""
+    if isinstance(value, time):
+        return value
+    text = text_of(value).strip(BLANKS)
+    text = f"0{text}" if _ONE_DIGIT_HOUR.match(text) else text
+    try:
+        # Newer versions of Python take 24:00 for midnight.
+        return None if text.startswith("24") else time.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:

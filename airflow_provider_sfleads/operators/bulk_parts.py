@@ -30,6 +30,7 @@ def terms_of(load: UnderWay) -> Terms:
         stop=settings.stop,
         since=load.began if load.resumed else None,
         longest_queued=settings.longest_queued,
+        doubt=load.doubt,
     )
 
 

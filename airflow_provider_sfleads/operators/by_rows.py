@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import RowStream
 from airflow_provider_sfleads.operators.recorder import Recorder
@@ -13,6 +14,7 @@ from airflow_provider_sfleads.operators.remembered import remembered_for
 from airflow_provider_sfleads.operators.under_way import Course, Plan, UnderWay
 from airflow_provider_sfleads.results import KeyIndex
 from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.claims import Claims
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.sync.before import Before
 
@@ -27,11 +29,10 @@ def carry_out(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStr
     with ExitStack() as closing:
         stream = closing.enter_context(opened())
         index = closing.enter_context(KeyIndex(load.folder.staging()))
-        plan = load.plan(stream.columns, index.add, resumed=load.resumed)
+        plan = load.plan(stream.columns, index.add)
         load.begin()
         load.begin_sending()
-        if not plan.repeatable:
-            closing.callback(conclude, load, plan)
+        closing.push(ending(load, plan))
         earlier = closing.enter_context(_earlier(load, plan))
         writer = closing.enter_context(load.folder.writer(columns=stream.columns, resume=load.resumed))
         before = Before(earlier=earlier, confirmed=remembered_for(load, plan, reads_all=not load.resumed))
@@ -60,7 +61,7 @@ def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
         if load.resumed:
             load.tally = Tally()
             rows.resume(load.folder, load.tally)
-            if not plan.repeatable:
+            if not plan.repeatable or any(Announcements(load.folder, plan.compare).rows()):
                 # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
                 rows.conclude(load.folder)
             log.info("Try %d goes on: %d rows are settled already.", load.execution.tries, load.tally.read)
@@ -69,14 +70,29 @@ def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
         yield rows
 
 
+def ending(load: UnderWay, plan: Plan) -> Callable[[type[BaseException] | None, object, object], None]:
+    """Return what ends a try whose rows are recorded: an exit, to be pushed on a stack."""
+
+    def end(error: type[BaseException] | None, *_: object) -> None:
+        is_told = error is None and load.tally is not None and not load.tally.actions[Action.NOT_SENT]
+        if is_told and not load.resumed:
+            # The usual end: what became of every row is known, and need not be read back.
+            Announcements(load.folder, plan.compare).forget()
+        else:
+            conclude(load, plan)
+        Claims(load.folder).forget()
+
+    return end
+
+
 def conclude(load: UnderWay, plan: Plan) -> None:
     """All rows are recorded: what stays announced is what nobody knows of."""
     if not any(Announcements(load.folder, plan.compare).rows()):
         # Bulk announces only its tail: where there was none, not one of a million outcomes need be looked at.
         return
-    with EarlierRows(load.folder.staging(), plan.compare) as rows:
+    with EarlierRows(load.folder.staging(), plan.compare, repeatable=plan.repeatable) as rows:
         gone = rows.conclude(load.folder)
-    if gone:
+    if gone and not plan.repeatable:
         log.warning(
             "%d rows that an earlier try sent without an answer are not in the export any more, so nobody asks what "
             "became of them.",

@@ -104,7 +104,7 @@ class _Course:
         self.columns = _columns(load, stream)
         self.pieces: Pieces = Pieces(load.folder.staged())
         # The intake itself knows which keys were there before.
-        self.plan: Plan = load.plan(self.columns, lambda _value, _space: True, resumed=False)
+        self.plan: Plan = load.plan(self.columns, lambda _value, _space: True)
         self.terms = terms_of(load)
         if load.execution.asks_from and not self.plan.repeatable:
             raise RecordsLostError(
@@ -122,10 +122,10 @@ class _Course:
         if staged:
             # Rows that an earlier try has staged, and sent perhaps, are remembered at the end, too.
             recall(load, self.plan)
-        if staged and not self.plan.repeatable:
+        if staged:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
             by_rows.conclude(load, self.plan)
-        self.closing.callback(self._conclude)
+        self.closing.push(by_rows.ending(load, self.plan))
         self.writing = ExitStack()
         closing.push(self.writing)
         writer = self.writing.enter_context(load.folder.writer(columns=self.columns, resume=staged))
@@ -192,7 +192,7 @@ class _Course:
         if tail:
             seen = self._seen_in(tail)
             with ExitStack() as closing:
-                plan = load.plan(self.columns, seen, resumed=load.resumed)
+                plan = load.plan(self.columns, seen)
                 earlier = closing.enter_context(load.earlier(plan))
                 if load.resumed or any(Announcements(load.folder, plan.compare).rows()):
                     earlier.resume(load.folder, Tally())
@@ -254,9 +254,11 @@ class _Course:
         from airflow_provider_sfleads.columnar.rebuild import candidates
 
         for piece in tail:
+            # What became of rows that a job carried before, the job may not have told.
+            doubt = self.load.doubt() if piece.slot.round else None
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
-                    yield from candidates(batch, self.load.lead)
+                    yield from (row.doubted(doubt) for row in candidates(batch, self.load.lead))
 
     def leave(self, *roles: Role) -> None:
         """Account for what is staged and not settled."""
@@ -300,10 +302,6 @@ class _Course:
             self.pieces.tidy(self.book.marks())
         else:
             self.pieces.publish()
-
-    def _conclude(self) -> None:
-        if not self.plan.repeatable:
-            by_rows.conclude(self.load, self.plan)
 
     def end(self, *, is_read: bool = True) -> Course:
         """Complete the results, and count them."""

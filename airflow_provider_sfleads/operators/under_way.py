@@ -28,6 +28,7 @@ from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.claims import Claims
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
@@ -222,31 +223,35 @@ class UnderWay:
     def earlier(self, plan: Plan) -> EarlierRows:
         """A memory of what was done before, empty yet."""
         execution, assumed = self.execution, None
-        if execution.asks_from is not None and not plan.repeatable:
+        if execution.asks_from is not None:
             # By which user is not recorded either.
             last = datetime.fromisoformat(execution.asks_until or execution.started_at)
             since = datetime.fromisoformat(execution.asks_from)
             assumed = Doubt(since=since + self._ahead, last=last + self._ahead)
-        return EarlierRows(self.folder.staging(), plan.compare, assumed=assumed)
+        return EarlierRows(self.folder.staging(), plan.compare, repeatable=plan.repeatable, assumed=assumed)
 
-    def plan(self, columns: Sequence[str], seen: Seen, *, resumed: bool) -> Plan:
+    def plan(self, columns: Sequence[str], seen: Seen) -> Plan:
         """Bring the parameters, the org and the export together.
 
         :raises MappingError: with every problem, before anything is sent.
         """
-        client = self.settings.hook.client
-        self.planned = self.prepare(
-            Ground(
-                lead=self.lead,
-                columns=columns,
-                seen=seen,
-                user_id=client.user_id,
-                # Salesforce stamps whole seconds.
-                started=self.began - timedelta(seconds=1),
-                resumed=resumed and not self.settings.dry_run,
-            )
-        )
+        claim = Claims(self.folder).take
+        self.planned = self.prepare(Ground(lead=self.lead, columns=columns, seen=seen, late=self._late, claim=claim))
         return self.planned
+
+    @property
+    def _late(self) -> timedelta:
+        """How long after it was sent a call may still take effect."""
+        timeout = timedelta(seconds=self.settings.hook.client.settings.timeout)
+        return self.settings.late_commit + max(timedelta(0), timeout - _USUAL)
+
+    def doubt(self) -> Doubt:
+        """That rows were sent at some time of the execution, and nobody knows what became of them."""
+        return Doubt(since=self.began, last=self.server_now(), user_ids=self._user_ids)
+
+    @property
+    def _user_ids(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.settings.hook.client.user_id,)))
 
     def lookup(self) -> LeadLookup:
         """Reads leads."""
@@ -261,7 +266,7 @@ class UnderWay:
 
         :param before: what was done before.
         """
-        settings, client = self.settings, self.settings.hook.client
+        settings = self.settings
         numbers, lock = count(1), Lock()
 
         def number() -> str:
@@ -281,12 +286,12 @@ class UnderWay:
             seen=seen,
             sink=sink,
             before=before,
-            announce=None if plan.repeatable else partial(self._announce, Announcements(self.folder, plan.compare)),
+            announce=partial(self._announce, Announcements(self.folder, plan.compare)),
             doubts=Doubts(
                 Inquiry(
                     lead=self.lead,
                     fields=plan.recipe.fields,
-                    late=settings.late_commit + max(timedelta(0), timedelta(seconds=client.settings.timeout) - _USUAL),
+                    late=self._late,
                     claimed=partial(created_ids, self.folder.of_dag),
                     now=self.server_now,
                 )
@@ -299,7 +304,7 @@ class UnderWay:
                 now=lambda: datetime.now(UTC),
                 server_now=self.server_now,
                 began=self.server_now(),
-                user_ids=frozenset(filter(None, (client.user_id,))),
+                user_ids=self._user_ids,
                 lead_url=self.lead_url,
                 stop=settings.stop,
             ),

@@ -1,4 +1,4 @@
-"""Which rows are about to be sent, where sending one twice would create its lead twice."""
+"""Which rows are about to be sent to become new leads."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ class Announcements:
     A worker that is killed between sending a request and recording what came of it leaves the request's file behind:
     the next try knows then that these rows may exist already, and since when. A try that comes to its end replaces
     the files by some with the rows of which it could not learn what became of them.
+
+    Where Salesforce refuses no lead twice, such rows may not simply be sent again. Where it does, they may meet a
+    lead that they themselves have made.
 
     :param folder: the execution's folder.
     :param compare: brings a key into the form in which keys are compared.
@@ -57,6 +60,10 @@ class Announcements:
             for digest, *people in said["rows"]:
                 users = frozenset(said["user_ids"])
                 yield bytes.fromhex(digest), Doubt(since=since, last=last, user_ids=users, people=frozenset(people))
+
+    def forget(self) -> None:
+        """Keep none: what became of every row is recorded."""
+        self._directory.remove_all()
 
     def conclude(self, unknown: Iterable[tuple[bytes, Doubt]]) -> None:
         """Keep only the rows that are still unknown."""

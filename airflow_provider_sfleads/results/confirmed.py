@@ -13,6 +13,8 @@ from airflow_provider_sfleads.results.scratch import Scratch
 
 #: In a staging folder: the fingerprints of the rows that are staged there.
 SENT = "sent.parquet"
+#: Before the fingerprint of a row of whose lead nothing but that it is there was confirmed.
+EXISTS = "exists "
 _BATCH = 20_000
 # Rows to be remembered, up to which the others are told from them without a look into the file.
 _FEW = 100_000
@@ -79,6 +81,7 @@ class ConfirmedValues(Scratch):
         asked = zip(range(len(keys)), digests, prints, strict=True)
         self._database.executemany("INSERT INTO asked VALUES (?, ?, ?)", asked)
         found = {place: Known(reason=Reason.SAME_VALUES, lead_id=lead_id) for place, lead_id in self._asked(_SAME)}
+        found |= {place: Known(reason=Reason.ALREADY_EXISTS, lead_id=lead_id) for place, lead_id in self._asked(_THERE)}
         found |= {place: Known(reason=Reason.NEWER_RUN, lead_id=lead_id) for place, lead_id in self._asked(_NEWER)}
         rows = zip(digests, prints, keys, strict=True)
         self._note([row for place, row in enumerate(rows) if place not in found or not self._is_whole])
@@ -102,7 +105,7 @@ class ConfirmedValues(Scratch):
         text = self._sent(key)
         if text is not None:
             return text
-        return None if self._is_whole and reason == Reason.SAME_VALUES else ""
+        return None if self._is_whole and reason in _LEFT_ALONE else ""
 
     def _sent(self, key: str) -> str | None:
         if self._few is not None:
@@ -129,12 +132,14 @@ class ConfirmedValues(Scratch):
             self._is_whole = True
 
 
+_LEFT_ALONE = frozenset({Reason.SAME_VALUES, Reason.ALREADY_EXISTS})
 _LEARN = (
     "INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET id = COALESCE(excluded.id, id), "
     "moment = excluded.moment, print = CASE WHEN excluded.moment > moment OR excluded.print = print "
     "THEN excluded.print ELSE '' END WHERE excluded.moment >= moment OR moment IS NULL"
 )
 _SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
+_THERE = f"SELECT place, id FROM asked JOIN known USING (digest) WHERE known.print = '{EXISTS}' || asked.print"  # noqa: S608
 _NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
 
 

@@ -25,6 +25,7 @@ class EarlierRows(Scratch):
 
     :param directory: where the file lies.
     :param compare: brings a key into the form in which keys are compared.
+    :param repeatable: whether sending a row again is harmless: whatever settles such a row ends the doubt about it.
     :param assumed: when any row may have been sent of which nothing is recorded, where records are lost.
     """
 
@@ -36,9 +37,12 @@ class EarlierRows(Scratch):
         "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
     )
 
-    def __init__(self, directory: Path, compare: Compare, *, assumed: Doubt | None = None) -> None:
+    def __init__(
+        self, directory: Path, compare: Compare, *, repeatable: bool = False, assumed: Doubt | None = None
+    ) -> None:
         super().__init__(directory)
         self._compare = compare
+        self._repeatable = repeatable
         self._assumed = assumed
 
     def resume(self, folder: ResultsFolder, tally: Tally) -> None:
@@ -76,7 +80,7 @@ class EarlierRows(Scratch):
             self._add("announced", digest, doubt)
         for outcome in recorded_outcomes(folder):
             digest = digest_of(self._compare(outcome.key))
-            if _is_known(outcome):
+            if _is_known(outcome) or (self._repeatable and self._ends_doubt(outcome)):
                 self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
             yield outcome
         for digest, *said in self._database.execute("SELECT * FROM announced").fetchall():
@@ -111,14 +115,19 @@ class EarlierRows(Scratch):
         found = self._database.execute(sql, (digest_of(self._compare(key), "first"),)).fetchone()
         return str(found[0]) if found else None
 
+    @staticmethod
+    def _ends_doubt(outcome: Outcome) -> bool:
+        return outcome.action is not Action.NOT_SENT and _space_of(outcome) == "first"
+
     def _digest(self, outcome: Outcome) -> bytes:
-        space = "first"
-        # A repetition found by a look-up has the lead's id: the export alone shows it as a first row again.
-        if outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None:
-            space = "repetition"
-        elif outcome.error_code == "MALFORMED_ROW":
-            space = "unreadable"
-        return digest_of(self._compare(outcome.key), space)
+        return digest_of(self._compare(outcome.key), _space_of(outcome))
+
+
+def _space_of(outcome: Outcome) -> str:
+    # A repetition found by a look-up has the lead's id: the export alone shows it as a first row again.
+    if outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None:
+        return "repetition"
+    return "unreadable" if outcome.error_code == "MALFORMED_ROW" else "first"
 
 
 def _is_known(outcome: Outcome) -> bool:

@@ -8,7 +8,7 @@ be removed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -83,11 +83,16 @@ def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
 
 def parts_below(root: Directory, since: datetime) -> Iterator[str]:
     """Yield the paths of all parts in a folder and those below it, but for those last written before a moment."""
+    return files_below(root, since, lambda path: _PART.fullmatch(path.rpartition("/")[2]) is not None)
+
+
+def files_below(root: Directory, since: datetime, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the paths of such files in a folder and those below it, but for those last written before a moment."""
     root.fs.invalidate_cache()
     # Storages have listings of their own; a local one leaves out what it may not read unless told otherwise.
     strict = {"on_error": "raise"} if root.is_local else {}
     for path, info in (root.fs.find(root.path, detail=True, **strict) if root.exists else {}).items():
-        if _PART.fullmatch(path.rpartition("/")[2]) and _written(info) >= since:
+        if wanted(path) and _written(info) >= since:
             yield path
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
+from airflow_provider_sfleads.results.confirmed import EXISTS
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names, parts_below
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
-# By how much the clocks of a storage and of Salesforce may differ.
-_CLOCKS = timedelta(hours=1)
+#: By how much the clocks of a storage and of Salesforce may differ.
+CLOCKS = timedelta(hours=1)
 _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 # Left alone for another reason than that the values are right.
 _UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED, Reason.NEWER_RUN})
@@ -65,7 +66,8 @@ def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | 
     if values_of is None:
         # What was remembered may be something else than what was written or found now.
         return None if action == Action.UNCHANGED and reason not in _FOUND else ""
-    return values_of(key, reason)
+    text = values_of(key, reason)
+    return f"{EXISTS}{text}" if text and reason == Reason.ALREADY_EXISTS else text
 
 
 def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
@@ -85,13 +87,16 @@ def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
             yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
 
 
-def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[str]:
+def created_ids(
+    root: Directory, ids: Collection[str], since: datetime, *, apart_from: Directory | None = None
+) -> set[str]:
     """Those of some lead ids that rows recorded anywhere below a folder created.
 
     That other rows merely found a lead says nothing of whose it is.
 
     :param root: such as the folder of a Dag, with all its runs and tasks.
     :param since: no part that is older speaks of them.
+    :param apart_from: an execution whose rows do not count.
     :raises ResultsError: where a part cannot be read.
     """
     import pyarrow as pa
@@ -100,9 +105,12 @@ def created_ids(root: Directory, ids: Collection[str], since: datetime) -> set[s
     wanted = pa.array(ids, pa.string())
     found: set[str] = set()
     read: set[str] = set()
-    while waiting := [path for path in parts_below(root, since - _CLOCKS) if path not in read]:
+    own = f"{apart_from.path}/" if apart_from else None
+    while waiting := [path for path in parts_below(root, since - CLOCKS) if path not in read]:
         for path in waiting:
             read.add(path)
+            if own is not None and path.startswith(own):
+                continue
             try:
                 for batch in _batches_of(root.fs, path, ("salesforce_id", "action")):
                     created = batch.column(0).filter(pc.equal(batch.column(1), str(Action.CREATED)))

@@ -1,7 +1,8 @@
 """The rejects file: rejected rows as they were read, with the reason, ready to be mended and fed back.
 
 Rejects are written in pieces, one beside each part of the results and before it. A piece counts once its part is
-there, so that after a killed worker both tell the same. At the end the pieces become ``rejects.csv``.
+there, so that after a killed worker both tell the same. At the end the pieces become ``rejects.csv``. Each has its own
+header: the export, or this package, may have other columns when the task is tried again.
 """
 
 from __future__ import annotations
@@ -11,15 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from airflow_provider_sfleads.core.cell_text import cell_text
-from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exports.csv_rows import quoted, read_rows
-from airflow_provider_sfleads.exports.streams import opened
+from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.results.files import REJECTS, Directory
+from airflow_provider_sfleads.results.reject_pieces import BARE, HEADED, columns_of, line_of, write_joined
 
-EXTRA = ("error_code", "error_message")
 _PIECES = "_rejects"
-_EARLIER = "earlier.csv"
+_EARLIER = "earlier"
 _JOINED = "joined"
 
 
@@ -34,7 +32,7 @@ class Rejects:
     def __init__(self, directory: Directory, *, columns: tuple[str, ...]) -> None:
         self._directory = directory
         self._pieces = directory.child(_PIECES)
-        self._columns = (*(column for column in columns if column not in EXTRA), *EXTRA)
+        self._columns = columns_of(columns)
         self._draft: Path | None = None
         self._piece: IO[str] | None = None
 
@@ -54,7 +52,8 @@ class Rejects:
             self._pieces.remove_all()
             self._take_up_joined()
             return
-        counting = {_piece_name(part) for part in parts} | {_EARLIER}
+        stems = {_EARLIER, *(part.partition(".")[0] for part in parts)}
+        counting = {f"{stem}{end}" for stem in stems for end in (HEADED, BARE)}
         for name in names:
             if name not in counting:
                 self._pieces.remove(name)
@@ -65,6 +64,7 @@ class Rejects:
         if self._piece is None:
             self._draft = self._pieces.new_draft("piece.csv")
             self._piece = self._draft.open("w", encoding="utf-8", errors="replace", newline="")
+            self._piece.write(line_of(self._columns))
         self._piece.write(line_of(row.get(column) for column in self._columns))
 
     def write_piece(self, part: str) -> None:
@@ -83,33 +83,23 @@ class Rejects:
 
     def join(self) -> None:
         """Write ``rejects.csv`` from all pieces and remove them."""
+        names = sorted(self._pieces.names(), key=lambda name: (not name.startswith(_EARLIER), name))
         with self._directory.complete(REJECTS) as draft, draft.open("wb") as target:
-            target.write(line_of(self._columns).encode(errors="replace"))
-            for name in sorted(self._pieces.names(), key=lambda name: (name != _EARLIER, name)):
-                with self._pieces.fs.open(self._pieces.file(name), "rb") as piece:
-                    shutil.copyfileobj(piece, target)
-        if self._pieces.names():
+            write_joined(self._pieces, names, self._columns, target)
+        if names:
             # From here on the joined file tells the truth, also when this stops before the last piece is gone.
             with self._pieces.complete(_JOINED) as draft:
                 draft.touch()
             self._pieces.remove_all()
 
     def _take_up_joined(self) -> None:
-        path = self._directory.file(REJECTS)
         with (
-            opened(self._directory.fs, path, path, None) as stream,
-            self._pieces.complete(_EARLIER) as draft,
-            draft.open("w", encoding="utf-8", newline="") as target,
+            self._directory.fs.open(self._directory.file(REJECTS), "rb") as joined,
+            self._pieces.complete(f"{_EARLIER}{HEADED}") as draft,
+            draft.open("wb") as target,
         ):
-            for row in read_rows(stream, path, ",", None):
-                values: Row = row.values if isinstance(row, BadRow) else row
-                target.write(line_of(values.get(column) for column in self._columns))
+            shutil.copyfileobj(joined, target)
 
 
 def _piece_name(part: str) -> str:
-    return f"{part.partition('.')[0]}.csv"
-
-
-def line_of(values: Iterable[object]) -> str:
-    """Return a line of the file."""
-    return ",".join([quoted(cell_text(value)) for value in values]) + "\n"
+    return f"{part.partition('.')[0]}{HEADED}"

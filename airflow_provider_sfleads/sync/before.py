@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.sync.doubts import Doubtful
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, unchanged
@@ -28,8 +29,11 @@ class Before:
 
     def reason(self, key: str, otherwise: Reason) -> Reason:
         """Why a row is not sent: what nobody knows of it goes before anything else, lest it be forgotten."""
-        is_unknown = self.earlier is not None and self.earlier.unknown(key) is not None
-        return Reason.OUTCOME_UNKNOWN if is_unknown else otherwise
+        return otherwise if self.doubt(key) is None else Reason.OUTCOME_UNKNOWN
+
+    def doubt(self, key: str) -> Doubt | None:
+        """When, and as whom, a row was sent before, where nobody has learned what became of it."""
+        return None if self.earlier is None else self.earlier.unknown(key)
 
     def known(self, candidate: Candidate) -> Settled | None:
         """The outcome of a row that is left alone for what earlier runs confirmed."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import timedelta
 
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
@@ -15,9 +15,11 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
-from airflow_provider_sfleads.sync.answers import Result, Unsent
+from airflow_provider_sfleads.sync.answers import UNKNOWN, Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.encounters import Encounters
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.made import Claim
+from airflow_provider_sfleads.sync.overtaken import left_alone
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent
@@ -34,9 +36,8 @@ class CreateRules:
     :param auto_assign: assignment header for leads that are created.
     :param allow_duplicates: override alert-type duplicate rules.
     :param people: finds leads and contacts by e-mail, where asked for.
-    :param user_id: the integration user.
-    :param started: the execution's start by Salesforce's clock.
-    :param resumed: whether an earlier try of the execution may have sent rows that it could not record.
+    :param late: how long after it was sent a call may still take effect.
+    :param claim: takes leads for rows of this run.
     """
 
     mapping: BoundMapping
@@ -46,9 +47,8 @@ class CreateRules:
     auto_assign: str
     allow_duplicates: bool
     people: People | None
-    user_id: str | None
-    started: datetime
-    resumed: bool
+    late: timedelta
+    claim: Claim
 
 
 class CreatePlan:
@@ -74,13 +74,6 @@ class CreatePlan:
         self.mode = rules.existing
         self.may_undo = rules.existing == "update"
         self._dry_run = dry_run
-        self._encounters = Encounters(
-            external=rules.external,
-            existing=rules.existing,
-            user_id=rules.user_id,
-            started=rules.started,
-            resumed=rules.resumed,
-        )
         self._pass = 0
         self._asks = rules.external is not None and (dry_run or rules.existing == "update")
         self.group_size = MAX_RETRIEVE_IDS if self._asks or rules.people else MAX_RECORDS
@@ -96,8 +89,17 @@ class CreatePlan:
         self._by_id = replace(insert, operation="update", auto_assign="FALSE", repeatable=True)
         self._known = self._by_id
         if rules.external is not None and rules.existing == "update":
-            self._new = replace(insert, operation="upsert", external_id_field=rules.external.name)
+            # Before it is sent again its lead is looked for: of an upsert that finds one nobody could say who made it.
+            self._new = replace(insert, operation="upsert", external_id_field=rules.external.name, once=self.repeatable)
             self._known = replace(self._new, auto_assign="FALSE", repeatable=True)
+        self._encounters = Encounters(
+            lead=rules.lead,
+            external=rules.external,
+            existing=rules.existing,
+            known=self._known if self.repeatable and rules.existing == "update" else None,
+            late=rules.late,
+            claim=rules.claim,
+        )
 
     @property
     def rules(self) -> CreateRules:
@@ -124,12 +126,13 @@ class CreatePlan:
     ) -> Iterable[Item | Settled | Later]:
         """Find the leads that exist, by external ID and, where asked for, by e-mail."""
         known = self._by_external_id(candidates, lookup) if self._asks else {}
+        own = self._own(candidates, known)
         rest = [candidate for candidate in candidates if candidate.external_id not in known]
         people = self._rules.people.find(rest, lookup) if self._rules.people else {}
         for candidate in candidates:
             records = known.get(candidate.external_id or "", ())
             if records:
-                yield self._existing(candidate, records, seen)
+                yield self._existing(candidate, records, seen, own)
             elif person := people.get(candidate.key):
                 yield self._person(candidate, person, seen)
             else:
@@ -139,9 +142,27 @@ class CreatePlan:
         """What was put off comes again: a row that shares its e-mail with an earlier one, now that this one is done."""
         self._pass += 1
 
-    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:  # noqa: ARG002
-        """Nothing stands in the way of sending again: the last writer wins, and a lead that exists is met."""
-        return {}
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken | Unsent]:
+        """Look for the leads of upserts that got no answer: one that is there is not upserted as a new one.
+
+        Nothing else stands in the way of sending again: the last writer wins, and a lead that exists is met.
+        """
+        unclear = {n: item for n, item in enumerate(items) if item.kind.once and item.candidate.doubt is not None}
+        candidates = [item.candidate for item in unclear.values()]
+        present = self._by_external_id(candidates, lookup, compares=True)
+        own = self._own(candidates, present)
+        found: dict[int, Overtaken | Unsent] = {}
+        for place, item in unclear.items():
+            leads = present.get(item.candidate.external_id or "", ())
+            known = self._encounters.present(item, UNKNOWN, leads[0], own) if len(leads) == 1 else None
+            if known is not None:
+                found[place] = Overtaken(outcome=known.outcome) if isinstance(known, Settled) else UNKNOWN
+        return found
+
+    def _own(self, candidates: Iterable[Candidate], present: Mapping[str, Sequence[LeadRecord]]) -> frozenset[str]:
+        """Leads that rows' own earlier requests made."""
+        met = ((each, present.get(each.external_id or "", ())) for each in candidates if each.doubt is not None)
+        return self._encounters.own((each, leads[0]) for each, leads in met if len(leads) == 1)
 
     def _new_lead(self, candidate: Candidate, seen: Seen) -> Item | Settled | Later:
         lacking = self._rules.mapping.lacking(candidate.record) if self._rules.existing == "update" else None
@@ -154,22 +175,30 @@ class CreatePlan:
         return Item(candidate=candidate, kind=self._new, record=candidate.record, expected=Action.CREATED)
 
     def _by_external_id(
-        self, candidates: Sequence[Candidate], lookup: LeadLookup
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, *, compares: bool = False
     ) -> Mapping[str, Sequence[LeadRecord]]:
+        """Leads by key.
+
+        :param compares: whether the values are asked for in any case.
+        """
         external = self._rules.external
         if external is None or not candidates:
             return {}
         values = [str(candidate.record[external.name]) for candidate in candidates]
-        own = self._rules.mapping.field_names if self._rules.existing == "update" else ()
+        own = self._rules.mapping.field_names if compares or self._rules.existing == "update" else ()
         return lookup.by_field(external, values, (*STANDING, "CreatedDate", "CreatedById", *own))
 
-    def _existing(self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen) -> Item | Settled:
+    def _existing(
+        self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen, own: Collection[str]
+    ) -> Item | Settled:
+        external = self._rules.external
         if len(records) > 1:
-            return refuse(candidate.key, candidate.row, _ambiguous(self._rules.external, records))
+            name, what = str(external and external.name), "more than one record found for external id field"
+            several = _several("DUPLICATE_EXTERNAL_ID", name, what, records)
+            return refuse(candidate.key, candidate.row, several)
         lead = records[0]
         lead_id = to_18(lead["Id"]) or lead["Id"]
-        is_as_sent = self._rules.existing == "skip" or same_record(self._rules.lead, candidate.record, lead)
-        if self._rules.resumed and self._encounters.is_ours(lead) and is_as_sent:
+        if lead_id in own:
             return Settled(
                 outcome=Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id), row=candidate.row
             )
@@ -209,25 +238,33 @@ class CreatePlan:
                 candidate, Reason.ALREADY_EXISTS, salesforce_id=to_18(leads[0]["Id"]), contact_id=contact_id
             )
         if leads and not contact_id and self._rules.existing == "update":
-            return refuse(candidate.key, candidate.row, _several(leads))
+            what = "more than one open lead has this e-mail address"
+            return refuse(candidate.key, candidate.row, _several("DUPLICATES_DETECTED", "Email", what, leads))
         return unchanged(candidate, Reason.ALREADY_EXISTS, contact_id=contact_id)
 
-    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
+    def settle(
+        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None
+    ) -> list[Settled | Item]:
         """Turn a page's results into outcomes.
 
         An insert that meets its own external ID did not fail: the lead exists already, or was created by
-        an earlier sending of the same page whose answer was lost.
+        an earlier sending of the same page whose answer was lost. A lead converted since it was read is left alone.
         """
         met = self._encounters
         unclear = [met.is_unclear(item, result) for item, result in zip(items, results, strict=True)]
         asked = [item.candidate for item, ask in zip(items, unclear, strict=True) if ask]
-        present = self._by_external_id(asked, lookup) if lookup else {}
-        settled: list[Settled] = []
-        for item, result, ask in zip(items, results, unclear, strict=True):
-            if ask and lookup is None and isinstance(result, Verdict):
+        present = self._by_external_id(asked, lookup, compares=True) if lookup else {}
+        own = self._own(asked, present)
+        converted = left_alone(items, results, lookup)
+        settled: list[Settled | Item] = []
+        for place, (item, result, ask) in enumerate(zip(items, results, unclear, strict=True)):
+            if place in converted:
+                settled.append(converted[place])
+            elif ask and lookup is None and isinstance(result, Verdict) and result.error is not None:
                 settled.append(not_sent(item, Unsent(reason=Reason.TRY_AGAIN)))
             else:
-                settled.append(met.settled(item, result, present.get(item.candidate.external_id or "")))
+                found = present.get(item.candidate.external_id or "", ()) if ask else ()
+                settled.append(met.settled(item, result, found, own))
         return settled
 
 
@@ -253,20 +290,6 @@ def candidate_builder(
     return build
 
 
-def _ambiguous(external: FieldInfo | None, records: Sequence[LeadRecord]) -> Refusal:
-    name = external.name if external else "Id"
+def _several(code: str, name: str, what: str, records: Sequence[LeadRecord]) -> Refusal:
     ids = ", ".join(str(record["Id"]) for record in records)
-    return Refusal(
-        code="DUPLICATE_EXTERNAL_ID",
-        message=f"{name}: more than one record found for external id field: [{ids}]",
-        fields=(name,),
-    )
-
-
-def _several(records: Sequence[LeadRecord]) -> Refusal:
-    ids = ", ".join(str(record["Id"]) for record in records)
-    return Refusal(
-        code="DUPLICATES_DETECTED",
-        message=f"Email: more than one open lead has this e-mail address: [{ids}]",
-        fields=("Email",),
-    )
+    return Refusal(code=code, message=f"{name}: {what}: [{ids}]", fields=(name,))

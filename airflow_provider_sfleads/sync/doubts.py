@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from airflow_provider_sfleads.core.collections import Verdict
@@ -71,7 +71,7 @@ class Doubts:
             if fate.standing is Standing.THERE:
                 yield written(row.item, Verdict(id=fate.lead_id, created=True))
             elif fate.standing is Standing.ABSENT:
-                yield row.item
+                yield replace(row.item, candidate=replace(row.item.candidate, doubt=None))
             else:
                 yield self._left(row.item, fate)
 

@@ -13,8 +13,8 @@ from airflow_provider_sfleads.sync.answers import UNKNOWN
 from airflow_provider_sfleads.sync.plan import Item, Settled
 from airflow_provider_sfleads.sync.settling import not_sent
 
-Line = tuple[Settled, str | None]
-"""A row whose outcome is known, with the number of the request that carried it."""
+Line = tuple[Settled | Item, str | None]
+"""A row whose outcome is known, or what is to be sent of it instead, with the number of the request that carried it."""
 
 # Pages that may wait for a free thread: enough that reading never starves the threads, few enough to hold.
 _WAITING_PER_THREAD = 4

@@ -16,7 +16,7 @@ from enum import Enum
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.same import same_value
+from airflow_provider_sfleads.core.same import made_of, may_become
 from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 from airflow_provider_sfleads.sync.made import (
     EMAIL,
@@ -32,10 +32,6 @@ from airflow_provider_sfleads.sync.plan import Item
 
 _FIRST_NAME = "FirstName"
 _SYSTEM = ("CreatedDate", "CreatedById")
-# Assignment rules give a new lead its owner, whatever was sent.
-_ROUTED = "OwnerId"
-# Salesforce puts in a value of its own where none is sent.
-_FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
 _TEXT = frozenset({"string", "textarea", "email", "phone", "url"})
 
 
@@ -115,9 +111,10 @@ class Inquiry:
                 found[place] = made.take(lead_id)
         return found
 
-    @staticmethod
-    def _with_key(item: Item, window: Window, made: Made) -> str | None:
-        return next((lead_id for lead_id, lead in made.like(item.record) if window.holds(lead)), None)
+    def _with_key(self, item: Item, window: Window, made: Made) -> str | None:
+        """A lead with the row's key, and the values that were sent: with others it is what somebody else made."""
+        leads = made.like(item.record)
+        return next((i for i, lead in leads if window.holds(lead) and made_of(self.lead, item.record, lead)), None)
 
     def _equal(self, item: Item, window: Window, made: Made) -> str | None:
         """A lead with the values that were sent, and no others."""
@@ -126,12 +123,7 @@ class Inquiry:
 
     def _is_as_sent(self, lead: LeadRecord, sent: Record) -> bool:
         """Whether a lead holds what was sent, and nothing where nothing was sent: that would be another row's lead."""
-        return all(
-            info.name == _ROUTED
-            or (sent.get(info.name) is None and (info.type in _FILLED or info.defaulted_on_create))
-            or same_value(info.type, sent.get(info.name), lead.get(info.name), scale=info.scale)
-            for info in self.fields
-        )
+        return all(may_become(info, sent.get(info.name), lead.get(info.name)) for info in self.fields)
 
     def _by_address(self, sent: Sequence[Record]) -> _Find:
         """A lead with the row's name and address, though automation changed something else of it."""

@@ -19,6 +19,8 @@ from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 
 Claimed = Callable[[Collection[str], datetime], Collection[str]]
 """Those of some leads, made since a moment, that recorded rows created."""
+Claim = Callable[[Collection[str], datetime], Collection[str]]
+"""Takes leads that were made since a moment for rows of this run; answers which of them are another row's."""
 NAME, EMAIL = "LastName", "Email"
 # Clocks differ, and Salesforce stamps whole seconds.
 _SLACK = timedelta(seconds=60)
@@ -64,6 +66,11 @@ class Window:
     def holds(self, lead: LeadRecord) -> bool:
         """Whether a lead was made in it."""
         return self.since <= datetime.fromisoformat(str(lead["CreatedDate"])) <= self.until
+
+    def is_of(self, lead: LeadRecord) -> bool:
+        """Whether a lead was made in it, and by one of its users."""
+        by = to_18(str(lead["CreatedById"]))
+        return self.holds(lead) and (not self.users or by in {to_18(user) for user in self.users})
 
     @property
     def condition(self) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
@@ -35,15 +35,18 @@ _TOO_LARGE = 413
 _NO_COLUMN = re.compile(r"No such column '(\w+)'")
 
 
-Recheck = Callable[[Sequence[int]], Mapping[int, Outcome]]
-"""Reads leads anew before their records are sent again: the positions not to send, with their outcomes."""
+Recheck = Callable[[Sequence[int], Collection[int]], Mapping[int, Overtaken | Unsent]]
+"""Reads leads anew before their records are sent again: the positions not to send, and what is known of them.
+
+It takes the positions to send, and which records got no answer before.
+"""
 
 
 Announce = Callable[[Sequence[int]], None]
 """Makes durable that the records at some positions may be sent from now on."""
 
 
-def nothing_changed(_positions: Sequence[int]) -> Mapping[int, Outcome]:
+def nothing_changed(_positions: Sequence[int], _unanswered: Collection[int]) -> Mapping[int, Overtaken]:
     """The :data:`Recheck` of records that may be sent again whatever became of their leads."""
     return {}
 
@@ -54,11 +57,13 @@ class Delivery:
 
     :param results: one for each record, by position.
     :param batches: number of the request that settled it, by position; ``None`` where none was sent.
+    :param unanswered: positions of those that a request without an answer carried, whatever came after it.
     :param stop: why no further page can be sent.
     """
 
     results: list[Result]
     batches: list[str | None]
+    unanswered: set[int] = field(default_factory=set)
     stop: SalesforceLeadsError | None = None
 
 
@@ -135,7 +140,10 @@ class _Page:
     whole: list[tuple[int, ...]] = field(default_factory=list)
     halt: SalesforceLeadsError | None = None
     refused: int = 0
-    repeated: bool = False
+
+    @property
+    def unanswered(self) -> set[int]:
+        return self.delivery.unanswered
 
     def deliver(self, *, recheck_first: bool) -> Delivery:
         size = len(self.records)
@@ -158,12 +166,12 @@ class _Page:
     def _rechecked(self, pieces: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         positions = [position for piece in pieces for position in piece]
         try:
-            overtaken = self.recheck(positions)
+            overtaken = self.recheck(positions, self.unanswered)
         except SalesforceLeadsError as error:
             self._stop(positions, error)
             return [()]
-        for position, outcome in overtaken.items():
-            self.delivery.results[position] = Overtaken(outcome=outcome)
+        for position, result in overtaken.items():
+            self.delivery.results[position] = result
         return [tuple(position for position in piece if position not in overtaken) for piece in pieces]
 
     def _send(self, pieces: deque[tuple[int, ...]]) -> None:
@@ -197,6 +205,7 @@ class _Page:
             return self._read(piece, call, reply)
         except OutcomeUnknownError as error:
             self._number(piece, number)
+            self.unanswered.update(piece)
             self._leave(piece, Reason.OUTCOME_UNKNOWN, message=str(error))
             if self.kind.once and self.kind.repeatable:
                 self._later(piece, error)
@@ -214,11 +223,11 @@ class _Page:
         """Send a page again as it was, in the next round; where there is none left, the error ends the run."""
         self.delivery.stop = None
         self.halt = error
-        self.repeated = self.repeated or isinstance(error, OutcomeUnknownError)
         self.whole.append(piece)
 
     def _read(self, piece: tuple[int, ...], call: Call, reply: Reply) -> object:
-        self.repeated = self.repeated or reply.repeated
+        if reply.repeated:
+            self.unanswered.update(piece)
         if reply.status in (_BAD_REQUEST, _TOO_LARGE):
             if len(piece) > 1:
                 return _HALVE
@@ -226,7 +235,7 @@ class _Page:
             return None
         if not reply.taken:
             raise refusal(call, reply, conn_id=self.sender.conn_id)
-        for position, verdict in zip(piece, verdicts_of(reply, len(piece), repeated=self.repeated), strict=True):
+        for position, verdict in zip(piece, verdicts_of(reply, len(piece)), strict=True):
             self._judge(position, verdict)
         return None
 
@@ -249,7 +258,7 @@ class _Page:
         error = next(iter(errors_of(reply)), unnamed)
         self.sender.note_refusal(self.records[position], error)
         self.refused += 1
-        self._judge(position, Verdict(error=error, repeated=self.repeated))
+        self._judge(position, Verdict(error=error))
 
     def _notice_that_all_is_refused(self) -> None:
         """Stop where each record of a page was refused for one reason: the next page would fare no better."""

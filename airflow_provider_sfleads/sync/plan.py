@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.keys import Compare, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping, Record
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, is_container, is_unicode
-from airflow_provider_sfleads.sync.answers import Result
+from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 
 
@@ -27,6 +28,7 @@ class Candidate:
     :param record: its Lead fields.
     :param lead_id: its 18-character Lead id, where the export has one.
     :param external_id: the key in the form it is compared in, where the external ID finds the lead.
+    :param doubt: when, and as whom, it was sent before, where nobody has learned what became of it.
     """
 
     key: str
@@ -34,6 +36,13 @@ class Candidate:
     record: Record
     lead_id: str | None = None
     external_id: str | None = None
+    doubt: Doubt | None = None
+
+    def doubted(self, doubt: Doubt | None) -> Candidate:
+        """The row, sent once more without an answer."""
+        if doubt is None:
+            return self
+        return replace(self, doubt=doubt if self.doubt is None else self.doubt | doubt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,10 @@ class Item:
     salesforce_id: str | None = None
     old_stage: str | None = None
     new_stage: str | None = None
+
+    def doubted(self, doubt: Doubt | None) -> Item:
+        """The item, sent once more without an answer."""
+        return self if doubt is None else replace(self, candidate=self.candidate.doubted(doubt))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +122,16 @@ class Plan(Protocol):
     def next_pass(self) -> None:
         """All that was sent is settled, and what was put off comes again."""
 
-    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
-        """Look again before items are sent again: the positions of those that must not be, with their outcomes."""
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken | Unsent]:
+        """Look again before items are sent again: the positions of those that must not be, and what is known of them.
 
-    def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
-        """Turn a page's results into outcomes.
+        Of an item that was sent without an answer the candidate's ``doubt`` tells.
+        """
+
+    def settle(
+        self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None
+    ) -> Sequence[Settled | Item]:
+        """Turn a page's results into outcomes, or into an item that is to be sent instead.
 
         :param lookup: asks Salesforce what stands in a record's way; ``None`` where it cannot be asked now.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import timedelta
 
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.keys import compared_by
@@ -20,6 +20,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
+from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Intake, Recipe, Seen
 
@@ -71,17 +72,15 @@ class Ground:
     :param lead: Lead's describe.
     :param columns: the export's columns.
     :param seen: remembers keys and ids.
-    :param user_id: the integration user.
-    :param started: the execution's start by Salesforce's clock.
-    :param resumed: whether an earlier try of the execution may have sent rows that it could not record.
+    :param late: how long after it was sent a call may still take effect.
+    :param claim: takes leads for rows of this run.
     """
 
     lead: SObjectInfo
     columns: Sequence[str]
     seen: Seen
-    user_id: str | None
-    started: datetime
-    resumed: bool
+    late: timedelta
+    claim: Claim
 
 
 @dataclass(slots=True)
@@ -142,9 +141,8 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
         auto_assign=request.auto_assign,
         allow_duplicates=request.allow_duplicates,
         people=_people(email, mapping.field_names if updates else (), external, contacts=True),
-        user_id=ground.user_id,
-        started=ground.started,
-        resumed=ground.resumed,
+        late=ground.late,
+        claim=ground.claim,
     )
     need_required = not (updates and external)
     recipe = Recipe(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
 from airflow_provider_sfleads.sync.flights import Flights, Line
 from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
+from airflow_provider_sfleads.sync.page_items import PageItems
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
 from airflow_provider_sfleads.sync.ports import Settings, Sink
@@ -37,7 +38,7 @@ class SyncRun:
     """One run; after :meth:`execute`, the fields say how it ended.
 
     :param before: what was done before.
-    :param announce: makes durable which rows are about to be sent, for plans that may not send them twice.
+    :param announce: makes durable which new leads are about to be sent.
     :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
@@ -62,7 +63,7 @@ class SyncRun:
     _later: list[Candidate] = field(default_factory=list)
     _flights: Flights = field(init=False)
     _doubtful: deque[Doubtful] = field(default_factory=deque)
-    _landed: deque[Line] = field(default_factory=deque)
+    _landed: deque[tuple[Settled, str | None]] = field(default_factory=deque)
     _is_read: bool = False
     _taken: int = 0
     _written: int = 0
@@ -147,6 +148,8 @@ class SyncRun:
         if self.before.settles(taken):
             self._taken -= 1
             return
+        if isinstance(taken, Candidate):
+            taken = taken.doubted(self.before.doubt(taken.key))
         known = taken if isinstance(taken, Settled) else self.before.known(taken)
         if known is not None:
             self._land([(known, None)])
@@ -182,6 +185,11 @@ class SyncRun:
         self._plan_group(pool)
         self._flights.flush(pool)
         self._flights.collect_all()
+        while self._planned:
+            # Of a lead that somebody else made meanwhile an update is sent instead.
+            self._route(pool)
+            self._flights.flush(pool)
+            self._flights.collect_all()
 
     def _plan_group(self, pool: ThreadPoolExecutor) -> None:
         reason = self._stop_reason()
@@ -247,7 +255,9 @@ class SyncRun:
         """Record what became of a page, but for rows that got no answer and may not simply be sent again."""
         doubt = Doubt(since=self.settings.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
         for item, (settled, batch) in zip(items, lines, strict=True):
-            if settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
+            if isinstance(settled, Item):
+                self._planned.append(settled)
+            elif settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
                 self._landed.append((settled, batch))
             else:
                 self._doubtful.append(Doubtful(item=item, doubt=doubt, batch=batch))
@@ -259,25 +269,19 @@ class SyncRun:
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
 
-        def recheck(positions: Sequence[int]) -> Mapping[int, Outcome]:
-            found = self.plan.recheck([items[position] for position in positions], self.lookup)
-            return {positions[place]: outcome for place, outcome in found.items()}
-
-        def announce(positions: Sequence[int]) -> None:
-            if self.announce is not None and not kind.repeatable:
-                self.announce([items[position] for position in positions])
-
+        page = PageItems(plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce)
         is_stale = self.plan.fresh and self.settings.server_now() - looked_up > _FRESH
         delivery = self.sender.deliver(
-            kind, [item.record for item in items], recheck, recheck_first=is_stale, announce=announce
+            kind, [item.record for item in items], page.recheck, recheck_first=is_stale, announce=page.announce
         )
         if delivery.stop is not None:
             self._halt(delivery.stop)
+        sent = page.sent(delivery.unanswered)
         try:
-            settled = self.plan.settle(items, delivery.results, self.lookup)
+            settled = self.plan.settle(sent, delivery.results, self.lookup)
         except SalesforceLeadsError as error:
             self._halt(error)
-            settled = self.plan.settle(items, delivery.results, None)
+            settled = self.plan.settle(sent, delivery.results, None)
         return list(zip(settled, delivery.batches, strict=True))
 
     def _halt(self, error: SalesforceLeadsError) -> None:
@@ -292,7 +296,7 @@ class SyncRun:
             return reason_for(self.halted)
         return Reason.STOPPED if self.settings.stop.is_set() else None
 
-    def _land(self, lines: list[Line]) -> None:
+    def _land(self, lines: list[tuple[Settled, str | None]]) -> None:
         self._landed.extend(lines)
         self._settle_landed()
 

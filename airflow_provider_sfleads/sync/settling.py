@@ -36,12 +36,15 @@ def rejected(item: Item, verdict: Verdict) -> Settled:
 
 
 def not_sent(item: Item, unsent: Unsent) -> Settled:
-    """A record that was not written, or of which that is not known."""
+    """A record that was not written, or of which that is not known.
+
+    What nobody knows of an earlier sending goes before anything else, lest it be forgotten.
+    """
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
             action=Action.NOT_SENT,
-            reason=unsent.reason,
+            reason=unsent.reason if item.candidate.doubt is None else Reason.OUTCOME_UNKNOWN,
             salesforce_id=item.salesforce_id,
             error_code=unsent.code,
             error_message=unsent.message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind, Verdict
+from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import lead_id, to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
@@ -16,6 +16,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert, is_null
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.overtaken import BY_RULE, CONVERTED, left_alone
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
@@ -174,31 +175,32 @@ class StagePlan:
     def next_pass(self) -> None:
         """Nothing is ever put off."""
 
-    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Outcome]:
+    def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken]:
         """Read the leads once more: a lock means that somebody is just writing them.
 
         A lead that now stands at the stage may stand there by this very run, and writing it again changes nothing.
         """
         leads = lookup.by_id([item.salesforce_id for item in items if item.salesforce_id], self._fields)
-        overtaken: dict[int, Outcome] = {}
+        overtaken: dict[int, Overtaken] = {}
         for position, item in enumerate(items):
             lead = leads.get(item.salesforce_id or "")
             left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
             if left is not None and left.outcome.reason is not Reason.ALREADY_AT_STAGE:
-                overtaken[position] = left.outcome
+                overtaken[position] = Overtaken(outcome=left.outcome)
         return overtaken
 
     def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
         """Turn a page's results into outcomes; a lead converted, or moved on, since it was read is left alone."""
-        moved = [
-            item.salesforce_id
-            for item, result in zip(items, results, strict=True)
-            if _may_have_moved(result) and item.salesforce_id
-        ]
-        leads = lookup.by_id(moved, self._fields) if moved and lookup else {}
-        return [self._settled(item, result, leads) for item, result in zip(items, results, strict=True)]
+        left = left_alone(
+            items, results, lookup, codes=(CONVERTED, BY_RULE), fields=self._fields, standing=self._standing_now
+        )
+        pairs = enumerate(zip(items, results, strict=True))
+        return [left.get(place) or self._settled(item, result) for place, (item, result) in pairs]
 
-    def _settled(self, item: Item, result: Result, leads: Mapping[str, LeadRecord]) -> Settled:
+    def _standing_now(self, item: Item, lead: LeadRecord) -> Settled | None:
+        return self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
+
+    def _settled(self, item: Item, result: Result) -> Settled:
         if isinstance(result, Unsent):
             return not_sent(item, result)
         if isinstance(result, Overtaken):
@@ -206,15 +208,7 @@ class StagePlan:
         if result.error is None:
             # An update says nothing of "created", and the stage operator never creates.
             return written(item, replace(result, created=None))
-        lead = leads.get(item.salesforce_id or "")
-        left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
-        return left if left is not None else rejected(item, result)
-
-
-def _may_have_moved(result: Result) -> bool:
-    """Whether a record is refused as where its lead has moved on: as converted, or by a validation rule."""
-    error = result.error if isinstance(result, Verdict) else None
-    return error is not None and error.code in ("CANNOT_UPDATE_CONVERTED_LEAD", "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+        return rejected(item, result)
 
 
 def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:

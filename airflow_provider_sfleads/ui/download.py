@@ -10,7 +10,7 @@ from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exports.csv_rows import read_columns, read_rows
 from airflow_provider_sfleads.exports.streams import opened
 from airflow_provider_sfleads.results.files import REJECTS, Directory
-from airflow_provider_sfleads.results.rejects import line_of
+from airflow_provider_sfleads.results.reject_pieces import line_of
 
 _CHUNK = 256 * 1024
 _LINES = 500

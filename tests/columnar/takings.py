@@ -32,9 +32,11 @@ from airflow_provider_sfleads.sync.plan import Candidate, Settled
 from airflow_provider_sfleads.sync.prepare import CreateRequest, StageRequest, prepare_create, prepare_stage
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.sync.org import lead_id
-from tests.sync.runs import Seen, ground
+from tests.sync.runs import Seen, field_of, ground
 
-LEAD = parse_describe(describe_object(lead_schema(), "/services/data/v60.0"))
+_DESCRIBED = describe_object(lead_schema(), "/services/data/v60.0")
+#: The emulator's Lead, and one field more, of a type that its own have not.
+LEAD = parse_describe({**_DESCRIBED, "fields": [*_DESCRIBED["fields"], field_of("Call_At__c", "time")]})
 KEYS = ("External_Id__c", "Case_Key__c", "Number_Key__c")
 #: Fields that an insert and an update write, less those that every request maps.
 FIELDS = sorted(
@@ -73,6 +75,13 @@ MOMENTS = st.one_of(
 IDS = st.sampled_from(
     [lead_id(1), lead_id(1)[:15], lead_id(2), lead_id(2).lower(), lead_id(2).upper(), lead_id(3)[:15] + "AAA", lead_id(4)[:17],
      f" {lead_id(1)}\n", lead_id(1).swapcase(), "0055g00000000aB", "00Q5g0000000é01", "00Q5g00000\0aaab", "null", ""]
+)  # fmt: skip
+CLOCKS = st.one_of(
+    st.times().map(dt.time.isoformat),
+    st.sampled_from(
+        ["9:00:00", " 9:05 ", "09", "0900", "T09:00", "24:00", "24:00:00", "23:59:60", "-1:00:00", "1 day, 2:00:00", "26:00:00",
+         "09:00:00Z", "9:00:00+00:00", "09:00:00+02:00", "00:30:00-13:59", "9:00:00.5", "9:00:00,5", "noon", "09:00:00.1234567"]
+    ),
 )  # fmt: skip
 TRUTHS = st.sampled_from(["true", "TRUE ", "f", "No", "1", "0", "1.0", "2", "ja", "yes\n"])
 TEXTS = st.one_of(WORDS, FIGURES, MOMENTS, IDS, TRUTHS)
@@ -125,7 +134,7 @@ KINDS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     *(_moment(unit, zone) for unit in ("s", "ms", "us") for zone in (None, "UTC", "Europe/Berlin", "-03:30")),
     (pa.time32("ms"), st.integers(0, 86_399_999)),
     (pa.time64("us"), st.integers(0, 86_399_999_999)),
-    (pa.duration("us"), st.integers(-(10**15), 10**15)),
+    (pa.duration("us"), st.integers(-(10**15), 10**15) | st.integers(-(10**6), 87 * 10**9)),
     (pa.month_day_nano_interval(), st.tuples(*[st.integers(0, 9)] * 3)),
     (pa.binary(), st.binary(max_size=3)),
     (pa.binary_view(), st.binary(max_size=3)),
@@ -149,6 +158,7 @@ VALUES = st.one_of(
     st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 1, 1), timezones=_ZONES, allow_imaginary=False),
     st.times(timezones=_ZONES),
     st.timedeltas(),
+    st.timedeltas(dt.timedelta(seconds=-1), dt.timedelta(days=1, seconds=1)),
     st.binary(max_size=2),
     st.just(uuid.UUID(int=7)),
     st.lists(st.sampled_from(["Product", 1, None, "\ud800"]), max_size=2),

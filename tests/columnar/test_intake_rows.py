@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
 from airflow_provider_sfleads.sync.prepare import CreateRequest
 from tests.columnar.takings import (
+    CLOCKS,
     FIELDS,
     FIGURES,
     IDS,
@@ -34,7 +35,7 @@ from tests.sync.runs import create_request, stage_request
 COLUMNS = ("id", "name", "value")
 FITTING = {
     "int": FIGURES, "double": FIGURES, "currency": FIGURES, "date": MOMENTS, "datetime": MOMENTS, "boolean": TRUTHS,
-    "reference": IDS,
+    "reference": IDS, "time": CLOCKS,
 }  # fmt: skip
 
 
@@ -103,6 +104,29 @@ def test_clocks_that_only_a_rule_tells() -> None:
     summers = [2_152_908_303, 2_727_730_730]
     value = pa.array(summers, pa.timestamp("s", tz="Europe/Berlin"))
     batch = pa.record_batch([pa.array([10_000_000_000.5, 7.5]), pa.array(["Ray", "Roy"]), value], names=list(COLUMNS))
+    assert together(request, COLUMNS, [batch]) == one_by_one(request, COLUMNS, [batch])
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=100)
+def test_times_of_day(data: st.DataObject) -> None:
+    """As text, as a time, as the span that some drivers give: for a time field, a text field, and as a key."""
+    request = create_request(
+        field_map=FieldMap(
+            columns={"name": "LastName", "value": data.draw(st.sampled_from(["Call_At__c", "Description"]))},
+            constants={"Company": "Acme"},
+        )
+    )
+    rows = data.draw(st.integers(0, 5))
+    spans = st.integers(-(10**6), 87 * 10**9)
+    kinds = [(pa.string(), CLOCKS), (pa.duration("us"), spans), (pa.time64("us"), st.integers(0, 86_399_999_999))]
+
+    def column() -> pa.Array:
+        kind, usual = data.draw(st.sampled_from(kinds))
+        return pa.array(data.draw(st.lists(st.none() | usual, min_size=rows, max_size=rows)), kind)
+
+    names = pa.array(["Ray"] * rows, pa.string())
+    batch = pa.RecordBatch.from_arrays([column(), names, column()], names=list(COLUMNS))
     assert together(request, COLUMNS, [batch]) == one_by_one(request, COLUMNS, [batch])
 
 

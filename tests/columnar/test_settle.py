@@ -24,6 +24,7 @@ from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.columnar.staged import field_names, with_place
 from airflow_provider_sfleads.core.bulk import row_error
 from airflow_provider_sfleads.core.collections import Cure, Verdict
+from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.sync.lookup import LeadLookup
@@ -42,6 +43,7 @@ TERMS = Terms(
     server_now=lambda: NOW,
     lead_url=lambda lead: f"https://acme/{lead}/view",
     stop=Event(),
+    doubt=lambda: Doubt(since=NOW, last=NOW),
 )
 MET = "DUPLICATE_VALUE:duplicate value found: External_Id__c duplicates value on record with id: {}:{}--"
 ERRORS = (
@@ -125,7 +127,7 @@ def collector(chosen: Case, asked: Org) -> Collector:
     """What settles the load."""
     return Collector(
         plan=chosen.plan, sending=chosen.sending, lead=describe(), lookup=LeadLookup(send=asked.send, conn_id="sf"),
-        conn_id="sf", job_id=JOB, terms=TERMS, is_doubtful=False,
+        conn_id="sf", job_id=JOB, terms=TERMS, doubt=None,
     )  # fmt: skip
 
 

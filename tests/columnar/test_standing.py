@@ -148,7 +148,7 @@ def taken(plan: CreatePlan | StagePlan, rows: Sequence[dict[str, Any]]) -> tuple
 @settings(max_examples=150, deadline=None)
 @given(st.data(), SOURCES)
 def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read: ReadLeads) -> None:
-    """By text and by number, resumed or not, live or dry, blank cells kept or cleared."""
+    """By text and by number, live or dry, blank cells kept or cleared."""
     seen = Seen()
     numbers = data.draw(st.booleans())
     own = "Number_Id__c" if numbers else "External_Id__c"
@@ -161,9 +161,8 @@ def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read
             nulls=data.draw(st.sampled_from(["ignore", "clear"])),
         ),
     )
-    resumed = data.draw(st.booleans())
     lead = describe(LastName={"nillable": True}, Company={"nillable": data.draw(st.booleans())})
-    plan = prepare_create(request, ground(seen, ("id", *COLUMNS), lead, resumed=resumed))
+    plan = prepare_create(request, ground(seen, ("id", *COLUMNS), lead))
     keys = data.draw(st.lists(NUMBER_KEYS if numbers else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))

@@ -98,14 +98,6 @@ def test_created_of_a_repeat() -> None:
     (again,) = verdicts_of(Reply(status=200, body=[line], repeated=True), 1)
     assert first.created is False
     assert again.created is None
-    assert again.repeated
-
-
-def test_a_doubt_from_before() -> None:
-    """Where an earlier page with the records may have been carried out, each verdict says so."""
-    line = {"id": ID, "success": True, "errors": []}
-    (verdict,) = verdicts_of(Reply(status=200, body=[line]), 1, repeated=True)
-    assert verdict.repeated
 
 
 @pytest.mark.parametrize("body", [None, [], [{}, {}, {}], {"success": True}, "done", ["x", "y"], [{}, None], 7])

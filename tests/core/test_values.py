@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ import simplejson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert, is_null, number_of, text_of
 
 TYPES = (
@@ -314,6 +317,53 @@ def test_times() -> None:
     assert convert(info("time"), time(12, 30)) == "12:30:00.000Z"
     assert convert(info("time"), "12:30:01.5") == "12:30:01.500Z"
     assert code(convert(info("time"), "noon")) == BAD_TYPE
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("9:00:00", "09:00:00.000Z"),
+        (" 9:05 ", "09:05:00.000Z"),
+        (timedelta(hours=9), "09:00:00.000Z"),
+        (timedelta(0), "00:00:00.000Z"),
+        (timedelta(hours=23, minutes=59, seconds=59, milliseconds=999, microseconds=999), "23:59:59.999Z"),
+        (time(9, tzinfo=UTC), "09:00:00.000Z"),
+        ("9:00:00+00:00", "09:00:00.000Z"),
+        ("09:00:00Z", "09:00:00.000Z"),
+        *((value, None) for value in (timedelta(days=1), timedelta(microseconds=-1), "24:00", "24:00:00", "-1:00:00")),
+        *((value, None) for value in (time(9, tzinfo=EAST), "09:00:00+02:00", "9:00:00-05:30", "1 day, 9:00:00")),
+        *((value, None) for value in (time(9, tzinfo=ZoneInfo("Europe/Berlin")), "26:00:00", 9, datetime(2026, 1, 2))),  # noqa: DTZ001
+    ],
+    ids=repr,
+)
+def test_times_of_drivers(value: object, sent: str | None) -> None:
+    """A span within a day is a time of day; one beyond it is none, nor can a time be moved to UTC without its date."""
+    found = convert(info("time"), value)
+    assert code(found) == BAD_TYPE if sent is None else found == sent
+
+
+@given(span=st.timedeltas())
+def test_spans_as_text(span: timedelta) -> None:
+    """Rejects, keys and text fields write a span so that it reads back as the same value, and as a time's text."""
+    text = text_of(span)
+    assert cell_text(span) == text
+    sign, clock = (-1, text[1:]) if text.startswith("-") else (1, text)
+    hours, minutes, seconds = clock.split(":")
+    whole, _, fraction = seconds.partition(".")
+    found = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(whole), microseconds=int(fraction or 0))
+    assert sign * found == span
+    assert convert(info("time"), text) == convert(info("time"), span) or isinstance(
+        convert(info("time"), span), Refusal
+    )
+
+
+@given(moment=st.times())
+def test_a_span_is_the_time_that_it_reaches(moment: time) -> None:
+    """Whether a driver gives a time or a span, it is one value: of a time field, of a text field, and as a key."""
+    span = datetime.combine(date.min, moment) - datetime.combine(date.min, time())
+    assert convert(info("time"), span) == convert(info("time"), moment)
+    assert text_of(span) == text_of(moment)
+    assert key_text(span) == key_text(moment)
 
 
 CHOICES = frozenset({"hot", "warm", "very cold"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.exports import SqlTable
-from tests.integration.support import FIELDS, Ran, Rows, Task, creating, leads, moving, people
+from tests.integration.support import FIELDS, Ran, Rows, Task, creating, leads, moving, people, writes
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -252,3 +252,23 @@ def test_that_a_newer_day_met_a_lead_does_not_bring_it_up_to_date(
 
     assert thursday.full["unchanged_reasons"] == {"already_exists": 1}
     assert tuesday.counts == {"updated": 1}
+
+
+@pytest.mark.parametrize("api", ["collections", "bulk"])
+def test_a_lead_that_only_exists_is_not_said_to_hold_the_row_s_values(
+    emulator: EmulatorServer, tmp_path: Path, memory: Memory, api: str
+) -> None:
+    """A task that skips leads remembers that they are there, and says no more of them the next day, without a call."""
+    emulator.seed_leads(leads(people(2), Phone="1"))
+    rows = people(3, company="Export's")
+    first = once("a", creating(rows, tmp_path, api=api, **memory))
+    sent = len(writes(emulator)), len(emulator.jobs())
+    second = once("b", creating(rows, tmp_path, api=api, **memory))
+
+    assert first.counts == second.counts | {"created": 1, "unchanged": 2}
+    assert first.full["unchanged_reasons"] == {"already_exists": 2}
+    assert second.full["unchanged_reasons"] == {"already_exists": 2, "same_values": 1}
+    assert all(row["salesforce_id"] for row in second.rows)
+    assert (len(writes(emulator)), len(emulator.jobs())) == sent
+    third = once("c", creating(rows, tmp_path, api=api, **memory))
+    assert third.full["unchanged_reasons"] == {"already_exists": 2, "same_values": 1}

@@ -233,3 +233,28 @@ def test_a_lead_that_was_found_is_known(tmp_path: Path, make: Make) -> None:
         earlier.remember(make("2").others())
         assert earlier.unknown("a") is None
         assert earlier.created("a") == LEAD
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_open"),
+    [
+        (done("a", Action.UNCHANGED, "same_values"), False),
+        (done("a", Action.REJECTED, code="STRING_TOO_LONG"), False),
+        (done("a", Action.FILTERED, "no_score"), False),
+        (done("a", REPEATED), True),
+        (UNREADABLE, True),
+        (UNKNOWN, True),
+        (done("a", Action.NOT_SENT, "stopped"), False),
+    ],
+)
+def test_whatever_settles_a_row_that_may_be_sent_again_ends_the_doubt(
+    tmp_path: Path, make: Make, outcome: Outcome, *, is_open: bool
+) -> None:
+    """Its key tells in Salesforce what became of it; a repetition, or a row that cannot be read, does not settle it."""
+    folder = record(make("1"), [outcome], announced=["a"])
+    with EarlierRows(tmp_path, str.lower, repeatable=True) as earlier:
+        earlier.resume(folder, Tally())
+        assert (earlier.unknown("a") is not None) == is_open
+    with EarlierRows(tmp_path, str.lower, repeatable=True) as earlier:
+        earlier.conclude(folder)
+    assert bool(list(Announcements(folder, str.lower).rows())) == is_open

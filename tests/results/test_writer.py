@@ -1,6 +1,7 @@
 # ruff: noqa: TID253 - a test is no Dag file
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -242,15 +243,69 @@ def test_a_kill_while_the_rejects_are_joined_doubles_none(folder: ResultsFolder)
         writer.write(outcome(1, Action.REJECTED), {"id": "a"})
         writer.flush()
         piece = folder.directory.child("_rejects")
-        kept = piece.fs.cat_file(piece.file("results-00000.csv"))
+        kept = piece.fs.cat_file(piece.file("results-00000.rejects.csv"))
     for marked in (False, True):
         piece.fs.makedirs(piece.path, exist_ok=True)
-        piece.fs.pipe_file(piece.file("results-00000.csv"), kept)
+        piece.fs.pipe_file(piece.file("results-00000.rejects.csv"), kept)
         if marked:
             piece.fs.pipe_file(piece.file("joined"), b"")
         with folder.writer(columns=("id",), resume=True):
             pass
         assert rejects(folder) == b"id,error_code,error_message\na,,\n"
+
+
+OLDER = "column 1 of an earlier try"
+COLUMN = st.one_of(st.sampled_from(["id", "Last Name", "error_code", " id", "", "n", OLDER]), TEXT)
+COLUMNS = st.lists(COLUMN, min_size=1, max_size=4, unique_by=lambda name: name.replace("\r", "\n")).map(tuple)
+
+
+@settings(deadline=None, max_examples=80)
+@given(data=st.data(), lists=st.lists(COLUMNS, min_size=2, max_size=3), ends=st.booleans())
+def test_each_value_stands_under_its_own_column_whatever_the_next_try_has(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    lists: list[tuple[str, ...]],
+    ends: bool,  # noqa: FBT001
+) -> None:
+    """Tries of other columns, killed or not, add to one file; what a row has no column for is empty."""
+    folder = ResultsFolder(tmp_path_factory.mktemp("any"), "d", "r", "t", -1, "1")
+    wanted: list[dict[str, str]] = []
+    for number, columns in enumerate(lists):
+        values = {name: data.draw(TEXT) for name in columns}
+        writer = folder.writer(columns=columns, resume=number > 0).__enter__()
+        writer.write(outcome(number, Action.REJECTED, f"CODE_{number}"), values)
+        writer.flush()
+        wanted.append({**values, "error_code": f"CODE_{number}", "error_message": ""})
+        if ends or number == len(lists) - 1:
+            writer.__exit__(None, None, None)
+    with folder.directory.fs.open(folder.directory.file("rejects.csv"), "r", encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [{name: value for name, value in row.items() if value} for row in found] == [
+        {name: value for name, value in row.items() if value} for row in wanted
+    ]
+
+
+@pytest.mark.parametrize(("columns", "names"), [(("id", "n"), ("id", "n")), (("id",), (OLDER,) * 2)])
+def test_pieces_of_an_older_version_are_read_by_their_width(
+    folder: ResultsFolder, columns: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    """They have no header: of another width than the export's columns, their values are under names that say so."""
+    with folder.writer(columns=("id", "n")) as writer:
+        writer.write(outcome(1, Action.REJECTED, "OLD"), {"id": "a", "n": "b"})
+    folder.directory.remove("rejects.csv")
+    piece = folder.directory.child("_rejects")
+    piece.fs.makedirs(piece.path, exist_ok=True)
+    piece.fs.pipe_file(piece.file("results-00000.csv"), b"a,b,OLD,why\n")
+    with folder.writer(columns=columns, resume=True) as writer:
+        writer.write(outcome(2, Action.REJECTED, "NEW"), {"id": "c"})
+    _, (old, new) = read(folder.rejects_url, folder.conn_id)
+    first = names[0]
+    assert isinstance(old, dict)
+    assert isinstance(new, dict)
+    assert (old[first], old["error_code"], old["error_message"]) == ("a", "OLD", "why")
+    assert "b" in old.values()
+    assert (new["id"], new["error_code"]) == ("c", "NEW")
+    assert old["id"] == ("a" if first == "id" else "")
 
 
 def test_an_execution_that_is_not_resumed_starts_anew(folder: ResultsFolder) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from threading import Event
@@ -20,6 +20,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.wire import Send
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Plan
 from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings
@@ -35,6 +36,7 @@ from tests.sync.org import USER, Org
 
 LADDER = ("New", "MQL", "SQL", "Won")
 STARTED = datetime(2026, 11, 24, tzinfo=UTC)
+LATE = timedelta(minutes=12)
 
 
 def field_of(name: str, kind: str = "string", **more: Any) -> dict[str, Any]:
@@ -234,11 +236,11 @@ class _Forward:
         self._holder[0].flush()
 
 
-def ground(seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None, *, resumed: bool = False) -> Ground:
-    """What a plan stands on."""
-    return Ground(
-        lead=lead or describe(), columns=tuple(columns), seen=seen, user_id=USER, started=STARTED, resumed=resumed
-    )
+def ground(
+    seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None, *, claim: Claim = lambda _ids, _since: ()
+) -> Ground:
+    """What a plan stands on; the leads that its rows take are nobody else's."""
+    return Ground(lead=lead or describe(), columns=tuple(columns), seen=seen, late=LATE, claim=claim)
 
 
 def create_request(**changes: Any) -> CreateRequest:
@@ -258,14 +260,14 @@ def create_request(**changes: Any) -> CreateRequest:
 
 def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
     """A create plan and the memory that it uses."""
-    seen, lead, resumed = Seen(), changes.pop("lead", None), changes.pop("resumed", False)
-    return prepare_create(create_request(**changes), ground(seen, columns, lead, resumed=resumed)), seen
+    seen, lead, claim = Seen(), changes.pop("lead", None), changes.pop("claim", lambda _ids, _since: ())
+    return prepare_create(create_request(**changes), ground(seen, columns, lead, claim=claim)), seen
 
 
 def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
-    """Create leads; ``plan`` holds changes of the request, and a try with one before it goes on with it."""
+    """Create leads; ``plan`` holds changes of the request."""
     asked: dict[str, Any] = how.pop("plan", {})
-    plan, seen = create_plan(resumed="earlier" in how, **asked)
+    plan, seen = create_plan(**asked)
     return carry_out(plan, seen, org.send, rows, dry_run=asked.get("dry_run", False), **how)
 
 

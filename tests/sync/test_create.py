@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.same import made_of
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import MappingError, ServiceUnavailableError
 from tests.sync.org import NOW, Org
@@ -411,3 +412,49 @@ def test_the_second_row_of_a_person_whose_first_is_refused() -> None:
     )
     assert done.by_key()["L-1"].action is Action.REJECTED
     assert done.by_key()["L-2"].reason != "already_exists"
+
+
+@pytest.mark.parametrize("existing", ["skip", "update"])
+@pytest.mark.parametrize(
+    ("lead", "more", "is_own"),
+    [
+        ({}, {}, True),
+        ({"CreatedById": "005000000000002AAA"}, {}, False),
+        ({"CreatedDate": "2026-11-23T23:58:00.000+0000"}, {}, False),
+        ({"CreatedDate": "2026-11-24T00:14:00.000+0000"}, {}, False),
+        ({"Company": "Other"}, {}, False),
+        ({}, {"announced": []}, False),
+        ({}, {"claimed": True}, False),
+    ],
+    ids=["own", "another user's", "made before", "made after", "other values", "never sent", "another row's"],
+)
+def test_whose_a_lead_is(existing: str, lead: dict[str, str], more: dict[str, object], *, is_own: bool) -> None:
+    """A lead is a row's own by the request that got no answer: its user, its time, its values; and no other row's."""
+    org = Org()
+    there = org.add(**{"External_Id__c": "L-1", "LastName": "Ray", "Company": "Acme", "CreatedDate": NOW} | lead)
+    plan = {"existing": existing, "claim": lambda ids, _since: ids if "claimed" in more else ()}
+    earlier = EarlierTry([], announced=["L-1"] if "announced" not in more else [])
+    (outcome,) = create(org, [new_row("L-1")], plan=plan, earlier=earlier).outcomes
+    assert outcome.salesforce_id == there
+    assert (outcome.action is Action.CREATED) == is_own
+    if not is_own:
+        expected = "already_exists" if existing == "skip" else None if "Company" in lead else "same_values"
+        assert outcome.reason == expected
+    assert org.live()[0]["Company"] == ("Other" if "Company" in lead and existing == "skip" else "Acme")
+
+
+def test_a_default_speaks_for_nobody_else() -> None:
+    """Salesforce fills in what a new lead is sent without, whoever asked for it."""
+    lead = describe()
+    sent = {"LastName": "Ray", "Lead_Stage__c": None}
+    assert made_of(lead, sent, {"LastName": "Ray", "Lead_Stage__c": "New"})
+    assert not made_of(lead, sent, {"LastName": "Poe", "Lead_Stage__c": "New"})
+
+
+def test_an_upsert_that_was_lost_is_looked_for_before_it_is_sent_again() -> None:
+    """What it made is created, not updated; what it did not make is sent once more."""
+    for fault, writes in (("lost_after", 1), ("lost_before", 2)):
+        org = Org(faults={1: fault})
+        done = create(org, [new_row("L-1"), new_row("L-2")], plan=UPDATE)
+        assert done.counts == {"read": 2, "created": 2}
+        assert org.writes == writes

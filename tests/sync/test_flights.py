@@ -60,6 +60,7 @@ def test_a_page_is_carried_once(at: int, count: int) -> None:
     def land(items: Sequence[Item], lines: Sequence[Line]) -> None:
         for one, (settled, _) in zip(items, lines, strict=True):
             assert one.candidate.key not in landed
+            assert isinstance(settled, Settled)
             landed[one.candidate.key] = settled.outcome
 
     flights = Flights(batch_size=2, concurrency=1, deliver=deliver, land=land, now=lambda: datetime.now(UTC))
@@ -91,7 +92,7 @@ def test_a_page_that_breaks_lands_as_unknown() -> None:
         batch_size=1,
         concurrency=1,
         deliver=deliver,
-        land=lambda _items, lines: landed.extend(settled.outcome for settled, _ in lines),
+        land=lambda _items, lines: landed.extend(each.outcome for each, _ in lines if isinstance(each, Settled)),
         now=lambda: datetime.now(UTC),
     )
     with ThreadPoolExecutor(1) as pool:

@@ -177,17 +177,18 @@ def test_a_recorded_lead_answers_for_its_own_row_only() -> None:
     assert standings(ask(org, [RAY], claimed=[lead])) == [Standing.ABSENT]
 
 
-def test_a_key_answers_for_its_row() -> None:
-    """Where the key is written to a field, it alone counts."""
+@pytest.mark.parametrize("is_as_sent", [True, False])
+def test_a_key_answers_for_its_row(is_as_sent: bool) -> None:  # noqa: FBT001
+    """Where the key is written to a field, it counts with the values: with others somebody else made the lead."""
     org = Org()
-    lead = org.add(CreatedDate=NOW, External_Id__c="k-1", LastName="changed", Company="changed")
+    lead = org.add(CreatedDate=NOW, External_Id__c="K-1", **(RAY if is_as_sent else RAY | {"Company": "changed"}))
     keyed = item(1, External_Id__c="K-1", **RAY)
     keyed = replace(keyed, kind=replace(keyed.kind, operation="upsert", external_id_field="External_Id__c"))
     inquiry = Inquiry(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT
     )
     (fate,) = inquiry.ask([(keyed, Doubt.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf"))
-    assert fate.lead_id == lead
+    assert fate.lead_id == (lead if is_as_sent else None)
 
 
 @pytest.mark.parametrize(("then", "standing"), [("Mueler", Standing.THERE), ("Miller", Standing.ABSENT)])

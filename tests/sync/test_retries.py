@@ -13,8 +13,8 @@ from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from tests.sync.org import Org
-from tests.sync.runs import LADDER, create_plan, new_row, scored, stage_plan
-from tests.sync.tries import LATE, Life, Task, states
+from tests.sync.runs import LADDER, LATE, create_plan, new_row, scored, stage_plan
+from tests.sync.tries import Life, Task, states
 
 EXPORT = ("a", "b", "c", "d", "e", "f", "A", "b", "", "g", "h")
 LEADS = 8  # different keys of the export
@@ -78,7 +78,7 @@ def test_no_lead_twice_with_a_key(tmp_path: Path, existing: str) -> None:
             base=tmp_path / str(seed),
             org=org,
             rows=export_of(chance),
-            make=lambda resumed: create_plan(existing=existing, resumed=resumed),
+            make=lambda _resumed: create_plan(existing=existing),
             batch_size=chance.randint(1, 4),
             part_rows=chance.randint(1, 5),
         )
@@ -100,7 +100,7 @@ def test_no_lead_twice_without_a_key(tmp_path: Path, export: Callable[[Random], 
             base=tmp_path / str(seed),
             org=org,
             rows=export(chance),
-            make=lambda resumed: create_plan(external_id_field=None, resumed=resumed),
+            make=lambda _resumed: create_plan(external_id_field=None),
             batch_size=chance.randint(1, 4),
             part_rows=chance.randint(1, 5),
         )

@@ -613,7 +613,7 @@ def test_what_an_earlier_try_sent_is_not_confirmed_by_a_later_one() -> None:
     """A row that an earlier try settled with other values is not noted as confirmed with today's."""
     org = Org()
     done = create(org, [new_row("a")])
-    plan, seen = create_plan(resumed=True)
+    plan, seen = create_plan()
     confirmed = Confirming()
     again = prepared(plan, seen, org.send, earlier=EarlierTry(done.outcomes), confirmed=confirmed)
     again.run.execute([new_row("a", "Poe")])

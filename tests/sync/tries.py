@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -32,10 +32,9 @@ from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.run import SyncRun
 from tests.sync.org import NOW as CREATED
 from tests.sync.org import USER, Org
-from tests.sync.runs import STARTED, Seen, describe
+from tests.sync.runs import LATE, STARTED, Seen, describe
 
 NOW = datetime.fromisoformat(CREATED)
-LATE = timedelta(minutes=12)
 
 
 class Killed(BaseException):
@@ -114,7 +113,7 @@ class Task:
         tally, folder = Tally(), self.folder
         staging = folder.staging()
         with ExitStack() as closing:
-            earlier = closing.enter_context(EarlierRows(staging, plan.compare))
+            earlier = closing.enter_context(EarlierRows(staging, plan.compare, repeatable=plan.repeatable))
             if self.tries > 1:
                 earlier.resume(folder, tally)
             if not plan.repeatable:
@@ -129,9 +128,8 @@ class Task:
                 _bury(writer)
                 return None
             writer.__exit__(None, None, None)
-        if not plan.repeatable:
-            with EarlierRows(staging, plan.compare) as ended:
-                ended.conclude(folder)
+        with EarlierRows(staging, plan.compare, repeatable=plan.repeatable) as ended:
+            ended.conclude(folder)
         return tally
 
     def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> SyncRun:
@@ -166,7 +164,7 @@ class Task:
             seen=seen,
             sink=_MortalSink(writer, life),
             tally=tally,
-            announce=None if plan.repeatable else announce,
+            announce=announce,
             doubts=Doubts(
                 Inquiry(
                     lead=describe(),

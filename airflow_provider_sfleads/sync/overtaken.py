@@ -1,0 +1,57 @@
+"""Rows that Salesforce refuses since their leads have changed after the look-up: such leads are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from airflow_provider_sfleads.core.collections import Verdict
+from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.sync.answers import Result, Unsent
+from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
+from airflow_provider_sfleads.sync.plan import Item, Settled, unchanged
+from airflow_provider_sfleads.sync.settling import not_sent
+
+CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
+#: What an org's validation rule says, such as the one that keeps a lead from a step back.
+BY_RULE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+
+Standing = Callable[[Item, LeadRecord], Settled | None]
+"""Why a lead is left alone as it stands now, if it is."""
+
+
+def converted(item: Item, lead: LeadRecord) -> Settled | None:
+    """Leave a converted lead alone."""
+    if not lead.get("IsConverted"):
+        return None
+    contact_id = lead.get("ConvertedContactId")
+    return unchanged(item.candidate, Reason.CONVERTED, salesforce_id=item.salesforce_id, contact_id=contact_id)
+
+
+def left_alone(
+    items: Sequence[Item],
+    results: Sequence[Result],
+    lookup: LeadLookup | None,
+    *,
+    codes: Sequence[str] = (CONVERTED,),
+    fields: Sequence[str] = STANDING,
+    standing: Standing = converted,
+) -> dict[int, Settled]:
+    """Return the outcomes of refused records whose leads are to be left alone, by their places.
+
+    :param lookup: reads the leads once more; where it cannot be asked now, another try tells.
+    :param codes: Salesforce's codes of records that may be refused for that.
+    :param fields: Lead fields to read.
+    :raises SalesforceLeadsError: where Salesforce cannot be asked.
+    """
+    pairs = zip(items, results, strict=True)
+    refused = {n: item for n, (item, result) in enumerate(pairs) if item.salesforce_id and code_of(result) in codes}
+    if lookup is None:
+        return {place: not_sent(item, Unsent(reason=Reason.TRY_AGAIN)) for place, item in refused.items()}
+    leads = lookup.by_id([str(item.salesforce_id) for item in refused.values()], tuple(fields)) if refused else {}
+    found = {place: standing(item, leads.get(item.salesforce_id or "", {})) for place, item in refused.items()}
+    return {place: settled for place, settled in found.items() if settled is not None}
+
+
+def code_of(result: Result) -> str | None:
+    """Salesforce's code of a record that it refused."""
+    return result.error.code if isinstance(result, Verdict) and result.error is not None else None
