@@ -195,6 +195,12 @@ class BulkRun:
         return not self.settling.plan.fresh or (looked_up is not None and time.monotonic() - looked_up < _FRESH)
 
     def _send(self, piece: Piece) -> None:
+        older = self.settling.leave_newer(piece)
+        if older != piece:
+            # It comes up as a load of its own, and its leads stand as they were looked up.
+            if older is not None and piece.mark in self._looked_up:
+                self._looked_up[older.mark] = self._looked_up[piece.mark]
+            return
         kind = self.settling.way(piece).kind
         rule = self._rule_of(kind.auto_assign)
         spec = JobSpec(operation=kind.operation, external_id_field=kind.external_id_field, assignment_rule_id=rule)

@@ -27,10 +27,11 @@ from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.columnar.staged import PLACED, field_names, with_place
 from airflow_provider_sfleads.core.bulk import JobInfo, JobState
 from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.ports import Newer
 from airflow_provider_sfleads.sync.stage import StagePlan
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Settling:
     :param lookup: reads single leads.
     :param memory: Lead ids seen.
     :param scratch: local folder for result files.
+    :param newer: finds rows that a newer run has brought up to date, right before a load is sent.
     """
 
     plan: CreatePlan | StagePlan
@@ -72,6 +74,7 @@ class Settling:
     memory: KeyMemory
     terms: Terms
     scratch: Path
+    newer: Newer | None = None
 
     def way(self, piece: Piece) -> Sending:
         """How a load's rows are sent."""
@@ -137,6 +140,36 @@ class Settling:
                     path.unlink(missing_ok=True)
         self.pieces.remove(load)
         return collector.stop
+
+    def leave_newer(self, load: Piece) -> Piece | None:
+        """Take out of a load what a newer run has brought up to date meanwhile.
+
+        :return: the load to be sent; what is left of one is a load of its own, ``None`` where nothing is.
+        """
+        if self.newer is None:
+            return load
+        with self.pieces.reading(load) as batches:
+            keys = [key for batch in batches for key in batch.column("key").to_pylist()]
+        newer = self.newer(keys)
+        if not newer:
+            return load
+        is_newer = np.zeros(len(keys), dtype=np.bool_)
+        is_newer[list(newer)] = True
+        slot, start = replace(load.slot, round=load.slot.round + 1), 0
+        with self.book.marked(load.mark):
+            for batch in self._batches(load):
+                which = is_newer[start : start + batch.num_rows]
+                left = _chosen(batch, which)
+                ids = pa.array([newer[start + int(place)] for place in np.flatnonzero(which)], pa.string())
+                reasons = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
+                columns = {name: pa.repeat(text, left.num_rows) for name, text in reasons.items()}
+                if left.num_rows:
+                    self.book.add(self.terms.lines({"key": left.column("key"), **columns, "salesforce_id": ids}))
+                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~which))
+                start += batch.num_rows
+            rest = self.pieces.publish()
+        self.pieces.remove(load)
+        return next(iter(rest), None)
 
     def put_back(self, load: Piece) -> None:
         """Make a load a part again, to be looked up anew."""

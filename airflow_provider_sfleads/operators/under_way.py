@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -22,10 +22,13 @@ from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.turns import late_check
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.lease import Lease, Pace
+from airflow_provider_sfleads.results.newer_rows import NewerRows
 from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
@@ -64,6 +67,8 @@ _LONGEST_ASKED = 60.0
 class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning.
 
+    :param may_undo: whether a run of an older interval could undo what a newer one wrote.
+    :param pace: how runs that could undo each other take turns.
     :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
     """
 
@@ -84,6 +89,8 @@ class LoadSettings:
     full_refresh: bool
     allow_duplicates: bool
     stop: Event
+    may_undo: bool = False
+    pace: Pace = field(default_factory=Pace)
     late_commit: timedelta = LATE_COMMIT
 
 
@@ -125,6 +132,8 @@ class UnderWay:
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
+    :param lease: the load's turn, where runs take turns.
+    :param newer: rows that newer runs have brought up to date, where that matters.
     :param written_back: rows that the write-back wrote, once it has.
     """
 
@@ -141,6 +150,8 @@ class UnderWay:
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
     tally: Tally | None = None
+    lease: Lease | None = None
+    newer: NewerRows | None = None
     written_back: int | None = None
 
     def choose(self, api: str, reason: str) -> None:
@@ -237,6 +248,7 @@ class UnderWay:
             seen=seen,
             sink=sink,
             before=before,
+            newer=late_check(self, plan),
             announce=None if plan.repeatable else partial(self._announce, Announcements(self.folder, plan.compare)),
             doubts=Doubts(
                 Inquiry(

@@ -23,7 +23,7 @@ from airflow_provider_sfleads.sync.flights import Flights, Line
 from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
-from airflow_provider_sfleads.sync.ports import Settings, Sink
+from airflow_provider_sfleads.sync.ports import Newer, Settings, Sink
 from airflow_provider_sfleads.sync.settling import left, not_sent, would
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class SyncRun:
 
     :param before: what was done before.
     :param announce: makes durable which rows are about to be sent, for plans that may not send them twice.
+    :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
     :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
@@ -52,6 +53,7 @@ class SyncRun:
     settings: Settings
     before: Before = field(default_factory=Before)
     announce: Callable[[Sequence[Item]], None] | None = None
+    newer: Newer | None = None
     doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
@@ -242,10 +244,25 @@ class SyncRun:
         self.sink.flush()
 
     def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
+        newer: Mapping[int, str | None] = {}
+        if self.newer is not None and self._stop_reason() is None:
+            try:
+                newer = self.newer([item.candidate.key for item in items])
+            except SalesforceLeadsError as error:
+                self._halt(error)
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
+        older = [item for place, item in enumerate(items) if place not in newer]
+        lines = iter(self._sent(kind, older, looked_up) if older else [])
+        return [
+            (unchanged(item.candidate, Reason.NEWER_RUN, salesforce_id=newer[place]), None)
+            if place in newer
+            else next(lines)
+            for place, item in enumerate(items)
+        ]
 
+    def _sent(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
         def recheck(positions: Sequence[int]) -> Mapping[int, Outcome]:
             found = self.plan.recheck([items[position] for position in positions], self.lookup)
             return {positions[place]: outcome for place, outcome in found.items()}
