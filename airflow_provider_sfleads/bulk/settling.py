@@ -146,27 +146,21 @@ class Settling:
 
         :return: the load to be sent; what is left of one is a load of its own, ``None`` where nothing is.
         """
-        if self.newer is None:
+        newer = self.newer
+        if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
             return load
-        with self.pieces.reading(load) as batches:
-            keys = [key for batch in batches for key in batch.column("key").to_pylist()]
-        newer = self.newer(keys)
-        if not newer:
-            return load
-        is_newer = np.zeros(len(keys), dtype=np.bool_)
-        is_newer[list(newer)] = True
-        slot, start = replace(load.slot, round=load.slot.round + 1), 0
+        slot = replace(load.slot, round=load.slot.round + 1)
         with self.book.marked(load.mark):
             for batch in self._batches(load):
-                which = is_newer[start : start + batch.num_rows]
-                left = _chosen(batch, which)
-                ids = pa.array([newer[start + int(place)] for place in np.flatnonzero(which)], pa.string())
-                reasons = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
-                columns = {name: pa.repeat(text, left.num_rows) for name, text in reasons.items()}
-                if left.num_rows:
-                    self.book.add(self.terms.lines({"key": left.column("key"), **columns, "salesforce_id": ids}))
-                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~which))
-                start += batch.num_rows
+                ids = newer(_keys(batch))
+                is_newer = np.zeros(batch.num_rows, dtype=np.bool_)
+                is_newer[list(ids)] = True
+                found = pa.array([ids.get(place) for place in range(batch.num_rows)], pa.string())
+                lines = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
+                known = {name: pa.repeat(text, batch.num_rows) for name, text in lines.items()}
+                left = pa.RecordBatch.from_pydict({**known, "salesforce_id": found})
+                self._add_lines(_chosen(batch, is_newer), _chosen(left, is_newer))
+                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~is_newer))
             rest = self.pieces.publish()
         self.pieces.remove(load)
         return next(iter(rest), None)
@@ -280,6 +274,11 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def _keys(batch: pa.RecordBatch) -> list[str]:
+    keys: list[str] = batch.column("key").to_pylist()
+    return keys
 
 
 def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:

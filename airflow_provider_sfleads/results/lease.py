@@ -214,7 +214,7 @@ class Lease:
             return True
         if ago > self.pace.outlasts:
             return False
-        return claim.interval_end > self.interval_end or not all(map(self._is_past, claim.jobs))
+        return claim.interval_end > self.interval_end or not all([*map(self._is_past, claim.jobs)])
 
     def _is_past(self, job_id: str) -> bool:
         """Whether a job is over, and was for long enough that a run deferred until then has gone on."""
@@ -225,24 +225,32 @@ class Lease:
             self._over[job_id] = self.ticks()
         return job_id not in self._running or self.ticks() - self._over[job_id] >= self.pace.handover
 
+    def renew(self) -> None:
+        """Renew the claim.
+
+        :raises LeaseTakenError: the turn is lost, and stays so.
+        """
+        with self._lock:
+            try:
+                self.verify()
+                if not self._is_own():
+                    raise _taken("another try of this run has taken its turn up")
+                if self._held is not None:
+                    self._write(self._held)
+            except LeaseTakenError:
+                self._held = None
+                raise
+
     def _renew_all(self) -> None:
         while not self._done.wait(self.pace.renewed):
-            with self._lock:
-                if self._held is None:
-                    return
-                try:
-                    self._renew(self._held)
-                except LeaseTakenError as error:
+            try:
+                self.renew()
+            except LeaseTakenError as error:
+                if not self._done.is_set():
                     log.error("The turn is lost: %s", error)  # noqa: TRY400 - the message says it all
-                    self._held = None
-                except Exception as error:  # noqa: BLE001 - whatever a storage raises, it may be better in a moment
-                    log.warning("The turn cannot be renewed just now: %s", error)
-
-    def _renew(self, held: Claim) -> None:
-        self.verify()
-        if not self._is_own():
-            raise _taken("another try of this run has taken its turn up")
-        self._write(held)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever a storage raises, it may be better in a moment
+                log.warning("The turn cannot be renewed just now: %s", error)
 
 
 def _told(claim: Claim) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.results.confirmed import Confirmation
 from airflow_provider_sfleads.results.scratch import Scratch
 
 _BATCH = 20_000
-# Seconds for which an answer counts, and how much longer than the asking took it counts at least.
+# A second is less than a page takes; a warehouse that takes one to answer is not asked for each page.
 _FRESH = 1.0
 _SHARE = 20.0
 
@@ -36,7 +36,8 @@ class NewerRows(Scratch):
     :param directory: where the file lies.
     :param digests: digests of keys; the same for two that are the same key.
     :param source: tells of these rows.
-    :param fresh: seconds for which an answer counts; longer where asking takes long.
+    :param fresh: seconds for which an answer counts.
+    :param share: how many times as long as the asking took it counts at least.
     """
 
     _FILE = "newer.sqlite"
@@ -50,11 +51,13 @@ class NewerRows(Scratch):
         source: Source,
         *,
         fresh: float = _FRESH,
+        share: float = _SHARE,
     ) -> None:
         super().__init__(directory)
         self._digests = digests
         self._source = source
         self._fresh = fresh
+        self._share = share
         self._lock = Lock()
         self._count: int | None = None
         self._stale_at = 0.0
@@ -65,13 +68,12 @@ class NewerRows(Scratch):
         :param keys: the keys of rows that are about to be sent.
         :raises SalesforceLeadsError: where nobody can tell now.
         """
-        digests = self._digests(keys)
         with self._lock:
             self._refresh()
             if not self._count:
                 return {}
             find = "SELECT id FROM newer WHERE digest = ?"
-            found = ((place, self._database.execute(find, [digest]).fetchone()) for place, digest in enumerate(digests))
+            found = ((n, self._database.execute(find, [one]).fetchone()) for n, one in enumerate(self._digests(keys)))
             return {place: row[0] for place, row in found if row is not None}
 
     def _refresh(self) -> None:
@@ -84,7 +86,7 @@ class NewerRows(Scratch):
             self._load()
             self._count = count
         took = time.monotonic() - began
-        self._stale_at = began + took + max(self._fresh, took * _SHARE)
+        self._stale_at = began + took + max(self._fresh, took * self._share)
 
     def _load(self) -> None:
         rows = iter(self._source.rows())
