@@ -29,7 +29,8 @@
     └── SyncError                     the sync ran to its end and did not come out clean
         ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
-        └── WriteBackError            Salesforce is in order, the warehouse table is not; a retry writes it
+        ├── WriteBackError            Salesforce is in order, the warehouse table is not; a retry writes it
+        └── LeaseTakenError           a run that could be undone, or undo this one, has its turn; a retry goes on
 
 ``transient`` says whether trying the same again can help. Errors that are not transient fail an
 Airflow task without retry when they leave the hook or an operator (see :mod:`.hooks.failing`).
@@ -193,5 +194,11 @@ class RowsNotSentError(SyncError):
 
 class WriteBackError(SyncError):
     """Salesforce is in order, but the warehouse table was not written; a retry writes it."""
+
+    transient = True
+
+
+class LeaseTakenError(SyncError):
+    """Another run has its turn on the same leads, or this one has lost its own; a retry sends what is left."""
 
     transient = True

@@ -256,6 +256,12 @@ class BulkRun:
             self._collect(piece, found)
 
     def _send(self, piece: Piece) -> None:
+        older = self.settling.leave_newer(piece)
+        if older != piece:
+            # It comes up as a load of its own, and its leads stand as they were looked up.
+            if older is not None and piece.mark in self._looked_up:
+                self._looked_up[older.mark] = self._looked_up[piece.mark]
+            return
         kind = self.settling.way(piece).kind
         rule = self._rule_of(kind.auto_assign)
         spec = JobSpec(operation=kind.operation, external_id_field=kind.external_id_field, assignment_rule_id=rule)

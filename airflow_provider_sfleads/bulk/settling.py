@@ -27,10 +27,11 @@ from airflow_provider_sfleads.columnar.rebuild import Sending
 from airflow_provider_sfleads.columnar.staged import PLACED, field_names, with_place
 from airflow_provider_sfleads.core.bulk import JobInfo, JobState
 from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.sync.ports import Newer
 from airflow_provider_sfleads.sync.stage import StagePlan
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Settling:
     :param lookup: reads single leads.
     :param memory: Lead ids seen.
     :param scratch: local folder for result files.
+    :param newer: finds rows that a newer run has brought up to date, right before a load is sent.
     """
 
     plan: CreatePlan | StagePlan
@@ -72,6 +74,7 @@ class Settling:
     memory: KeyMemory
     terms: Terms
     scratch: Path
+    newer: Newer | None = None
 
     def way(self, piece: Piece) -> Sending:
         """How a load's rows are sent."""
@@ -137,6 +140,30 @@ class Settling:
                     path.unlink(missing_ok=True)
         self.pieces.remove(load)
         return collector.stop
+
+    def leave_newer(self, load: Piece) -> Piece | None:
+        """Take out of a load what a newer run has brought up to date meanwhile.
+
+        :return: the load to be sent; what is left of one is a load of its own, ``None`` where nothing is.
+        """
+        newer = self.newer
+        if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
+            return load
+        slot = replace(load.slot, round=load.slot.round + 1)
+        with self.book.marked(load.mark):
+            for batch in self._batches(load):
+                ids = newer(_keys(batch))
+                is_newer = np.zeros(batch.num_rows, dtype=np.bool_)
+                is_newer[list(ids)] = True
+                found = pa.array([ids.get(place) for place in range(batch.num_rows)], pa.string())
+                lines = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
+                known = {name: pa.repeat(text, batch.num_rows) for name, text in lines.items()}
+                left = pa.RecordBatch.from_pydict({**known, "salesforce_id": found})
+                self._add_lines(_chosen(batch, is_newer), _chosen(left, is_newer))
+                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~is_newer))
+            rest = self.pieces.publish()
+        self.pieces.remove(load)
+        return next(iter(rest), None)
 
     def put_back(self, load: Piece) -> None:
         """Make a load a part again, to be looked up anew."""
@@ -247,6 +274,11 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def _keys(batch: pa.RecordBatch) -> list[str]:
+    keys: list[str] = batch.column("key").to_pylist()
+    return keys
 
 
 def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:

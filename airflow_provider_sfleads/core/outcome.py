@@ -38,6 +38,7 @@ class Reason(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     API_USAGE_LIMIT = "api_usage_limit"
     TRY_AGAIN = "try_again"
+    NEWER_RUN_UNDER_WAY = "newer_run_under_way"
     STOPPED = "stopped"
 
 

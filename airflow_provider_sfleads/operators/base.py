@@ -162,6 +162,10 @@ class LeadSyncOperator(TellsLineage):
     def _prepare(self, ground: Ground) -> Plan:
         """Bring the rendered parameters, the org and the export together in a plan."""
 
+    @abstractmethod
+    def _may_undo(self) -> bool:
+        """Whether a run of an older interval could undo what a newer one wrote."""
+
     def execute(self, context: Context) -> dict[str, object]:
         """Run the sync; the report is pushed and written before a failing task raises.
 
@@ -262,6 +266,7 @@ class LeadSyncOperator(TellsLineage):
             allow_duplicates=self._allow_duplicates(),
             changed_only=read.as_flag("changed_only", self.changed_only),
             full_refresh=read.as_flag("full_refresh", self.full_refresh),
+            may_undo=self._may_undo(),
             stop=stop,
         )
 

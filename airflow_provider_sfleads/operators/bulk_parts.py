@@ -14,6 +14,7 @@ from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.reading import Reading
 from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.turns import late_check
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Plan, UnderWay
 
 
@@ -54,6 +55,8 @@ class _Diary:
             # What could not be written down does not hold.
             self.load.execution = replace(self.load.execution, jobs=before.jobs)
             raise
+        if self.load.lease is not None:
+            self.load.lease.carry(tuple(self.load.execution.jobs.values()))
 
 
 def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
@@ -94,5 +97,6 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         memory=memory,
         terms=terms,
         scratch=scratch,
+        newer=late_check(load, plan),
     )
     return BulkRun(pieces=pieces, jobs=jobs, book=book, diary=diary, settling=settling, terms=terms, scratch=scratch)

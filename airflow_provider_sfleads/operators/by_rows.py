@@ -14,8 +14,8 @@ from airflow_provider_sfleads.operators.remembered import remembered_for
 from airflow_provider_sfleads.operators.under_way import Course, Plan, UnderWay
 from airflow_provider_sfleads.results import KeyIndex
 from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.claims import Claims
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.lead_claims import LeadClaims
 from airflow_provider_sfleads.sync.before import Before
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def ending(load: UnderWay, plan: Plan) -> Callable[[type[BaseException] | None, 
             Announcements(load.folder, plan.compare).forget()
         else:
             conclude(load, plan)
-        Claims(load.folder).forget()
+        LeadClaims(load.folder).forget()
 
     return end
 

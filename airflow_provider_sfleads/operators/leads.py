@@ -57,6 +57,9 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             )
         return prepare_create(request, ground)
 
+    def _may_undo(self) -> bool:
+        return self.existing == "update"
+
 
 class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     """Move leads to a stage, never back.
@@ -153,3 +156,6 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         if not (request.lead_id or request.external_id_field or request.match_email):
             raise ParameterError("lead_id or external_id_field must be given, to find the lead by")
         return prepare_stage(request, ground)
+
+    def _may_undo(self) -> bool:
+        return self.ladder is None

@@ -28,6 +28,7 @@ from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.previewing import show_preview
+from airflow_provider_sfleads.operators.turns import give_up, turn
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.counting import tally_of
@@ -88,6 +89,7 @@ def load(
             until_the_end=closing,
         )
         try:
+            closing.enter_context(turn(under_way))
             course = choice.carry_out(under_way)
         except DisownedError:
             raise
@@ -134,6 +136,8 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     under_way.keep(**_calls(under_way), open=is_open)
     if not is_open:
         under_way.folder.remove_staging()
+    # What a job of this run that nobody has heard of may still write is not in the memory.
+    give_up(under_way, for_good=not (unwritten or (is_open and under_way.execution.jobs)))
     return Ending(report=report, failure=unwritten or failure, written_back=under_way.written_back)
 
 

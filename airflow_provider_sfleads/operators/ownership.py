@@ -16,12 +16,11 @@ request that has not left for longer than :attr:`~.transport.settings.Settings.s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from tenacity import Retrying, stop_after_attempt, wait_exponential
 
-from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import DisownedError
 from airflow_provider_sfleads.operators.journal import Store
 
@@ -67,19 +66,3 @@ class Ownership:
 
     def _asking(self) -> Retrying:
         return Retrying(stop=stop_after_attempt(4), wait=wait_exponential(multiplier=0.05), reraise=True)
-
-    def guarded(self, send: Send) -> Send:
-        """Return what sends calls, and shows right before each attempt of one that writes that this is the owner."""
-
-        def guarded(call: Call) -> Reply:
-            if not call.write:
-                return send(call)
-
-            def announce() -> None:
-                if call.announce is not None:
-                    call.announce()
-                self.verify()
-
-            return send(replace(call, announce=announce))
-
-        return guarded

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -26,11 +26,14 @@ from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.recorder import Recorder
+from airflow_provider_sfleads.operators.turns import late_check
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.claims import Claims
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.lead_claims import LeadClaims
+from airflow_provider_sfleads.results.lease import Lease, Pace
+from airflow_provider_sfleads.results.newer_rows import NewerRows
 from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
@@ -71,6 +74,8 @@ _NOTE_EVERY = 5.0
 class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning.
 
+    :param may_undo: whether a run of an older interval could undo what a newer one wrote.
+    :param pace: how runs that could undo each other take turns.
     :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
     :param longest_queued: seconds for which a job of a stage load may stand in the queue at first.
     """
@@ -92,6 +97,8 @@ class LoadSettings:
     full_refresh: bool
     allow_duplicates: bool
     stop: Event
+    may_undo: bool = False
+    pace: Pace = field(default_factory=Pace)
     late_commit: timedelta = LATE_COMMIT
     longest_queued: float = LONGEST_QUEUED
 
@@ -141,6 +148,8 @@ class UnderWay:
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
+    :param lease: the load's turn, where runs take turns.
+    :param newer: rows that newer runs have brought up to date, where that matters.
     :param written_back: rows that the write-back wrote, once it has.
     """
 
@@ -158,6 +167,8 @@ class UnderWay:
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
     tally: Tally | None = None
+    lease: Lease | None = None
+    newer: NewerRows | None = None
     written_back: int | None = None
     _kept: float = 0.0
 
@@ -195,8 +206,19 @@ class UnderWay:
                 self.keep()
 
     def send(self, call: Call) -> Reply:
-        """Send a call; one that writes only as the owner of the task."""
-        return self.ownership.guarded(self.settings.hook.client.send)(call)
+        """Send a call; one that writes only as the owner of the task, and while the turn on its memory lasts."""
+        client = self.settings.hook.client
+        if not call.write:
+            return client.send(call)
+
+        def announce() -> None:
+            if call.announce is not None:
+                call.announce()
+            self.ownership.verify()
+            if self.lease is not None:
+                self.lease.verify()
+
+        return client.send(replace(call, announce=announce))
 
     @property
     def resumed(self) -> bool:
@@ -235,7 +257,7 @@ class UnderWay:
 
         :raises MappingError: with every problem, before anything is sent.
         """
-        claim = Claims(self.folder).take
+        claim = LeadClaims(self.folder).take
         self.planned = self.prepare(Ground(lead=self.lead, columns=columns, seen=seen, late=self._late, claim=claim))
         return self.planned
 
@@ -286,6 +308,7 @@ class UnderWay:
             seen=seen,
             sink=sink,
             before=before,
+            newer=late_check(self, plan),
             announce=partial(self._announce, Announcements(self.folder, plan.compare)),
             doubts=Doubts(
                 Inquiry(

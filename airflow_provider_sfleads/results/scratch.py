@@ -20,6 +20,8 @@ class Scratch:
 
     _FILE: ClassVar[str]
     _TABLES: ClassVar[tuple[str, ...]]
+    # Whether threads share it, one at a time.
+    _IS_SHARED: ClassVar[bool] = False
 
     def __init__(self, directory: Path | str) -> None:
         self._path = Path(directory) / self._FILE
@@ -31,7 +33,7 @@ class Scratch:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
         # Nothing here outlives the run, so it needs neither a journal nor a flush to disk.
-        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=not self._IS_SHARED)
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", f"cache_size=-{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
         for table in self._TABLES:

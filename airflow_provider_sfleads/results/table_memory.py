@@ -56,3 +56,23 @@ def confirmed_in_table(
         if error.transient:
             raise
         log.info("Nothing is remembered yet in %r.", table)
+
+
+def count_newer(table: SqlTable, operation: str, interval_end: datetime) -> int:
+    """Count the rows that newer intervals have brought up to date; none where the table is not there yet.
+
+    :param operation: which operator's memory, ``create`` or ``update_stage``.
+    :param interval_end: end of the run's data interval.
+    :raises WarehouseUnavailableError: the warehouse cannot be read now.
+    """
+    own, hook = Own.of(operation), sql_hook(table.conn_id)
+    dialect = dialect_of(hook.conn_type)
+    where = f"{dialect.identifier(own.until)} > {hook.placeholder}"
+    sql = f"SELECT COUNT(*) AS n FROM {table_sql(table.table, dialect)} WHERE {where}"  # noqa: S608 - checked names
+    try:
+        with SqlExport(table.conn_id, sql, parameters=[dialect.moment(interval_end)]).open() as stream:
+            return next((int(str(n)) for row in stream.rows if isinstance(row, dict) for n in row.values()), 0)
+    except ExportError as error:
+        if error.transient:
+            raise
+        return 0

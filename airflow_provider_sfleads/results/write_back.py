@@ -102,8 +102,9 @@ def write_back(
 
     The table holds ``key, salesforce_id, action, stage, synced_at``, one row a key, and beyond these: ``interval_end``,
     which keeps a backfill of an old day from replacing what a newer day wrote; ``moved_at``, when a sync last moved
-    the lead to its stage, which a repetition of that sync leaves as it is; and for each operator the end of the newest
-    interval that it brought the lead up to, and what it last confirmed (see :mod:`results.merging`). A run without an
+    the lead to its stage, which a repetition of that sync leaves as it is; ``stage_seen_until``, end of the newest
+    interval whose run saw that stage; and for each operator the end of the newest interval that it brought the lead up
+    to, and what it last confirmed (see :mod:`results.merging`). A run without an
     interval saw the warehouse as it was then, so its ``synced_at`` stands in. A table that is missing is made, and the
     columns beyond the first five are added where they are missing.
 
@@ -263,7 +264,8 @@ def _cells(
     for row in _readable(rows):
         finished = as_time(row.finished_at or shared.moment)
         moved = finished if row.is_moved else None
-        cells: list[Cell] = [row.key, row.salesforce_id, str(row.action), row.stage, finished, end, moved]
+        seen = None if row.stage is None else end
+        cells: list[Cell] = [row.key, row.salesforce_id, str(row.action), row.stage, finished, end, moved, seen]
         cells += [None] * beyond
         cells[place_of_end] = end if row.is_current else None
         if place_of_values is not None:

@@ -9,6 +9,7 @@ from airflow_provider_sfleads.core.outcome import Outcome, Reason
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
     ConnectionFailedError,
+    LeaseTakenError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
@@ -43,4 +44,6 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
         return Reason.API_USAGE_LIMIT
     if isinstance(stop, ServiceUnavailableError | ConnectionFailedError):
         return Reason.TRY_AGAIN
+    if isinstance(stop, LeaseTakenError):
+        return Reason.NEWER_RUN_UNDER_WAY
     return Reason.STOPPED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
@@ -42,6 +42,16 @@ class Confirmed(Protocol):
 
     def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
         """Why a row is left alone without a look at Salesforce, if it is."""
+
+
+class Newer(Protocol):
+    """What newer runs have done by the time that rows are sent."""
+
+    def __call__(self, keys: Sequence[str], /) -> Mapping[int, str | None]:
+        """Return the places of the rows that a newer interval has brought up to date, with their leads' ids.
+
+        :raises SalesforceLeadsError: where nothing may be sent now.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

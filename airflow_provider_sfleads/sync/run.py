@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from airflow_provider_sfleads.sync.lookup import LeadLookup, side_by_side
 from airflow_provider_sfleads.sync.page_items import PageItems
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Plan, Seen, Settled, unchanged
-from airflow_provider_sfleads.sync.ports import Settings, Sink
+from airflow_provider_sfleads.sync.ports import Newer, Settings, Sink
 from airflow_provider_sfleads.sync.settling import left, not_sent, would
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class SyncRun:
 
     :param before: what was done before.
     :param announce: makes durable which new leads are about to be sent.
+    :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
     :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
@@ -53,6 +54,7 @@ class SyncRun:
     settings: Settings
     before: Before = field(default_factory=Before)
     announce: Callable[[Sequence[Item]], None] | None = None
+    newer: Newer | None = None
     doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
@@ -265,10 +267,25 @@ class SyncRun:
         self.sink.flush()
 
     def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
+        newer: Mapping[int, str | None] = {}
+        if self.newer is not None and self._stop_reason() is None:
+            try:
+                newer = self.newer([item.candidate.key for item in items])
+            except SalesforceLeadsError as error:
+                self._halt(error)
         reason = self._stop_reason()
         if reason is not None:
             return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
+        older = [item for place, item in enumerate(items) if place not in newer]
+        lines = iter(self._sent(kind, older, looked_up) if older else [])
+        return [
+            (unchanged(item.candidate, Reason.NEWER_RUN, salesforce_id=newer[place]), None)
+            if place in newer
+            else next(lines)
+            for place, item in enumerate(items)
+        ]
 
+    def _sent(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
         page = PageItems(plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce)
         is_stale = self.plan.fresh and self.settings.server_now() - looked_up > _FRESH
         delivery = self.sender.deliver(

@@ -233,8 +233,8 @@ def run(operator: LeadSyncOperator) -> Ran:
     return Task().run(operator)
 
 
-def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r") -> tuple[TaskDeferred, Any]:
-    """Run a try up to its deferral; what it says, and the context it ran in."""
+def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r", **more: Any) -> tuple[TaskDeferred, Any]:
+    """Run a try up to its deferral; what it says, and the context it ran in, with some more in that."""
     from airflow.sdk.exceptions import TaskDeferred
 
     ti = SimpleNamespace(
@@ -245,7 +245,7 @@ def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r") -
         try_number=1,
         xcom_push=lambda **_: None,
     )
-    context: Any = {"ti": ti, "task_state_store": store, "params": {}}
+    context: Any = {"ti": ti, "task_state_store": store, "params": {}, **more}
     try:
         operator.execute(context)
     except TaskDeferred as said:

@@ -215,6 +215,21 @@ def test_when_a_lead_was_moved_outlasts_what_finds_it_there_later() -> None:
 
 
 @pytest.mark.usefixtures("warehouse")
+def test_when_a_lead_was_moved_is_told_also_by_a_run_that_writes_after_a_newer_one_found_it_there() -> None:
+    """The two overlapped: the newer one found at its stage what the older one had just moved there."""
+    target = SqlTable("wh", "lead_state")
+    found = replace(row("a", action="unchanged"), finished_at=NOW + DAY)
+    moved = replace(row("a"), is_moved=True)
+    write_back(target, [found], interval_end=NOW, operation="update_stage")
+    counts = [write_back(target, [moved], interval_end=NOW - DAY, operation="update_stage") for _ in range(2)]
+
+    action, at, synced = one("action", "moved_at", "synced_at")
+    assert counts == [1, 0]
+    assert action == "unchanged"
+    assert (str(at)[:19], str(synced)[:19]) == ("2026-01-10 02:03:04", "2026-01-11 02:03:04")
+
+
+@pytest.mark.usefixtures("warehouse")
 def test_a_table_made_ready_can_be_selected_on_and_is_left_as_it_is() -> None:
     """Before the first run has written anything to it."""
     target = SqlTable("wh", "lead_state")

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.claims import Claims
+from airflow_provider_sfleads.results.lead_claims import LeadClaims
 
 LEAD, OTHER = "00Q000000000001AAA", "00Q000000000002AAA"
 
@@ -36,7 +36,7 @@ def record(folder: ResultsFolder, lead_id: str, action: Action = Action.CREATED)
 def test_what_nobody_else_has_is_one_s_own(folder: ResultsFolder) -> None:
     """Also where this execution has claimed or recorded it before, in a try that was killed."""
     record(folder, LEAD)
-    assert [Claims(folder).take([LEAD], now()) for _ in range(2)] == [set(), set()]
+    assert [LeadClaims(folder).take([LEAD], now()) for _ in range(2)] == [set(), set()]
 
 
 @pytest.mark.parametrize("where", [{"execution": "2"}, {"run_id": "another"}, {"task_id": "another"}])
@@ -45,17 +45,17 @@ def test_what_another_run_has_recorded_or_claimed_is_its_own(folder: ResultsFold
     other = replace(folder, **where)  # type: ignore[arg-type]
     record(other, LEAD)
     record(other, OTHER, Action.UNCHANGED)
-    assert Claims(folder).take([LEAD, OTHER], now()) == {LEAD}
+    assert LeadClaims(folder).take([LEAD, OTHER], now()) == {LEAD}
     claiming = replace(folder, run_id="third")
-    assert Claims(claiming).take([OTHER], now()) == {OTHER}
-    Claims(folder).forget()
-    assert Claims(claiming).take([OTHER], now()) == set()
+    assert LeadClaims(claiming).take([OTHER], now()) == {OTHER}
+    LeadClaims(folder).forget()
+    assert LeadClaims(claiming).take([OTHER], now()) == set()
 
 
 def test_another_dag_s_claims_do_not_count(folder: ResultsFolder) -> None:
     """Its results cannot be looked through."""
-    Claims(replace(folder, dag_id="another")).take([LEAD], now())
-    assert Claims(folder).take([LEAD], now()) == set()
+    LeadClaims(replace(folder, dag_id="another")).take([LEAD], now())
+    assert LeadClaims(folder).take([LEAD], now()) == set()
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -63,11 +63,11 @@ def test_of_many_at_once_one_gets_a_lead(folder: ResultsFolder, attempt: int) ->
     """Whoever comes second sees the first, and of those that see each other one withdraws."""
     runs = [replace(folder, run_id=f"run-{attempt}-{n}") for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        refused = list(pool.map(lambda run: Claims(run).take([LEAD], now()), runs))
+        refused = list(pool.map(lambda run: LeadClaims(run).take([LEAD], now()), runs))
     assert refused.count(set()) == 1
 
 
 def test_a_run_that_was_killed_while_it_asked_is_not_waited_for_without_end(folder: ResultsFolder) -> None:
     """Nobody knows whether it had the lead: it counts as one that was there."""
-    Claims(folder)._write("x.json", [LEAD], is_granted=False)
-    assert Claims(replace(folder, run_id="a run before it")).take([LEAD], now()) == {LEAD}
+    LeadClaims(folder)._write("x.json", [LEAD], is_granted=False)
+    assert LeadClaims(replace(folder, run_id="a run before it")).take([LEAD], now()) == {LEAD}
