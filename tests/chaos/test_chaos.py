@@ -13,26 +13,31 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from tests.chaos.audit import audit
-from tests.chaos.course import Course, Told
-from tests.chaos.drawing import draw, names
+from tests.chaos.course import Course
 from tests.chaos.leaks import leaks
+from tests.chaos.mapped import MappedTask
+from tests.chaos.newer import TwoIntervals
+from tests.chaos.schedules import draw, names
 from tests.chaos.tally import ENDED
+from tests.chaos.told import Told
 from tests.integration.real_airflow import RealAirflow, real_airflow
 
 HERE = Path(__file__).parent
 AT_ONCE = int(os.environ.get("SFLEADS_CHAOS_AT_ONCE", "4"))
 SETTINGS = {
-    "AIRFLOW__CORE__PARALLELISM": str(AT_ONCE),
+    # A frozen worker keeps its slot, a mapped task takes several.
+    "AIRFLOW__CORE__PARALLELISM": str(AT_ONCE * 3),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-    # Now and then Airflow does not notice that a worker was killed, but for its silence.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    # That a worker is frozen, and now and then that one was killed, Airflow knows by its silence.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
     # A process that has ended is seen that soon.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
@@ -51,6 +56,7 @@ def _chosen() -> list[str]:
 
 
 NAMES = _chosen()
+COURSES = {"newer": TwoIntervals, "mapped": MappedTask}
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,21 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         folder = tmp_path_factory.mktemp("airflow")
         shutil.copytree(HERE / "airflow_config", folder / "home" / "config")
         with real_airflow(postgres_url, folder, HERE / "airflow_dags", SETTINGS) as running:
-            running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 4, "four Dags are read")
+            running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 7, "seven Dags are read")
             yield running
+
+
+@pytest.fixture(scope="module")
+def warehouse(airflow: RealAirflow, postgres_url: str) -> str:
+    """URL of a database for the tables of write-backs, with a connection to it."""
+    name = "chaos_warehouse"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(f"CREATE DATABASE {name}")
+    at = urlsplit(postgres_url)
+    body = {"connection_id": name, "conn_type": "postgres", "host": at.hostname, "port": at.port, "login": at.username}
+    airflow.call("POST", "/connections", {**body, "schema": name})
+    return f"{postgres_url.rpartition('/')[0]}/{name}"
 
 
 class _ItsDatabase:
@@ -92,7 +111,7 @@ class _ItsDatabase:
 
 @pytest.fixture(scope="module")
 def schedules(
-    airflow: RealAirflow, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    airflow: RealAirflow, warehouse: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[dict[str, Future[Ended]]]:
     """All schedules that are to run, some of them side by side, each from when its turn comes."""
     folder = tmp_path_factory.mktemp("schedules")
@@ -103,7 +122,7 @@ def schedules(
 
     def run(name: str) -> Ended:
         started = time.monotonic()
-        course = Course(airflow, folder / name, name)
+        course = COURSES.get(draw(name).mode, Course)(airflow, folder / name, name, warehouse)
         error: BaseException | None = None
         try:
             course.go()
@@ -121,7 +140,7 @@ def test_nothing_is_doubled_lost_wrong_or_moved_back(
 ) -> None:
     """Whatever happens: lost answers, refusals, kills, retries and clears."""
     ended = schedules[name].result()
-    pytestconfig.stash[ENDED].append((ended.told, ended.seconds))
+    pytestconfig.stash[ENDED].append((name, ended.told, ended.seconds))
     story = "\n".join([f"The story of {name}, {ended.seconds:.0f} s:", *ended.told.story])
     if ended.error is not None:
         ended.error.add_note(story)
