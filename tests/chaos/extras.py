@@ -42,7 +42,9 @@ def more(schedule: Schedule) -> Schedule:
     }
     troubles, parameters = list(schedule.troubles), {**schedule.parameters, "match_email": False, "pace": 0.0}
     for kind, share in ODDS.items():
-        wanted, place, trouble = dice.random() < share, dice.randint(0, len(troubles)), draws[kind](dice, schedule)
+        trouble = draws[kind](dice, schedule)
+        # Once the task has been a success, there is less to go wrong.
+        wanted, place = dice.random() < share, dice.choice((0, 0, 0, dice.randint(0, len(troubles))))
         if kind == "doze":
             wanted = wanted and schedule.parameters["deferrable"]
         if kind == shown:
@@ -89,9 +91,11 @@ def _told_to_stop(dice: random.Random, schedule: Schedule) -> Trouble:
     anywhere = targets.moment(dice, schedule.api, schedule.mode, _pages(schedule))
     method, path = _DESCRIBED
     at = Moment(method=method, path=path, phase="done", delay=wait * _PACE)
-    if luck < 0.25:
+    if SHOWN.get(schedule.name) == "term" or luck < 0.35:
+        pass
+    elif luck < 0.6:
         at = Moment(delay=wait * 0.3)
-    elif luck > 0.6:
+    else:
         at = anywhere
     return Trouble(
         faults=_slow(dice, schedule.api),
@@ -158,4 +162,7 @@ def _with_mail(dice: random.Random, schedule: Schedule) -> Schedule:
     free = [key for key in schedule.wanted if key not in there]
     keys = dice.sample(free, k=min(len(free), dice.randint(5, 40)))
     by_mail = {key: dice.choice(("lead", "contact")) for key in keys}
-    return replace(schedule, by_mail=by_mail, parameters={**schedule.parameters, "match_email": True})
+    # A row that lacks what a new lead needs would do for one that is there.
+    rows = [row if row["last"] is not None else {**row, "mail": f"zyx-bad-{row['mail']}"} for row in schedule.rows]
+    parameters = {**schedule.parameters, "match_email": True}
+    return replace(schedule, by_mail=by_mail, rows=tuple(rows), parameters=parameters)

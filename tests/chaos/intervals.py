@@ -78,8 +78,9 @@ def _killed(dice: random.Random, schedule: Schedule) -> Trouble:
 
 def _crowded(dice: random.Random, schedule: Schedule) -> Trouble:
     events = []
+    whats: tuple[What, ...] = ("kill", "term", "restart")
     if dice.random() < 0.4:
-        what = dice.choice(("kill", "term", "restart"))
+        what = dice.choice(whats)
         events.append(Event(what=what, at=targets.moment(dice, schedule.api, "upsert", 3)))
     slow: Record = {"effect": "delay", "seconds": dice.choice((0.05, 0.15, 0.3)), "path": "/composite/sobjects"}
     settings = {"bulk_delay": dice.choice((0.0, 0.5, 1.5)), "bulk_rate": dice.choice((None, 200.0))}

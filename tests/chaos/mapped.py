@@ -10,11 +10,11 @@ from airflow_provider_sfleads.emulator import EmulatorServer
 from tests.chaos.course import Course
 from tests.chaos.door import Visit
 from tests.chaos.drawing import Record, Schedule
+from tests.chaos.following import ENDS
 from tests.integration.real_airflow import Run
 
 WIDTH = 3
 _LONGEST = 240.0
-_ENDS = ("success", "failed")
 _PAUSE = 3.0  # seconds from one trouble to the next
 
 
@@ -80,7 +80,7 @@ class MappedTask(Course):
 
     def _is_over(self) -> bool:
         assert self.run is not None
-        return self.airflow.call("GET", f"/dags/{self.run.dag_id}/dagRuns/{self.run.run_id}")["state"] in _ENDS
+        return self.airflow.call("GET", f"/dags/{self.run.dag_id}/dagRuns/{self.run.run_id}")["state"] in ENDS
 
     def _states(self) -> list[str]:
         return [str(instance.task()["state"]) for instance in self._instances()]
