@@ -4,17 +4,25 @@
 
 * ``resend``: pages and jobs of plain inserts pass for repeatable, so they are sent again where no answer came;
 * ``journal``: nothing that a task writes into Airflow's task state store is kept;
-* ``standing``: what was once read of a lead is never read again.
+* ``standing``: what was once read of a lead is never read again;
+* ``stopped``: an export whose reading was stopped passes for one that was read to its end;
+* ``fence``: a process goes on as the owner of its task when another one has taken over;
+* ``newer``: what a newer run has done is asked when rows are staged, and not again when they are sent;
+* ``account``: what is recorded is not held against what was done.
+
+The last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing is proved, and the
+task says so.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import pickle
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +34,67 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.operators.under_way import Plan
     from airflow_provider_sfleads.transport import Client
 
-KINDS = ("resend", "journal", "standing")
+_OPERATORS = "airflow_provider_sfleads.operators"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seam:
+    """A place at which a safety can be taken away.
+
+    :param module: where it is looked up.
+    :param name: of a function there, or of a method, with its class in front.
+    :param without: makes of it one that is not safe.
+    """
+
+    module: str
+    name: str
+    without: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+    def cut(self) -> None:
+        """Take the safety away.
+
+        :raises AttributeError: it is not here.
+        """
+        *path, name = self.name.split(".")
+        owner: Any = importlib.import_module(self.module)
+        for part in path:
+            owner = getattr(owner, part)
+        setattr(owner, name, self.without(getattr(owner, name)))
+
+
+def _nothing(_safe: Callable[..., Any]) -> Callable[..., Any]:
+    """What finds nothing to object to."""
+    return lambda *_args, **_kwargs: None
+
+
+def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
+    def carried_out(load: Any) -> Any:  # noqa: ANN401 - a load under way, and its course
+        course = carry_out(load)
+        return replace(course, is_read=True) if hasattr(course, "is_read") else course
+
+    return carried_out
+
+
+SEAMS = {
+    "stopped": (Seam(module=f"{_OPERATORS}.choice", name="carry_out", without=_read_to_its_end),),
+    "fence": (Seam(module=f"{_OPERATORS}.ownership", name="Ownership.verify", without=_nothing),),
+    "newer": (Seam(module=f"{_OPERATORS}.remembered", name="Remembered.newer", without=_nothing),),
+    "account": (Seam(module=f"{_OPERATORS}.load", name="misrecorded", without=_nothing),),
+}
 
 
 def _broken(kind: str) -> bool:
     return os.environ.get("SFLEADS_CHAOS_BREAK") == kind
+
+
+def cut() -> None:
+    """Take away what a seam stands for, once a process."""
+    for seam in _UNCUT:
+        seam.cut()
+    _UNCUT.clear()
+
+
+_UNCUT = [*SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())]
 
 
 def plan(made: Plan) -> Plan:
@@ -42,14 +106,19 @@ def plan(made: Plan) -> Plan:
 
 
 class _Forgetful:
-    """A task state store that keeps nothing."""
+    """A task state store that keeps nothing, but who owns the task."""
 
-    def get(self, _key: str) -> object:
+    def __init__(self) -> None:
+        self._owners: dict[str, object] = {}
+
+    def get(self, key: str) -> object:
         """Know nothing."""
-        return None
+        return self._owners.get(key)
 
-    def set(self, _key: str, _value: object) -> None:
+    def set(self, key: str, value: object) -> None:
         """Lose it."""
+        if "owner" in key:
+            self._owners[key] = value
 
 
 def context(given: Context) -> Context:

@@ -132,6 +132,7 @@ class Hurried(LeadSyncOperator):
             "resumed": event is not None,
         }
         with _at_the_door(self.door, visit) as (self._line, how):
+            breaking.cut()
             if how == BY_ROWS:
                 self.api = "collections"
             return super()._load(breaking.context(context), event)
