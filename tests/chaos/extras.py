@@ -15,24 +15,25 @@ ODDS = {"term": 0.3, "freeze": 0.2, "detach": 0.08, "restart": 0.15, "doze": 0.5
 _MAIL = 0.2
 #: What the first schedules of each kind have to have: they are what runs where only few do.
 SHOWN = {
-    "unique-bulk-0": "term",
-    "upsert-collections-0": "mail",
-    "plain-collections-0": "freeze",
-    "stage-bulk-0": "doze",
-    "plain-bulk-0": "detach",
-    "unique-collections-0": "restart",
-    "upsert-bulk-0": "freeze",
-    "stage-collections-0": "term",
+    "unique-bulk-0": ("term",),
+    "upsert-collections-0": ("mail", "restart"),
+    "plain-collections-0": ("freeze",),
+    "stage-bulk-0": ("doze",),
+    "plain-bulk-0": ("detach",),
+    "unique-collections-0": ("restart",),
+    "upsert-bulk-0": ("freeze",),
+    "stage-collections-0": ("term",),
 }
 _DESCRIBED = ("GET", "/describe$")
 _MADE = ("POST", "/jobs/ingest$")
 _PACE = 0.6
+_SMALL = 20  # rows to a page where there are to be many pages
 
 
 def more(schedule: Schedule) -> Schedule:
     """Add to a schedule what its name stands for beside."""
     dice = random.Random(f"{schedule.name} more")
-    shown = SHOWN.get(schedule.name)
+    shown = SHOWN.get(schedule.name, ())
     draws: dict[str, Callable[[random.Random, Schedule], Trouble]] = {
         "term": _told_to_stop,
         "freeze": _frozen,
@@ -47,17 +48,21 @@ def more(schedule: Schedule) -> Schedule:
         wanted, place = dice.random() < share, dice.choice((0, 0, 0, dice.randint(0, len(troubles))))
         if kind == "doze":
             wanted = wanted and schedule.parameters["deferrable"]
-        if kind == shown:
+        if kind in shown:
             # Sooner or later, a schedule may come to its end before.
             wanted, place = True, 0
         if wanted:
             troubles.insert(place, trouble)
             if kind == "doze":
                 parameters |= {"deferrable": True, "api": "bulk"}
+            if kind == "detach" and dice.random() < 0.75:
+                schedule = _without_rejects(schedule)
+            if kind in ("detach", "freeze"):
+                parameters |= {"batch_size": min(_SMALL, parameters["batch_size"])}
             if kind == "term" and any(event.at.path == _DESCRIBED[1] for event in trouble.events):
                 parameters["pace"] = _PACE
     changed = replace(schedule, troubles=tuple(troubles), parameters=parameters)
-    has_mail = dice.random() < _MAIL or shown == "mail"
+    has_mail = dice.random() < _MAIL or "mail" in shown
     return _with_mail(dice, changed) if has_mail and schedule.mode != "stage" else changed
 
 
@@ -69,8 +74,8 @@ def mapped(schedule: Schedule) -> Schedule:
     return replace(schedule, mode="mapped", troubles=tuple(troubles), parameters=parameters, reruns=0)
 
 
-def _pages(schedule: Schedule) -> int:
-    size = int(schedule.parameters["batch_size"])
+def _pages(schedule: Schedule, most: int = 200) -> int:
+    size = min(most, int(schedule.parameters["batch_size"]))
     return min(5, max(1, len(schedule.rows) // size)) if schedule.api == "collections" else 1
 
 
@@ -91,7 +96,7 @@ def _told_to_stop(dice: random.Random, schedule: Schedule) -> Trouble:
     anywhere = targets.moment(dice, schedule.api, schedule.mode, _pages(schedule))
     method, path = _DESCRIBED
     at = Moment(method=method, path=path, phase="done", delay=wait * _PACE)
-    if SHOWN.get(schedule.name) == "term" or luck < 0.35:
+    if "term" in SHOWN.get(schedule.name, ()) or luck < 0.35:
         pass
     elif luck < 0.6:
         at = Moment(delay=wait * 0.3)
@@ -106,22 +111,38 @@ def _told_to_stop(dice: random.Random, schedule: Schedule) -> Trouble:
 
 
 def _frozen(dice: random.Random, schedule: Schedule) -> Trouble:
-    pages = _pages(schedule)
+    """At any point, and woken while the next try is at work, or after it."""
+    pages = _pages(schedule, most=_SMALL)
     at = targets.moment(dice, schedule.api, schedule.mode, pages)
     wake = targets.moment(dice, schedule.api, schedule.mode, pages) if dice.random() < 0.75 else None
-    event = Event(what="freeze", at=at, wake=wake, lag=dice.choice((0.0, 0.3, 1.5)))
+    event = Event(what="freeze", at=at, wake=wake, lag=dice.choice((0.0, 0.5, 1.5)))
     return Trouble(faults=_slow(dice, schedule.api), events=(event,), settings=_settings(dice, schedule.api))
 
 
 def _detached(dice: random.Random, schedule: Schedule) -> Trouble:
     """At a moment after which something is still to be recorded."""
-    at = replace(targets.working(dice, schedule.api, schedule.mode, _pages(schedule)), delay=0.0)
+    pages = _pages(schedule, most=_SMALL)
+    at = replace(targets.working(dice, schedule.api, schedule.mode, pages), delay=0.0)
+    events = [Event(what="detach", at=at)]
+    kill = Event(what="kill", at=targets.working(dice, schedule.api, schedule.mode, pages))
+    if dice.random() < 0.4:
+        events.append(kill)
     return Trouble(
         faults=_slow(dice, schedule.api),
-        events=(Event(what="detach", at=at),),
+        events=tuple(events),
         settings=_settings(dice, schedule.api),
         goes_on=dice.random() < 0.5,
     )
+
+
+def _without_rejects(schedule: Schedule) -> Schedule:
+    """A schedule without rejects: for these a file is open, whose loss would be noticed before that of the results."""
+    there = {lead["External_Id__c"] for lead in schedule.standing}
+    wanted = {key: row for key, row in schedule.wanted.items() if schedule.mode != "stage" or key in there}
+    known = {key.lower() for key in wanted}
+    rows = [row for row in schedule.rows if row["last"] is not None and row["key"].strip().lower() in known]
+    parameters = {**schedule.parameters, "max_rejects": len(rows)}
+    return replace(schedule, rows=tuple(rows), wanted=wanted, parameters=parameters)
 
 
 def _restarted(dice: random.Random, schedule: Schedule) -> Trouble:

@@ -98,7 +98,7 @@ def _at_the_door(door: str, visit: Mapping[str, Any]) -> Iterator[tuple[socket.s
         try:
             yield line, how
         except BaseException as error:
-            word = type(error).__name__ + (ADVICE if ADVICE in str(error) else "")
+            word = f"{type(error).__name__}{f': {ADVICE}' if ADVICE in str(error) else ''}"
             raise
         finally:
             _say(line, word)
