@@ -11,7 +11,7 @@ from tests.chaos.drawing import Event, Record, Schedule, Trouble
 from tests.chaos.targets import Moment
 
 #: How likely each is in a schedule.
-ODDS = {"term": 0.3, "freeze": 0.2, "detach": 0.08, "restart": 0.15, "doze": 0.5}
+ODDS = {"term": 0.3, "freeze": 0.22, "detach": 0.08, "restart": 0.15, "doze": 0.5}
 _MAIL = 0.2
 #: What the first schedules of each kind have to have: they are what runs where only few do.
 SHOWN = {
@@ -32,7 +32,7 @@ _SMALL = 20  # rows to a page where there are to be many pages
 
 def more(schedule: Schedule) -> Schedule:
     """Add to a schedule what its name stands for beside."""
-    dice = random.Random(f"{schedule.name} more")
+    dice = random.Random(f"{schedule.name} beside")
     shown = SHOWN.get(schedule.name, ())
     draws: dict[str, Callable[[random.Random, Schedule], Trouble]] = {
         "term": _told_to_stop,
@@ -41,34 +41,39 @@ def more(schedule: Schedule) -> Schedule:
         "restart": _restarted,
         "doze": _dozing,
     }
-    troubles, parameters = list(schedule.troubles), {**schedule.parameters, "match_email": False, "pace": 0.0}
+    changed = replace(schedule, parameters={**schedule.parameters, "match_email": False, "pace": 0.0})
     for kind, share in ODDS.items():
         trouble = draws[kind](dice, schedule)
         # Once the task has been a success, there is less to go wrong.
-        wanted, place = dice.random() < share, dice.choice((0, 0, 0, dice.randint(0, len(troubles))))
+        wanted, place = dice.random() < share, dice.choice((0, 0, 0, dice.randint(0, len(changed.troubles))))
+        is_clean = dice.random() < 0.75
         if kind == "doze":
             wanted = wanted and schedule.parameters["deferrable"]
         if kind in shown:
-            # Sooner or later, a schedule may come to its end before.
             wanted, place = True, 0
         if wanted:
-            troubles.insert(place, trouble)
-            if kind == "doze":
-                parameters |= {"deferrable": True, "api": "bulk"}
-            if kind == "detach" and dice.random() < 0.75:
-                schedule = _without_rejects(schedule)
-            if kind in ("detach", "freeze"):
-                parameters |= {"batch_size": min(_SMALL, parameters["batch_size"])}
-            if kind == "term" and any(event.at.path == _DESCRIBED[1] for event in trouble.events):
-                parameters["pace"] = _PACE
-    changed = replace(schedule, troubles=tuple(troubles), parameters=parameters)
+            troubles = [*changed.troubles[:place], trouble, *changed.troubles[place:]]
+            changed = _fitting(kind, trouble, replace(changed, troubles=tuple(troubles)))
+            changed = _without_rejects(changed) if kind == "detach" and is_clean else changed
     has_mail = dice.random() < _MAIL or "mail" in shown
     return _with_mail(dice, changed) if has_mail and schedule.mode != "stage" else changed
 
 
+def _fitting(kind: str, trouble: Trouble, schedule: Schedule) -> Schedule:
+    """A schedule whose parameters give a trouble something to strike."""
+    changes: Record = {}
+    if kind in ("detach", "freeze"):
+        changes = {"batch_size": min(_SMALL, schedule.parameters["batch_size"])}
+    if kind == "doze":
+        changes = {"deferrable": True, "api": "bulk"}
+    if kind == "term" and any(event.at.path == _DESCRIBED[1] for event in trouble.events):
+        changes = {"pace": _PACE}
+    return replace(schedule, parameters={**schedule.parameters, **changes})
+
+
 def mapped(schedule: Schedule) -> Schedule:
     """Make of a schedule one of mapped tasks: troubles come while any of them is under way."""
-    dice = random.Random(f"{schedule.name} mapped")
+    dice = random.Random(f"{schedule.name} beside")
     troubles = [_among_many(dice, schedule.api, len(schedule.rows)) for _ in range(dice.randint(2, 3))]
     parameters = {**schedule.parameters, "api": schedule.api, "match_email": False, "pace": 0.0}
     return replace(schedule, mode="mapped", troubles=tuple(troubles), parameters=parameters, reruns=0)
@@ -124,9 +129,9 @@ def _detached(dice: random.Random, schedule: Schedule) -> Trouble:
     pages = _pages(schedule, most=_SMALL)
     at = replace(targets.working(dice, schedule.api, schedule.mode, pages), delay=0.0)
     events = [Event(what="detach", at=at)]
-    kill = Event(what="kill", at=targets.working(dice, schedule.api, schedule.mode, pages))
     if dice.random() < 0.4:
-        events.append(kill)
+        # Nobody is left to notice it.
+        events.append(Event(what="kill", at=replace(at, delay=0.01)))
     return Trouble(
         faults=_slow(dice, schedule.api),
         events=tuple(events),

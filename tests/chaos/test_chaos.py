@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ def _chosen() -> list[str]:
 
 
 NAMES = _chosen()
+#: What strikes in any sample, whatever else is drawn.
+STRIKES = ("kill", "term", "on_kill", "freeze", "woken", "detach", "doze", "match_email", "mapped")
+STRIKES += ("newer after", "newer beside")
 COURSES = {"newer": TwoIntervals, "mapped": MappedTask}
 
 
@@ -148,6 +152,16 @@ def test_nothing_is_doubled_lost_wrong_or_moved_back(
         raise ended.error
     found = audit(draw(name), ended.told)
     assert not found, "\n".join([*found[:20], "", story])
+
+
+def test_the_troubles_that_the_bed_is_for_struck(schedules: dict[str, Future[Ended]]) -> None:
+    """Else there was peace, and nothing is proved."""
+    if os.environ.get("SFLEADS_CHAOS_SEEDS") or not {*names(8)} <= schedules.keys():
+        pytest.skip("only a whole sample has to have them all")
+    struck = Counter[str]()
+    for schedule in schedules.values():
+        struck.update(schedule.result().told.struck)
+    assert {what for what in STRIKES if not struck[what]} == set()
 
 
 def test_no_log_and_no_table_tells_what_it_must_not(airflow: RealAirflow, schedules: dict[str, Future[Ended]]) -> None:
