@@ -100,12 +100,13 @@ def _told_to_stop(dice: random.Random, schedule: Schedule) -> Trouble:
     luck, wait = dice.random(), dice.random()
     anywhere = targets.moment(dice, schedule.api, schedule.mode, _pages(schedule))
     method, path = _DESCRIBED
-    at = Moment(method=method, path=path, phase="done", delay=wait * _PACE)
-    if "term" in SHOWN.get(schedule.name, ()) or luck < 0.35:
-        pass
-    elif luck < 0.6:
+    # Right before the first row is read, or while others are.
+    at = Moment(method=method, path=path, phase="done", delay=wait * _PACE if wait > 0.3 else 0.0)
+    if "term" in SHOWN.get(schedule.name, ()):
+        at = replace(at, delay=0.0)
+    elif luck < 0.25:
         at = Moment(delay=wait * 0.3)
-    else:
+    elif luck > 0.6:
         at = anywhere
     return Trouble(
         faults=_slow(dice, schedule.api),
@@ -119,6 +120,8 @@ def _frozen(dice: random.Random, schedule: Schedule) -> Trouble:
     """At any point, and woken while the next try is at work, or after it."""
     pages = _pages(schedule, most=_SMALL)
     at = targets.moment(dice, schedule.api, schedule.mode, pages)
+    if "freeze" in SHOWN.get(schedule.name, ()):
+        at = targets.working(dice, schedule.api, schedule.mode, pages)
     wake = targets.moment(dice, schedule.api, schedule.mode, pages) if dice.random() < 0.75 else None
     event = Event(what="freeze", at=at, wake=wake, lag=dice.choice((0.0, 0.5, 1.5)))
     return Trouble(faults=_slow(dice, schedule.api), events=(event,), settings=_settings(dice, schedule.api))

@@ -58,8 +58,8 @@ def _chosen() -> list[str]:
 
 NAMES = _chosen()
 #: What strikes in any sample, whatever else is drawn.
-STRIKES = ("kill", "term", "on_kill", "freeze", "woken", "detach", "doze", "match_email", "mapped")
-STRIKES += ("newer after", "newer beside")
+STRIKES = {"kill", "term", "on_kill", "freeze", "woken", "detach", "doze", "match_email", "mapped"}
+STRIKES |= {"newer after", "newer beside"}
 COURSES = {"newer": TwoIntervals, "mapped": MappedTask}
 
 
