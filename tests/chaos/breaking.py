@@ -10,8 +10,8 @@
 * ``newer``: what a newer run has done is asked when rows are staged, and not again when they are sent;
 * ``account``: what is recorded is not held against what was done.
 
-The last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing is proved, and the
-task says so.
+The last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing would be proved,
+and nothing runs.
 """
 
 from __future__ import annotations
@@ -41,25 +41,38 @@ _OPERATORS = "airflow_provider_sfleads.operators"
 class Seam:
     """A place at which a safety can be taken away.
 
-    :param module: where it is looked up.
-    :param name: of a function there, or of a method, with its class in front.
+    :param place: ``module:name`` of where it is looked up: a function there, or a method, with its class in front.
     :param without: makes of it one that is not safe.
+    :param needs: ``module:name`` of what it rests on.
     """
 
-    module: str
-    name: str
+    place: str
     without: Callable[[Callable[..., Any]], Callable[..., Any]]
+    needs: str | None = None
 
     def cut(self) -> None:
-        """Take the safety away.
-
-        :raises AttributeError: it is not here.
-        """
-        *path, name = self.name.split(".")
-        owner: Any = importlib.import_module(self.module)
-        for part in path:
-            owner = getattr(owner, part)
+        """Take the safety away."""
+        owner, name = _found(self.place)
         setattr(owner, name, self.without(getattr(owner, name)))
+
+    def lacks(self) -> str | None:
+        """What of it is not there, if so."""
+        for place in filter(None, (self.place, self.needs)):
+            try:
+                owner, name = _found(place)
+                getattr(owner, name)
+            except (ImportError, AttributeError):
+                return place
+        return None
+
+
+def _found(place: str) -> tuple[Any, str]:
+    module, _, names = place.partition(":")
+    *path, name = names.split(".")
+    owner: Any = importlib.import_module(module)
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, name
 
 
 def _nothing(_safe: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,10 +89,16 @@ def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
 
 
 SEAMS = {
-    "stopped": (Seam(module=f"{_OPERATORS}.choice", name="carry_out", without=_read_to_its_end),),
-    "fence": (Seam(module=f"{_OPERATORS}.ownership", name="Ownership.verify", without=_nothing),),
-    "newer": (Seam(module=f"{_OPERATORS}.remembered", name="Remembered.newer", without=_nothing),),
-    "account": (Seam(module=f"{_OPERATORS}.load", name="misrecorded", without=_nothing),),
+    "stopped": (
+        Seam(
+            place=f"{_OPERATORS}.choice:carry_out",
+            without=_read_to_its_end,
+            needs=f"{_OPERATORS}.under_way:Course.is_read",
+        ),
+    ),
+    "fence": (Seam(place=f"{_OPERATORS}.ownership:Ownership.verify", without=_nothing),),
+    "newer": (Seam(place=f"{_OPERATORS}.remembered:Remembered.newer", without=_nothing),),
+    "account": (Seam(place=f"{_OPERATORS}.load:misrecorded", without=_nothing),),
 }
 
 
@@ -87,11 +106,16 @@ def _broken(kind: str) -> bool:
     return os.environ.get("SFLEADS_CHAOS_BREAK") == kind
 
 
+def lacking() -> list[str]:
+    """Places of the safety that is to be taken away which are not there."""
+    seams = SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())
+    return [place for seam in seams if (place := seam.lacks()) is not None]
+
+
 def cut() -> None:
     """Take away what a seam stands for, once a process."""
-    for seam in _UNCUT:
-        seam.cut()
-    _UNCUT.clear()
+    while _UNCUT:
+        _UNCUT.pop().cut()
 
 
 _UNCUT = [*SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())]
