@@ -185,9 +185,8 @@ def chaos(args: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="dev.py chaos", description=chaos.__doc__)
     parser.add_argument("count", nargs="?", type=int, default=8, help="how many schedules, evenly over modes and APIs")
     parser.add_argument("--seed", action="append", default=[], help="only this one, such as plain-bulk-17; repeatable")
-    parser.add_argument(
-        "--broken", choices=("resend", "journal", "standing"), help="take a safety away: this must fail"
-    )
+    safeties = ("resend", "journal", "standing", "stopped", "fence", "newer", "account")
+    parser.add_argument("--broken", choices=safeties, help="take a safety away: this must fail")
     known, rest = parser.parse_known_args(args)
     ensure_postgres()
     os.environ["SFLEADS_CHAOS"] = str(known.count)

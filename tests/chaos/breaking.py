@@ -4,17 +4,25 @@
 
 * ``resend``: pages and jobs of plain inserts pass for repeatable, so they are sent again where no answer came;
 * ``journal``: nothing that a task writes into Airflow's task state store is kept;
-* ``standing``: what was once read of a lead is never read again.
+* ``standing``: what was once read of a lead is never read again;
+* ``stopped``: an export whose reading was stopped passes for one that was read to its end;
+* ``fence``: a process goes on as the owner of its task when another one has taken over;
+* ``newer``: what a newer run has done is asked when rows are staged, and not again when they are sent;
+* ``account``: what is recorded is not held against what was done.
+
+The last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing would be proved,
+and nothing runs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import pickle
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +34,91 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.operators.under_way import Plan
     from airflow_provider_sfleads.transport import Client
 
-KINDS = ("resend", "journal", "standing")
+_OPERATORS = "airflow_provider_sfleads.operators"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seam:
+    """A place at which a safety can be taken away.
+
+    :param place: ``module:name`` of where it is looked up: a function there, or a method, with its class in front.
+    :param without: makes of it one that is not safe.
+    :param needs: ``module:name`` of what it rests on.
+    """
+
+    place: str
+    without: Callable[[Callable[..., Any]], Callable[..., Any]]
+    needs: str | None = None
+
+    def cut(self) -> None:
+        """Take the safety away."""
+        owner, name = _found(self.place)
+        setattr(owner, name, self.without(getattr(owner, name)))
+
+    def lacks(self) -> str | None:
+        """What of it is not there, if so."""
+        for place in filter(None, (self.place, self.needs)):
+            try:
+                owner, name = _found(place)
+                getattr(owner, name)
+            except (ImportError, AttributeError):
+                return place
+        return None
+
+
+def _found(place: str) -> tuple[Any, str]:
+    module, _, names = place.partition(":")
+    *path, name = names.split(".")
+    owner: Any = importlib.import_module(module)
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, name
+
+
+def _nothing(_safe: Callable[..., Any]) -> Callable[..., Any]:
+    """What finds nothing to object to."""
+    return lambda *_args, **_kwargs: None
+
+
+def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
+    def carried_out(load: Any) -> Any:  # noqa: ANN401 - a load under way, and its course
+        course = carry_out(load)
+        return replace(course, is_read=True) if hasattr(course, "is_read") else course
+
+    return carried_out
+
+
+SEAMS = {
+    "stopped": (
+        Seam(
+            place=f"{_OPERATORS}.choice:carry_out",
+            without=_read_to_its_end,
+            needs=f"{_OPERATORS}.under_way:Course.is_read",
+        ),
+    ),
+    "fence": (Seam(place=f"{_OPERATORS}.ownership:Ownership.verify", without=_nothing),),
+    "newer": (Seam(place=f"{_OPERATORS}.remembered:Remembered.newer", without=_nothing),),
+    "account": (Seam(place=f"{_OPERATORS}.load:misrecorded", without=_nothing),),
+}
 
 
 def _broken(kind: str) -> bool:
     return os.environ.get("SFLEADS_CHAOS_BREAK") == kind
+
+
+def lacking() -> list[str]:
+    """Places of the safety that is to be taken away which are not there."""
+    seams = SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())
+    return [place for seam in seams if (place := seam.lacks()) is not None]
+
+
+def cut() -> None:
+    """Take away what a seam stands for, once a process."""
+    while _UNCUT:
+        _UNCUT.pop().cut()
+
+
+_UNCUT = [*SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())]
 
 
 def plan(made: Plan) -> Plan:
@@ -42,14 +130,19 @@ def plan(made: Plan) -> Plan:
 
 
 class _Forgetful:
-    """A task state store that keeps nothing."""
+    """A task state store that keeps nothing, but who owns the task."""
 
-    def get(self, _key: str) -> object:
+    def __init__(self) -> None:
+        self._owners: dict[str, object] = {}
+
+    def get(self, key: str) -> object:
         """Know nothing."""
-        return None
+        return self._owners.get(key)
 
-    def set(self, _key: str, _value: object) -> None:
+    def set(self, key: str, value: object) -> None:
         """Lose it."""
+        if "owner" in key:
+            self._owners[key] = value
 
 
 def context(given: Context) -> Context:

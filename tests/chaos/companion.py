@@ -1,4 +1,4 @@
-"""A second run of the same Dag with the same export beside one try of the first: an overlapping backfill."""
+"""A second run of the same Dag beside the first: an overlapping backfill, or the run of a newer interval."""
 
 from __future__ import annotations
 
@@ -16,20 +16,42 @@ class Companion:
     """The second run; nobody kills it, and its tries begin as soon as they can.
 
     :param start: starts a run with a conf that has further entries.
+    :param more: such entries.
+    :param is_held: whether it waits at its door until :meth:`let_go`.
     """
 
-    def __init__(self, start: Callable[[Mapping[str, str]], Run]) -> None:
+    def __init__(
+        self, start: Callable[[Mapping[str, str]], Run], more: Mapping[str, str] | None = None, *, is_held: bool = False
+    ) -> None:
         self._door = Door()
         self._is_over = threading.Event()
+        self._may_go = threading.Event()
+        self.is_there = threading.Event()
+        if not is_held:
+            self._may_go.set()
         self._thread = threading.Thread(target=self._let_in, name="chaos-companion", daemon=True)
         self._thread.start()
-        self.run = start({"door": str(self._door.port)})
+        self.run = start({**(more or {}), "door": str(self._door.port)})
 
     def _let_in(self) -> None:
         while not self._is_over.is_set():
             visit = self._door.next(0.2)
-            if visit is not None:
-                visit.let_in()
+            if visit is None:
+                continue
+            self.is_there.set()
+            while not self._may_go.wait(0.2):
+                if self._is_over.is_set():
+                    return
+            visit.let_in()
+
+    def let_go(self, delay: float = 0.0) -> None:
+        """Let its tries in.
+
+        :param delay: seconds from now.
+        """
+        timer = threading.Timer(delay, self._may_go.set)
+        timer.daemon = True
+        timer.start()
 
     def finish(self) -> Record:
         """Wait for its success; what it pushed."""

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
+from tests.chaos.breaking import lacking
 from tests.chaos.tally import ENDED, summary
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to count."""
+    """Begin to count; refuse to break what is not there, for the failures would be taken for a proof."""
     config.stash[ENDED] = []
+    if places := lacking():
+        raise pytest.UsageError(f"What is to be broken is not there: {', '.join(places)}; see tests/chaos/breaking.py")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

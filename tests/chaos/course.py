@@ -7,67 +7,27 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from tests.chaos.companion import Companion
-from tests.chaos.door import HANGS, Door, Visit
-from tests.chaos.drawing import Record, Schedule, Trouble, draw
+from tests.chaos.door import Door, Visit
+from tests.chaos.drawing import Record, Trouble
+from tests.chaos.following import Following
 from tests.chaos.operators import LATE_COMMIT
 from tests.chaos.org import Org
-from tests.integration.real_airflow import RealAirflow, Run
-from tests.integration.support import results_of
+from tests.chaos.told import Told
+from tests.integration.real_airflow import Run
 
-#: What becomes of a row that has its lead.
-SETTLED = ("created", "updated", "unchanged")
-_ENDS = ("success", "failed")
 _PEACEFUL_TRIES = 6
-# A task waits half an hour for an org that refuses every call; here that is over sooner.
-_LONGEST_TROUBLE = 20.0
-_LONGEST_TRY = 100.0
-_MOST_DEFERRALS = 6
-_LONGEST_PAUSE = 100.0  # seconds from one try to the next
 
 
-@dataclass
-class Told:
-    """What a schedule has left, for the audit and for the search of what must not be told.
-
-    :param reports: the last report of each execution, oldest first.
-    :param pushed: what the task pushed at last.
-    :param overlapping: what runs beside it pushed.
-    :param after_rerun: leads and history before and after a deliberate re-run.
-    """
-
-    story: list[str] = field(default_factory=list)
-    secrets: list[str] = field(default_factory=list)
-    triggers: set[str] = field(default_factory=set)
-    reports: list[Record] = field(default_factory=list)
-    pushed: Record = field(default_factory=dict)
-    overlapping: list[Record] = field(default_factory=list)
-    resent: list[str] = field(default_factory=list)
-    changed_by_rerun: list[str] = field(default_factory=list)
-    leads: list[Record] = field(default_factory=list)
-    history: list[Record] = field(default_factory=list)
-    before: dict[str, Record] = field(default_factory=dict)
-    too_late: list[Record] = field(default_factory=list)
-    tries: int = 0
-
-
-class Course:
-    """Runs a schedule.
-
-    :param folder: for its export and results.
-    """
-
-    def __init__(self, airflow: RealAirflow, folder: Path, name: str) -> None:
-        self.schedule: Schedule = draw(name)
-        self.airflow = airflow
-        self.folder = folder
-        self.told = Told()
-        self.story = self.told.story
-        self.run: Run | None = None
+class Course(Following):
+    """Runs a schedule."""
 
     def go(self) -> Told:
         """Run it to its end."""
@@ -77,7 +37,9 @@ class Course:
         self.door = Door()
         try:
             with EmulatorServer(EmulatorSettings(client_secret=secret)) as emulator:
-                self.org = Org(emulator, self.schedule, self.story, self._clear)
+                self.org = Org(
+                    emulator, self.schedule, self.story, self.told.struck, restart=self._clear, detach=self._detach
+                )
                 self._begin(emulator.url, secret)
                 try:
                     self._tries()
@@ -101,29 +63,39 @@ class Course:
             "results_path": str(self.folder / "results"),
             "salesforce_conn_id": conn_id,
             "door": str(self.door.port),
+            "table": self.schedule.name.replace("-", "_"),
             **self.schedule.parameters,
+            **self._more(),
         }
         self.story.append(f"{len(rows)} rows, {len(self.schedule.standing)} leads before, {self.schedule.parameters}")
         self.run = self._start({})
-        self.pending: Visit | None = None
+
+    def _more(self) -> dict[str, str]:
+        """Further entries of the conf."""
+        return {}
+
+    def _dag_id(self) -> str:
+        return f"chaos_{self.schedule.mode}"
 
     def _start(self, more: Mapping[str, str]) -> Run:
-        dag_id = f"chaos_{self.schedule.mode}"
+        dag_id = self._dag_id()
         body = {"logical_date": None, "conf": {**self.conf, **more}}
         return Run(
             self.airflow, dag_id, self.airflow.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"], "sync"
         )
 
     def _export(self) -> Path:
-        rows = list(self.schedule.rows)
+        return self._file("people", list(self.schedule.rows))
+
+    def _file(self, name: str, rows: list[Record]) -> Path:
         if self.schedule.is_parquet:
             import pyarrow as pa
             import pyarrow.parquet as pq
 
-            path = self.folder / "people.parquet"
+            path = self.folder / f"{name}.parquet"
             pq.write_table(pa.Table.from_pylist(rows), path)
             return path
-        path = self.folder / "people.jsonl"
+        path = self.folder / f"{name}.jsonl"
         path.write_text("\n".join(map(json.dumps, rows)))
         return path
 
@@ -146,10 +118,12 @@ class Course:
         companion = Companion(self._start) if trouble.is_overlapped else None
         try:
             self.org.trouble(trouble)
+            self.doze = trouble.doze
             self._through(visit)
             self.org.calm()
             if companion is not None:
                 self.told.overlapping.append(companion.finish())
+                self.told.struck["a second run"] += 1
                 self.story.append("  a second run beside it succeeded")
         finally:
             if companion is not None:
@@ -179,41 +153,6 @@ class Course:
             self.org.settle()
             time.sleep(LATE_COMMIT.total_seconds() + 1)
 
-    def _through(self, visit: Visit) -> None:
-        """Let a try in, and follow it to its end, over its deferrals."""
-        settled, folder = self._settled()
-        self.story.append(f"try {visit.number}")
-        self.told.tries += 1
-        number = visit.number
-        following: Visit | None = visit
-        deferrals = 0
-        while following is not None:
-            assert deferrals <= _MOST_DEFERRALS, "the task defers again and again"
-            deferrals += 1
-            self.org.let_in(following)
-            word = following.wait(_LONGEST_TROUBLE)
-            if word is None:
-                self.story.append("  all is well again")
-                self.org.calm()
-                word = following.wait(_LONGEST_TRY) or HANGS
-            self.story.append(f"  {word}")
-            following = self._at_door() if word == "TaskDeferred" else None
-            if following is not None and not following.resumed:
-                self.pending, following = following, None
-        _, now = self._settled()
-        again = settled & self.org.sent_in(number) if now == folder else set()
-        if again:
-            self.told.resent.append(f"try {number} sent rows again that were settled: {sorted(again)[:10]}")
-
-    def _settled(self) -> tuple[set[str], str | None]:
-        """Keys of the rows whose leads are settled in the newest execution so far, and its folder."""
-        assert self.run is not None
-        folders = sorted(self.folder.glob(f"results/*/{self.run.run_id}/*/*/*"))
-        if not folders:
-            return set(), None
-        lines = results_of({"results_path": str(folders[-1])})
-        return {line["key"] for line in lines if line["action"] in SETTLED}, str(folders[-1])
-
     def _rerun(self) -> None:
         """Clear the task after its success: that changes nothing."""
         emulator = self.org.emulator
@@ -228,42 +167,28 @@ class Course:
         assert self._state() == "success"
         self.org.settle()
         if before != (emulator.leads(), emulator.history()):
-            self.told.changed_by_rerun.append("a deliberate re-run changed something")
-
-    def _at_door(self) -> Visit | None:
-        """The next process at the door; ``None`` where the task has come to its end."""
-        pending, self.pending = self.pending, None
-        if pending is not None:
-            return pending
-        deadline = time.monotonic() + _LONGEST_PAUSE
-        while time.monotonic() < deadline:
-            visit = self.door.next(0.5)
-            if visit is not None:
-                return visit
-            if self._is_over():
-                return None
-            if self._state() == "deferred":
-                self.told.triggers.update(self.airflow.triggers())
-        raise AssertionError(f"no further try comes; the task is {self._state()}")
-
-    def _is_over(self) -> bool:
-        """Whether the task has come to its end, and Airflow's scheduler has seen that: else a clear goes unnoticed."""
-        assert self.run is not None
-        path = f"/dags/{self.run.dag_id}/dagRuns/{self.run.run_id}"
-        return self._state() in _ENDS and self.airflow.call("GET", path)["state"] in _ENDS
-
-    def _state(self) -> str:
-        assert self.run is not None
-        return str(self.run.task()["state"])
+            self.told.broken.append("a deliberate re-run changed something")
+        self.told.struck["a re-run"] += 1
 
     def _clear(self) -> None:
         assert self.run is not None
         self.story.append("  cleared")
         self.run.clear()
 
+    def _detach(self) -> bool:
+        """Put an empty folder in the place of what holds the results."""
+        results = self.folder / "results"
+        if not results.exists():
+            return False
+        self.detached += 1
+        results.rename(self.folder / f"results.detached-{self.detached}")
+        results.mkdir()
+        return True
+
     def _give_up(self) -> None:
         """Leave no task behind that tries again and again."""
         assert self.run is not None
+        self.org.wake()
         with suppress(AssertionError):
             self.run.mark_failed()
 
@@ -271,9 +196,22 @@ class Course:
         assert self.run is not None
         self.org.settle()
         self.told.leads, self.told.history = emulator.leads(), emulator.history()
-        self.told.before = self.org.before
+        self.told.before, self.told.known = self.org.before, self.org.known
         self.told.too_late = self.org.too_late()
-        self.told.pushed = self.run.report()
+        self.told.pushed = self._pushed()
         paths = sorted(self.folder.glob(f"results/*/{self.run.run_id}/*/*/*/report.json"))
+        assert paths, "there is no report"
+        self.told.struck["match_email"] += bool(self.schedule.by_mail)
+        self.told.struck["mapped"] += self.schedule.mode == "mapped"
+        self.told.struck["deferrable"] += bool(self.told.struck["deferred"])
         self.told.reports = [json.loads(path.read_text()) for path in paths]
         self.story.append(f"{self.told.reports[-1]}")
+
+    def _pushed(self) -> list[Record]:
+        assert self.run is not None
+        return [self.run.report()]
+
+    def _table(self) -> list[Record]:
+        """The table of the write-back."""
+        with psycopg.connect(self.warehouse, row_factory=dict_row) as connection:
+            return connection.execute(SQL("SELECT * FROM {}").format(Identifier(self.conf["table"]))).fetchall()

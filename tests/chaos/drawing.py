@@ -1,4 +1,4 @@
-"""What a seed stands for: the export, the org before it, and what goes wrong in which try, all drawn beforehand."""
+"""What a schedule is, and how the export, the org before it and what goes wrong in which try are drawn beforehand."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from tests.chaos.targets import Moment
 
 Record = dict[str, Any]
 
-MODES = ("unique", "upsert", "plain", "stage")
-APIS = ("collections", "bulk")
 LADDER = ("Lead", "MQL", "SAL", "SQL")
 STAGE = "MQL"
 BELOW = (None, "Lead")
 #: Seconds after a lost connection within which Salesforce may still commit, here.
 LATEST_COMMIT = 1.0
 
-What = Literal["kill", "limit", "expire", "abort", "fail", "restart"]
+What = Literal["kill", "limit", "expire", "abort", "fail", "restart", "term", "freeze", "wake", "detach"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happens once in a try.
 
-    :param what: the worker is killed, the daily limit is reached, all tokens expire, the jobs under way are aborted or
-        fail, or somebody clears the task while it runs.
+    :param what: the worker is killed, or told to stop, the daily limit is reached, all tokens expire, the jobs under
+        way are aborted or fail, somebody clears the task while it runs, the worker is frozen or wakes up again, or what
+        holds the results is detached.
     :param at: when.
+    :param wake: of what is frozen: the moment in the next try at which it wakes up, ``None`` for its end.
+    :param lag: of what wakes up: seconds by which the supervisor is behind.
     """
 
     what: What
     at: Moment
+    wake: Moment | None = None
+    lag: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +48,16 @@ class Trouble:
     :param goes_on: whether the task is cleared where the try before this one was a success.
     :param is_overlapped: whether a second run with the same export runs side by side with it.
     :param moved: places, as shares of the leads, of those that Sales moves to a later stage after this try.
+    :param doze: seconds for which the triggerer is frozen, if the task is deferred.
     """
 
-    faults: tuple[Record, ...]
-    events: tuple[Event, ...]
-    settings: Mapping[str, Any]
-    goes_on: bool
-    is_overlapped: bool
-    moved: tuple[tuple[float, str], ...]
+    faults: tuple[Record, ...] = ()
+    events: tuple[Event, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    goes_on: bool = True
+    is_overlapped: bool = False
+    moved: tuple[tuple[float, str], ...] = ()
+    doze: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,10 @@ class Schedule:
     :param parameters: of the operator.
     :param is_parquet: the export's format; else JSON Lines.
     :param reruns: deliberate re-runs after the success.
+    :param by_mail: keys of rows whose e-mail address a lead without a key, or a contact, has, and which of them.
+    :param newer: the export of a newer run of the same Dag.
+    :param way: when that runs: ``after`` the older one was killed, or ``beside`` it.
+    :param head_start: seconds by which the older one is let in first where they run side by side.
     """
 
     name: str
@@ -77,22 +86,14 @@ class Schedule:
     is_parquet: bool
     troubles: tuple[Trouble, ...]
     reruns: int
+    by_mail: Mapping[str, str] = field(default_factory=dict)
+    newer: tuple[Record, ...] = ()
+    way: str = ""
+    head_start: float = 0.0
 
 
-def names(count: int) -> list[str]:
-    """The first schedules, evenly over modes and APIs."""
-    pairs = [(mode, api) for api in APIS for mode in MODES]
-    return ["{}-{}-{}".format(*pairs[number % len(pairs)], number // len(pairs)) for number in range(count)]
-
-
-def draw(name: str) -> Schedule:
-    """The schedule of a name such as ``plain-bulk-17``.
-
-    :raises ValueError: where it is none.
-    """
-    mode, api, number = name.split("-")
-    if mode not in MODES or api not in APIS or not number.isdigit():
-        raise ValueError(f"{name!r} is no schedule: it takes mode, API and a number, such as plain-bulk-17")
+def usual(name: str, mode: str, api: str) -> Schedule:
+    """The schedule of a name, without what came later; that has dice of its own, so that this stays as it is."""
     return _Draw(name, mode, api).schedule()
 
 

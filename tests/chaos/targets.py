@@ -63,7 +63,19 @@ def moment(dice: random.Random, api: str, mode: str, pages: int) -> Moment:
     """
     if dice.random() < 0.2:
         return Moment(delay=dice.random() * 1.2)
-    method, path = dice.choice(_kinds(api, mode))
+    return _request(dice, _kinds(api, mode), pages)
+
+
+def working(dice: random.Random, api: str, mode: str, pages: int) -> Moment:
+    """Some point in a try at which it is writing: a page is on its way, or a job.
+
+    :param pages: about how many pages a try sends.
+    """
+    return _request(dice, _kinds(api, mode)[:1] if api == "collections" else _JOBS, pages)
+
+
+def _request(dice: random.Random, kinds: list[tuple[str, str]], pages: int) -> Moment:
+    method, path = dice.choice(kinds)
     return Moment(
         method=method,
         path=path,

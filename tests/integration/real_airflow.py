@@ -66,11 +66,23 @@ class Program:
         """End it and all that it has started, without a word, as a machine that loses its power does."""
         self._process.kill()
         # Airflow puts what it starts into process groups of their own; they stay in the session.
-        while others := [pid for pid in psutil.pids() if _session(pid) == self._process.pid]:
-            for pid in others:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        while self._signal(signal.SIGKILL):
+            pass
         self._process.wait()
+
+    def freeze(self, seconds: float) -> None:
+        """Stop it and all that it has started for some time, as a machine does that stalls."""
+        self._signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> bool:
+        """Signal all processes of its session; whether there was one."""
+        pids = [pid for pid in psutil.pids() if _session(pid) == self._process.pid]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return bool(pids)
 
 
 def _session(pid: int) -> int | None:
@@ -104,6 +116,10 @@ class RealAirflow:
     def kill(self, name: str) -> None:
         """End a program by SIGKILL."""
         self._programs.pop(name).kill()
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """Stop a program by SIGSTOP for some time."""
+        self._programs[name].freeze(seconds)
 
     def kill_all(self) -> None:
         """End everything."""
@@ -150,16 +166,21 @@ class RealAirflow:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a Dag, and its one task or the one that matters."""
+    """A run of a Dag, and its one task or the one that matters.
+
+    :param map_index: of an instance of a mapped task.
+    """
 
     airflow: RealAirflow
     dag_id: str
     run_id: str
     task_id: str
+    map_index: int = -1
 
     def task(self) -> dict[str, Any]:
         """The task instance, as Airflow shows it."""
-        found: dict[str, Any] = self.airflow.call("GET", self._path)
+        index = "" if self.map_index < 0 else f"/{self.map_index}"
+        found: dict[str, Any] = self.airflow.call("GET", self._path + index)
         return found
 
     @property
@@ -180,7 +201,8 @@ class Run:
 
     def report(self) -> dict[str, Any]:
         """What the task has pushed."""
-        value = self.airflow.call("GET", f"{self._path}/xcomEntries/return_value")["value"]
+        path = f"{self._path}/xcomEntries/return_value?map_index={self.map_index}"
+        value = self.airflow.call("GET", path)["value"]
         found: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
         return found
 
