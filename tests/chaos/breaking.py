@@ -97,7 +97,9 @@ SEAMS = {
         ),
     ),
     "fence": (Seam(place=f"{_OPERATORS}.ownership:Ownership.verify", without=_nothing),),
-    "newer": (Seam(place=f"{_OPERATORS}.remembered:Remembered.newer", without=_nothing),),
+    "newer": tuple(
+        Seam(place=f"{_OPERATORS}.{module}:late_check", without=_nothing) for module in ("under_way", "bulk_parts")
+    ),
     "account": (Seam(place=f"{_OPERATORS}.load:misrecorded", without=_nothing),),
 }
 

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators import in_bulk
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
+from airflow_provider_sfleads.results.lease import Pace
 from airflow_provider_sfleads.transport.settings import Retries
 from tests.chaos import breaking
 from tests.chaos.door import BY_ROWS, TOLD
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 # A worker leaves the wait for a job to the triggerer as soon as it may.
 in_bulk._PATIENCE = 0.3
 LATE_COMMIT = timedelta(seconds=5)
+# What has not left for longer than this could still be carried out when not finding it counts as proof.
+STALE = 2.0
+PACE = Pace(lasts=6.0, renewed=1.5, skew=1.0, looks=0.5, patience=120.0, handover=20.0)
 #: What an error says where bulk cannot go on with a plain insert whose records are lost.
 ADVICE = "Take api='collections'"
 _STRETCH, _STRETCHES = 25, 15  # rows between two pauses of a slow export; pauses of one of usual length
@@ -44,7 +48,7 @@ class HastyHook(SalesforceLeadsHook):
     """Tries again at once: a schedule has many faults, and a test little time."""
 
     def _make_client(self, settings: Settings) -> Client:
-        hasty = replace(settings, retries=Retries(attempts=3, base=0.01, cap=1.5), timeout=15.0)
+        hasty = replace(settings, retries=Retries(attempts=3, base=0.01, cap=1.5), timeout=15.0, stale=STALE)
         return breaking.client(super()._make_client(hasty))
 
 
@@ -147,10 +151,7 @@ class Hurried(LeadSyncOperator):
         return HastyHook(salesforce_conn_id=self.salesforce_conn_id)
 
     def _settings(self, stop: Event) -> LoadSettings:
-        settings = super()._settings(stop)
-        known = {item.name for item in fields(settings)}
-        more: dict[str, Any] = {"late_commit": LATE_COMMIT} if "late_commit" in known else {}
-        return replace(settings, **more)
+        return replace(super()._settings(stop), late_commit=LATE_COMMIT, pace=PACE)
 
 
 class Create(Hurried, SalesforceCreateLeadsOperator):
