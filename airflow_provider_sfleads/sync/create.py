@@ -24,6 +24,9 @@ from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent
 
+# Who made a lead, and when.
+_MADE = ("CreatedDate", "CreatedById")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRules:
@@ -128,13 +131,13 @@ class CreatePlan:
         known = self._by_external_id(candidates, lookup) if self._asks else {}
         own = self._own(candidates, known)
         rest = [candidate for candidate in candidates if candidate.external_id not in known]
-        people = self._rules.people.find(rest, lookup) if self._rules.people else {}
+        people, made = self._by_email(rest, lookup)
         for candidate in candidates:
             records = known.get(candidate.external_id or "", ())
             if records:
                 yield self._existing(candidate, records, seen, own)
             elif person := people.get(candidate.key):
-                yield self._person(candidate, person, seen)
+                yield self._made(candidate, person, made, seen) or self._person(candidate, person, seen)
             else:
                 yield self._new_lead(candidate, seen)
 
@@ -164,6 +167,29 @@ class CreatePlan:
         met = ((each, present.get(each.external_id or "", ())) for each in candidates if each.doubt is not None)
         return self._encounters.own((each, leads[0]) for each, leads in met if len(leads) == 1)
 
+    def _by_email(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup
+    ) -> tuple[Mapping[str, Sequence[LeadRecord]], frozenset[str]]:
+        """People by e-mail, and which of the leads among them rows' own earlier requests made."""
+        if self._rules.people is None:
+            return {}, frozenset()
+        doubtful = [candidate for candidate in candidates if candidate.doubt is not None]
+        more = dict.fromkeys(name for candidate in doubtful for name in (*_MADE, *candidate.record))
+        people = self._rules.people.find(candidates, lookup, more=tuple(more))
+        leads = ((each, lead) for each in doubtful for lead in people.get(each.key, ()) if "IsConverted" in lead)
+        return people, self._encounters.own(leads)
+
+    def _made(
+        self, candidate: Candidate, records: Sequence[LeadRecord], made: Collection[str], seen: Seen
+    ) -> Settled | None:
+        """The outcome of a row whose own earlier request made one of the leads with its e-mail."""
+        for lead in records:
+            lead_id = to_18(lead["Id"]) or lead["Id"]
+            if candidate.doubt is not None and lead_id in made and seen(lead_id, "made"):
+                outcome = Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id)
+                return Settled(outcome=outcome, row=candidate.row)
+        return None
+
     def _new_lead(self, candidate: Candidate, seen: Seen) -> Item | Settled | Later:
         lacking = self._rules.mapping.lacking(candidate.record) if self._rules.existing == "update" else None
         if lacking is not None:
@@ -186,7 +212,7 @@ class CreatePlan:
             return {}
         values = [str(candidate.record[external.name]) for candidate in candidates]
         own = self._rules.mapping.field_names if compares or self._rules.existing == "update" else ()
-        return lookup.by_field(external, values, (*STANDING, "CreatedDate", "CreatedById", *own))
+        return lookup.by_field(external, values, (*STANDING, *_MADE, *own))
 
     def _existing(
         self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen, own: Collection[str]

@@ -28,13 +28,19 @@ class People:
     contacts: bool
     external: FieldInfo | None
 
-    def find(self, candidates: Sequence[Candidate], lookup: LeadLookup) -> dict[str, list[LeadRecord]]:
-        """Leads (with ``IsConverted``) and contacts (without) of each candidate, by its key."""
+    def find(
+        self, candidates: Sequence[Candidate], lookup: LeadLookup, *, more: Sequence[str] = ()
+    ) -> dict[str, list[LeadRecord]]:
+        """Leads (with ``IsConverted``) and contacts (without) of each candidate, by its key.
+
+        :param more: further fields of leads.
+        """
         emails = {candidate.key: self.email_of(candidate) for candidate in candidates}
         wanted = tuple(dict.fromkeys(email for email in emails.values() if email))
         if not wanted:
             return {}
-        leads = lookup.by_field(_EMAIL, wanted, ("IsConverted", "ConvertedContactId", *self.fields))
+        fields = dict.fromkeys(("IsConverted", "ConvertedContactId", *self.fields, *more))
+        leads = lookup.by_field(_EMAIL, wanted, tuple(fields))
         contacts = lookup.by_field(_EMAIL, wanted, (), sobject="Contact") if self.contacts else {}
         people = {key: [*leads.get(email, ()), *contacts.get(email, ())] for key, email in emails.items()}
         return {key: found for key, found in people.items() if found}

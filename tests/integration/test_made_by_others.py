@@ -238,3 +238,27 @@ def test_a_lead_that_is_made_and_converted_before_it_is_written_is_left_alone(
     ran = Task().run(mine(tmp_path, people(3, company=OURS), existing="update", api=api))
     assert (ran.error, ran.counts) == (None, {"created": 2, "unchanged": 1})
     assert (ran.by_key["K-0"]["reason"], bool(ran.by_key["K-0"]["contact_id"])) == ("converted", True)
+
+
+@pytest.mark.parametrize("key", [None, "External_Id__c"])
+def test_a_lead_that_is_found_by_e_mail_is_the_row_s_own_where_its_lost_request_made_it(
+    emulator: EmulatorServer, tmp_path: Path, key: str | None
+) -> None:
+    """A killed try had it on its way; a lead of Sales with such an address is not."""
+    rows = [{**row, "mail": f"{row['key']}@example.com"} for row in people(2_010, company=OURS)]
+    emulator.seed_leads([{"LastName": "By hand", "Company": "X", "Email": "K-3@example.com"}])
+    how: dict[str, Any] = {"external_id_field": key, "fields": {**FIELDS, "mail": "Email"}, "match_email": True}
+
+    def die(number: int) -> None:
+        if number == 2_005:
+            wait_for(lambda: leads_now(emulator.url) >= 201)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    emulator.add_fault("delay", nth=1, seconds=3.0, **WRITES)
+    task = Task()
+    killed(mine(tmp_path, Rows(rows, before=die), concurrency=4, **how), task)
+    emulator.clear_faults()
+    ran = task.run(mine(tmp_path, rows, **how))
+    assert (ran.error, ran.counts) == (None, {"created": 2_009, "unchanged": 1})
+    assert ran.by_key["K-3"]["action"] == "unchanged"
+    assert len(emulator.leads()) == 2_010
