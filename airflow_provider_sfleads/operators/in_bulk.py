@@ -19,11 +19,11 @@ from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
 from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
-from airflow_provider_sfleads.operators.uninterrupted import uninterrupted
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.folder import COLUMNS, STAGED
 from airflow_provider_sfleads.results.parts import marks
+from airflow_provider_sfleads.results.uninterrupted import uninterrupted
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
 
@@ -63,7 +63,10 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
         except DisownedError:
             raise
         except BaseException:
-            uninterrupted(course.break_off)
+            try:
+                uninterrupted(course.break_off)
+            except BaseException as another:  # noqa: BLE001 - the error that ended the run goes on
+                log.warning("While the try was broken off: %s: %s", type(another).__name__, another)
             raise
         return course.end()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,20 +24,11 @@ from airflow_provider_sfleads.results.parts import (
     remove_stale,
 )
 from airflow_provider_sfleads.results.rejects import Rejects
+from airflow_provider_sfleads.results.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-
-def _to_its_end(step: Callable[[], None]) -> None:
-    """Carry a step out to its end, whatever signal strikes meanwhile; what that raises goes on afterwards.
-
-    Python runs the handlers of signals, such as those of Ctrl-C and of Airflow's ``execution_timeout``, in the main
-    thread: a step in another one is never left half done.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="results") as pool:
-        pool.submit(step).result()
 
 
 class ResultsWriter:
@@ -154,7 +144,7 @@ class ResultsWriter:
         if is_full or self._is_closed:
             self._complete_part()
         elif self._in_group >= GROUP_ROWS:
-            _to_its_end(self._write_group)
+            uninterrupted(self._write_group)
 
     def _count(self, rows: int) -> None:
         self._in_group += rows
@@ -183,7 +173,7 @@ class ResultsWriter:
         return part_name(self._number)
 
     def _complete_part(self) -> None:
-        _to_its_end(self._carry_out_part)
+        uninterrupted(self._carry_out_part)
 
     def _carry_out_part(self) -> None:
         if not self._is_closed:
