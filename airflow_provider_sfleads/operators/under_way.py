@@ -236,7 +236,11 @@ class UnderWay:
     @property
     def began(self) -> datetime:
         """When the execution began, by Salesforce's clock."""
-        return datetime.fromisoformat(self.execution.started_at) + self._ahead
+        return self._moment(self.execution.started_at)
+
+    def _moment(self, noted: str) -> datetime:
+        """A moment of the journal by Salesforce's clock."""
+        return datetime.fromisoformat(noted) + self._ahead
 
     @property
     def _ahead(self) -> timedelta:
@@ -246,10 +250,8 @@ class UnderWay:
         """A memory of what was done before, empty yet."""
         execution, assumed = self.execution, None
         if execution.asks_from is not None:
-            # By which user is not recorded either.
-            last = datetime.fromisoformat(execution.asks_until or execution.started_at)
-            since = datetime.fromisoformat(execution.asks_from)
-            assumed = Doubt(since=since + self._ahead, last=last + self._ahead)
+            last = execution.asks_until or execution.started_at
+            assumed = replace(self.doubt(), last=self._moment(last))
         return EarlierRows(self.folder.staging(), plan.compare, repeatable=plan.repeatable, assumed=assumed)
 
     def plan(self, columns: Sequence[str], seen: Seen) -> Plan:
@@ -269,6 +271,9 @@ class UnderWay:
 
     def doubt(self) -> Doubt:
         """That rows were sent at some time of the execution, and nobody knows what became of them."""
+        if self.execution.asks_from is not None:
+            # By which user is not recorded either.
+            return Doubt(since=self._moment(self.execution.asks_from), last=self.server_now())
         return Doubt(since=self.began, last=self.server_now(), user_ids=self._user_ids)
 
     @property
