@@ -15,7 +15,6 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.exceptions import DisownedError, ExportError, RecordsLostError, SalesforceLeadsError
 from airflow_provider_sfleads.operators import by_rows
-from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
@@ -114,11 +113,9 @@ class _Course:
             )
         staged = stream is None
         if not staged:
-            for job_id in load.execution.jobs.values():
-                # It carried the export as it was read before records were lost.
-                abort(load.settings.hook, job_id)
+            load.drop_jobs()
             # The parts of a try that did not get to the end of the export are written anew.
-            load.execution = replace(load.execution, read=None, first_part=0, next_part=0, jobs={})
+            load.execution = replace(load.execution, read=None, first_part=0, next_part=0)
         load.begin()
         if not staged:
             _stage_anew(load, self.columns)

@@ -274,6 +274,7 @@ def _asking(
     execution = replace(
         execution,
         earlier=begun_beside(folder),
+        jobs={},
         parts={},
         first_part=first,
         next_part=first,

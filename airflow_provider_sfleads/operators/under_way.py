@@ -22,6 +22,7 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval
+from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.ownership import Ownership
@@ -184,6 +185,19 @@ class UnderWay:
         self.journal.keep(self.execution)
         self._kept = time.monotonic()
         self.links.show_jobs(self.settings.hook.client.base_url, self.execution.jobs.values())
+
+    def drop_jobs(self) -> None:
+        """Abort and forget the jobs of an export that is read anew: what they carried is no account of it.
+
+        :raises SalesforceLeadsError: where Salesforce cannot be told.
+        """
+        execution = self.execution
+        for job_id in execution.jobs.values():
+            abort(self.settings.hook, job_id)
+        if execution.jobs and execution.asks_from is not None:
+            # Up to now they may have written.
+            execution = replace(execution, asks_until=datetime.now(UTC).isoformat())
+        self.execution = replace(execution, jobs={})
 
     def begin(self) -> None:
         """Write down that there is this execution, so that a try that is killed from here on is resumed.

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError
 from tests.integration.dying import Point, dies
-from tests.integration.support import Rows, Task, by_external_id, creating, killed, leads, people
+from tests.integration.support import Rows, Task, by_external_id, creating, killed, leads, people, wait_for
 from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
 
 if TYPE_CHECKING:
@@ -140,3 +140,29 @@ def test_the_message_where_the_storage_lost_the_owner(emulator: EmulatorServer, 
     second = task.run(plain(people(ROWS), results, late=AT_ONCE))
     assert (second.error, second.counts) == (None, {"created": ROWS})
     assert len(names(emulator)) == ROWS
+
+
+def test_a_job_that_still_waits_when_the_load_goes_on_through_collections(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """It is aborted before its rows are asked for: what it would create later nobody would look for."""
+    task, lost = Task(), [0]
+    emulator.change_settings(bulk_delay=6.0)
+
+    def lose(sight: Sight) -> None:
+        if sight.phase == "arrived" and sight.target.endswith("/batches") and not lost[0]:
+            lost[0] = 1
+            for part in tmp_path.rglob("results-*.parquet"):
+                part.unlink()
+
+    emulator.watch(lose)
+    rows = [*people(300), *({**row, "key": None} for row in people(100))]
+    refused = [{"errorCode": "API_DISABLED_FOR_ORG", "message": "No."}]
+    emulator.add_fault("status", method="GET", path="/jobs/ingest/", status=403, reply=refused)
+    first = task.run(plain(rows, tmp_path, api="bulk", max_rejects=100))
+    assert isinstance(first.error, ResultsError)
+    emulator.clear_faults()
+    ran = task.run(plain(rows, tmp_path, late=AT_ONCE, max_rejects=100))
+    assert (ran.error, ran.counts) == (None, {"created": 300, "rejected": 100})
+    assert wait_for(lambda: all(job["state"] in ("Aborted", "JobComplete") for job in emulator.jobs()))
+    assert len(names(emulator)) == 300
