@@ -145,6 +145,10 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
 
 def _ask_next(under_way: UnderWay, course: Course) -> None:
     """Have the next try ask for each row before it sends it: the records do not tell what was sent."""
+    if under_way.settings.dry_run:
+        # It has sent nothing, and begins anew.
+        under_way.keep(**_calls(under_way), open=False)
+        return
     # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
     is_open = course.read > tally_of(under_way.folder).read
     under_way.folder.staged().remove_all()
@@ -265,6 +269,7 @@ def _asking(
     Its jobs are aborted first, so that what is asked for afterwards is not created later.
     """
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
+    folder.guard()
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
     # What is staged may have been settled, and its record be lost: the export is read anew.

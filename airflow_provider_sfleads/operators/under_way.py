@@ -191,6 +191,7 @@ class UnderWay:
 
         :raises SalesforceLeadsError: where Salesforce cannot be told.
         """
+        self.ownership.verify()
         execution = self.execution
         for job_id in execution.jobs.values():
             abort(self.settings.hook, job_id)

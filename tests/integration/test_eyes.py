@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError
 from tests.integration.dying import Point, dies
-from tests.integration.support import Rows, Task, by_external_id, creating, killed, leads, people, wait_for
+from tests.integration.support import FIELDS, Rows, Task, by_external_id, creating, killed, leads, people, wait_for
 from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
 
 if TYPE_CHECKING:
@@ -166,3 +166,25 @@ def test_a_job_that_still_waits_when_the_load_goes_on_through_collections(
     assert (ran.error, ran.counts) == (None, {"created": 300, "rejected": 100})
     assert wait_for(lambda: all(job["state"] in ("Aborted", "JobComplete") for job in emulator.jobs()))
     assert len(names(emulator)) == 300
+
+
+def test_a_dry_run_whose_results_are_lost_begins_anew(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """It has sent nothing that anybody would have to ask for."""
+    task, lost = Task(), [0]
+
+    def lose(sight: Sight) -> None:
+        if "query" in sight.target and not lost[0]:
+            lost[0] = 1
+            for part in tmp_path.rglob("results-*.parquet"):
+                part.unlink()
+
+    emulator.watch(lose)
+    rows = [{**row, "email": f"{row['key']}@example.com"} for row in people(ROWS)]
+    rows += [{**row, "key": None} for row in people(100)]
+    how: dict[str, Any] = {"api": "bulk", "match_email": True, "fields": {**FIELDS, "email": "Email"}}
+    emulator.seed_leads([{"LastName": "Other", "Company": "Other", "Email": f"{n}@example.com"} for n in range(3_000)])
+    first = task.run(plain(rows, tmp_path, dry_run=True, max_rejects=100, **how))
+    assert lost == [1]
+    assert isinstance(first.error, ResultsError)
+    second = task.run(plain(rows, tmp_path, dry_run=True, max_rejects=100, **how))
+    assert (second.error, second.counts) == (None, {"would_create": ROWS, "rejected": 100})
