@@ -229,7 +229,7 @@ class Settling:
     def _met_by(self, load: Piece) -> str | None:
         """The field whose uniqueness tells an insert that the lead exists; of rows sent before, a look has to tell."""
         external = self.plan.rules.external
-        if external is None or self.way(load).kind.operation != "insert" or load.slot.round:
+        if external is None or self.way(load).kind.operation != "insert" or self._may_be_sent(load):
             return None
         return external.name
 
@@ -242,8 +242,12 @@ class Settling:
             conn_id=self.reading.conn_id,
             job_id=job.id,
             terms=self.terms,
-            doubt=self.terms.doubt() if load.slot.round else None,
+            doubt=self.terms.doubt() if self._may_be_sent(load) else None,
         )
+
+    def _may_be_sent(self, load: Piece) -> bool:
+        """Whether rows of a load may have been sent before."""
+        return bool(load.slot.round) or self.terms.asks
 
 
 @dataclass(frozen=True, slots=True)

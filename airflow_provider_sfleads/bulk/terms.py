@@ -30,6 +30,7 @@ class Terms:
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
     :param since: when the execution began, where an earlier try of it may have made jobs; ``None`` in its first.
+    :param asks: whether any row may have been sent before, since records are lost.
     :param longest_queued: seconds for which a job may stand in the queue at first, where its leads must be looked up
         right before.
     :param doubt: when, and as whom, rows of a job of the execution may have been written that does not tell it.
@@ -44,6 +45,7 @@ class Terms:
     stop: Event
     doubt: Callable[[], Doubt]
     since: datetime | None = None
+    asks: bool = False
     longest_queued: float = LONGEST_QUEUED
 
     def stamped(self, outcome: Outcome) -> Outcome:

@@ -152,11 +152,6 @@ def abort_job(job_id: str) -> Call:
     return Call(method="PATCH", path=f"{_INGEST}/{job_id}", body={"state": JobState.ABORTED.value})
 
 
-def delete_job(job_id: str) -> Call:
-    """Delete a job and its results (delete_job.htm); neither an open job nor a running one can be."""
-    return Call(method="DELETE", path=f"{_INGEST}/{job_id}")
-
-
 def get_job(job_id: str) -> Call:
     """Ask how a job stands (get_job_info.htm)."""
     return Call(method="GET", path=f"{_INGEST}/{job_id}")

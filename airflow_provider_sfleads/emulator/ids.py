@@ -64,11 +64,6 @@ def to_18(raw: object) -> str | None:
     return fixed if fixed[_SHORT:] == raw[_SHORT:].upper() else None
 
 
-def looks_like_id(raw: str) -> bool:
-    """Whether a path segment is read as a record id at all."""
-    return to_18(raw) is not None
-
-
 ORG_ID = make_id("00D", 1)
 RUN_AS_USER_ID = make_id("005", 1)
 SALES_USER_ID = make_id("005", 2)

@@ -30,6 +30,7 @@ def terms_of(load: UnderWay) -> Terms:
         lead_url=load.lead_url,
         stop=settings.stop,
         since=load.began if load.resumed else None,
+        asks=load.execution.asks_from is not None,
         longest_queued=settings.longest_queued,
         doubt=load.doubt,
     )

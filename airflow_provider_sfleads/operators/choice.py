@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -73,8 +72,7 @@ def _automatic(load: UnderWay) -> Course | Waiting:
 
 def _by_rows(load: UnderWay, opened: Callable[[], AbstractContextManager[RowStream]], reason: str) -> Course:
     note(load, "collections", reason)
-    # Of bulk jobs whose records are lost.
-    load.execution = replace(load.execution, jobs={})
+    load.drop_jobs()
     return by_rows.carry_out(load, opened)
 
 

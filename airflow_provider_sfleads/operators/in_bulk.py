@@ -116,6 +116,7 @@ class _Course:
             )
         staged = stream is None
         if not staged:
+            load.drop_jobs()
             # The parts of a try that did not get to the end of the export are written anew.
             load.execution = replace(load.execution, read=None, first_part=0, next_part=0)
         load.begin()

@@ -91,19 +91,7 @@ class Journal:
         last = self.last(dry_run=dry_run)
         if last is not None and last.open:
             return last if deferred else replace(last, tries=last.tries + 1)
-        return _new(now, dry_run=dry_run) if last is None else self.following(last, now)
-
-    def following(self, last: Execution, now: datetime) -> Execution:
-        """A new execution behind another one; nothing is kept yet."""
-        # What one execution lacked the records of, and did not come to, the next one lacks, too.
-        return replace(
-            _new(now, dry_run=last.dry_run),
-            earlier=last.earlier + 1,
-            first_at=last.first_at or last.started_at,
-            parts=dict([*last.parts.items(), (last.name, [last.first_part, last.next_part])][-_MOST_TOLD:]),
-            asks_from=last.asks_from,
-            asks_until=last.asks_until,
-        )
+        return _new(now, dry_run=dry_run) if last is None else _following(last, now)
 
     def keep(self, execution: Execution) -> None:
         """Write the execution down, so that a retry goes on with it."""
@@ -125,6 +113,18 @@ class Journal:
 def _new(now: datetime, *, dry_run: bool) -> Execution:
     name = now.strftime(EXECUTION) + (DRY_RUN if dry_run else "")
     return Execution(name=name, dry_run=dry_run, started_at=now.isoformat(), sends=False)
+
+
+def _following(last: Execution, now: datetime) -> Execution:
+    # What one execution lacked the records of, and did not come to, the next one lacks, too.
+    return replace(
+        _new(now, dry_run=last.dry_run),
+        earlier=last.earlier + 1,
+        first_at=last.first_at or last.started_at,
+        parts=dict([*last.parts.items(), (last.name, [last.first_part, last.next_part])][-_MOST_TOLD:]),
+        asks_from=last.asks_from,
+        asks_until=last.asks_until,
+    )
 
 
 def _is_sound(execution: Execution) -> bool:

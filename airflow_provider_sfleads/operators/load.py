@@ -91,21 +91,20 @@ def load(
         try:
             closing.enter_context(turn(under_way))
             course = choice.carry_out(under_way)
+            if isinstance(course, Waiting):
+                under_way.keep(**_calls(under_way))
+                return course
+            return _end(under_way, course)
         except DisownedError:
             raise
         except SalesforceLeadsError as error:
             return Ending(report=_end_early(under_way), failure=error)
         except OSError as error:
-            _end_early(under_way)
-            raise _unusable(settings, error) from error
+            return Ending(report=_end_early(under_way), failure=_unusable(settings, error))
         except BaseException:
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
             _end_early(under_way)
             raise
-        if isinstance(course, Waiting):
-            under_way.keep(**_calls(under_way))
-            return course
-        return _end(under_way, course)
 
 
 @contextmanager
@@ -117,7 +116,9 @@ def _storage_errors(settings: LoadSettings) -> Iterator[None]:
 
 
 def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
-    return ResultsError(f"Results cannot be written below results_path {settings.results_path!r}: {error}")
+    unusable = ResultsError(f"Results cannot be written below results_path {settings.results_path!r}: {error}")
+    unusable.__cause__ = error
+    return unusable
 
 
 def _end(under_way: UnderWay, course: Course) -> Ending:
@@ -133,7 +134,8 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
         return Ending(report=report, failure=broken)
     unwritten = _tell(under_way, course, report)
     is_open = bool(report.not_sent or course.export_error or unwritten or not course.is_read)
-    under_way.keep(**_calls(under_way), open=is_open)
+    # The writer completes its last part only when it is closed.
+    under_way.keep(**_calls(under_way), open=is_open, next_part=next_number(under_way.folder.directory))
     if not is_open:
         under_way.folder.remove_staging()
     # What a job of this run that nobody has heard of may still write is not in the memory.
@@ -143,6 +145,10 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
 
 def _ask_next(under_way: UnderWay, course: Course) -> None:
     """Have the next try ask for each row before it sends it: the records do not tell what was sent."""
+    if under_way.settings.dry_run:
+        # It has sent nothing, and begins anew.
+        under_way.keep(**_calls(under_way), open=False)
+        return
     # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
     is_open = course.read > tally_of(under_way.folder).read
     under_way.folder.staged().remove_all()
@@ -170,6 +176,10 @@ def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> Salesforce
 
 def _end_early(under_way: UnderWay) -> SyncReport:
     """Write the report of a try that could not go on; nothing else is left of one that never began."""
+    if under_way.tally is None:
+        # What earlier tries did is recorded, and still so.
+        with suppress(OSError, ResultsError):
+            under_way.tally = tally_of(under_way.folder)
     report = _report(under_way)
     with suppress(OSError):
         under_way.folder.write_report(report.as_json())
@@ -259,6 +269,7 @@ def _asking(
     Its jobs are aborted first, so that what is asked for afterwards is not created later.
     """
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
+    folder.guard()
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
     # What is staged may have been settled, and its record be lost: the export is read anew.
@@ -268,6 +279,7 @@ def _asking(
     execution = replace(
         execution,
         earlier=begun_beside(folder),
+        jobs={},
         parts={},
         first_part=first,
         next_part=first,

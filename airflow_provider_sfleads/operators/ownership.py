@@ -25,6 +25,16 @@ from airflow_provider_sfleads.exceptions import DisownedError
 from airflow_provider_sfleads.operators.journal import Store
 
 _KEY = "salesforce_leads_owner"
+_TAKEN = (
+    "Another try of this task has taken over, or Airflow has given this one up (its heartbeat was lost, or somebody "
+    "cleared the task). This process writes nothing any more, neither to Salesforce nor to the results; the newer try "
+    "goes on from what is recorded."
+)
+_GONE = (
+    "That this try owns its task is not recorded any more: the entry is gone from Airflow's task state store or, where "
+    "there is none, from results_path; see that it keeps what is written to it. This process writes nothing any more; "
+    "a retry of the task goes on from what is recorded, and asks Salesforce about the rest."
+)
 
 
 @dataclass(slots=True)
@@ -36,7 +46,7 @@ class Ownership:
 
     store: Store
     token: str = field(default_factory=lambda: uuid4().hex)
-    _is_lost: bool = False
+    _lost: str | None = None
 
     def take(self) -> None:
         """Become the owner, whoever was it before."""
@@ -47,14 +57,12 @@ class Ownership:
 
         :raises DisownedError: from when on another process has taken over, or Airflow does not know this one any more.
         """
-        owner = None if self._is_lost else self._owner()
-        if owner != {"token": self.token}:
-            self._is_lost = True
-            raise DisownedError(
-                "Another try of this task has taken over, or Airflow has given this one up (its heartbeat was lost, or "
-                "somebody cleared the task). This process writes nothing any more, neither to Salesforce nor to the "
-                "results; the newer try goes on from what is recorded."
-            )
+        if self._lost is None:
+            owner = self._owner()
+            if owner == {"token": self.token}:
+                return
+            self._lost = _GONE if owner is None else _TAKEN
+        raise DisownedError(self._lost)
 
     def _owner(self) -> object:
         try:

@@ -22,6 +22,7 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval
+from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.ownership import Ownership
@@ -185,6 +186,20 @@ class UnderWay:
         self._kept = time.monotonic()
         self.links.show_jobs(self.settings.hook.client.base_url, self.execution.jobs.values())
 
+    def drop_jobs(self) -> None:
+        """Abort and forget the jobs of an export that is read anew: what they carried is no account of it.
+
+        :raises SalesforceLeadsError: where Salesforce cannot be told.
+        """
+        self.ownership.verify()
+        execution = self.execution
+        for job_id in execution.jobs.values():
+            abort(self.settings.hook, job_id)
+        if execution.jobs and execution.asks_from is not None:
+            # Up to now they may have written.
+            execution = replace(execution, asks_until=datetime.now(UTC).isoformat())
+        self.execution = replace(execution, jobs={})
+
     def begin(self) -> None:
         """Write down that there is this execution, so that a try that is killed from here on is resumed.
 
@@ -236,7 +251,11 @@ class UnderWay:
     @property
     def began(self) -> datetime:
         """When the execution began, by Salesforce's clock."""
-        return datetime.fromisoformat(self.execution.started_at) + self._ahead
+        return self._moment(self.execution.started_at)
+
+    def _moment(self, noted: str) -> datetime:
+        """A moment of the journal by Salesforce's clock."""
+        return datetime.fromisoformat(noted) + self._ahead
 
     @property
     def _ahead(self) -> timedelta:
@@ -246,10 +265,8 @@ class UnderWay:
         """A memory of what was done before, empty yet."""
         execution, assumed = self.execution, None
         if execution.asks_from is not None:
-            # By which user is not recorded either.
-            last = datetime.fromisoformat(execution.asks_until or execution.started_at)
-            since = datetime.fromisoformat(execution.asks_from)
-            assumed = Doubt(since=since + self._ahead, last=last + self._ahead)
+            last = execution.asks_until or execution.started_at
+            assumed = replace(self.doubt(), last=self._moment(last))
         return EarlierRows(self.folder.staging(), plan.compare, repeatable=plan.repeatable, assumed=assumed)
 
     def plan(self, columns: Sequence[str], seen: Seen) -> Plan:
@@ -269,6 +286,9 @@ class UnderWay:
 
     def doubt(self) -> Doubt:
         """That rows were sent at some time of the execution, and nobody knows what became of them."""
+        if self.execution.asks_from is not None:
+            # By which user is not recorded either.
+            return Doubt(since=self._moment(self.execution.asks_from), last=self.server_now())
         return Doubt(since=self.began, last=self.server_now(), user_ids=self._user_ids)
 
     @property

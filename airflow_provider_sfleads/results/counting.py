@@ -8,7 +8,7 @@ from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
-from airflow_provider_sfleads.results.parts import part_names
+from airflow_provider_sfleads.results.parts import part_names, readable
 
 _COUNTED = ("action", "reason", "error_code", "api")
 _BATCH = 100_000
@@ -34,7 +34,11 @@ def _count(directory: Directory, name: str) -> Tally:
     import pyarrow.parquet as pq
 
     tally = Tally()
-    with directory.open(name) as stream, pq.ParquetFile(stream, read_dictionary=list(_COUNTED)) as file:
+    with (
+        readable(directory.file(name)),
+        directory.open(name) as stream,
+        pq.ParquetFile(stream, read_dictionary=list(_COUNTED)) as file,
+    ):
         for batch in file.iter_batches(batch_size=_BATCH, columns=list(_COUNTED)):
             lines = pa.table(
                 {**{name: batch.column(name) for name in _COUNTED[:-1]}, "sent": pc.is_valid(batch.column("api"))}

@@ -99,10 +99,10 @@ class Lease:
                 break
             if not said:
                 said = True
-                log.info("Waiting for %s, which has its turn on the same leads %s.", *_told(other))
+                log.info("Waiting: %s.", self._told(other))
             is_to_end = self.wait(self.pace.looks * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
             if is_to_end or self.ticks() - began > self.pace.patience:
-                raise _taken(f"{' has its turn '.join(_told(other))} (see {self.claims.directory.path})")
+                raise _taken(f"{self._told(other)} (see {self.claims.directory.path})")
         Thread(target=self._renew_all, name="lease", daemon=True).start()
 
     def verify(self) -> None:
@@ -196,6 +196,15 @@ class Lease:
     def _in_the_way(self) -> Claim | None:
         return next((claim for claim in self._others() if self._stands(claim)), None)
 
+    def _told(self, claim: Claim) -> str:
+        if self.clock() - claim.expires_at < self._skew:
+            return f"{claim.holder} has its turn since {claim.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return (
+            f"{claim.holder} goes first: it waits for its jobs, or was killed or failed at "
+            f"{claim.expires_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC with something left to do; let it succeed, or "
+            "remove its claim where it never will"
+        )
+
     def _others(self) -> list[Claim]:
         unread = Claim(
             holder=f"a run whose claim cannot be read, below {self.claims.directory.path},",
@@ -251,10 +260,6 @@ class Lease:
                 return
             except Exception as error:  # noqa: BLE001 - whatever a storage raises, it may be better in a moment
                 log.warning("The turn cannot be renewed just now: %s", error)
-
-
-def _told(claim: Claim) -> tuple[str, str]:
-    return claim.holder, f"since {claim.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _taken(why: str) -> LeaseTakenError:

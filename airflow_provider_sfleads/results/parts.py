@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.files import Directory
 
 if TYPE_CHECKING:
@@ -117,9 +118,23 @@ def marks(directory: Directory) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for name in part_names(directory):
-        with directory.fs.open(directory.file(name), "rb") as stream:
+        with readable(directory.file(name)), directory.fs.open(directory.file(name), "rb") as stream:
             found |= {mark.decode(): name for mark in marked_as(pq.read_metadata(stream)).values()}
     return found
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Have a part that is torn end the block with an error that says what can be done about it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise ResultsError(
+            f"The results in {path} cannot be read: {error} Move the file away: the next try of its task takes the "
+            "rows that it held for lost, and asks Salesforce about them before any is sent again."
+        ) from error
 
 
 def marked_as(footer: pq.FileMetaData) -> dict[bytes, bytes]:

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.confirmed import EXISTS
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
-from airflow_provider_sfleads.results.parts import part_names, parts_below
+from airflow_provider_sfleads.results.parts import part_names, parts_below, readable
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 
 if TYPE_CHECKING:
@@ -118,8 +117,6 @@ def created_ids(
             except FileNotFoundError:
                 # A task that ends just now joins its parts; the next listing has the new one.
                 continue
-            except pa.ArrowInvalid as error:
-                raise ResultsError(f"The results in {path} cannot be read: {error}") from error
     return found
 
 
@@ -137,5 +134,5 @@ def _batches(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[pa.Recor
 def _batches_of(fs: AbstractFileSystem, path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+    with readable(path), fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))

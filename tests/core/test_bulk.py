@@ -53,7 +53,7 @@ def test_what_begins_a_write_stops_at_the_usage_ceiling() -> None:
         ASKED,
         bulk.results(JOB, ResultKind.FAILED),
         bulk.abort_job(JOB),
-        bulk.delete_job(JOB),
+        bulk.delete_query(JOB),
         bulk.list_jobs(),
         bulk.create_query("SELECT Id FROM Lead"),
         bulk.query_results(JOB),
@@ -66,7 +66,7 @@ def test_only_what_leaves_a_trace_of_its_own_is_not_repeated() -> None:
     """A second create leaves an open job, a second upload one that cannot be closed; the rest is repeatable."""
     assert not bulk.create_job(JobSpec(operation="insert")).repeatable
     assert not bulk.upload(JOB, Path("x")).repeatable
-    assert all(call.repeatable for call in (bulk.close_job(JOB), bulk.abort_job(JOB), bulk.delete_job(JOB)))
+    assert all(call.repeatable for call in (bulk.close_job(JOB), bulk.abort_job(JOB)))
 
 
 def test_paths_and_bodies_are_those_of_the_reference() -> None:
