@@ -131,7 +131,8 @@ def misrecorded(run: Course, folder: ResultsFolder) -> ResultsError | None:
         said = f"{folder.url} records other outcomes than this run wrote"
     return ResultsError(
         f"{said}: the storage lost results, or another process wrote there. See that results_path keeps what is "
-        "written to it. A retry of the task asks Salesforce for the leads whose records are lost, and sends none twice."
+        "written to it. A retry of the task asks Salesforce for the leads whose records are lost (bulk without an "
+        "external ID cannot, and says what can), and sends none twice."
     )
 
 
