@@ -116,6 +116,7 @@ class Course(Following):
 
     def _disturbed(self, visit: Visit, trouble: Trouble) -> None:
         companion = Companion(self._start) if trouble.is_overlapped else None
+        self.is_beside = companion is not None
         try:
             self.org.trouble(trouble)
             self.doze = trouble.doze
@@ -128,6 +129,7 @@ class Course(Following):
         finally:
             if companion is not None:
                 companion.close()
+                self.is_beside = False
 
     def _peace(self) -> None:
         self.story.append("peace")

@@ -47,6 +47,8 @@ class Following:
         self.doze = 0.0
         self.detached = 0
         self.by_rows = False
+        #: Whether another run sends the same rows meanwhile: whose a request is the org cannot tell.
+        self.is_beside = False
 
     def _through(self, visit: Visit) -> None:
         """Let a try in, and follow it to its end, over its deferrals; where it is frozen, also the one after it."""
@@ -73,7 +75,8 @@ class Following:
         if word == "returned":
             self.told.broken.extend(f"try {number} is a success: {found}" for found in self._unaccounted())
         _, now = self._settled()
-        if detached == self.detached and now == folder and (again := settled_before & self.org.sent_in(number)):
+        is_same = detached == self.detached and now == folder and not self.is_beside
+        if is_same and (again := settled_before & self.org.sent_in(number)):
             self.told.broken.append(f"try {number} sent rows again that were settled: {sorted(again)[:10]}")
 
     def _begun(self, visit: Visit) -> None:

@@ -31,6 +31,7 @@ class TwoIntervals(Course):
 
     def _tries(self) -> None:
         export = str(self._file("newer", list(self.schedule.newer)))
+        self.is_beside = True
         is_beside = self.schedule.way == "beside"
         try:
             if is_beside:
