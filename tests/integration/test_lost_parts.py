@@ -81,6 +81,22 @@ def test_a_keyed_load_whose_results_were_detached(
     assert len(names(emulator)) == written(database) == ROWS
 
 
+def test_a_lead_of_sales_is_not_created_by_a_run_whose_records_are_lost(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """Sales made it a moment before, with the values of the row: only what the integration user made is the run's."""
+    task, rows = Task(), people(300)
+    emulator.seed_leads(leads(rows[:100]))
+    how: dict[str, Any] = {"api": "collections", "existing": "update", "batch_size": 50, "concurrency": 1}
+    emulator.add_fault("status", nth=3, status=403, reply=[{"errorCode": "NO", "message": "no"}], path="/composite/so")
+    first = task.run(creating(rows, tmp_path, **how))
+    assert 0 < first.full["created"] < 200
+    emulator.clear_faults()
+    shutil.rmtree(first.folder)
+    ran = task.run(creating(rows, tmp_path, **how))
+    assert ran.counts == {"created": 200, "unchanged": 100}
+
+
 def test_a_stage_task_whose_results_were_detached(emulator: EmulatorServer, tmp_path: Path) -> None:
     """What it moved stands where it is to stand."""
     task, results = Task(), tmp_path / "results"
