@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from tests.chaos.door import Door
+import pytest
+
+from tests.chaos.door import Door, Visit
 from tests.chaos.drawing import Record
 from tests.integration.real_airflow import Run
 
@@ -35,14 +38,17 @@ class Companion:
 
     def _let_in(self) -> None:
         while not self._is_over.is_set():
-            visit = self._door.next(0.2)
-            if visit is None:
-                continue
-            self.is_there.set()
-            while not self._may_go.wait(0.2):
-                if self._is_over.is_set():
-                    return
-            visit.let_in()
+            # Airflow may end a process at the door that came to no heartbeat.
+            with suppress(OSError, ValueError):
+                if (visit := self._door.next(0.2)) is not None:
+                    self._let_go_on(visit)
+
+    def _let_go_on(self, visit: Visit) -> None:
+        self.is_there.set()
+        while not self._may_go.wait(0.2):
+            if self._is_over.is_set():
+                return
+        visit.let_in()
 
     def let_go(self, delay: float = 0.0) -> None:
         """Let its tries in.
@@ -58,6 +64,10 @@ class Companion:
         try:
             self.run.airflow.wait_for(self._has_ended, "the second run ends", _LONGEST)
             return self.run.report()
+        except pytest.fail.Exception as error:
+            error.add_note(f"The second run's task: {self.run.task()}")
+            error.add_note("\n\n".join("\n".join(log.read_text().splitlines()[-10:]) for log in self.run.logs()))
+            raise
         finally:
             self.close()
 
@@ -68,8 +78,10 @@ class Companion:
         self._door.close()
 
     def _has_ended(self) -> bool:
-        state = self.run.task()["state"]
-        if state == "failed":
-            # What a fault made look permanent.
-            self.run.clear()
-        return bool(state == "success")
+        if not self.run.has_ended():
+            return False
+        if self.run.task()["state"] == "success":
+            return True
+        # What a fault made look permanent.
+        self.run.clear()
+        return False

@@ -15,7 +15,6 @@ from tests.chaos.schedules import draw
 from tests.chaos.told import Told, settled, unaccounted
 from tests.integration.real_airflow import RealAirflow, Run
 
-ENDS = ("success", "failed")
 # A task waits half an hour for an org that refuses every call; here that is over sooner.
 _LONGEST_TROUBLE = 20.0
 _LONGEST_TRY = 100.0
@@ -132,7 +131,8 @@ class Following:
             visit = self.door.next(0.5)
             if visit is not None:
                 return visit
-            if self._is_over():
+            assert self.run is not None
+            if self.run.has_ended():
                 return None
             if self._state() == "deferred":
                 self.told.triggers.update(self.airflow.triggers())
@@ -146,12 +146,6 @@ class Following:
                 self.airflow.freeze("triggerer", seconds)
             self.told.struck["doze"] += 1
             self.story.append(f"  the triggerer was frozen for {seconds} s")
-
-    def _is_over(self) -> bool:
-        """Whether the task has come to its end, and Airflow's scheduler has seen that: else a clear goes unnoticed."""
-        assert self.run is not None
-        path = f"/dags/{self.run.dag_id}/dagRuns/{self.run.run_id}"
-        return self._state() in ENDS and self.airflow.call("GET", path)["state"] in ENDS
 
     def _state(self) -> str:
         assert self.run is not None

@@ -10,7 +10,6 @@ from airflow_provider_sfleads.emulator import EmulatorServer
 from tests.chaos.course import Course
 from tests.chaos.door import Visit
 from tests.chaos.drawing import Record, Schedule
-from tests.chaos.following import ENDS
 from tests.integration.real_airflow import Run
 
 WIDTH = 3
@@ -55,7 +54,8 @@ class MappedTask(Course):
                 if troubles:
                     self.org.trouble(troubles.pop(0))
                     self.org.arm()
-            if not inside and visit is None and self._is_over():
+            assert self.run is not None
+            if not inside and visit is None and self.run.has_ended():
                 if all(state == "success" for state in self._states()):
                     return
                 # What a fault made look permanent.
@@ -77,10 +77,6 @@ class MappedTask(Course):
 
     def _pushed(self) -> list[Record]:
         return [instance.report() for instance in self._instances()]
-
-    def _is_over(self) -> bool:
-        assert self.run is not None
-        return self.airflow.call("GET", f"/dags/{self.run.dag_id}/dagRuns/{self.run.run_id}")["state"] in ENDS
 
     def _states(self) -> list[str]:
         return [str(instance.task()["state"]) for instance in self._instances()]

@@ -194,10 +194,17 @@ class Run:
     def _is(self, state: str) -> bool:
         found = self.task()["state"]
         if found != state and found in _ENDS:
-            logs = sorted(self.airflow.folder.glob(f"home/logs/*/run_id={self.run_id}/**/*.log"))
-            said = "\n\n".join("\n".join(log.read_text().splitlines()[-10:]) for log in logs)
+            said = "\n\n".join("\n".join(log.read_text().splitlines()[-10:]) for log in self.logs())
             pytest.fail(f"{self.dag_id} is {found}, not {state}. It said:\n{said}")
         return bool(found == state)
+
+    def has_ended(self) -> bool:
+        """Whether all its tasks have, and Airflow's scheduler has seen that: else a clear goes unnoticed."""
+        return self.airflow.call("GET", f"/dags/{self.dag_id}/dagRuns/{self.run_id}")["state"] in _ENDS
+
+    def logs(self) -> list[Path]:
+        """The files of what it said, a file a try."""
+        return sorted(self.airflow.folder.glob(f"home/logs/*/run_id={self.run_id}/**/*.log"))
 
     def report(self) -> dict[str, Any]:
         """What the task has pushed."""

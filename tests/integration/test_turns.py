@@ -41,8 +41,8 @@ pytestmark = pytest.mark.usefixtures("salesforce_conn")
 MONDAY = datetime(2026, 11, 16, 2, tzinfo=UTC)
 ROWS = 300
 CLIENT = "airflow_provider_sfleads.transport.client:Client"
-#: So that a killed run's claim is over in a moment.
-PACE = Pace(lasts=2.0, renewed=0.3, skew=0.2, looks=0.05, patience=60.0, handover=0.5)
+#: So that a killed run's claim is over in a moment, though not while a busy disk takes its time.
+PACE = Pace(lasts=4.0, renewed=0.3, skew=0.2, looks=0.05, patience=60.0, handover=0.5)
 HASTY = replace(PACE, patience=0.5)
 
 

@@ -59,14 +59,18 @@ def test_a_trigger_that_an_older_version_has_stored_is_made_again() -> None:
 
 
 def test_a_job_that_stands_in_the_queue_for_too_long_is_told(stub: Stub) -> None:
-    """At its time and not before, with all requests; the other job has begun, and a third may wait for ever."""
+    """At its time and not before, with all requests; the other job has begun, and a third may wait for ever.
+
+    All three are asked about once more at that time, unless the first look took until then.
+    """
     stub.script = lambda got: job("InProgress" if TWO in got.path else "UploadComplete")
     until = time.time() + 0.3
     (event,) = events(made(TWO, ONE, "7503", queued_until={ONE: until, TWO: until - 60}))
     assert until <= time.time() < until + 5
     assert (event["status"], event["message"]) == ("queued", None)
     assert [found["state"] for found in event["jobs"]] == ["InProgress", "UploadComplete", "UploadComplete"]
-    assert event["api_calls"] == len(stub.requests) == 6
+    assert event["api_calls"] == len(stub.requests)
+    assert len(stub.requests) in (3, 6)
 
 
 def test_one_event_tells_how_all_jobs_ended(stub: Stub) -> None:
