@@ -1,4 +1,4 @@
-"""What tests of all folders share: an Airflow of their own, the emulator, PostgreSQL, and no way out to the network."""
+"""What tests of all folders share: an Airflow, the emulator, PostgreSQL, how examples are drawn, and no way out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from dev import postgres_bin
 
@@ -56,6 +57,46 @@ def _stay_on_this_machine(event: str, args: tuple[Any, ...]) -> None:
 
 # An audit hook sees every socket of the process and replaces nothing.
 sys.addaudithook(_stay_on_this_machine)
+
+# Hypothesis's own profile for CI heeds no seed. Here a busy machine fails no test, and what one machine has found
+# another draws by its seed: a database of examples would be there on the first alone.
+settings.register_profile(
+    "sfleads",
+    settings.get_profile("default"),
+    deadline=None,
+    database=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("sfleads")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer ``--examples``."""
+    parser.addoption(
+        "--examples",
+        type=float,
+        default=1.0,
+        metavar="TIMES",
+        help="let each property test draw so many times its usual number of examples",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Tell how the examples of this run are drawn again."""
+    seed, times = (config.getoption(name) for name in ("--hypothesis-seed", "--examples"))
+    return f"property tests: --hypothesis-seed={seed} --examples={times:g}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each property test draw ``--examples`` times what it draws by itself."""
+    times = config.getoption("--examples")
+    functions = {item.function for item in items if isinstance(item, pytest.Function)}
+    for function in filter(is_hypothesis_test, functions):
+        # A test with settings takes no second ones by way of the decorator.
+        own = function._hypothesis_internal_use_settings
+        function._hypothesis_internal_use_settings = settings(own, max_examples=max(1, round(own.max_examples * times)))
 
 
 class RunDag(Protocol):

@@ -16,7 +16,7 @@ _CUT = "..."
 _LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "&": "＆", "*": "∗", "`": "ˋ", "~": "∼"})  # noqa: RUF001 - meant
 _ITALIC = re.compile(r"(?<!\w)_+|_+(?!\w)")
 _MENTION = re.compile(r"(?<!\w)@")
-# Airflow's addresses; of these none is markup, and no other has to be in one.
+# Airflow's addresses need no others; of these the underscore alone can be markup.
 _UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9:/?=%+.,_-]")
 
 
@@ -55,13 +55,10 @@ def message_of(subject: str, sections: Sequence[Section], *, log_url: str | None
     url = _quoted(log_url or "")
     last = f"\n\nLog: {url}" if url else ""
     body = "\n\n".join([title, *map(_text_section, sections)])
-    room = LIMIT - len(last)
-    if len(body) > room:
-        body = body[: room - len(_CUT)] + _CUT
     link = f'<p>Log: <a href="{url}">{url}</a></p>' if url else ""
     return Message(
         subject=title,
-        text=body + last,
+        text=cut(body, LIMIT - len(last)) + last,
         html="".join([f"<p><b>{_as_html(subject)}</b></p>", *map(_html_section, sections), link]),
     )
 
@@ -73,14 +70,18 @@ def as_text(words: str) -> str:
 
 
 def cut(words: str, length: int) -> str:
-    """Words that are too long lose their end."""
-    return words if len(words) <= length else words[: length - len(_CUT)] + _CUT
+    """Words that are too long lose their end, and with it an underscore that would be markup there."""
+    return words if len(words) <= length else words[: length - len(_CUT)].rstrip("_") + _CUT
 
 
 def _quoted(url: str) -> str:
     """An address without markup; none where it is so long that it leaves no room for anything else."""
-    quoted = _UNSAFE_IN_URL.sub(lambda each: "".join(f"%{byte:02X}" for byte in each[0].encode(errors="replace")), url)
+    quoted = _ITALIC.sub(_percent_encoded, _UNSAFE_IN_URL.sub(_percent_encoded, url))
     return quoted if len(quoted) <= _LONGEST_URL else ""
+
+
+def _percent_encoded(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode(errors="replace"))
 
 
 def _one_line(words: str) -> str:
