@@ -81,7 +81,7 @@ def ui(demo_command: list[str], demo_environment: dict[str, str], tmp_path: Path
         try:
             running.process.wait(60)
         finally:
-            _, alive = psutil.wait_procs(family, timeout=5)
+            _, alive = psutil.wait_procs(family, timeout=60)
             for process in (running.process, *alive):
                 process.kill()
             running.process.wait()

@@ -63,7 +63,7 @@ class Bulk:
 
     def wait(self, job_id: str, *states: str) -> dict[str, Any]:
         """Poll until the job is in one of these states."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (info := self.info(job_id))["state"] not in states:
             assert time.monotonic() < deadline, info
             time.sleep(0.005)

@@ -144,7 +144,7 @@ def test_a_counted_job_can_end_half_way(counted: Bulk) -> None:
     info = counted.run(leads_csv(*range(10_000)))
 
     assert counted.counts(info["id"]) == (7_000, 0, 3_000)
-    counted.api.server.change_settings(bulk_fail_after=None, bulk_rate=5000.0)
+    counted.api.server.change_settings(bulk_fail_after=None, bulk_rate=100.0)
     job_id = counted.start(leads_csv(*range(10_000)))
     assert counted.wait(job_id, "InProgress")["numberRecordsProcessed"] < 10_000
     counted.api.server.finish_jobs()

@@ -161,7 +161,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_siz
 
 
 @given(st.lists(st.lists(CELLS.filter(bool), min_size=2, max_size=2), max_size=30), st.integers(16, 200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_files_are_taken_apart_at_their_records(tmp_path: Path, rows: list[list[str]], piece: int) -> None:
     """Whatever stands in the cells and however the file is cut: the blocks hold every record once."""
     form = Form()

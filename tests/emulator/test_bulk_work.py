@@ -22,7 +22,7 @@ def keys(bulk: Bulk, job_id: str, kind: str) -> list[str]:
 
 def test_a_job_takes_its_time(bulk: Bulk, emulator: EmulatorServer) -> None:
     """It waits, then goes on at the rate that is set, in the background."""
-    emulator.change_settings(bulk_rate=2000.0, bulk_delay=0.1)
+    emulator.change_settings(bulk_rate=400.0, bulk_delay=1.0)
     started = time.monotonic()
     job_id = bulk.start(leads_csv(*range(600)))
     assert bulk.info(job_id)["state"] == "UploadComplete"
@@ -30,14 +30,15 @@ def test_a_job_takes_its_time(bulk: Bulk, emulator: EmulatorServer) -> None:
     while (info := bulk.info(job_id))["state"] == "InProgress":
         seen.add(info["numberRecordsProcessed"])
 
-    assert seen >= {0, 200, 400}
-    assert 0.35 < time.monotonic() - started < 5
+    assert seen <= {0, 200, 400}
+    assert len(seen) > 1
+    assert time.monotonic() - started > 2.45
     assert info["numberRecordsProcessed"] == 600
 
 
 def test_jobs_run_side_by_side(bulk: Bulk, emulator: EmulatorServer) -> None:
     """None waits for the end of another."""
-    emulator.change_settings(bulk_rate=2000.0)
+    emulator.change_settings(bulk_rate=20.0)
     ids = [bulk.start(leads_csv(*range(n, n + 400))) for n in (0, 1000)]
     both = [bulk.wait(job_id, "InProgress")["state"] for job_id in ids]
 
@@ -48,7 +49,7 @@ def test_jobs_run_side_by_side(bulk: Bulk, emulator: EmulatorServer) -> None:
 
 def test_an_aborted_job_keeps_what_it_wrote(bulk: Bulk, emulator: EmulatorServer) -> None:
     """The rest is unprocessed, and not one row is in two results."""
-    emulator.change_settings(bulk_rate=1000.0)
+    emulator.change_settings(bulk_rate=200.0)
     job_id = bulk.start(leads_csv(*range(1000)))
     while bulk.info(job_id).get("numberRecordsProcessed", 0) < 200:
         time.sleep(0.005)
@@ -155,7 +156,7 @@ def test_half_an_upload_is_none(bulk: Bulk, emulator: EmulatorServer, caplog: py
     head = f"PUT /services/data/v60.0/jobs/ingest/{job_id}/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
     with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2]))) as sock:
         sock.sendall(f"{head}\r\nLastName,Company\nRay,".encode())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while emulator.requests()[-1]["method"] != "PUT":
         assert time.monotonic() < deadline
     assert emulator.requests()[-1]["status"] == 0

@@ -45,7 +45,7 @@ def test_it_says_where_it_is_and_stops_when_told(tmp_path: Path) -> None:
     assert found, line
     shown = requests.get(f"{found[0]}/_emulator/settings", timeout=10).json()
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=20)
+    rest, errors = process.communicate(timeout=60)
 
     assert (process.returncode, rest, errors) == (0, "", "")
     assert [field["name"] for field in shown["extra_fields"]] == ["Tier__c"]

@@ -85,7 +85,7 @@ def test_extras_are_settings_and_never_headers(stub: Stub, make_hook: MakeHook) 
     assert (settings.verify, settings.proxies, settings.conn_id) == (True, None, "sf")
     hook.limits()
     hook.run("services/data/v61.0/limits")
-    hook.get_conn().get(f"{stub.url}/services/data/", timeout=5)
+    hook.get_conn().get(f"{stub.url}/services/data/", timeout=30)
     for got in stub.requests:
         assert "LEAKME" not in str(got)
         assert {"timeout", "n", "api_version"}.isdisjoint(got.headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.operators.under_way import LoadSettings
 
 LADDER = ["Lead", "MQL", "SAL", "SQL"]
+HOUR = 3_600.0
 
 
 class HurriedMove(SalesforceUpdateLeadStageOperator):
@@ -34,6 +36,16 @@ def hurried_move(export: Any, folder: Path, *, longest_queued: float = 0.2, **mo
     operator = HurriedMove(export=export, results_path=str(folder), **(given | more))
     operator.longest_queued = longest_queued
     return operator
+
+
+def hold(emulator: EmulatorServer, processed: int) -> None:
+    """Wait until a job has written so many rows, and let no job write another one by itself."""
+    jobs = emulator.emulator.jobs
+    with jobs.changed:
+        assert jobs.changed.wait_for(lambda: any(job.processed >= processed for job in jobs.all()), 60.0)
+        for job in jobs.all():
+            job.due = time.monotonic() + HOUR
+        jobs.changed.notify_all()
 
 
 def once_closed(emulator: EmulatorServer, act: Callable[[int], object], *, word: str = "UploadComplete") -> None:

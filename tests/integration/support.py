@@ -306,7 +306,7 @@ def is_write(request: Mapping[str, Any]) -> bool:
     return bool(request["method"] == "PATCH")
 
 
-def wait_for(happened: Callable[[], object], seconds: float = 20) -> bool:
+def wait_for(happened: Callable[[], object], seconds: float = 60) -> bool:
     """Wait until something has happened, looking again and again; whether it did in time."""
     deadline = time.monotonic() + seconds
     while not happened():

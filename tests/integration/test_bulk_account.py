@@ -175,11 +175,11 @@ def test_an_execution_timeout_aborts_the_job_and_settles_what_it_did(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
 ) -> None:
     """Airflow raises in the middle of the wait, and calls no ``on_kill``; the account is that of the org."""
-    emulator.change_settings(bulk_rate=200.0)
+    emulator.change_settings(bulk_rate=400.0)
     export = tmp_path / "people.jsonl"
-    export.write_text("\n".join(map(json.dumps, people(4_000))))
+    export.write_text("\n".join(map(json.dumps, people(6_000))))
     with DAG("timed_out", schedule=None) as dag:
-        limit = timedelta(seconds=5)
+        limit = timedelta(seconds=10)
         creating(FileExport(str(export)), tmp_path / "results", execution_timeout=limit, retries=0, **PLAIN)
     state = run_dag(dag).state
 
@@ -187,7 +187,7 @@ def test_an_execution_timeout_aborts_the_job_and_settles_what_it_did(
     assert state == "failed"
     assert [job["state"] for job in emulator.jobs()] == ["Aborted"]
     assert 0 < made == report["created"]
-    assert report["not_sent"] == 4_000 - made
+    assert report["not_sent"] == 6_000 - made
     assert {row["reason"] for row in results_of(report)} == {None, "stopped"}
 
 

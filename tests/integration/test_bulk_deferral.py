@@ -36,7 +36,7 @@ def test_a_task_is_deferred_while_its_job_runs_and_goes_on_when_it_is_over(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
 ) -> None:
     """The worker waits ten seconds itself, then the triggerer does; calls of all processes are counted."""
-    emulator.change_settings(bulk_rate=250.0)
+    emulator.change_settings(bulk_rate=200.0)
     export = tmp_path / "people.jsonl"
     export.write_text("\n".join(map(json.dumps, people(3_500))))
     with DAG("deferred_bulk", schedule=None) as dag:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.dying import Point, dies, sent
+from tests.integration.queueing import hold
 from tests.integration.support import Task, by_external_id, creating, killed, leads, moving, people, wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_leads_that_a_deleted_job_created_count_as_created(emulator: EmulatorSer
     emulator.change_settings(bulk_rate=1_000.0)
 
     def act() -> None:
-        wait_for(lambda: any(job["processed"] >= 400 for job in emulator.jobs()))
+        hold(emulator, 400)
         emulator.change_settings(bulk_rate=None)
         delete_jobs(emulator)
 

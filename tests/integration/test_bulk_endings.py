@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.queueing import hold
 from tests.integration.support import (
     Ran,
     Rows,
@@ -79,7 +80,7 @@ def test_a_job_that_somebody_aborts_in_setup_loses_nothing(emulator: EmulatorSer
     task = Task()
 
     def abort() -> None:
-        wait_for(lambda: any(job["processed"] >= 200 for job in emulator.jobs()))
+        hold(emulator, 200)
         with emulator.emulator.jobs.changed:
             for job in emulator.emulator.jobs.all():
                 emulator.emulator.jobs.end(job, "Aborted", emulator.emulator.now_text())
@@ -101,7 +102,7 @@ def test_on_kill_aborts_the_job_and_accounts_for_what_it_wrote(emulator: Emulato
     task, operator = Task(), creating(people(2_500), tmp_path, **PLAIN)
 
     def kill() -> None:
-        wait_for(lambda: any(job["processed"] >= 400 for job in emulator.jobs()))
+        hold(emulator, 400)
         operator.on_kill()
 
     killer = threading.Thread(target=kill)
@@ -174,7 +175,7 @@ def test_a_limit_that_is_reached_between_two_jobs_holds_the_rest_back(
     monkeypatch.setattr("airflow_provider_sfleads.bulk.staging.MAX_ROWS", 300)
     connect(extra={"max_api_usage": 0.8})
     task = Task()
-    emulator.change_settings(bulk_delay=0.3)
+    emulator.change_settings(bulk_delay=2.0)
 
     def use_up() -> None:
         wait_for(emulator.jobs)
@@ -186,6 +187,7 @@ def test_a_limit_that_is_reached_between_two_jobs_holds_the_rest_back(
     why = reasons(first)
     others.join()
     emulator.set_api_usage(10)
+    emulator.change_settings(bulk_delay=0.0)
     second = task.run(creating(people(1_500), tmp_path, **PLAIN))
 
     assert set(first.counts) <= {"created", "not_sent"}

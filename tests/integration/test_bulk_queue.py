@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_provider_sfleads.exports import FileExport
-from tests.integration.queueing import LADDER, hurried_move, once_closed
+from tests.integration.queueing import HOUR, LADDER, hold, hurried_move, once_closed
 from tests.integration.support import Rows, Task, leads, moving, people, report_of, run
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 MOVED_ON = 9
-HOUR = 3_600.0
 
 
 def stages(emulator: EmulatorServer, ids: list[str]) -> set[str]:
@@ -97,7 +96,7 @@ def test_a_job_that_has_just_begun_as_it_is_aborted_is_settled_and_the_rest_is_l
             (job,) = jobs.all()
             job.due = time.monotonic()
             jobs.changed.notify_all()
-            assert jobs.changed.wait_for(lambda: job.processed, 10.0)
+        hold(emulator, 200)
         waiting = [lead_id for lead_id in ids if emulator.lead(lead_id)["Lead_Stage__c"] != "MQL"]
         for lead_id in waiting[:MOVED_ON]:
             emulator.edit_lead(lead_id, Lead_Stage__c="SQL")

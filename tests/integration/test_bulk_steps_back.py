@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.dying import Point, dies, sent
-from tests.integration.support import Task, killed, leads, moving, people, run, wait_for
+from tests.integration.queueing import hold
+from tests.integration.support import Task, killed, leads, moving, people, run
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -26,12 +27,12 @@ def test_a_job_that_was_aborted_between_two_tries(
 ) -> None:
     """By somebody in Setup, before it began or half-way: the next try sends what is left, as it stands then."""
     ids = emulator.seed_leads(leads(people(300)))
-    emulator.change_settings(bulk_delay=0.0 if processed else 3_600.0, bulk_rate=100.0)
+    emulator.change_settings(bulk_delay=0.0 if processed else 3_600.0, bulk_rate=200.0)
     task = Task()
     dies(monkeypatch, Point(at=SEND, which=sent("PATCH", body={"state": "UploadComplete"})))
     killed(moving(people(300), tmp_path, **BULK), task)
     (job,) = emulator.jobs()
-    assert wait_for(lambda: emulator.jobs()[0]["processed"] >= processed)
+    hold(emulator, processed)
     emulator.abort_job(job["id"])
     emulator.change_settings(bulk_delay=0.0, bulk_rate=None)
     waiting = [lead for lead in ids if emulator.lead(lead)["Lead_Stage__c"] != "MQL"]

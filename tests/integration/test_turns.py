@@ -185,7 +185,7 @@ def test_a_newer_run_waits_for_the_job_of_an_older_one(
 ) -> None:
     """The older one is in the middle of its job when the newer one begins."""
     emulator.seed_leads(leads(people(1000)))
-    emulator.change_settings(bulk_rate=500.0)
+    emulator.change_settings(bulk_rate=250.0)
     child = _to_the_end(1, tmp_path, memory, api="bulk")
     assert wait_for(lambda: any(job["state"] == "InProgress" for job in emulator.jobs()))
     newer = day(3).run(updating(people(1000, company="Thursday"), tmp_path, memory, api="collections"))
@@ -265,11 +265,11 @@ def test_rows_of_a_run_that_has_lost_its_turn_are_not_sent(
     """Its worker stood still for longer than a claim lasts; the next try sends them."""
     emulator.seed_leads(leads(people(4)))
     tuesday = day(1)
-    still = replace(PACE, renewed=60.0, lasts=0.4, skew=0.2)
+    still = replace(PACE, renewed=60.0, lasts=3.0)
 
     def stand_still(number: int) -> None:
         if number == 2:
-            time.sleep(0.3)
+            time.sleep(still.lasts)
 
     rows = Rows(people(4, company="Tuesday"), before=stand_still)
     more: dict[str, Any] = {"api": "collections", "batch_size": 1, "concurrency": 1}

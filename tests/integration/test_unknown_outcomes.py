@@ -107,7 +107,7 @@ def test_leads_that_are_not_found_may_still_come(emulator: EmulatorServer, tmp_p
 def test_a_lead_that_comes_late_is_found_by_the_retry(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The request was still being carried out when the first try asked."""
     task = Task()
-    emulator.add_fault("drop_then_commit", nth=1, seconds=1.5, **CREATES)
+    emulator.add_fault("drop_then_commit", nth=1, seconds=4.0, **CREATES)
     first = task.run(plain(people(5), tmp_path))
     assert first.counts == {"not_sent": 5}
     assert wait_for(lambda: len(emulator.leads()) == 5)
@@ -187,7 +187,7 @@ def test_leads_of_others_do_not_answer_for_a_row(emulator: EmulatorServer, tmp_p
 def test_a_lead_that_automation_has_changed_is_no_proof(emulator: EmulatorServer, tmp_path: Path) -> None:
     """It may be the row's: a person has to look, and the result names it."""
     task = Task()
-    emulator.add_fault("drop_then_commit", nth=1, seconds=1.0, **CREATES)
+    emulator.add_fault("drop_then_commit", nth=1, seconds=4.0, **CREATES)
     assert task.run(plain(people(1), tmp_path)).counts == {"not_sent": 1}
     assert wait_for(emulator.leads)
     (lead,) = emulator.leads()
@@ -204,7 +204,7 @@ def test_a_lead_with_name_and_address_is_the_row_s(emulator: EmulatorServer, tmp
     task = Task()
     rows = [{"key": "a", "last": "Ray", "company": "Acme", "mail": "ray@acme.example"}]
     fields = {**FIELDS, "mail": "Email"}
-    emulator.add_fault("drop_then_commit", nth=1, seconds=1.0, **CREATES)
+    emulator.add_fault("drop_then_commit", nth=1, seconds=4.0, **CREATES)
     assert task.run(plain(rows, tmp_path, fields=fields)).counts == {"not_sent": 1}
     assert wait_for(emulator.leads)
     (lead,) = emulator.leads()
@@ -217,7 +217,7 @@ def test_a_lead_with_name_and_address_is_the_row_s(emulator: EmulatorServer, tmp
 def test_a_lead_that_sales_deleted_meanwhile_was_created(emulator: EmulatorServer, tmp_path: Path) -> None:
     """It is not created once more."""
     task = Task()
-    emulator.add_fault("drop_then_commit", nth=1, seconds=1.0, **CREATES)
+    emulator.add_fault("drop_then_commit", nth=1, seconds=4.0, **CREATES)
     assert task.run(plain(people(1), tmp_path)).counts == {"not_sent": 1}
     assert wait_for(emulator.leads)
     emulator.delete_lead(emulator.leads()[0]["Id"])

@@ -369,7 +369,7 @@ def test_a_bug_in_one_page_loses_no_row() -> None:
     plan, seen = create_plan()
 
     def send(call: Call) -> Reply:
-        gate.wait(5)
+        gate.wait(60)
         return org.send(call)
 
     def rows() -> Iterator[Row]:
@@ -544,7 +544,7 @@ def test_two_interruptions_lose_no_page() -> None:
     org = Org()
     plan, seen = create_plan()
     recorded = {key: Event() for key in ("0", "1")}
-    all_under_way = Barrier(3, timeout=5)
+    all_under_way = Barrier(3, timeout=60)
 
     def send(call: Call) -> Reply:
         assert isinstance(call.body, dict)
@@ -552,7 +552,7 @@ def test_two_interruptions_lose_no_page() -> None:
         number = int(record["External_Id__c"])
         all_under_way.wait()
         if number:
-            recorded[str(number - 1)].wait(5)
+            recorded[str(number - 1)].wait(60)
         if number < 2:
             raise Interrupted
         return org.send(call)

@@ -39,7 +39,7 @@ class _Make:
             "host": parse_host(self.url),
             "consumer_key": "the-key",
             "consumer_secret": "the-secret",
-            "timeout": 5.0,
+            "timeout": 30.0,
             "conn_id": "sf",
         }
         client = Client(

@@ -231,7 +231,7 @@ def test_an_answer_that_does_not_come_is_waited_for_so_long(stub: Stub, run: Loo
             200, {"access_token": "t", "instance_url": f"http://127.0.0.1:{silent.getsockname()[1]}"}
         )
         with pytest.raises(ServiceUnavailableError, match="no answer in time"):
-            run(ask, timeout=0.1, retries=Retries(attempts=1))
+            run(ask, timeout=1.0, retries=Retries(attempts=1))
     assert run.counts[0] == 1
 
 

@@ -145,7 +145,7 @@ def test_an_expired_token_is_renewed_once_and_the_call_repeated(
 
 def test_many_threads_with_an_expired_token_fetch_one(stub: Stub, make_client: MakeClient) -> None:
     """When every thread gets a 401 for the same token at once, one of them renews it for all."""
-    client, gate = make_client(), threading.Barrier(8, timeout=10)
+    client, gate = make_client(), threading.Barrier(8, timeout=60)
     client.send(READ)
 
     def answer(got: Got) -> Say:
@@ -242,12 +242,12 @@ def test_a_read_timeout_is_ambiguous(stub: Stub, make_client: MakeClient) -> Non
     release = threading.Event()
 
     def answer(_got: Got) -> Say:
-        release.wait(10)
+        release.wait(60)
         return Say()
 
     stub.script = answer
     with pytest.raises(OutcomeUnknownError, match="no answer in time"):
-        make_client(timeout=0.2).send(CREATE)
+        make_client(timeout=1.0).send(CREATE)
     release.set()
 
 
@@ -312,7 +312,7 @@ def test_a_silent_tls_handshake_is_known_not_to_have_sent(stub: Stub, make_clien
     with socket.create_server(("127.0.0.1", 0)) as silent:
         stub.token_script = elsewhere(f"https://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ConnectionFailedError, match="no answer in time"):
-            make_client(timeout=0.1, retries=Retries(attempts=2)).send(CREATE)
+            make_client(timeout=1.0, retries=Retries(attempts=2)).send(CREATE)
 
 
 def test_a_failing_proxy_is_known_not_to_have_sent(stub: Stub, make_client: MakeClient) -> None:
@@ -465,8 +465,8 @@ def test_a_permanent_token_failure_is_asked_for_once(stub: Stub, make_client: Ma
 def test_a_session_taken_by_hand_gives_the_token_to_its_org_only(stub: Stub, make_client: MakeClient) -> None:
     """Requests on the raw session carry the token to the org, and nothing to any other host."""
     client = make_client()
-    client.session.get(f"{stub.url}/services/data/", timeout=5)
-    client.session.get(f"http://localhost:{stub.port}/other", timeout=5)
+    client.session.get(f"{stub.url}/services/data/", timeout=30)
+    client.session.get(f"http://localhost:{stub.port}/other", timeout=30)
     assert bearer(stub.requests[0]) == "token-1"
     assert "authorization" not in stub.requests[1].headers
 

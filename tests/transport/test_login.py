@@ -62,8 +62,8 @@ def test_netrc_is_not_looked_into(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login l password p\nmachine localhost login l password p\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     client = make_client()
-    client.session.get(f"{stub.url}/a", timeout=5)
-    client.session.get(f"http://localhost:{stub.port}/b", timeout=5)
+    client.session.get(f"{stub.url}/a", timeout=30)
+    client.session.get(f"http://localhost:{stub.port}/b", timeout=30)
     assert stub.requests[0].headers["authorization"] == "Bearer token-1"
     assert "authorization" not in stub.requests[1].headers
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tests.transport.conftest import MakeClient
     from tests.transport.stub import Stub
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(240)
 ONCE = replace(READ, once=True)
 TOO_MANY = refused("REQUEST_LIMIT_EXCEEDED", "ConcurrentPerOrgLongTxn Limit exceeded.", 403)
 BUSY = refused("SERVER_UNAVAILABLE", "too busy", 503)
@@ -179,11 +180,13 @@ def test_a_storm_slows_all_threads_down_and_they_recover(
 
 def test_nobody_calls_while_salesforce_asks_to_wait(slow: EmulatorServer, client: Client) -> None:
     """One thread is told, and all eight wait."""
-    slow.add_fault("status", status=429, headers={"Retry-After": "1"}, path="/limits", nth=20, times=1)
-    call_from_eight_threads(client, 60)
+    slow.add_fault("status", status=429, headers={"Retry-After": "3"}, path="/limits", nth=20, times=1)
+    call_from_eight_threads(client, 200)
     requests = arrivals(slow)
     [told] = [request for request in requests if request["fault"]]
-    # What left before the answer was read is no breach.
-    since = [request["started"] - told["ended"] for request in requests]
-    assert [seconds for seconds in since if 0.2 < seconds < 0.98] == []
-    assert len([seconds for seconds in since if seconds >= 0.98]) >= 20
+    # What left before the answer was read is no breach, however late it is read or arrives.
+    late = [request["started"] for request in requests if request["started"] >= told["ended"]]
+    pauses = [after - before for before, after in pairwise([told["ended"], *late])]
+    rest = max(pauses)
+    assert rest > 2.0
+    assert len(pauses) - pauses.index(rest) >= 20

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.transport.throttle import Throttle
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 HIGHEST = 32
 
 
@@ -127,7 +127,7 @@ def test_an_attempt_that_tells_nothing_changes_nothing(throttle: Throttle) -> No
 def test_no_more_threads_fly_than_the_limit_lets(throttle: Throttle) -> None:
     """Nine threads take turns by three, all three places are used, and all come through."""
     overload(throttle, 6)
-    flying, most, lock, together = 0, 0, threading.Lock(), threading.Barrier(3, timeout=10)
+    flying, most, lock, together = 0, 0, threading.Lock(), threading.Barrier(3, timeout=60)
 
     def attempt(_number: int) -> None:
         nonlocal flying, most
@@ -144,7 +144,7 @@ def test_no_more_threads_fly_than_the_limit_lets(throttle: Throttle) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert (len(work), flying, most) == (0, 0, 3)
 

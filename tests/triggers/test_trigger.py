@@ -66,7 +66,7 @@ def test_a_job_that_stands_in_the_queue_for_too_long_is_told(stub: Stub) -> None
     stub.script = lambda got: job("InProgress" if TWO in got.path else "UploadComplete")
     until = time.time() + 0.3
     (event,) = events(made(TWO, ONE, "7503", queued_until={ONE: until, TWO: until - 60}))
-    assert until <= time.time() < until + 5
+    assert until <= time.time() < until + 60
     assert (event["status"], event["message"]) == ("queued", None)
     assert [found["state"] for found in event["jobs"]] == ["InProgress", "UploadComplete", "UploadComplete"]
     assert event["api_calls"] == len(stub.requests)
