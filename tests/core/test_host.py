@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ipaddress
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,8 +113,22 @@ def test_two_ports_are_one_too_many() -> None:
         parse_host("localhost:8080", None, 9090)
 
 
+# What hosts are made of, and what passes for one elsewhere.
+PIECES = [
+    "acme", "-", "--", ".", "my.salesforce.com", ".my.salesforce.com", "login", "lightning.force.com", "evil.com",
+    "localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::1]", "::1", "[", "]", "::ffff:127.0.0.1", "%25lo", "@", "/",
+    "//", "\\", "?", "#", ":", "443", "http://", "https://", "ftp://", "$&", " ", "\t", "\u00e9", "\u212a", "\u017f",
+    "\u3002",
+]  # fmt: skip
+MY_DOMAIN = re.compile(
+    r"https://[a-z0-9-]+(\.[a-z0-9-]+)?(\.my\.salesforce\.(com|mil)|\.my\.sfcrmproducts\.cn|\.my-salesforce\.com)"
+)
+
+
 @given(
-    st.text(max_size=40), st.sampled_from([None, "", "http", "https"]), st.sampled_from([None, 0, 443, 80, -1, 70000])
+    st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=6).map("".join),
+    st.sampled_from([None, "", "http", "https"]),
+    st.sampled_from([None, 0, 443, 80, -1, 70000]),
 )
 def test_any_text_is_a_safe_host_or_a_clear_error(host: str, schema: str | None, port: int | None) -> None:
     """Nothing else than a host below a Salesforce suffix or a loopback host ever comes out."""
@@ -119,4 +136,7 @@ def test_any_text_is_a_safe_host_or_a_clear_error(host: str, schema: str | None,
         found = parse_host(host, schema, port)
     except ConnectionFieldError:
         return
-    assert found.loopback or found.name.endswith((".my.salesforce.com", ".salesforce.mil", ".cn", "-salesforce.com"))
+    if found.loopback:
+        assert found.name == "localhost" or ipaddress.ip_address(found.name).is_loopback
+    else:
+        assert MY_DOMAIN.fullmatch(found.url)

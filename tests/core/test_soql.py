@@ -23,7 +23,7 @@ def unquote(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: _UNESCAPE.get(found[1], found[1]), body, flags=re.DOTALL)
 
 
-@given(st.text())
+@given(st.text() | st.text("\\'\"\n\r\t\b\f%_nrtbfu0 "))
 def test_any_text_survives_quoting(text: str) -> None:
     """Quotes, backslashes at the end and line breaks come through, and nothing ends the literal early."""
     assert unquote(quote(text)) == text
