@@ -44,16 +44,21 @@ def chunk_rows(chunk: Chunk) -> Iterator[Row | BadRow]:
         yield from batch_rows(chunk, where="the export", first=1)
 
 
-def batch_chunks(batches: Iterable[pa.RecordBatch], where: str) -> Iterator[Chunk]:
+def batch_chunks(batches: Iterable[Chunk], where: str) -> Iterator[Chunk]:
     """Yield the rows of a source's batches in batches of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`.
 
     Small ones are put together, for what is done once a batch; an error among them comes after the rows before it.
-    A batch with a value that Python cannot hold (year 10000, text that is not UTF-8) becomes a list of rows.
+    A batch with a value that Python cannot hold (year 10000, text that is not UTF-8) becomes a list of rows, and a list
+    of rows stays one.
 
     :param where: name of the source, for messages.
     """
     first = 1
     for batch in gathered(batches):
+        if isinstance(batch, list):
+            yield batch
+            first += len(batch)
+            continue
         for piece in sized(batch):
             readable = in_python_types(piece)
             yield readable if is_readable(readable) else list(batch_rows(readable, where=where, first=first))

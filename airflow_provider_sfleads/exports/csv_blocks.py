@@ -106,8 +106,10 @@ def is_plain(block: bytes, delimiter: str, width: int) -> bool:
     :param block: whole records, the last one with or without a line end.
     :param width: how many columns the file has.
     """
-    # pyarrow takes a byte order mark away from any block, and passes over no line of spaces.
-    if b"\0" in block or block.startswith(_MARK) or (width == 1 and _MAYBE_BLANK.search(block)):
+    # pyarrow takes a byte order mark away from any block and from no line, and passes over no line of spaces.
+    if b"\0" in block or block.startswith(_MARK) or b"\n" + _MARK in block:
+        return False
+    if width == 1 and _MAYBE_BLANK.search(block):
         return False
     import numpy as np
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exports.chunks import MAX_ROWS, Chunk, row_chunks
 from airflow_provider_sfleads.exports.csv_blocks import BlockSource, is_plain, record_end
+from airflow_provider_sfleads.exports.csv_header import HeaderAgain, header_of
 from airflow_provider_sfleads.exports.csv_records import Record, records
-from airflow_provider_sfleads.exports.csv_rows import header_of, rows_of
+from airflow_provider_sfleads.exports.csv_rows import rows_of
 from airflow_provider_sfleads.exports.streams import ByteStream
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def read_chunks(stream: ByteStream, name: str, delimiter: str, columns: tuple[st
     """
     source = BlockSource(stream)
     header = header_of(records(source, name, delimiter), name, delimiter)
-    parser = _Parser(header, columns, delimiter)
+    again = HeaderAgain(header, name)
+    parser = _Parser(header, columns, delimiter, again)
     while (block := source.ahead(_BLOCK)) or not source.is_last:
         whole = len(block) if source.is_last and len(block) < _BLOCK else record_end(block)
         # Nested stretches of the block that are still to be read, by where they end, the next one last.
@@ -45,7 +47,7 @@ def read_chunks(stream: ByteStream, name: str, delimiter: str, columns: tuple[st
                 continue
             elif size >= 0:
                 found = _until(ends[-1], source, name, delimiter)
-                yield from row_chunks(rows_of(found, header, columns, name))
+                yield from row_chunks(rows_of(found, header, columns, name, again))
             ends.pop()
 
 
@@ -60,11 +62,13 @@ def _until(end: int, source: BlockSource, name: str, delimiter: str) -> Iterator
 class _Parser:
     """pyarrow's CSV reader, set to read as the row reader does: every value is text, and an empty one is ``""``."""
 
-    def __init__(self, header: tuple[str, ...], columns: tuple[str, ...], delimiter: str) -> None:
+    def __init__(self, header: tuple[str, ...], columns: tuple[str, ...], delimiter: str, again: HeaderAgain) -> None:
         import pyarrow as pa
         from pyarrow import csv as pa_csv
 
-        self._width = len(header)
+        self._header = header
+        self._again = again
+        self._beginnings = pa.array(sorted(again.beginnings))
         self._delimiter = delimiter
         self._reading = pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK + 1, column_names=list(header))
         self._parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
@@ -78,14 +82,21 @@ class _Parser:
         import pyarrow.compute as pc
         from pyarrow import csv as pa_csv
 
-        if not block or not is_plain(block, self._delimiter, self._width):
+        if not block or not is_plain(block, self._delimiter, len(self._header)):
             return None
         try:
             table = pa_csv.read_csv(pa.BufferReader(block), self._reading, self._parsing, self._converting)
         except pa.ArrowInvalid:  # too many or too few values, or no UTF-8: the row reader says where
             return None
         (batch,) = table.combine_chunks().to_batches() or [None]
-        if batch is None:
+        if batch is None or self._holds_header(batch):
             return None
         longest = (pc.max(pc.binary_length(column)).as_py() for column in batch.columns)
         return batch if max(longest) <= csv.field_size_limit() else None
+
+    def _holds_header(self, batch: pa.RecordBatch) -> bool:
+        import pyarrow.compute as pc
+
+        beginnings = pc.utf8_trim_whitespace(batch.column(self._header[0]))
+        lines = batch.filter(pc.is_in(beginnings, value_set=self._beginnings)).select(list(self._header))
+        return any(self._again.is_in(values) for values in zip(*lines.to_pydict().values(), strict=True))

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES, LineSource, text_lines
+from airflow_provider_sfleads.exports.streams import BYTE_ORDER_MARK, MAX_LINE_BYTES, LineSource, text_lines
+
+_MARKED = "a byte order mark in the middle of the file, as where files were joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,17 @@ class _Lines:
         self._name = name
         self._size = 0
         self.current: list[str] = []
+        #: Whether a byte order mark stood before the record at hand.
+        self.is_marked = False
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         line = next(self._lines)
+        if not self.current and line.startswith(BYTE_ORDER_MARK):
+            line = line.lstrip(BYTE_ORDER_MARK)
+            self.is_marked = True
         self._size += len(line)
         if self._size > MAX_LINE_BYTES and self.current:
             raise ExportError(f"{self._name}: a record of more than {MAX_LINE_BYTES:,} characters; a quote is amiss.")
@@ -55,11 +62,15 @@ class _Lines:
 
     def begin_record(self) -> None:
         self.current.clear()
+        self.is_marked = False
         self._size = 0
 
 
 def records(stream: LineSource, name: str, delimiter: str, *, offset: int = 0, lines: int = 0) -> Iterator[Record]:
     """Yield the records of a file; blank lines are records without values.
+
+    A byte order mark is dropped where a record begins. After the head of a file it is a problem nonetheless: what it
+    begins is another file, whose columns nobody knows.
 
     A record that breaks a rule ends with the line on which it does, and the next one starts afresh after it. No line
     is read before its record is asked for.
@@ -84,7 +95,7 @@ def records(stream: LineSource, name: str, delimiter: str, *, offset: int = 0, l
             yield _broken(source.current, first_line, str(problem), name, delimiter)
             continue
         last_line = lines + reader.line_num
-        yield Record(values, first_line, last_line)
+        yield Record(values, first_line, last_line, _MARKED if source.is_marked and values else None)
 
 
 def _broken(lines: list[str], first_line: int, problem: str, name: str, delimiter: str) -> Record:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports.csv_header import HeaderAgain, header_of, is_blank
 from airflow_provider_sfleads.exports.csv_records import Record, records
 from airflow_provider_sfleads.exports.streams import ByteStream
 
@@ -27,51 +26,29 @@ def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str,
 
 
 def rows_of(
-    found: Iterator[Record], header: tuple[str, ...], columns: tuple[str, ...], name: str
+    found: Iterator[Record],
+    header: tuple[str, ...],
+    columns: tuple[str, ...],
+    name: str,
+    again: HeaderAgain | None = None,
 ) -> Iterator[Row | BadRow]:
     """Yield one row for each of the records that follow the header.
 
     :param columns: the file's columns, in the order the rows are to have.
+    :param again: what knows the header line, where it comes again; given where a file is read in several stretches.
     """
+    again = again or HeaderAgain(header, name)
     same_order = header == columns
     width = len(header)
     for record in found:
         values = record.values
+        if len(values) == width and again.passed_over(record):
+            continue
         if record.problem is None and len(values) == width:
             row = dict(zip(header, values, strict=True))
             yield row if same_order else {column: row[column] for column in columns}
-        elif record.problem is not None or not _blank(values):
+        elif record.problem is not None or not is_blank(values):
             yield _bad_row(record, header, columns, name)
-
-
-def header_of(found: Iterator[Record], name: str, delimiter: str) -> tuple[str, ...]:
-    """Take the header from the head of a file's records, and return the names in it.
-
-    :raises ExportError: there is none, or it is none.
-    """
-    record = next((record for record in found if record.problem is not None or not _blank(record.values)), None)
-    if record is None:
-        raise ExportError(f"{name} has no header line: it is empty. An export without rows still names its columns.")
-    if record.problem is not None:
-        raise ExportError(f"{name}, line {record.first_line}: the header cannot be read: {record.problem}.")
-    if any("\0" in value for value in record.values):
-        raise ExportError(f"{name} holds NUL characters in its header, as UTF-16 files do; save it as UTF-8.")
-    names = tuple(value.strip() or f"column_{number}" for number, value in enumerate(record.values, start=1))
-    twice = [column for column, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ExportError(f"{name} has more than one column named {', '.join(map(repr, twice))}; name each once.")
-    other = next((mark for mark in ";\t|" if mark in names[0]), None)
-    if len(names) == 1 and other is not None and other != delimiter:
-        raise ExportError(
-            f"{name} seems to have its values between {other!r}; they must be between {delimiter!r} "
-            "(tab-separated files end in .tsv)."
-        )
-    return names
-
-
-def _blank(values: list[str]) -> bool:
-    """Say whether a record is a blank line; ``[""]`` is not: that is an empty value in quotes."""
-    return not values or (len(values) == 1 and values[0] != "" and not values[0].strip())
 
 
 def _bad_row(record: Record, header: tuple[str, ...], columns: tuple[str, ...], name: str) -> BadRow:
@@ -85,7 +62,7 @@ def _bad_row(record: Record, header: tuple[str, ...], columns: tuple[str, ...], 
 
 
 def quoted(value: str) -> str:
-    """Return ``value`` as a CSV cell that any reader gives back unchanged."""
-    if not any(mark in value for mark in ',"\r\n') and value == value.strip():
+    """Return ``value`` as a CSV cell that any reader gives back unchanged, also first in its line (U+FEFF)."""
+    if not any(mark in value for mark in ',"\r\n\ufeff') and value == value.strip():
         return value
     return '"' + value.replace('"', '""') + '"'

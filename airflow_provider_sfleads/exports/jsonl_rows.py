@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.streams import ByteStream, text_lines
+from airflow_provider_sfleads.exports.streams import BYTE_ORDER_MARK, ByteStream, text_lines
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterat
 
 def _numbered(stream: ByteStream, name: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text_lines(stream, name), start=1):
-        stripped = line.strip(" \t\r\n")
+        # Where files were joined it may stand before any line; each line names its own columns all the same.
+        stripped = line.lstrip(BYTE_ORDER_MARK).strip(" \t\r\n")
         if stripped:
             yield number, stripped
 

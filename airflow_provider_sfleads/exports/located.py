@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import BufferedReader
 from posixpath import basename
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_chunks, csv_rows, jsonl_rows, parquet_rows
 from airflow_provider_sfleads.exports.chunks import Chunk
 from airflow_provider_sfleads.exports.columns import Columns
-from airflow_provider_sfleads.exports.streams import ByteStream, opened, storage_errors
+from airflow_provider_sfleads.exports.listing import listed
+from airflow_provider_sfleads.exports.streams import opened, storage_errors
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -48,9 +50,11 @@ class LocatedFile:
     compression: str | None
     delimiter: str = ","
 
-    def columns(self) -> tuple[str, ...]:
-        """Return the file's columns, reading no more than its head."""
+    def columns(self) -> tuple[str, ...] | None:
+        """Return the file's columns, reading no more than its head; ``None`` where there is not a byte in it."""
         with self._opened() as stream:
+            if not stream.peek(1):
+                return None
             if self.format == "csv":
                 return csv_rows.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
@@ -77,8 +81,8 @@ class LocatedFile:
             else:
                 yield from parquet_rows.read_chunks(stream, self.name, columns)
 
-    def _opened(self) -> AbstractContextManager[ByteStream]:
-        return opened(self.fs, self.path, self.name, self.compression)
+    def _opened(self) -> AbstractContextManager[BufferedReader]:
+        return opened(self.fs, self.path, self.name, self.compression, expected=self.format)
 
 
 def locate(path: str, *, kind: str | None, conn_id: str | None) -> tuple[LocatedFile, ...]:
@@ -91,10 +95,8 @@ def locate(path: str, *, kind: str | None, conn_id: str | None) -> tuple[Located
     with storage_errors(path):
         root = ObjectStoragePath(path, conn_id=conn_id)
         fs = root.fs
-        found = _found(fs, root.path)
-    if not found:
-        raise ExportError(f"No file at {path!r}. Check the path, and whether the export of this interval was written.")
-    files = tuple(_file(fs, item, kind, path) for item in sorted(found))
+        found = listed(fs, root.path, path)
+    files = tuple(_file(fs, item, kind, path) for item in found)
     formats = {file.format: file for file in files}
     if len(formats) > 1:
         names = " and ".join(f"{file.name} ({name})" for name, file in formats.items())
@@ -103,21 +105,6 @@ def locate(path: str, *, kind: str | None, conn_id: str | None) -> tuple[Located
             "use a glob such as '*.csv' to say which."
         )
     return files
-
-
-def _found(fs: AbstractFileSystem, path: str) -> list[str]:
-    if fs.isfile(path):
-        return [path]
-    if fs.isdir(path):
-        return [
-            entry["name"]
-            for entry in fs.ls(path, detail=True)
-            if entry["type"] == "file" and not basename(entry["name"]).startswith((".", "_"))
-        ]
-    if not any(mark in path for mark in "*?["):
-        return []
-    matches = fs.glob(path, detail=True)
-    return [name for name, entry in matches.items() if entry["type"] == "file"]
 
 
 def _file(fs: AbstractFileSystem, path: str, asked_kind: str | None, asked: str) -> LocatedFile:

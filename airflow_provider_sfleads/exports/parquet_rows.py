@@ -11,6 +11,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.batches import batch_rows
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
+from airflow_provider_sfleads.exports.parquet_text import with_text
 from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
 
 if TYPE_CHECKING:
@@ -59,14 +60,21 @@ def read_columns(stream: ByteStream, name: str) -> tuple[str, ...]:
 def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
     """Yield the file's rows, a small batch at a time."""
     first = 1
-    for batch in _batches(stream, name, columns):
-        yield from batch_rows(batch, where=name, first=first)
-        first += batch.num_rows
+    for chunk in _chunks(stream, name, columns):
+        yield from chunk if isinstance(chunk, list) else batch_rows(chunk, where=name, first=first)
+        first += len(chunk)
 
 
 def read_chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
     """Yield the file's rows in chunks."""
-    yield from batch_chunks(_batches(stream, name, columns), name)
+    yield from batch_chunks(_chunks(stream, name, columns), name)
+
+
+def _chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
+    first = 1
+    for batch in _batches(stream, name, columns):
+        yield with_text(batch, where=name, first=first)
+        first += batch.num_rows
 
 
 def _batches(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:

@@ -6,10 +6,11 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Protocol, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports.signatures import HEAD, check_head
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ByteStream = IO[bytes]
 #: Longest line that is taken for one; it bounds memory for a file that has no line breaks at all.
 MAX_LINE_BYTES = 16 * 1024 * 1024
+BYTE_ORDER_MARK = "\ufeff"
 _BUFFER = 256 * 1024
 _FOREIGN_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
 
@@ -35,20 +37,36 @@ def storage_errors(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(fs: AbstractFileSystem, path: str, name: str, compression: str | None) -> Iterator[ByteStream]:
-    """Open a file for buffered reading, decompressed while it is read."""
+def opened(
+    fs: AbstractFileSystem, path: str, name: str, compression: str | None, *, expected: str | None = None
+) -> Iterator[io.BufferedReader]:
+    """Open a file for buffered reading, decompressed while it is read.
+
+    :param expected: format that has to be in it; default: any.
+    :raises ExportError: it cannot be opened, or begins as a file of another format does.
+    """
     with ExitStack() as stack:
         with storage_errors(name):
-            stream = stack.enter_context(fs.open(path, "rb"))
-            if compression == "gzip":
-                stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
-            elif compression == "zstd":
-                # pyarrow's decompressor notices a cut-off file; that of zstandard ends as if all were well.
-                import pyarrow as pa
+            stream = _buffered(stack.enter_context(fs.open(path, "rb")), stack)
+            if compression is not None:
+                check_head(stream.peek(HEAD)[:HEAD], compression, name)
+                stream = _buffered(stack.enter_context(_unpacked(stream, compression)), stack)
+            if expected is not None:
+                check_head(stream.peek(HEAD)[:HEAD], expected, name)
+        yield stream
 
-                stream = pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
-            buffered = stack.enter_context(io.BufferedReader(stream, _BUFFER))
-        yield cast("ByteStream", buffered)
+
+def _buffered(stream: Any, stack: ExitStack) -> io.BufferedReader:  # noqa: ANN401 - files of fsspec have no type
+    return stack.enter_context(io.BufferedReader(stream, _BUFFER))
+
+
+def _unpacked(stream: io.BufferedReader, compression: str) -> AbstractContextManager[Any]:
+    if compression == "gzip":
+        return gzip.GzipFile(fileobj=stream, mode="rb")
+    # pyarrow's decompressor notices a cut-off file; that of zstandard ends as if all were well.
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)  # type: ignore[no-any-return]
 
 
 class LineSource(Protocol):
@@ -92,4 +110,4 @@ def _decoded(line: bytes, name: str, number: int, offset: int) -> str:
             f"{name}, line {number}, byte {offset + problem.start}: 0x{line[problem.start]:02X} is not UTF-8. "
             "The file is in another encoding (Windows-1252?); save it as UTF-8."
         ) from None
-    return text.removeprefix("\ufeff") if number == 1 else text
+    return text.lstrip(BYTE_ORDER_MARK) if number == 1 else text

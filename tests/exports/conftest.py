@@ -13,6 +13,14 @@ from airflow_provider_sfleads.exports import FileExport
 Read = Callable[..., tuple[tuple[str, ...], list[Row | BadRow]]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _logging_of_airflow() -> None:
+    """Let Airflow set up its logging now: it does with its first path, and would take away what a test listens with."""
+    from airflow.sdk import ObjectStoragePath
+
+    assert ObjectStoragePath("/").fs
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     """Write bytes into a file of the given name, and return the columns and rows that an export makes of it."""

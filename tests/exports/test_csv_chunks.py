@@ -26,7 +26,10 @@ ODD = st.lists(
     ]),
     max_size=4,
 ).map(b"".join)  # fmt: skip
-LINE = st.lists(st.one_of(PLAIN, PLAIN, PLAIN, ODD), max_size=3).map(b",".join)
+HEADERS = st.sampled_from(
+    [b"a", b"a,b", b'"a", b', b"\t a,\xc2\xa0b\r", b"b,a", b"\xef\xbb\xbfa", b'\xef\xbb\xbf"a",b', b"A,b"]
+)
+LINE = st.one_of(st.lists(st.one_of(PLAIN, PLAIN, PLAIN, ODD), max_size=3).map(b",".join), HEADERS)
 
 
 class Stream(io.RawIOBase):
@@ -82,7 +85,15 @@ def read(content: bytes) -> list[Chunk]:
 
 @settings(deadline=None, max_examples=300)
 @given(
-    st.sampled_from([(b"a", ("a",)), (b"a,b", ("a", "b")), (b"a,b", ("b", "a"))]),
+    st.sampled_from(
+        [
+            (b"a", ("a",)),
+            (b"a,b", ("a", "b")),
+            (b"a,b", ("b", "a")),
+            (b"a,", ("a", "column_2")),
+            (b",a", ("column_1", "a")),
+        ]
+    ),
     st.lists(LINE, max_size=30),
     st.sampled_from([b"\n", b"\r\n"]),
     st.sampled_from([b"", b"\n"]),
