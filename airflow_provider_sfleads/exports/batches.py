@@ -133,10 +133,11 @@ def _text_beyond(scalar: pa.Scalar) -> str:
     if abs(ticks) >= most:
         # What DuckDB writes for it.
         return "infinity" if ticks > 0 else "-infinity"
-    unit = "D" if types.is_date32(kind) else "ms" if types.is_date64(kind) else kind.unit
-    if not (types.is_date(kind) or types.is_timestamp(kind)):
-        return f"{ticks} {unit}"
-    return f"{np.datetime64(ticks, unit)}{'Z' if types.is_timestamp(kind) and kind.tz else ''}"
+    if types.is_date(kind) or types.is_timestamp(kind):
+        unit = "D" if types.is_date32(kind) else "ms" if types.is_date64(kind) else kind.unit
+        moment = np.array(ticks).astype(f"datetime64[{unit}]")
+        return f"{moment}{'Z' if types.is_timestamp(kind) and kind.tz else ''}"
+    return f"{ticks} {kind.unit}"
 
 
 def _one_row(columns: tuple[str, ...], arrays: list[pa.Array], index: int, where: str) -> Row | BadRow:

@@ -70,7 +70,8 @@ def _is_of_values(problem: Exception) -> bool:
 
     A reply that is cut off, out of which no JSON can be read, is the line's fault.
     """
-    if any(kind.__name__ == "DataError" for kind in type(problem).__mro__):
+    # SQLite's driver has but OperationalError for text that is not UTF-8.
+    if any(kind.__name__ == "DataError" for kind in type(problem).__mro__) or "decode to UTF-8" in str(problem):
         return True
     return isinstance(problem, (ValueError, OverflowError)) and not isinstance(problem, (OSError, JSONDecodeError))
 

@@ -316,8 +316,11 @@ def broken_text(connections: None, tmp_path: Path) -> None:  # noqa: ARG001 - ha
         connection.commit()
 
 
+@pytest.mark.parametrize("before", ["", "SELECT 0 AS id, 'Ray' AS name UNION ALL "], ids=["first", "later"])
 @pytest.mark.usefixtures("broken_text")
-def test_text_that_is_not_utf_8_is_an_error() -> None:
+def test_text_that_is_not_utf_8_is_an_error_that_no_retry_mends(before: str) -> None:
     """SQLite does not check what it stores."""
-    with pytest.raises(ExportError, match="UTF-8"):
-        read(SqlExport("sqlite", "SELECT * FROM leads"))
+    sql = f"{before}SELECT * FROM leads"  # noqa: S608
+    with pytest.raises(ExportError, match=r"failed while the rows were read: .*UTF-8.* CAST it") as caught:
+        read(SqlExport("sqlite", sql, fetch_size=1))
+    assert not caught.value.transient

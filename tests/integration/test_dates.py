@@ -111,7 +111,7 @@ def unmapped(
     if request.param != "parquet":
         return SqlExport(request.param, UNMAPPED[request.param], fetch_size=2)
     path = tmp_path / "in.parquet"
-    duckdb.sql(UNMAPPED["duckdb"]).write_parquet(str(path))
+    duckdb.execute(f"COPY ({UNMAPPED['duckdb']}) TO '{path}' (FORMAT parquet)")
     return FileExport(path)
 
 
