@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import pass_context
 
+from airflow_provider_sfleads.core.datetimes import parse_datetime
 from airflow_provider_sfleads.exceptions import ParameterError
 
 
@@ -64,10 +65,9 @@ def _from_params(start: object, end: object) -> Interval:
 
 
 def _moment(name: str, value: object) -> datetime:
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ParameterError(f"The Param {name!r} is no date or date and time (ISO 8601): {value!r}") from None
+    moment = value if isinstance(value, datetime) else parse_datetime(str(value).strip())
+    if moment is None:
+        raise ParameterError(f"The Param {name!r} is no date or date and time (ISO 8601): {value!r}")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -18,8 +18,16 @@ _MOMENT = 19
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _MILLISECONDS = 1_000
 _DAY_TEXT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_TIME_TEXT = r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-_ZONE_TEXT = r"(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
+_CLOCK_TEXT = r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_TIME_TEXT = rf"{_CLOCK_TEXT}(?:\.[0-9]{{1,6}})?"
+_OFFSET_TEXT = r"[+-](?:0[0-9]|1[0-3])(?::?[0-5][0-9])?"
+_ZONE_TEXT = rf"(Z|{_OFFSET_TEXT})"
+# Warehouses also write digits beyond microseconds, a blank before the zone, and UTC for Z: by what this becomes plain.
+_RESPELT = {
+    rf"^({_DAY_TEXT}{_CLOCK_TEXT}\.[0-9]{{6}})[0-9]{{1,6}}": r"\1",
+    rf"^({_DAY_TEXT}{_TIME_TEXT}) ?(?:UTC|Z)$": r"\1Z",
+    rf"^({_DAY_TEXT}{_TIME_TEXT}) ({_OFFSET_TEXT})$": r"\1\2",
+}
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _FEBRUARY, _DECEMBER = 2, 12
 # A zone may move the first and the last day out of what a date can be.
@@ -135,11 +143,21 @@ def _moments_of_text(array: pa.Array) -> Texts:
 
 def _trimmed(array: pa.Array) -> tuple[pa.Array, Mask]:
     """Text less the blanks around it, null where there is nothing; and where there is something."""
-    text = trimmed(array)
+    text = _respelt(trimmed(array))
     blank = mask_of(pc.equal(text, ""))
     if blank.any():
         text = pc.if_else(pa.array(blank), None, text)
     return text, valid(text)
+
+
+def _respelt(text: pa.Array) -> pa.Array:
+    """Text with the date-times that warehouses write in the one spelling that Arrow reads."""
+    plain = pc.match_substring_regex(text, f"^{_DAY_TEXT}({_TIME_TEXT}{_ZONE_TEXT}?)?$")
+    if pc.all(plain).as_py() is not False:
+        return text
+    for written, spelling in _RESPELT.items():
+        text = pc.replace_substring_regex(text, written, spelling)
+    return text
 
 
 def _check(text: pa.Array, days: Mask, moments: Mask) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
+from airflow_provider_sfleads.core.datetimes import parse_datetime, parse_time
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 
@@ -28,8 +29,6 @@ _WRITTEN_OUT = 400
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
-# Drivers write 9:00:00, which ISO 8601 does not know.
-_ONE_DIGIT_HOUR = re.compile(r"\d:")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+")
 
 
@@ -211,14 +210,17 @@ def _out_of_range(info: FieldInfo) -> Refusal:
 def _date(info: FieldInfo, value: object) -> FieldValue | Refusal:
     moment = _moment(value)
     if moment is None:
-        return _wrong_type(info, "a date as YYYY-MM-DD")
+        return _wrong_type(info, "a date as YYYY-MM-DD, with or without a time of day as hh:mm:ss")
     return moment.date().isoformat()
 
 
 def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
     moment = _moment(value)
     if moment is None:
-        return _wrong_type(info, "a date and time as YYYY-MM-DDThh:mm:ss with or without zone (ISO 8601)")
+        wanted = (
+            "a date and time as YYYY-MM-DDThh:mm:ss, with an offset such as +02:00, Z, UTC or without zone (ISO 8601)"
+        )
+        return _wrong_type(info, wanted)
     try:
         utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError:
@@ -231,12 +233,7 @@ def _moment(value: object) -> datetime | None:
         return value
     if isinstance(value, date):
         return datetime.combine(value, time())
-    if not isinstance(value, str):
-        return None
-    try:
-        return datetime.fromisoformat(value.strip(BLANKS))
-    except ValueError:
-        return None
+    return parse_datetime(value.strip(BLANKS)) if isinstance(value, str) else None
 
 
 def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
@@ -253,13 +250,8 @@ def _clock(value: object) -> time | None:
     """A time of day; ``None`` for what is none, such as a span of a day or more."""
     if isinstance(value, time):
         return value
-    text = text_of(value).strip(BLANKS)
-    text = f"0{text}" if _ONE_DIGIT_HOUR.match(text) else text
-    try:
-        # Newer versions of Python take 24:00 for midnight.
-        return None if text.startswith("24") else time.fromisoformat(text)
-    except ValueError:
-        return None
+    # A span of time is one, too, and text_of() writes it as such; a number is none, whatever its digits look like.
+    return parse_time(text_of(value).strip(BLANKS))
 
 
 def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:

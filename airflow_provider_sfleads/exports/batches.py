@@ -15,11 +15,15 @@ _DAY = 86_400
 # Days since 1970 between which any time zone's clock shows a year from 1 to 9999; most days of a ``timedelta``.
 _FIRST_DAY, _LAST_DAY = -719_162 + 2, 2_932_896 - 2
 _LONGEST = 999_999_998
+_MOST_DAYS, _MOST_TICKS = 2**31 - 1, 2**63 - 1
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def batch_rows(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Row | BadRow]:
-    """Yield the rows of ``batch``; a row with a value that Python cannot hold (year 10000) is a :class:`BadRow`.
+    """Yield the rows of ``batch``.
+
+    A date or time that Python cannot hold (year 10000) is its text there, which no date field takes; a row with text
+    that is not UTF-8 is a :class:`BadRow`.
 
     :param where: name of the source, for messages.
     :param first: number of the batch's first row, counted from 1.
@@ -51,7 +55,7 @@ def in_python_types(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def is_readable(batch: pa.RecordBatch) -> bool:
-    """Say whether :func:`batch_rows` surely yields no :class:`BadRow` for ``batch``, which is in Python's types."""
+    """Say whether Python surely holds all values of ``batch``, which is in Python's types."""
     import pyarrow as pa
 
     try:
@@ -101,12 +105,47 @@ def _holds_moments(kind: pa.DataType) -> bool:
     return bool(pa.types.is_temporal(kind))
 
 
+def _value(scalar: pa.Scalar) -> object:
+    """Return Python's value of a scalar, or its text where that is a date or time beyond what Python holds."""
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError):
+        kind = scalar.type
+        if pa.types.is_struct(kind):
+            return {name: _value(item) for name, item in scalar.items()}
+        if pa.types.is_list(kind):
+            return [_value(item) for item in scalar.values]
+        if not pa.types.is_temporal(kind):
+            raise
+        return _text_beyond(scalar)
+
+
+def _text_beyond(scalar: pa.Scalar) -> str:
+    import numpy as np
+    import pyarrow as pa
+
+    types, kind, ticks = pa.types, scalar.type, scalar.value
+    most = _MOST_DAYS if types.is_date32(kind) else _MOST_TICKS
+    if abs(ticks) >= most:
+        # What DuckDB writes for it.
+        return "infinity" if ticks > 0 else "-infinity"
+    if types.is_date(kind) or types.is_timestamp(kind):
+        unit = "D" if types.is_date32(kind) else "ms" if types.is_date64(kind) else kind.unit
+        moment = np.array(ticks).astype(f"datetime64[{unit}]")
+        return f"{moment}{'Z' if types.is_timestamp(kind) and kind.tz else ''}"
+    return f"{ticks} {kind.unit}"
+
+
 def _one_row(columns: tuple[str, ...], arrays: list[pa.Array], index: int, where: str) -> Row | BadRow:
     values: list[object] = []
     unreadable = []
     for column, array in zip(columns, arrays, strict=True):
         try:
-            values.append(array[index].as_py())
+            values.append(_value(array[index]))
         except (ValueError, OverflowError):
             values.append(None)
             unreadable.append(column)

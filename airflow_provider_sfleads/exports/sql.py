@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-    from airflow_provider_sfleads.exports.cursors import Batches
+    from airflow_provider_sfleads.exports.cursors import Batches, UnreadableError
 
 _RESULT = "the query's result"
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -35,8 +35,10 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 class SqlExport(Templated):
     """The rows of a query at an Airflow SQL connection, streamed and never held whole.
 
-    Values arrive as the driver's Python values (``Decimal``, ``datetime`` ...); UUIDs arrive as text. Order the
-    query if it matters which of two rows with the same key is taken. Two result columns of one name are an error.
+    Values arrive as the driver's Python values (``Decimal``, ``datetime`` ...); UUIDs arrive as text, and so do dates
+    and times of Postgres and DuckDB that Python does not have (``infinity``, the year 20000, years before Christ): a
+    date field refuses their row, and where nobody maps them they do not matter. Order the query if it matters which of
+    two rows with the same key is taken. Two result columns of one name are an error.
 
     Postgres is read through a server-side cursor, DuckDB through Arrow batches and read-only, everything else
     through ``fetchmany`` of the driver's cursor. Closing the stream closes the database connection.
@@ -62,7 +64,8 @@ class SqlExport(Templated):
     def open(self) -> Iterator[RowStream]:
         """Run the query and yield its rows; the connection is closed when the context is left.
 
-        :raises ExportError: the connection is none, the query is refused, or columns share a name.
+        :raises ExportError: the connection is none, the query is refused, columns share a name, or, also while
+            iterating, the driver cannot read a value.
         :raises WarehouseUnavailableError: the connection cannot be opened; also while iterating, when it fails then.
         """
         with self._opened() as (columns, batches), closing(_rows(columns, batches)) as rows:
@@ -94,6 +97,8 @@ class SqlExport(Templated):
         try:
             found = read(connection, self.sql, self.parameters or None, self.fetch_size)
             columns, batches = stack.enter_context(found)
+        except cursors.UnreadableError as unreadable:
+            raise self._unreadable(unreadable, hook) from None
         except Exception as problem:  # noqa: BLE001
             raise ExportError(self._failed("refuses the query", problem, hook)) from None
         if not columns:
@@ -108,15 +113,27 @@ class SqlExport(Templated):
         return columns, batches
 
     def _fetched(self, hook: DbApiHook, batches: Batches) -> Generator[pa.RecordBatch | Sequence[Sequence[object]]]:
+        from airflow_provider_sfleads.exports.cursors import UnreadableError
+
         while True:
             try:
                 batch = next(batches, None)
+            except UnreadableError as unreadable:
+                raise self._unreadable(unreadable, hook) from None
             except Exception as problem:  # noqa: BLE001
                 message = self._failed("failed while the rows were read", problem, hook)
                 raise WarehouseUnavailableError(message) from None
             if batch is None:
                 return
             yield batch
+
+    def _unreadable(self, unreadable: UnreadableError, hook: DbApiHook) -> ExportError:
+        message = self._failed("failed while the rows were read", unreadable.problem, hook)
+        return ExportError(
+            f"{message.rstrip('.')}. Another try would meet it again, and the driver cannot read past it: it may be a "
+            "value that Python cannot hold, such as a date after 9999, in any column of the query. Leave that column "
+            "out, or CAST it to text."
+        )
 
     def _failed(self, what: str, problem: Exception, hook: DbApiHook) -> str:
         message = driver_message(problem, hook=hook, parameters=self.parameters)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from rich.console import Console
 
+from airflow_provider_sfleads.core.datetimes import parse_datetime
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports.reading import RecordedReport, read_reports
 from airflow_provider_sfleads.reports.table import tables_of
@@ -65,10 +66,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date or date and time (ISO 8601)") from None
+    moment = parse_datetime(text.strip())
+    if moment is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date or date and time (ISO 8601)")
+    return moment
 
 
 def _as_json(found: Sequence[RecordedReport]) -> dict[str, object]:

@@ -280,8 +280,12 @@ def test_dates(value: object, day: str) -> None:
 
 @pytest.mark.parametrize("kind", ["date", "datetime"])
 @pytest.mark.parametrize(
-    "value", ["28.02.2026", "2026-02-30", "yesterday", 20260228, 1.5, b"2026-02-28", "2026-13-01"], ids=repr
-)
+    "value",
+    ["28.02.2026", "2026-02-30", "yesterday", 20260228, 1.5, b"2026-02-28", "2026-13-01", "1712031500000",
+     1712031500000, "17120315000", "2026-03-05+02:00", "2026-03-05Z", "20000-01-01", "0044-03-15 BC", "infinity",
+     "0000-00-00"],
+    ids=repr,
+)  # fmt: skip
 def test_what_is_no_date(kind: str, value: object) -> None:
     """Other spellings are refused, not guessed."""
     assert code(convert(info(kind), value)) == BAD_TYPE
@@ -295,6 +299,8 @@ def test_what_is_no_date(kind: str, value: object) -> None:
         ("2026-02-28T12:00:00Z", "2026-02-28T12:00:00.000Z"),
         ("2026-02-28T12:00:00+0100", "2026-02-28T11:00:00.000Z"),
         ("2026-02-28 12:00", "2026-02-28T12:00:00.000Z"),
+        ("2026-02-28 12:00:00.000 -0800", "2026-02-28T20:00:00.000Z"),
+        ("2026-02-28 12:00:00.123456 UTC", "2026-02-28T12:00:00.123Z"),
         ("2026-02-28", "2026-02-28T00:00:00.000Z"),
         (date(2026, 2, 28), "2026-02-28T00:00:00.000Z"),
         (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999Z"),
@@ -333,6 +339,7 @@ def test_times() -> None:
         *((value, None) for value in (timedelta(days=1), timedelta(microseconds=-1), "24:00", "24:00:00", "-1:00:00")),
         *((value, None) for value in (time(9, tzinfo=EAST), "09:00:00+02:00", "9:00:00-05:30", "1 day, 9:00:00")),
         *((value, None) for value in (time(9, tzinfo=ZoneInfo("Europe/Berlin")), "26:00:00", 9, datetime(2026, 1, 2))),  # noqa: DTZ001
+        *((value, None) for value in (12, 1230, 12.0, "12", "1230", "123456", Decimal(12))),
     ],
     ids=repr,
 )

@@ -63,7 +63,7 @@ def test_wide_text_that_repeats_is_read_a_few_rows_at_once(tmp_path: Path) -> No
     ids=lambda column: str(column.type),
 )
 def test_values_that_python_cannot_hold_come_as_rows(tmp_path: Path, column: pa.Array) -> None:
-    """As bad rows, or as whatever ``open`` makes of them."""
+    """As texts or bad rows, or as whatever ``open`` makes of them."""
     path = tmp_path / "leads.parquet"
     pq.write_table(pa.table({"id": ["a", "b", "c"], "at": column}), path)
     (chunk,) = chunks_of(path)

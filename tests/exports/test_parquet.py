@@ -57,14 +57,37 @@ def test_values_arrive_as_python_values(tmp_path: Path) -> None:
     assert type(row["nanos"]) is datetime
 
 
-def test_a_value_that_python_cannot_hold_is_a_bad_row(tmp_path: Path) -> None:
-    """The year 31969 costs its row and nothing else."""
-    column = pa.array([0, 946_684_800_000_000_000, 0], pa.timestamp("us"))
-    rows = exported(pa.table({"id": ["a", "b", "c"], "at": column}), tmp_path / "leads.parquet")
+BEYOND = {
+    "timestamp": (pa.array([0, 946_684_800_000_000_000], pa.timestamp("us")), "31969-04-01T00:00:00.000000"),
+    "zoned": (pa.array([0, 253_402_300_800], pa.timestamp("s", tz="Europe/Berlin")), "10000-01-01T00:00:00.000Z"),
+    "day": (pa.array([0, 2_932_897], pa.date32()), "10000-01-01"),
+    "milliseconds": (pa.array([0, -99_999 * 365 * 86_400_000], pa.date64()), "-97963-05-24"),
+    "endless": (pa.array([0, 2**63 - 1], pa.timestamp("us")), "infinity"),
+    "since_ever": (pa.array([0, 1 - 2**31], pa.date32()), "-infinity"),
+    "span": (pa.array([0, 2**62], pa.duration("s")), f"{2**62} s"),
+    "list": (pa.array([[0], [0, 2**31 - 1, None]], pa.list_(pa.date32())), [date(1970, 1, 1), "infinity", None]),
+    "struct": (pa.array([{"a": 0}, {"a": 2**31 - 1}], pa.struct([("a", pa.date32())])), {"a": "infinity"}),
+}
+
+
+@pytest.mark.parametrize(("column", "text"), BEYOND.values(), ids=BEYOND)
+def test_a_date_that_python_cannot_hold_is_its_text(tmp_path: Path, column: pa.Array, text: object) -> None:
+    """So it costs its row where it is mapped to a date, and nothing where nobody wants it."""
+    rows = exported(pa.table({"id": ["a", "b"], "at": column}), tmp_path / "leads.parquet")
+    assert [type(row) for row in rows] == [dict, dict]
+    first, second = (row["at"] for row in rows if isinstance(row, dict))
+    assert first == column[0].as_py()
+    assert second == text
+
+
+def test_text_that_is_not_utf_8_is_a_bad_row(tmp_path: Path) -> None:
+    """It costs its row and nothing else."""
+    column = pa.array([b"a", b"\xfc", b"c"]).cast(pa.string(), safe=False)
+    rows = exported(pa.table({"id": ["a", "b", "c"], "name": column}), tmp_path / "leads.parquet")
     bad = rows[1]
     assert isinstance(bad, BadRow)
-    assert bad.values == {"id": "b", "at": None}
-    assert "leads.parquet, row 2: the value of 'at' is outside" in bad.message
+    assert bad.values == {"id": "b", "name": None}
+    assert "leads.parquet, row 2: the value of 'name' is outside" in bad.message
     assert [row["id"] for row in rows if not isinstance(row, BadRow)] == ["a", "c"]
 
 

@@ -55,6 +55,7 @@ def test_params_go_first(start: object, end: object, first: datetime, last: date
         ("2025-03-01", "2025-03-01", "must lie before"),
         ("2025-03-01T02:00:00+02:00", "2025-03-01", "must lie before"),
         ("yesterday", "2025-03-01", "'from' is no date"),
+        ("1740787200000", "2025-03-01", "'from' is no date"),
         ("2025-03-01", 7, "'to' is no date"),
     ],
 )

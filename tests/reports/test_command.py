@@ -6,13 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from airflow_provider_sfleads.reports.__main__ import main
 from tests.reports.support import leave
-
-if TYPE_CHECKING:
-    import pytest
 
 HEADER = "interval run mode read created updated changed tered keys jected sent calls sec."
 
@@ -81,6 +79,10 @@ def test_options_choose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     main([str(tmp_path), *options, "--all"])
     assert [each["created"] for each in json.loads(capsys.readouterr().out)["reports"]] == [1, 2, 20]
+
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--from", "1740787200000"])
+    assert "'1740787200000' is no date" in capsys.readouterr().err
 
 
 def test_json_holds_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
