@@ -75,7 +75,8 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     :param current_stage: export column with the stage the warehouse knows.
     :param from_stages: only rows whose ``current_stage`` is one of these; ``None`` among them stands for blank.
     :param ladder: stages in order. A blank stage is below the first rung; a stage that is not on it is left alone.
-        Without a ladder only leads already at ``stage`` are left alone, and step-back protection is off.
+        Without a ladder only leads already at ``stage`` are left alone, and step-back protection is off. Where
+        ``stage_field`` is a picklist, ``stage``, ``from_stages`` and ``ladder`` may be in any letter case.
     :param fields: export column -> further Lead field, written along with the stage.
     :param constants: further Lead field -> value, written along with the stage.
 
@@ -131,7 +132,8 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
 
         stage = read.as_text("stage", self.stage).strip()
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        problem = ladder_problem(stage, ladder)
+        stage_field = read.as_text("stage_field", self.stage_field)
+        problem = ladder_problem(stage, ladder, ground.lead.find(stage_field))
         if problem:
             raise ParameterError(problem)
         if ladder is None:
@@ -149,7 +151,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         )
         request = StageRequest(
             rule=rule,
-            stage_field=read.as_text("stage_field", self.stage_field),
+            stage_field=stage_field,
             lead_id=self.lead_id or None,
             **self._common_request(),
         )

@@ -179,8 +179,9 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))
+    rule = request.rule.of_field(stage_field)
     rules = stage.StageRules(
-        rule=request.rule,
+        rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,
         external=external,
@@ -193,7 +194,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         mapping=mapping,
         fields=_record_fields(stage_field, mapping, ground.lead),
         external=external,
-        rule=request.rule,
+        rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,
         by_email=rules.people is not None,
@@ -202,7 +203,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         recipe=recipe,
         seen=ground.seen,
         compare=compared_by(external),
-        rule=request.rule.filter,
+        rule=rule.filter,
         lead_id_of=stage.lead_id_reader(request.lead_id),
         build=stage.candidate_builder(mapping, rules),
     )
