@@ -84,10 +84,10 @@ class StageRule:
         return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(there) else None
 
 
-def ladder_problem(stage: str, ladder: Sequence[object] | None, info: FieldInfo | None = None) -> str | None:
+def ladder_problem(stage: str, ladder: Sequence[object] | None, compared: Callable[[str], str] = str) -> str | None:
     """What is wrong with a ladder, as a sentence.
 
-    :param info: the stage field, by which stages are compared.
+    :param compared: brings a stage into the form in which stages are compared.
     """
     if ladder is None:
         return None
@@ -96,7 +96,6 @@ def ladder_problem(stage: str, ladder: Sequence[object] | None, info: FieldInfo 
         return (
             "ladder: it takes a list of stages, none of them blank (a lead without a stage is below the first anyway)"
         )
-    compared = info.compared if info else str
     forms = [compared(rung) for rung in rungs]
     if compared(stage) not in forms:
         return f"ladder: the stage {stage!r} is not on it"

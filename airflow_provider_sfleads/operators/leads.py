@@ -126,16 +126,12 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         self.ladder = ladder
 
     def _prepare(self, ground: Ground) -> Plan:
-        from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
+        from airflow_provider_sfleads.core.stage import StageRule
         from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
 
         stage = read.as_text("stage", self.stage).strip()
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        stage_field = read.as_text("stage_field", self.stage_field)
-        problem = ladder_problem(stage, ladder, ground.lead.find(stage_field))
-        if problem:
-            raise ParameterError(problem)
         if ladder is None:
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
@@ -151,7 +147,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         )
         request = StageRequest(
             rule=rule,
-            stage_field=stage_field,
+            stage_field=read.as_text("stage_field", self.stage_field),
             lead_id=self.lead_id or None,
             **self._common_request(),
         )

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.core.mapping import (
     check_external_id,
     missing_columns,
 )
-from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
@@ -107,6 +107,14 @@ class _Problems:
             return bound
         self.sentences += bound
         return None
+
+    def ladder(self, info: FieldInfo, rule: StageRule) -> None:
+        problem = ladder_problem(rule.stage, rule.ladder, info.compared)
+        self.sentences += [problem] if problem else []
+        for rung in rule.ladder or ():
+            value = convert(info, rung)
+            if isinstance(value, Refusal):
+                self.sentences.append(f"ladder {rung!r} -> {info.name}: {value.message}")
 
     def email_column(self, request: Request) -> str | None:
         if not request.match_email:
@@ -243,10 +251,8 @@ def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) 
     if info is not None and info.type not in _STAGE_TYPES:
         problems.sentences.append(f"stage_field {info.name}: it is of type {info.type}, and a stage is text")
         return None
-    for rung in request.rule.ladder or ():
-        value = convert(info, rung) if info else None
-        if isinstance(value, Refusal):
-            problems.sentences.append(f"ladder {rung!r} -> {request.stage_field}: {value.message}")
+    if info is not None:
+        problems.ladder(info, request.rule)
     return info
 
 

@@ -69,7 +69,7 @@ def test_a_picklist_knows_no_letter_case(data: st.DataObject) -> None:
         from_stages=frozenset({data.draw(in_any_case("New")), data.draw(in_any_case("Other")), None}),
         ladder=tuple(data.draw(in_any_case(rung)) for rung in LADDER),
     )
-    assert ladder_problem(mixed.stage, mixed.ladder, PICKLIST) is None
+    assert ladder_problem(mixed.stage, mixed.ladder, PICKLIST.compared) is None
     rule = mixed.of_field(PICKLIST)
     assert rule.stage == stage
     assert rule.standing(data.draw(in_any_case(current))) == plain.standing(current)
@@ -93,7 +93,7 @@ def test_a_text_field_minds_letter_case() -> None:
 )
 def test_ladders_of_a_picklist(ladder: tuple[str, ...], words: str | None) -> None:
     """A ladder has the stage in any letter case, and no stage in two."""
-    problem = ladder_problem("MQL", ladder, PICKLIST)
+    problem = ladder_problem("MQL", ladder, PICKLIST.compared)
     assert problem is None if words is None else words in (problem or "")
 
 
