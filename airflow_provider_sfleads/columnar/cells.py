@@ -133,10 +133,6 @@ def _email(info: FieldInfo, array: pa.Array, truncate: bool) -> Texts:  # noqa: 
     return Texts(found.array, found.unsure | (valid(found.array) & ~addresses))
 
 
-def _picklist(info: FieldInfo, array: pa.Array, truncate: bool) -> Texts:  # noqa: FBT001
-    return _by_value(info, array, truncate) if info.restricted_picklist else _text(info, array, truncate)
-
-
 def _boolean(info: FieldInfo, array: pa.Array, truncate: bool) -> Texts:  # noqa: FBT001
     if pa.types.is_boolean(array.type):
         return Texts(array.cast(pa.string()), none_of(array))
@@ -179,7 +175,7 @@ _MAKERS: dict[str, Callable[[FieldInfo, pa.Array, bool], Texts]] = {
     "date": _date,
     "datetime": _datetime,
     "time": _by_value,
-    "picklist": _picklist,
+    "picklist": _by_value,
     "multipicklist": _by_value,
     "reference": _reference,
     "id": _reference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
@@ -39,7 +40,7 @@ def filtered(rule: StageRule, batch: pa.RecordBatch) -> Filtered:
         out[Reason.NO_SCORE] = nothing
         out[Reason.BELOW_THRESHOLD] = below & ~odd
     if rule.current_stage is not None and rule.from_stages is not None:
-        eligible, unsure = _by_stage(plain(batch.column(rule.current_stage)), rule.from_stages)
+        eligible, unsure = _by_stage(plain(batch.column(rule.current_stage)), rule.from_stages, rule.compared)
         odd = odd | unsure
         gone = np.logical_or.reduce([*out.values(), odd])
         out[Reason.STAGE_NOT_ELIGIBLE] = ~eligible & ~gone
@@ -82,11 +83,12 @@ def _whole(threshold: Decimal) -> int:
     return int(max(min(threshold, _MOST), -_MOST).to_integral_value(ROUND_FLOOR))
 
 
-def _by_stage(stages: pa.Array, eligible: frozenset[str | None]) -> tuple[Mask, Mask]:
+def _by_stage(stages: pa.Array, eligible: frozenset[str | None], compared: Callable[[str], str]) -> tuple[Mask, Mask]:
     if not is_scalar(stages.type):
         return ~valid(stages) if None in eligible else none_of(stages), valid(stages)
     found = texts(stages)
     text = pc.if_else(pc.equal(trimmed(found.array), ""), None, trimmed(found.array))
-    names = pa.array([stage for stage in eligible if stage is not None], pa.string())
-    inside = mask_of(pc.is_in(text, names))
+    coded = text.dictionary_encode()
+    known = pa.array([compared(stage) in eligible for stage in coded.dictionary.to_pylist()], pa.bool_())
+    inside = mask_of(known.take(coded.indices))
     return inside | (~valid(text) if None in eligible else none_of(text)), found.unsure

@@ -45,7 +45,12 @@ def _cell(record: Record, info: FieldInfo) -> str:
     if info.type in NUMBERS:
         for pattern, plain in _SPELLINGS:
             cell = re.sub(pattern, plain, cell)
-    return cell
+    return _sorted(cell) if info.type == "multipicklist" else cell
+
+
+def _sorted(cell: str) -> str:
+    """The choices of a multi-select picklist in one order: whatever the export has them in, they are the same."""
+    return ";".join(sorted(cell.split(";")))
 
 
 def _cells(batch: pa.RecordBatch, info: FieldInfo) -> pa.Array:
@@ -53,4 +58,8 @@ def _cells(batch: pa.RecordBatch, info: FieldInfo) -> pa.Array:
     if info.type in NUMBERS:
         for pattern, plain in _SPELLINGS:
             cells = pc.replace_substring_regex(cells, pattern, plain)
+    if info.type == "multipicklist":
+        coded = cells.dictionary_encode()
+        choices = pa.array([_sorted(cell) for cell in coded.dictionary.to_pylist()], pa.string())
+        return choices.take(coded.indices)
     return cells

@@ -38,7 +38,7 @@ def same_form(info: FieldInfo, values: pa.Array) -> pa.Array:
     there = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
     def one(text: str) -> str:
-        return _text_of(stored(info.type, text, scale=info.scale))
+        return _text_of(stored(info, text))
 
     return pc.fill_null(_each(there, _form_of(info), one), "")
 
@@ -78,20 +78,28 @@ def _each(values: pa.Array, forms: _Form, one: Callable[[str], str]) -> pa.Array
 def _form_of(info: FieldInfo) -> _Form:
     if info.type in NUMBERS:
         return lambda values: _rounded(values, info.scale)
-    return {"email": _lower, "datetime": _seconds, "multipicklist": _single}.get(info.type, _as_it_is)
+    if info.type == "datetime":
+        return _seconds
+    forms = _lower if info.ignores_case else _as_it_is
+    return _of_one_choice(forms) if info.type == "multipicklist" else forms
 
 
-def _as_it_is(values: pa.Array) -> tuple[pa.Array, None]:
+def _as_it_is(values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     return values, None
 
 
-def _lower(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _lower(values: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     # Outside ASCII, Python and Arrow have different ideas of lower case.
     return pc.ascii_lower(values), pc.string_is_ascii(values)
 
 
-def _single(values: pa.Array) -> tuple[pa.Array, pa.Array]:
-    return values, pc.invert(pc.match_substring(values, ";"))
+def _of_one_choice(forms: _Form) -> _Form:
+    def made(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+        result, right = forms(values)
+        single = pc.invert(pc.match_substring(values, ";"))
+        return result, single if right is None else pc.and_(single, right)
+
+    return made
 
 
 def _seconds(values: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.describe import FieldInfo, without_case
 from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, is_null, number_of, text_of
 
 Compare = Callable[[str], str]
@@ -23,13 +23,12 @@ def compared_by(external: FieldInfo | None) -> Compare:
     one key.
     """
     if external is None:
-        return str.lower
+        return without_case
     if external.type in NUMBERS:
         return _number_form
-    # lower() and not casefold(): the latter would take "straße" and "strasse" for one key.
-    return str if external.case_sensitive else str.lower
+    return str if external.case_sensitive else without_case
 
 
 def _number_form(key: str) -> str:
     number = number_of(key)
-    return key.lower() if number is None else text_of(number)
+    return without_case(key) if number is None else text_of(number)

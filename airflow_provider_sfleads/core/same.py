@@ -21,7 +21,7 @@ def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
     """Whether every field of ``record`` has the same value in ``current``."""
     for name, value in record.items():
         info = lead.find(name)
-        if info is None or not same_value(info.type, value, current.get(info.name), scale=info.scale):
+        if info is None or not same_value(info, value, current.get(info.name)):
             return False
     return True
 
@@ -36,30 +36,30 @@ def may_become(info: FieldInfo, sent: object, current: object) -> bool:
     """Whether a field of a new lead may hold ``current`` where ``sent`` was sent."""
     if info.name == _ROUTED or (sent is None and (info.type in _FILLED or info.defaulted_on_create)):
         return True
-    return same_value(info.type, sent, current, scale=info.scale)
+    return same_value(info, sent, current)
 
 
-def same_value(kind: str, sent: object, current: object, *, scale: int = 0) -> bool:
+def same_value(info: FieldInfo, sent: object, current: object) -> bool:
     """Compare as Salesforce stores: text trimmed, numbers at the field's scale, date-times to the second."""
-    if kind == "boolean":
+    if info.type == "boolean":
         return bool(sent) is bool(current)
     ours, theirs = _blank_as_none(sent), _blank_as_none(current)
     if ours is None or theirs is None:
         return ours is theirs
-    return stored(kind, ours, scale=scale) == stored(kind, theirs, scale=scale)
+    return stored(info, ours) == stored(info, theirs)
 
 
-def stored(kind: str, value: object, *, scale: int = 0) -> object:
+def stored(info: FieldInfo, value: object) -> object:
     """The form in which Salesforce stores a value that is neither blank nor a boolean; equal where the values are."""
-    if kind in NUMBERS:
+    if info.type in NUMBERS:
         number = number_of(value)
-        return None if number is None else number.quantize(Decimal(1).scaleb(-scale), context=_EXACT)
-    if kind == "datetime":
+        return None if number is None else number.quantize(Decimal(1).scaleb(-info.scale), context=_EXACT)
+    if info.type == "datetime":
         return _second(value)
     text = text_of(value).strip(BLANKS)
-    if kind == "multipicklist":
-        return frozenset(text.split(";"))
-    return text.lower() if kind == "email" else text
+    if info.type == "multipicklist":
+        return frozenset(map(info.compared, text.split(";")))
+    return info.compared(text)
 
 
 def _blank_as_none(value: object) -> object:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.core.values import BLANKS, Refusal, is_null, number_of, text_of
@@ -24,6 +25,7 @@ class StageRule:
     :param current_stage: export column with the stage the warehouse knows.
     :param from_stages: only rows whose ``current_stage`` is one of these; ``None`` among them stands for blank.
     :param ladder: stages in order; a lead at or beyond ``stage`` in Salesforce is left alone.
+    :param compared: brings a stage into the form in which stages are compared, that of ``from_stages`` and ``ladder``.
     """
 
     stage: str
@@ -32,6 +34,20 @@ class StageRule:
     current_stage: str | None = None
     from_stages: frozenset[str | None] | None = None
     ladder: tuple[str, ...] | None = None
+    compared: Callable[[str], str] = str
+
+    def of_field(self, info: FieldInfo) -> StageRule:
+        """The rule in the org's own spelling, with stages compared as Salesforce compares values of that field."""
+        known = self.from_stages
+        return replace(
+            self,
+            stage=info.spelled(self.stage.strip(BLANKS)),
+            from_stages=None
+            if known is None
+            else frozenset(each and info.compared(each.strip(BLANKS)) for each in known),
+            ladder=None if self.ladder is None else tuple(info.compared(rung.strip(BLANKS)) for rung in self.ladder),
+            compared=info.compared,
+        )
 
     def filter(self, row: Row) -> Reason | Refusal | None:
         """Why the export's own columns rule a row out; ``None`` where they do not."""
@@ -51,33 +67,38 @@ class StageRule:
                 return Reason.BELOW_THRESHOLD
         if self.current_stage is not None and self.from_stages is not None:
             value = row[self.current_stage]
-            known = None if is_null(value) else text_of(value).strip(BLANKS)
+            known = None if is_null(value) else self.compared(text_of(value).strip(BLANKS))
             if known not in self.from_stages:
                 return Reason.STAGE_NOT_ELIGIBLE
         return None
 
     def standing(self, current: str | None) -> Reason | None:
         """Why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
-        here = (current or "").strip(BLANKS)
-        if here == self.stage:
+        here, there = self.compared((current or "").strip(BLANKS)), self.compared(self.stage)
+        if here == there:
             return Reason.ALREADY_AT_STAGE
         if self.ladder is None or not here:
             return None
         if here not in self.ladder:
             return Reason.STAGE_NOT_ON_LADDER
-        return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(self.stage) else None
+        return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(there) else None
 
 
-def ladder_problem(stage: str, ladder: Sequence[object] | None) -> str | None:
-    """What is wrong with a ladder, as a sentence."""
+def ladder_problem(stage: str, ladder: Sequence[object] | None, compared: Callable[[str], str] = str) -> str | None:
+    """What is wrong with a ladder, as a sentence.
+
+    :param compared: brings a stage into the form in which stages are compared.
+    """
     if ladder is None:
         return None
-    if isinstance(ladder, str) or not all(isinstance(rung, str) and rung.strip(BLANKS) for rung in ladder):
+    rungs = [rung for rung in ladder if isinstance(rung, str) and rung.strip(BLANKS)]
+    if isinstance(ladder, str) or len(rungs) < len(ladder):
         return (
             "ladder: it takes a list of stages, none of them blank (a lead without a stage is below the first anyway)"
         )
-    if stage not in ladder:
+    forms = [compared(rung) for rung in rungs]
+    if compared(stage) not in forms:
         return f"ladder: the stage {stage!r} is not on it"
-    if len(set(ladder)) != len(ladder):
+    if len(set(forms)) != len(forms):
         return "ladder: a stage stands on it twice"
     return None

@@ -6,7 +6,7 @@ Formats: REST API Developer Guide, "Valid Date and DateTime Formats"; Object Ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -256,20 +256,21 @@ def _clock(value: object) -> time | None:
 
 def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
     text = _text(info, value)
-    return text if not isinstance(text, str) else _listed(info, text, (text,))
+    return text if not isinstance(text, str) else _listed(info, (text.strip(BLANKS),))
 
 
 def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
     parts = value if isinstance(value, (list, tuple, set, frozenset)) else text_of(value).split(";")
     choices = tuple(text_of(part).strip(BLANKS) for part in parts if not is_null(part))
     text = _text(info, ";".join(choices)) if choices else None
-    return text if not isinstance(text, str) else _listed(info, text, choices)
+    return text if not isinstance(text, str) else _listed(info, choices)
 
 
-def _listed(info: FieldInfo, text: str, choices: tuple[str, ...]) -> FieldValue | Refusal:
-    unknown = (choice for choice in choices if choice.strip(BLANKS).lower() not in info.picklist_values)
-    if not info.restricted_picklist or next(unknown, None) is None:
-        return text
+def _listed(info: FieldInfo, choices: Sequence[str]) -> FieldValue | Refusal:
+    """Choices in the org's own spelling, each once."""
+    spelled = {info.compared(choice): info.spelled(choice) for choice in choices}.values()
+    if not info.restricted_picklist or all(choice in info.picklist_values for choice in spelled):
+        return ";".join(spelled)
     return Refusal(
         code="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
         message=f"{info.name}: bad value for restricted picklist field",

@@ -27,8 +27,8 @@ numbers: they can be counted, retrieved by id, looked up by key (K-0000001 and s
 What is faked: one run-as user who may do everything that is not hidden; the assignment rule takes every lead; the
 duplicate rule compares exactly; the one validation rule is about steps back of the stage; records are saved one
 request, or 200 rows of a job, at a time, so nothing ever races inside the org; limits other than API requests and bulk
-batches are constants; lengths count code points; numbers are rounded to their scale; a bulk job is not retried, does
-not grow old, and names one error a row.
+batches are constants; lengths count code points; numbers are rounded to their scale; a value that a picklist does not
+list keeps the spelling in which it is sent; a bulk job is not retried, does not grow old, and names one error a row.
 
 What is not served: Bulk API 1.0, hard deletes, composite, batch, tree and graph, other flows than client credentials,
 writes to other objects than Lead, record types, person accounts, other validation rules, triggers, state and country

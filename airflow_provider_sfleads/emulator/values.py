@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from airflow_provider_sfleads.emulator.fields import FieldSpec
+from airflow_provider_sfleads.emulator.fields import FieldSpec, fold
 from airflow_provider_sfleads.emulator.ids import to_18
 from airflow_provider_sfleads.emulator.json_types import Json
 
@@ -112,18 +112,18 @@ def _email(spec: FieldSpec) -> Converter:
 
 def _picklist(spec: FieldSpec) -> Converter:
     text = _text(spec)
-    allowed = frozenset(spec.picklist)
+    listed = {fold(item): item for item in spec.picklist}
 
     def convert(raw: Json) -> Stored:
         value = text(raw)
-        if not spec.restricted or not isinstance(value, str):
+        if not isinstance(value, str):
             return value
         chosen = value.split(";") if spec.type == "multipicklist" else [value]
         for item in chosen:
-            if item not in allowed:
+            if spec.restricted and fold(item) not in listed:
                 message = f"{spec.shown}: bad value for restricted picklist field: {item}"
                 raise FieldProblem("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, field=spec.name)
-        return value
+        return ";".join(dict.fromkeys(listed.get(fold(item), item) for item in chosen))
 
     return convert
 

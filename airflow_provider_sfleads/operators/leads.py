@@ -75,7 +75,8 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     :param current_stage: export column with the stage the warehouse knows.
     :param from_stages: only rows whose ``current_stage`` is one of these; ``None`` among them stands for blank.
     :param ladder: stages in order. A blank stage is below the first rung; a stage that is not on it is left alone.
-        Without a ladder only leads already at ``stage`` are left alone, and step-back protection is off.
+        Without a ladder only leads already at ``stage`` are left alone, and step-back protection is off. Where
+        ``stage_field`` is a picklist, ``stage``, ``from_stages`` and ``ladder`` may be in any letter case.
     :param fields: export column -> further Lead field, written along with the stage.
     :param constants: further Lead field -> value, written along with the stage.
 
@@ -125,15 +126,12 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         self.ladder = ladder
 
     def _prepare(self, ground: Ground) -> Plan:
-        from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
+        from airflow_provider_sfleads.core.stage import StageRule
         from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
 
         stage = read.as_text("stage", self.stage).strip()
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        problem = ladder_problem(stage, ladder)
-        if problem:
-            raise ParameterError(problem)
         if ladder is None:
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.core.mapping import (
     check_external_id,
     missing_columns,
 )
-from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
@@ -108,6 +108,14 @@ class _Problems:
         self.sentences += bound
         return None
 
+    def ladder(self, info: FieldInfo, rule: StageRule) -> None:
+        problem = ladder_problem(rule.stage, rule.ladder, info.compared)
+        self.sentences += [problem] if problem else []
+        for rung in rule.ladder or ():
+            value = convert(info, rung)
+            if isinstance(value, Refusal):
+                self.sentences.append(f"ladder {rung!r} -> {info.name}: {value.message}")
+
     def email_column(self, request: Request) -> str | None:
         if not request.match_email:
             return None
@@ -179,8 +187,9 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))
+    rule = request.rule.of_field(stage_field)
     rules = stage.StageRules(
-        rule=request.rule,
+        rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,
         external=external,
@@ -193,7 +202,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         mapping=mapping,
         fields=_record_fields(stage_field, mapping, ground.lead),
         external=external,
-        rule=request.rule,
+        rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,
         by_email=rules.people is not None,
@@ -202,7 +211,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         recipe=recipe,
         seen=ground.seen,
         compare=compared_by(external),
-        rule=request.rule.filter,
+        rule=rule.filter,
         lead_id_of=stage.lead_id_reader(request.lead_id),
         build=stage.candidate_builder(mapping, rules),
     )
@@ -242,10 +251,8 @@ def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) 
     if info is not None and info.type not in _STAGE_TYPES:
         problems.sentences.append(f"stage_field {info.name}: it is of type {info.type}, and a stage is text")
         return None
-    for rung in request.rule.ladder or ():
-        value = convert(info, rung) if info else None
-        if isinstance(value, Refusal):
-            problems.sentences.append(f"ladder {rung!r} -> {request.stage_field}: {value.message}")
+    if info is not None:
+        problems.ladder(info, request.rule)
     return info
 
 

@@ -17,7 +17,7 @@ from airflow_provider_sfleads.core.same import same_value
 
 WORDS = st.one_of(
     st.text(alphabet="aA bß;İΣé\t\n\r\u2028", max_size=4),
-    st.sampled_from(["a;b", "b;a", "a;a;b", "Ray", " Ray", "RAY", "a\r\nb", "a\nb", "x" * 300]),
+    st.sampled_from(["a;b", "b;a", "a;a;b", "A;b", "b;É", "é;B", "Ray", " Ray", "RAY", "a\r\nb", "a\nb", "x" * 300]),
 )
 NUMBERS = st.one_of(
     st.decimals(-100, 100, places=3).map(lambda number: format(number, "f")),
@@ -42,7 +42,7 @@ def columns(draw: st.DrawFn) -> tuple[FieldInfo, list[str | None]]:
     kind = draw(st.sampled_from(sorted(VALUES)))
     scale = draw(st.sampled_from([0, 2, 18, 19])) if kind == "double" else 0
     values = draw(st.lists(st.one_of(st.none(), st.sampled_from(["", " "]), VALUES[kind]), max_size=8))
-    return FieldInfo(name="F", type=kind, scale=scale), values
+    return FieldInfo(name="F", type=kind, scale=scale, case_sensitive=draw(st.booleans())), values
 
 
 @given(columns())
@@ -52,7 +52,7 @@ def test_forms_are_equal_where_values_are_the_same(column: tuple[FieldInfo, list
     forms = same_form(info, pa.array(values, pa.string())).to_pylist()
     for one, its_form in zip(values, forms, strict=True):
         for other, other_form in zip(values, forms, strict=True):
-            assert (its_form == other_form) is same_value(info.type, one, other, scale=info.scale), (one, other)
+            assert (its_form == other_form) is same_value(info, one, other), (one, other)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,10 @@ def test_forms_are_equal_where_values_are_the_same(column: tuple[FieldInfo, list
 def test_a_checkbox_has_no_blank(kind: str, sent: str | None, said: object) -> None:
     """What is not checked is unchecked."""
     current = None if said is None else str(said).lower()
-    forms = same_form(FieldInfo(name="F", type=kind), pa.array([sent, current], pa.string())).to_pylist()
+    info = FieldInfo(name="F", type=kind)
+    forms = same_form(info, pa.array([sent, current], pa.string())).to_pylist()
     assert forms[0] == forms[1]
-    assert same_value(kind, None if sent is None else sent == "true", said)
+    assert same_value(info, None if sent is None else sent == "true", said)
 
 
 def test_what_json_says_of_a_number_is_what_csv_says() -> None:
@@ -72,7 +73,7 @@ def test_what_json_says_of_a_number_is_what_csv_says() -> None:
     info = FieldInfo(name="F", type="double", scale=2)
     forms = same_form(info, pa.array(["12345678.5", "12345678.50", str(12345678.5), "1.23456785E7"])).to_pylist()
     assert len(set(forms)) == 1
-    assert same_value("double", Decimal("12345678.50"), 12345678.5, scale=2)
+    assert same_value(info, Decimal("12345678.50"), 12345678.5)
 
 
 @given(

@@ -40,7 +40,7 @@ def test_fields_are_read() -> None:
         "email", 80, True, True, False,
     )  # fmt: skip
     assert status.restricted_picklist
-    assert status.picklist_values == {"open - not contacted"}
+    assert status.picklist_values == ("Open - Not Contacted",)
 
 
 def test_names_in_any_case() -> None:
@@ -72,4 +72,4 @@ def test_what_is_left_out_or_null_is_off() -> None:
     )
     found = lead.find("X")
     assert found is not None
-    assert (found.length, found.picklist_values, found.unique, found.createable) == (0, frozenset(), False, False)
+    assert (found.length, found.picklist_values, found.unique, found.createable) == (0, (), False, False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal
@@ -43,6 +44,57 @@ def test_without_ladder(current: str | None) -> None:
     rule = StageRule(stage="MQL")
     assert rule.standing(current) is None
     assert rule.standing("MQL") is Reason.ALREADY_AT_STAGE
+
+
+PICKLIST = FieldInfo(
+    name="Stage__c", type="picklist", picklist_values=(*LADDER[:3], "Nurture"), inactive_values=("Won",)
+)
+
+
+def in_any_case(word: str) -> st.SearchStrategy[str]:
+    """A word, each letter of it in either case."""
+    return st.tuples(*(st.sampled_from([letter.lower(), letter.upper()]) for letter in word)).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_picklist_knows_no_letter_case(data: st.DataObject) -> None:
+    """However stages are spelled in the rule, the export and Salesforce, the decisions are the same."""
+    stage, known, current = (data.draw(st.sampled_from([*LADDER, "Other"])) for _ in range(3))
+    stage = stage if stage in LADDER else "MQL"
+    plain = StageRule(stage=stage, current_stage="at", from_stages=frozenset({"New", "Other", None}), ladder=LADDER)
+    mixed = StageRule(
+        stage=data.draw(in_any_case(stage)),
+        current_stage="at",
+        from_stages=frozenset({data.draw(in_any_case("New")), data.draw(in_any_case("Other")), None}),
+        ladder=tuple(data.draw(in_any_case(rung)) for rung in LADDER),
+    )
+    assert ladder_problem(mixed.stage, mixed.ladder, PICKLIST.compared) is None
+    rule = mixed.of_field(PICKLIST)
+    assert rule.stage == stage
+    assert rule.standing(data.draw(in_any_case(current))) == plain.standing(current)
+    assert rule.filter({"at": data.draw(in_any_case(known))}) == plain.filter({"at": known})
+    assert rule.filter({"at": None}) == plain.filter({"at": None})
+
+
+def test_a_text_field_minds_letter_case() -> None:
+    """What is text is compared and written as it is."""
+    info = FieldInfo(name="Stage__c", type="string")
+    exact = StageRule(stage="mql", current_stage="at", from_stages=frozenset({"New"}), ladder=("New", "mql"))
+    rule = exact.of_field(info)
+    assert rule.stage == "mql"
+    assert rule.standing("MQL") is Reason.STAGE_NOT_ON_LADDER
+    assert rule.standing("mql") is Reason.ALREADY_AT_STAGE
+    assert rule.filter({"at": "new"}) is Reason.STAGE_NOT_ELIGIBLE
+
+
+@pytest.mark.parametrize(
+    ("ladder", "words"), [(("New", "mql"), None), (("New", "Sql"), "not on it"), (("mql", "New", "NEW"), "twice")]
+)
+def test_ladders_of_a_picklist(ladder: tuple[str, ...], words: str | None) -> None:
+    """A ladder has the stage in any letter case, and no stage in two."""
+    problem = ladder_problem("MQL", ladder, PICKLIST.compared)
+    assert problem is None if words is None else words in (problem or "")
 
 
 @given(st.sampled_from(LADDER), st.sampled_from(LADDER))

@@ -373,13 +373,37 @@ def test_a_span_is_the_time_that_it_reaches(moment: time) -> None:
     assert key_text(span) == key_text(moment)
 
 
-CHOICES = frozenset({"hot", "warm", "very cold"})
+CHOICES = ("Hot", "Warm", "Very Cold")
 
 
-@pytest.mark.parametrize("value", ["Hot", "hot", " WARM ", "Very Cold"], ids=repr)
-def test_restricted_picklists(value: str) -> None:
-    """A restricted picklist takes its values, in any letter case."""
-    assert convert(info("picklist", restricted_picklist=True, picklist_values=CHOICES), value) == value
+@pytest.mark.parametrize(
+    ("value", "sent"), [("Hot", "Hot"), ("hot", "Hot"), (" WARM ", "Warm"), ("vERY cold\n", "Very Cold")]
+)
+@pytest.mark.parametrize("kind", ["picklist", "multipicklist"])
+@pytest.mark.parametrize("restricted", [True, False])
+def test_picklists(value: str, sent: str, kind: str, restricted: bool) -> None:  # noqa: FBT001
+    """A picklist takes its values in any letter case, and they are sent as the org spells them."""
+    assert convert(info(kind, restricted_picklist=restricted, picklist_values=CHOICES), value) == sent
+
+
+def test_spellings_of_a_picklist() -> None:
+    """The exact spelling goes before another case, an active value before an inactive one; others stay as they are."""
+    field = info("picklist", picklist_values=("Web", "WEB", "Ad"), inactive_values=("web", "AD", "Fair"))
+    sent = {"web": "WEB", "Web": "Web", "WEB": "WEB", "ad": "Ad", "AD": "Ad", "FAIR": "Fair", "Radio": "Radio"}
+    assert {value: convert(field, value) for value in sent} == sent
+
+
+def test_an_inactive_value_is_none_of_a_restricted_picklist() -> None:
+    """In whatever letter case."""
+    field = info("picklist", restricted_picklist=True, picklist_values=CHOICES, inactive_values=("Tepid",))
+    assert {code(convert(field, value)) for value in ("Tepid", "tepid")} == {"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"}
+
+
+@pytest.mark.parametrize("kind", ["string", "textarea", "combobox", "email"])
+def test_text_keeps_its_letter_case(kind: str) -> None:
+    """A field that is no picklist stores what is sent."""
+    field = info(kind, picklist_values=("HOT@a.co",))
+    assert convert(field, "hot@a.co") == "hot@a.co"
 
 
 @pytest.mark.parametrize("kind", ["picklist", "multipicklist"])
@@ -396,6 +420,12 @@ def test_multipicklists(value: object) -> None:
     field = info("multipicklist", length=100, restricted_picklist=True, picklist_values=CHOICES)
     assert convert(field, value) == "Hot;Warm"
     assert code(convert(field, "Hot;Tepid")) == "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+
+
+def test_choices_that_differ_in_letter_case_are_one() -> None:
+    """Each choice is sent once, in the order in which they came."""
+    field = info("multipicklist", length=100, picklist_values=CHOICES)
+    assert convert(field, "warm;HOT;Warm;tepid;Tepid") == "Warm;Hot;Tepid"
 
 
 @pytest.mark.parametrize("value", [LEAD, LEAD[:15], f" {LEAD}\n", LEAD.lower(), LEAD.upper()], ids=repr)

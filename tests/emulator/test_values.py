@@ -97,7 +97,10 @@ def test_a_value_of_the_wrong_json_type_is_a_parser_error(api: Api, field: str, 
         ("Company", "a\u2028b\u0085c \"d\" 'e' \\f", "a\u2028b\u0085c \"d\" 'e' \\f"),
         ("Description", "one\r\ntwo\nthree\rfour", "one\r\ntwo\nthree\rfour"),
         ("Lead_Stage__c", "Something else", "Something else"),
+        ("Lead_Stage__c", "mql", "MQL"),
+        ("Segment__c", "MID-market", "Mid-Market"),
         ("Interests__c", "Product;Pricing", "Product;Pricing"),
+        ("Interests__c", "PRICING;other;pricing", "Pricing;other"),
         ("Lead_Score__c", 5, 5.0),
         ("Lead_Score__c", 1.005, 1.01),
         ("Lead_Score__c", -0.001, 0.0),
@@ -113,7 +116,7 @@ def test_a_value_of_the_wrong_json_type_is_a_parser_error(api: Api, field: str, 
     ],
 )
 def test_what_is_stored(api: Api, emulator: EmulatorServer, field: str, sent: object, stored: object) -> None:
-    """Text is trimmed of spaces and nothing else, numbers are rounded, times are UTC."""
+    """Text is trimmed of spaces and nothing else, picklists have spellings of their own, numbers are rounded."""
     record = {name: value for name, value in lead().items() if name.lower() != field.lower()}
     (outcome,) = api.create({**record, field: sent}, headers={"Sforce-Auto-Assign": "FALSE"})
     assert code(outcome) == "ok", outcome
