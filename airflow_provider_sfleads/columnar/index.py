@@ -51,7 +51,7 @@ class KeyMemory:
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        self._folder.mkdir(0o700, parents=True)
         self._filter = np.zeros(_FILTER_BYTES, dtype=np.uint8)
         return self
 
@@ -145,6 +145,7 @@ class KeyMemory:
         self._recent.append(added)
         if sum(len(high) for high, _ in self._recent) >= RECENT:
             path = self._folder / f"{len(self._runs):05}.run"
+            path.touch(0o600)
             with path.open("wb") as file:
                 for half in _merged(self._recent):
                     half.tofile(file)

@@ -135,6 +135,7 @@ def write_csv(batches: Iterable[pa.RecordBatch], path: Path, fields: Sequence[st
     """
     names = [*(["Id"] if by_id else []), *fields]
     schema = pa.schema([(name, pa.string()) for name in names])
+    path.touch(0o600)  # personal data
     options = pa_csv.WriteOptions(quoting_style="needed")
     with pa_csv.CSVWriter(str(path), schema, write_options=options) as writer:
         for batch in batches:

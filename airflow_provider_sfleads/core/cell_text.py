@@ -4,44 +4,42 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
-from datetime import date, time, timedelta
-from decimal import Decimal
-from typing import Any
+from collections.abc import Mapping
 
-from airflow_provider_sfleads.core.values import span_text
-
-_LARGEST_PLAIN_EXPONENT = 1_000
+from airflow_provider_sfleads.core.values import choices_of, is_null, text_of
 
 
 def cell_text(value: object) -> str:
-    """Return a value as the text of a CSV cell that reads back as the same value.
+    """Return the text of which the sync makes what it makes of the value itself: the same key, and the same fields.
 
-    Text is written as it is, also where a spreadsheet would take it for a formula: the file must give back what was
-    read. Null is empty, times are ISO 8601, spans of time hh:mm:ss, decimals are plain digits, bytes are Base64, lists
-    and objects are JSON.
+    Text is written as it is, also where a spreadsheet would take it for a formula. Nothing (null, NaN, NaT) is empty,
+    a list is its choices with semicolons between them. What the sync takes for no field, bytes and objects, is Base64
+    and JSON.
     """
-    for kinds, text_of in _TEXTS:
-        if isinstance(value, kinds):
-            return text_of(value)
-    return str(value)
+    if isinstance(value, str):
+        return value
+    if is_null(value):
+        return ""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Mapping):
+        return _json(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        choices = choices_of(value)
+        return _json(value) if choices is None else ";".join(choices)
+    return text_of(value)
 
 
-def _plain_digits(value: Decimal) -> str:
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and abs(exponent) <= _LARGEST_PLAIN_EXPONENT:
-        return format(value, "f")
-    return str(value)
+def _json(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
 
 
-#: Types whose text is not what ``str`` gives; booleans are Salesforce's spelling.
-_TEXTS: tuple[tuple[tuple[type, ...], Callable[[Any], str]], ...] = (
-    ((str,), str),
-    ((type(None),), lambda _: ""),
-    ((bool,), lambda value: "true" if value else "false"),
-    ((Decimal,), _plain_digits),
-    ((date, time), lambda value: value.isoformat()),
-    ((timedelta,), span_text),
-    ((bytes,), lambda value: base64.b64encode(value).decode()),
-    ((Mapping, list, tuple), lambda value: json.dumps(value, ensure_ascii=False, default=cell_text)),
-)
+def _plain(value: object) -> object:
+    """A value with nothing in it that JSON does not know."""
+    if isinstance(value, Mapping):
+        return {cell_text(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (str, bool, int)):
+        return value
+    return None if is_null(value) else cell_text(value)

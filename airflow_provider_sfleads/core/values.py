@@ -76,7 +76,11 @@ def is_unicode(text: str) -> bool:
 
 
 def text_of(value: object) -> str:
-    """A value as text: whole floats without ``.0``, booleans in lower case, line breaks as LF."""
+    """A value as text: whole floats and decimals without ``.0``, booleans in lower case, line breaks as LF.
+
+    It is read as the value itself is: the same text, number, date, time and truth come of both. Only floats beyond
+    2**53 have more digits as text, all of them; Salesforce, which stores a float, gets the same.
+    """
     if isinstance(value, str):
         return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
     if isinstance(value, bool):
@@ -104,6 +108,15 @@ def _decimal_text(value: Decimal) -> str:
         return str(value)
     text = format(value, "f") if value else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def choices_of(value: object) -> tuple[str, ...] | None:
+    """The choices of a multi-select, trimmed; ``None`` where a value is neither text with semicolons nor a list."""
+    parts = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+    if any(map(is_container, parts)):
+        return None
+    text = ";".join(text_of(part) for part in parts if not is_null(part))
+    return tuple(choice for part in text.split(";") if (choice := part.strip(BLANKS)))
 
 
 def number_of(value: object) -> Decimal | None:
@@ -135,7 +148,7 @@ def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldV
     """
     if is_null(value):
         return None
-    if truncate and isinstance(value, str) and info.length and info.type in TRUNCATABLE:
+    if truncate and info.length and info.type in TRUNCATABLE and not is_container(value):
         value = text_of(value).strip(BLANKS)[: info.length]
     return _CONVERTERS.get(info.type, _text)(info, value)
 
@@ -260,8 +273,9 @@ def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
 
 
 def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    parts = value if isinstance(value, (list, tuple, set, frozenset)) else text_of(value).split(";")
-    choices = tuple(text_of(part).strip(BLANKS) for part in parts if not is_null(part))
+    choices = choices_of(value)
+    if choices is None:
+        return _wrong_type(info, "choices, as text with semicolons between them or as a list of texts")
     text = _text(info, ";".join(choices)) if choices else None
     return text if not isinstance(text, str) else _listed(info, choices)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import basename
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 REJECTS = "rejects.csv"
+#: Modes on a local disk: what is written may be personal data, and is its user's alone.
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+_PERMISSIONS = 0o777
 
 
 def directory_at(url: str, *, conn_id: str | None = None) -> Directory:
@@ -31,7 +35,7 @@ def directory_at(url: str, *, conn_id: str | None = None) -> Directory:
     root = ObjectStoragePath(url, conn_id=conn_id)
     is_local = root.protocol in ("", "file", "local")
     path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
-    return Directory(root.fs, path.rstrip("/"), is_local)
+    return Directory(root.fs, path.rstrip("/"), is_local, path.rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,15 @@ class Directory:
     :param fs: the storage.
     :param path: the directory's path there.
     :param is_local: whether ``path`` is one of this machine's.
+    :param base: the directory that people have named, or this one: its mode is theirs. On a local disk what is made
+        below it is for this user alone.
     :param guard: called before anything is changed; raises where this process may not write any more.
     """
 
     fs: AbstractFileSystem
     path: str
     is_local: bool
+    base: str = ""
     guard: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
 
     @property
@@ -121,11 +128,37 @@ class Directory:
         process that was frozen cleans up once it wakes is its own.
         """
         if self.is_local:
-            Path(self.path).mkdir(parents=True, exist_ok=True)
-            return Path(self.file(f".{name}.{uuid4().hex}.part"))
+            self.make()
+            draft = Path(self.file(f".{name}.{uuid4().hex}.part"))
+            draft.touch(PRIVATE_FILE, exist_ok=False)
+            _set_mode(draft, PRIVATE_FILE)
+            return draft
         handle, path = tempfile.mkstemp(prefix="sfleads-", suffix=f"-{name}")
         os.close(handle)
         return Path(path)
+
+    def make(self) -> None:
+        """Make the directory where it lies on this machine's disk; other storages need none."""
+        if not self.is_local:
+            return
+        folder = Path(self.base or self.path)
+        if not folder.exists():
+            folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+            _set_mode(folder, PRIVATE_FOLDER)
+        for name in Path(self.path).relative_to(folder).parts:
+            folder /= name
+            folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            _set_mode(folder, PRIVATE_FOLDER)
+
+    def close_off(self) -> None:
+        """Take what lies here from other users: a try by an earlier version of this package left that to the umask."""
+        if not self.is_local or not self.exists:
+            return
+        self.make()
+        for path in Path(self.path).rglob("*"):
+            with suppress(FileNotFoundError):
+                if not path.is_symlink():
+                    _set_mode(path, PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE)
 
     def remove_drafts(self) -> None:
         """Remove what a killed worker left unfinished; remote storage never sees a draft."""
@@ -158,6 +191,21 @@ class Directory:
             self.publish(draft, name)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Give a file or folder of this user's such a mode, whatever the umask.
+
+    A set-group-ID bit stays. Some mounted storages know no modes: whom they show what is said where they are mounted.
+    """
+    found = path.stat()
+    if found.st_uid != os.getuid() or found.st_mode & _PERMISSIONS == mode:
+        return
+    try:
+        path.chmod(stat.S_IMODE(found.st_mode) & ~_PERMISSIONS | mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _make_durable(directory: str) -> None:

@@ -195,6 +195,8 @@ class ResultsFolder:
         it: the rows are personal data.
         """
         path = self._staging_path
+        if self.directory.is_local:
+            self.staged().make()
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

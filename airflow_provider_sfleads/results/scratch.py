@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from airflow_provider_sfleads.results.files import PRIVATE_FILE, PRIVATE_FOLDER
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -30,8 +32,9 @@ class Scratch:
     def __enter__(self) -> Self:
         import sqlite3
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
+        self._path.touch(PRIVATE_FILE)
         # Nothing here outlives the run, so it needs neither a journal nor a flush to disk.
         self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=not self._IS_SHARED)
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", f"cache_size=-{_CACHE_KIB}"):

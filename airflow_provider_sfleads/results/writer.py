@@ -59,6 +59,8 @@ class ResultsWriter:
 
     def __enter__(self) -> Self:
         self._directory.remove_drafts()
+        if self._resume:
+            self._directory.close_off()
         remove_stale(self._directory)
         parts = part_names(self._directory)
         self._rejects.start(resume=self._resume, parts=parts)

@@ -31,6 +31,7 @@ def save(response: Response, path: Path) -> None:
     response.raw.decode_content = False
     packed = response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip")
     try:
+        part.touch(0o600)  # personal data
         with part.open("wb") as file:
             source = cast("IO[bytes]", gzip.GzipFile(fileobj=response.raw) if packed else response.raw)
             shutil.copyfileobj(source, file, PIECE)

@@ -43,7 +43,8 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     if not names:
         raise NoResultsError(
             f"There are no results in {folder.url.rpartition('/')[0]}. Nothing was written yet, or it was removed, or"
-            " it lies on a disk of the worker's that the API server does not see."
+            " it lies on a disk of the worker's that the API server does not see, or under another user than the API"
+            " server's."
         )
     return folder, names
 

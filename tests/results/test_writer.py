@@ -177,7 +177,7 @@ def test_values_are_written_so_that_they_read_back(folder: ResultsFolder) -> Non
     _, (row,) = read(folder.rejects_url, folder.conn_id)
     assert row == {
         "formula": "=HYPERLINK(1)", "at": "2026-01-02T03:04:05.000006+00:00", "day": "2026-01-02",
-        "amount": "0.0000001", "flag": "true", "nothing": "", "bytes": "AP8=", "list": '[1, "1.5", null]',
+        "amount": "0.0000001", "flag": "true", "nothing": "", "bytes": "AP8=", "list": "1;1.5",
         "spaces": " a ", "float": "0.1", "error_code": "", "error_message": "",
     }  # fmt: skip
 
