@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_sfleads.emulator import ids
 from airflow_provider_sfleads.exports import FileExport
 from tests.integration.support import (
     COUNTS,
@@ -56,12 +57,12 @@ LIMIT = [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests Limit
 
 def test_a_line_has_the_address_of_its_lead_where_the_lead_is_known(emulator: EmulatorServer, tmp_path: Path) -> None:
     """Of leads that are moved, of those that are refused and of those that are not sent."""
-    ids = emulator.seed_leads(leads(people(300)))
+    lead_ids = emulator.seed_leads(leads(people(300)))
     emulator.change_settings(bulk_fail_after=100)
-    rows = [{"key": f"r{n}", "id": lead_id, "segment": "SMB"} for n, lead_id in enumerate(ids)]
-    rows[0]["segment"] = "smb"
-    odd = {"key": "odd", "id": "no id", "segment": "SMB"}
-    more: Record = {"external_id_field": None, "lead_id": "id", "fields": {"segment": "Segment__c"}, "api": "bulk"}
+    rows = [{"key": f"r{n}", "id": lead_id, "owner": ids.SALES_USER_ID} for n, lead_id in enumerate(lead_ids)]
+    rows[0]["owner"] = ids.INACTIVE_USER_ID
+    odd = {"key": "odd", "id": "no id", "owner": ids.SALES_USER_ID}
+    more: Record = {"external_id_field": None, "lead_id": "id", "fields": {"owner": "OwnerId"}, "api": "bulk"}
     ran = run(moving([*rows, odd], tmp_path, max_rejects=2, **more))
 
     assert ran.counts == {"updated": 99, "not_sent": 200, "rejected": 2}

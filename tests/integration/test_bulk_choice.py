@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_sfleads.emulator import ids
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.exports import FileExport
 from tests.integration.support import FIELDS, Ran, Record, Task, creating, leads, moving, no_retry, people, run
@@ -136,20 +137,20 @@ def test_a_lead_that_exists_is_left_alone_and_named(
 
 def test_what_salesforce_refuses_can_be_mended_and_fed_back(emulator: EmulatorServer, tmp_path: Path) -> None:
     """``sf__Error`` is taken apart as the errors of collections are, and the rows are as they were read."""
-    rows = [{**row, "segment": "SMB", "text": f'"{n}",\n{n}'} for n, row in enumerate(people(300))]
+    rows = [{**row, "owner": ids.SALES_USER_ID, "text": f'"{n}",\n{n}'} for n, row in enumerate(people(300))]
     for row in rows[::100]:
-        row["segment"] = "smb"
-    fields = FIELDS | {"segment": "Segment__c", "text": "Description"}
+        row["owner"] = ids.INACTIVE_USER_ID
+    fields = FIELDS | {"owner": "OwnerId", "text": "Description"}
     emulator.add_fault("lock", key="^K-7$", count=2)
     first = run(creating(rows, tmp_path, fields=fields, max_rejects=3, **BULK))
     path = tmp_path / "mended.csv"
     rejects = Path(first.full["rejects_path"].removeprefix("file://")).read_text()
-    path.write_text(rejects.replace(",smb,", ",SMB,"))
+    path.write_text(rejects.replace(ids.INACTIVE_USER_ID, ids.SALES_USER_ID))
     second = Task(run_id="mended").run(creating(FileExport(str(path)), tmp_path, fields=fields, **BULK))
 
     assert (first.error, first.counts) == (None, {"created": 297, "rejected": 3})
-    assert {row["error_code"] for row in first.rejects} == {"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"}
-    assert {tuple(row["error_fields"]) for row in first.rows if row["error_code"]} == {("Segment__c",)}
+    assert {row["error_code"] for row in first.rejects} == {"INACTIVE_OWNER_OR_USER"}
+    assert {tuple(row["error_fields"]) for row in first.rows if row["error_code"]} == {("OwnerId",)}
     assert {row["api"] for row in first.rows if row["error_code"]} == {"bulk"}
     assert (second.error, second.counts) == (None, {"created": 3})
     assert {lead["Description"] for lead in emulator.leads()} == {row["text"] for row in rows}

@@ -103,6 +103,18 @@ def test_a_value_in_other_letter_case_is_written_once(
     assert lead["Rating"] == ("Hot" if "constants" in more else None)
 
 
+def test_a_lead_whose_answer_was_lost_is_known_by_what_the_org_made_of_it(
+    emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """It was sent without a key, in another letter case than it is held in."""
+    rows = people(5, source="web", segment="smb", interests="SUPPORT;pricing")
+    emulator.add_fault("drop_after", method="POST", path="/composite/sobjects", nth=1)
+    ran = run(creating(rows, tmp_path, api="collections", fields=MAPPED, external_id_field=None))
+
+    assert (ran.error, ran.counts) == (None, {"created": 5})
+    assert len(emulator.leads()) == 5
+
+
 def test_a_dry_run_tells_the_orgs_spelling(emulator: EmulatorServer, tmp_path: Path, api: str) -> None:
     """As a live run writes it."""
     emulator.seed_leads(in_stages("Lead", "MQL"))
