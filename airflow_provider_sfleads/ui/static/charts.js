@@ -72,6 +72,7 @@ function Tip({ bar, series, index, width, n }) {
     },
     h("b", null, bar.title),
     h("div", { className: "note" }, bar.subtitle),
+    bar.entries.length === 1 && bar.entries[0].again && h("div", { className: "note" }, bar.entries[0].again),
     troubles(bar).map((text) =>
       h(
         "div",

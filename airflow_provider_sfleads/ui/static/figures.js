@@ -39,7 +39,9 @@ export function sum(entries) {
 /** Syncs and task instances that have left no report, newest first. */
 export function entriesOf({ syncs, unreported }, mode) {
   const fits = (sync) => mode === "all" || sync.dry_run === (mode === "dry");
-  const without = unreported.map((entry) => ({ ...entry, unreported: true }));
+  // What earlier executions did is done, whatever becomes of the one that has not reported; dry ones did nothing.
+  const before = (entry) => (mode === "dry" ? null : entry.earlier);
+  const without = unreported.map((entry) => ({ ...entry, ...before(entry), unreported: true }));
   const dated = [...syncs.filter(fits), ...without].map((entry) => [Date.parse(entry.ran_at), entry]);
   return dated.sort((a, b) => b[0] - a[0]).map(([, entry]) => entry);
 }
@@ -88,7 +90,7 @@ function bar(entries, more) {
   return {
     ...more,
     entries,
-    sums: sum(reported),
+    sums: sum(entries),
     reported: reported.length,
     failed: entries.filter(hasFailed).length,
     under: entries.filter(isUnder).length,
