@@ -1,6 +1,6 @@
 // What the last sync did, and the sums of the range against those of the range before.
 import { runPage, toRows } from "./address.js";
-import { hasFailed, latest, sum, worst } from "./figures.js";
+import { hasCounts, hasFailed, latest, sum, worst } from "./figures.js";
 import { Go, State, Tile } from "./parts.js";
 import { ago, NONE, number, plural, seconds, share, SUMMED, time } from "./words.js";
 
@@ -10,7 +10,7 @@ const { createElement: h, memo, useMemo } = globalThis.React;
 const MOST_TASKS = 5;
 
 function outcome(entries) {
-  const reported = entries.filter((entry) => !entry.unreported || entry.earlier);
+  const reported = entries.filter(hasCounts);
   if (!reported.length) return h("span", { className: "none" }, "no report");
   const { created, updated, would_create, would_update, rejected, not_sent, unchanged } = sum(reported);
   const dry = would_create + would_update > 0;

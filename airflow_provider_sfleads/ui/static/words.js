@@ -60,7 +60,7 @@ export const plain = (word) => String(word).replaceAll("_", " ");
 /** Of a task instance that was cleared, what each live execution did, oldest first, such as "4,095 + 40". */
 export function parts({ executions = [], again }, name) {
   const live = executions.filter((one) => !one.dry_run);
-  if (!again || live.length < 2) return null;
+  if (!again || live.length < 2 || !live.some((one) => one[name])) return null;
   if (live.length > MOST_PARTS) return `${number(live.at(-1)[name])} of it in the last`;
   return live.map((one) => number(one[name])).join(" + ");
 }
