@@ -67,6 +67,11 @@ def _connection_type() -> dict[str, Any]:
 
 
 def _extras() -> dict[str, Any]:
+    """Return the extra fields; a number is text there, which the hook reads.
+
+    What Airflow 3.3.2's number fields do not take they change without a word: 90 to the largest number allowed, a text
+    to nothing, and any of them when the wheel is turned over the field.
+    """
     return {
         "api_version": {
             "label": "API version",
@@ -75,13 +80,14 @@ def _extras() -> dict[str, Any]:
         },
         "timeout": {
             "label": "Timeout (seconds)",
-            "description": "To connect, and to wait for each part of an answer; 60 if empty.",
-            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 600, "default": 60},
+            "description": "To connect, and to wait for each part of an answer; up to 600, and 60 if empty.",
+            "schema": {"type": ["string", "null"], "default": "60"},
         },
         "max_api_usage": {
             "label": "API usage ceiling",
-            "description": "Share (0 to 1) of the org's daily API requests from which on nothing more is written.",
-            "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 1, "default": 0.9},
+            "description": "Part of the org's daily API requests from which on nothing more is written: a percentage "
+            "such as 90%, or a share such as 0.9.",
+            "schema": {"type": ["string", "null"], "default": "0.9"},
         },
         "proxies": {
             "label": "Proxies",

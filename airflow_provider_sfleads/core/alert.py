@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from airflow_provider_sfleads.core import executions
 from airflow_provider_sfleads.core.message import LIMIT, Message, Section, cut, message_of
 from airflow_provider_sfleads.core.naming import error_words, is_named, log_name
 from airflow_provider_sfleads.core.report import SyncReport
@@ -129,7 +130,8 @@ def _task_message(
     mode = _mode(report.dry_run if report else occasion.dry_run)
     sections = [Section(lines=tuple(_heading(occasion, _interval(report), report)))]
     if report is not None:
-        sections.append(Section(lines=(_counts(report), _effort(report))))
+        lines = (_counts(report), *_in_all(report), _effort(report))
+        sections.append(Section(lines=lines))
     if report is not None and report.rejected:
         reasons = _reasons(report, examples, salt, shown)
         sections.append(Section(title="Why rows were rejected", lines=tuple(reasons)))
@@ -176,7 +178,8 @@ def _subject(mode: str, occasion: Occasion, sums: str) -> str:
 
 def _sums(reports: Sequence[SyncReport]) -> str:
     wanted = ("created", "updated", "would_create", "would_update", "rejected", "not_sent")
-    found = {name: sum(int(getattr(report, name)) for report in reports) for name in wanted}
+    counts = [executions.shown(report) for report in reports]
+    found = {name: sum(each[name] for each in counts) for name in wanted}
     return ", ".join(f"{n:,} {_STATES[name]}" for name, n in found.items() if n)
 
 
@@ -210,6 +213,11 @@ def _counts(report: SyncReport) -> str:
     return f"Read {report.read:,} rows: {', '.join(found)}."
 
 
+def _in_all(report: SyncReport) -> list[str]:
+    words = executions.in_all(report)
+    return [f"{words[:1].upper()}{words[1:]}."] if words else []
+
+
 def _effort(report: SyncReport) -> str:
     seconds = report.seconds
     took = f", {seconds:,.1f} seconds" if seconds is not None else ""
@@ -220,7 +228,8 @@ def _brief(name: str, report: SyncReport) -> str:
     tops = [f"{_code(code)} {n:,}" for code, n in list(report.reject_reasons.items())[:TOP_KEYS]]
     why = f" Rejected ({', '.join(tops)}):" if tops else ""
     where = f" {cut(report.rejects_path, _LONGEST_PATH)}" if report.rejected else ""
-    return f"{_mode(report.dry_run)} {cut(name, _LONGEST_NAME)}: {_counts(report)}{why}{where}"
+    counts = " ".join((_counts(report), *_in_all(report)))
+    return f"{_mode(report.dry_run)} {cut(name, _LONGEST_NAME)}: {counts}{why}{where}"
 
 
 def _reasons(report: SyncReport, examples: Mapping[str, Example], salt: str, shown: int) -> list[str]:

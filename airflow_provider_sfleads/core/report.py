@@ -12,6 +12,19 @@ from typing import Any, Self
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
 _TOP_REASONS = 20
+#: The counts of rows; the first is the sum of all others.
+COUNTS = (
+    "read",
+    "filtered",
+    "duplicate_keys",
+    "unchanged",
+    "created",
+    "updated",
+    "rejected",
+    "not_sent",
+    "would_create",
+    "would_update",
+)
 
 
 def _is_count(value: object) -> bool:
@@ -20,6 +33,17 @@ def _is_count(value: object) -> bool:
 
 def _are_counts(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) and _is_count(n) for name, n in value.items())
+
+
+def are_executions(value: object) -> bool:
+    """Whether such a value, read from JSON, is what a report has as its ``executions``."""
+    return isinstance(value, list) and all(map(_is_execution, value))
+
+
+def _is_execution(value: object) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("execution"), str):
+        return False
+    return isinstance(value.get("dry_run"), bool) and all(_is_count(value.get(name)) for name in (*COUNTS, "api_calls"))
 
 
 # What JSON may hold where the report has a field so annotated.
@@ -31,6 +55,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
     "Mapping[str, int]": _are_counts,
     "Mapping[str, int] | None": lambda value: value is None or _are_counts(value),
+    "tuple[Mapping[str, Any], ...]": are_executions,
 }
 
 
@@ -39,7 +64,9 @@ class SyncReport:
     """What a sync task returns (XCom) and writes as ``report.json``; times in ISO 8601, UTC.
 
     ``read`` is always the sum of ``filtered``, ``duplicate_keys``, ``unchanged``, ``created``, ``updated``,
-    ``rejected``, ``not_sent``, ``would_create`` and ``would_update``.
+    ``rejected``, ``not_sent``, ``would_create`` and ``would_update``, which are those of one execution.
+    ``executions`` has the counts of each execution of the task instance, oldest first and this one among them; see
+    :mod:`~airflow_provider_sfleads.core.executions` for what they come to.
     """
 
     read: int
@@ -70,10 +97,11 @@ class SyncReport:
     reject_reasons: Mapping[str, int]
     unchanged_reasons: Mapping[str, int]
     api_usage: Mapping[str, int] | None
+    executions: tuple[Mapping[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The report as plain JSON values."""
-        return {**asdict(self), "job_ids": list(self.job_ids)}
+        return {**asdict(self), "job_ids": list(self.job_ids), "executions": [dict(each) for each in self.executions]}
 
     @property
     def seconds(self) -> float | None:

@@ -31,9 +31,10 @@ def check(client: Client) -> str:
         )
     usage = client.api_usage
     used = f"; {usage.used} of {usage.max} API requests used in the last 24 hours" if usage else ""
+    ceiling = f"; syncs stop writing at {100 * client.settings.max_api_usage:g}% of them" if usage else ""
     who = f"user {client.user_id or 'unknown'} of org {client.org_id or 'unknown'}"
     version = client.settings.api_version
-    return f"Connected to {client.base_url} as {who}, API version {version}; leads can be written{used}."
+    return f"Connected to {client.base_url} as {who}, API version {version}; leads can be written{used}{ceiling}."
 
 
 def _refused(client: Client, reply: Reply) -> SalesforceLeadsError:

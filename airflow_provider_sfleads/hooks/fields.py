@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_sfleads.core.host import Host, parse_host
+from airflow_provider_sfleads.core.values import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.transport import Settings
 from airflow_provider_sfleads.transport.settings import DEFAULT_API_VERSION, normalise_version
@@ -17,6 +18,10 @@ CONN_TYPE = "salesforce_leads"
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_API_USAGE = 0.9
 _LONGEST_TIMEOUT = 600.0  # Salesforce itself ends a call after ten minutes
+_ALL = 100
+# Between 1 and this a number without a sign is a slip: a share is not that large, nor a ceiling that low.
+_LEAST_BARE = 2
+_PATH = re.compile(r"[/\\.]")
 Value = TypeVar("Value")
 
 
@@ -97,35 +102,31 @@ def _extra(text: str | None) -> Mapping[str, object]:
         found = None
     if not isinstance(found, dict):
         raise ConnectionFieldError("Extra is not a JSON object.")
-    return {name: value for name, value in found.items() if value is not None and value != ""}
+    return {name: value for name, value in found.items() if value is not None and str(value).strip() != ""}
 
 
 def _first(extra: Mapping[str, object], *names: str, default: object = None) -> object:
     return next((extra[name] for name in names if name in extra), default)
 
 
-def _number(value: object) -> float:
-    """Read a number, also one that a form saved as text; NaN where it is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return math.nan
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return math.nan
-
-
 def _timeout(extra: Mapping[str, object]) -> float:
-    number = _number(_first(extra, "timeout", default=DEFAULT_TIMEOUT))
-    if not 0 < number <= _LONGEST_TIMEOUT:
+    number = number_of(_first(extra, "timeout", default=DEFAULT_TIMEOUT))
+    if number is None or not 0 < number <= _LONGEST_TIMEOUT:
         raise ConnectionFieldError(f"timeout must be a number of seconds above 0 and up to {_LONGEST_TIMEOUT:g}.")
-    return number
+    return float(number)
 
 
 def _share(extra: Mapping[str, object]) -> float:
-    number = _number(_first(extra, "max_api_usage", default=DEFAULT_MAX_API_USAGE))
-    if not 0 <= number <= 1:
-        raise ConnectionFieldError("max_api_usage must be a share from 0 to 1, such as 0.9 for 90 percent.")
-    return number
+    """Read a share of one, or a percentage: with its sign, or above 1, where it cannot be a share."""
+    text = str(_first(extra, "max_api_usage", default=DEFAULT_MAX_API_USAGE)).strip()
+    is_percent = text.endswith("%")
+    number = number_of(text.removesuffix("%"))
+    if number is None or not 0 <= number <= _ALL or (not is_percent and 1 < number < _LEAST_BARE):
+        raise ConnectionFieldError(
+            "max_api_usage (API usage ceiling) must be a percentage from 0% to 100%, such as 90%, or the same as a "
+            "share from 0 to 1, such as 0.9."
+        )
+    return float(number / _ALL if is_percent or number > 1 else number)
 
 
 def _proxies(value: object) -> Mapping[str, str] | None:
@@ -150,4 +151,10 @@ def _verify(value: object) -> bool | str:
         return value
     if not isinstance(value, str):
         raise ConnectionFieldError("verify must be true, false, or the path of a CA bundle.")
-    return {"true": True, "false": False}.get(value.strip().lower(), value)
+    word = value.strip().lower()
+    if word in ("true", "false"):
+        return word == "true"
+    if not _PATH.search(word):
+        # "no" would be looked for as a file, long after the form was closed.
+        raise ConnectionFieldError("verify must be true, false, or the path of a CA bundle.")
+    return value

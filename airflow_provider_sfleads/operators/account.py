@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from airflow_provider_sfleads.core.executions import Entry, entry_of, in_all
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import (
@@ -66,7 +67,13 @@ def report_of(
         reject_reasons=tally.reject_reasons(),
         unchanged_reasons=dict(tally.unchanged.most_common()),
         api_usage={"used": usage.used, "max": usage.max} if usage else None,
+        executions=(),
     )
+
+
+def with_executions(report: SyncReport, others: Sequence[Entry], execution: Execution) -> SyncReport:
+    """The report of an execution, with what each execution of its task instance came to."""
+    return replace(report, executions=(*others, entry_of(execution.name, report, cleared=execution.cleared)))
 
 
 def _api(tally: Tally, execution: Execution) -> str:
@@ -150,7 +157,8 @@ def summary(report: SyncReport) -> str:
     counts = report.as_json()
     reasons = {"rejected": report.reject_reasons, "unchanged": report.unchanged_reasons}
     parts = [f"{name} {counts[name]:,}{_top(reasons.get(name))}" for name in names if counts.get(name)]
-    return f"read {report.read:,}: {', '.join(parts) or 'nothing'}; {report.api_calls} API calls; {report.results_path}"
+    line = f"read {report.read:,}: {', '.join(parts) or 'nothing'}; {report.api_calls} API calls; {report.results_path}"
+    return "; ".join(filter(None, (line, in_all(report))))
 
 
 def _top(reasons: Mapping[str, int] | None) -> str:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What a live success has to tell; who needs more finds the report below ``results_path``.
+#: What a live success has to tell; who needs more finds the report below ``results_path``. Of a task that was cleared
+#: there is an event each time: its counts are those of the execution that it tells of, ``executions`` has all of them.
 _TOLD = (
     "read",
     "filtered",
@@ -26,6 +27,7 @@ _TOLD = (
     "interval_start",
     "interval_end",
     "results_path",
+    "executions",
 )
 
 

@@ -48,6 +48,8 @@ class Execution:
     :param earlier: executions of the task in this Dag run that came to their end before it.
     :param first_at: when the first of those began, ISO 8601.
     :param parts: of each of those, by name, what ``first_part`` and ``next_part`` are here.
+    :param cleared: whether somebody cleared the task for it; a retry begins one, too, where Airflow never heard how the
+        one before ended.
     :param asks_from: since when any row may have been sent, ISO 8601; where records of what was done are lost.
     :param asks_until: until when, ISO 8601: when that loss was found out.
     """
@@ -70,6 +72,7 @@ class Execution:
     earlier: int = 0
     first_at: str | None = None
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    cleared: bool = False
     asks_from: str | None = None
     asks_until: str | None = None
 
@@ -131,7 +134,7 @@ def _is_sound(execution: Execution) -> bool:
     numbers = (execution.tries, execution.api_calls, execution.token_requests, execution.earlier, execution.read or 0)
     if not _are_counts((*numbers, execution.first_part, execution.next_part)) or execution.tries < 1:
         return False
-    flags = (execution.open, execution.sends)
+    flags = (execution.open, execution.sends, execution.cleared)
     if type(execution.name) is not str or not execution.name or not all(type(flag) is bool for flag in flags):
         return False
     jobs: object = execution.jobs

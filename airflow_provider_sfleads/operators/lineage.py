@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class TellsLineage(BaseOperator):
     """Inputs and outputs of a sync, with the rows that were read and written.
 
-    Counts are the report's: where a task was tried again, those of all its tries. The provider asks in a process of
-    its own and catches what is raised.
+    Counts are the report's own: where a task was tried again, those of all its tries; where it was cleared, those since
+    then, for what OpenLineage was told of the run before still stands. The provider asks in a process of its own and
+    catches what is raised.
     """
 
     export: SqlExport | FileExport

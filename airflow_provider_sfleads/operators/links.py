@@ -7,7 +7,7 @@ the task runs or is deferred, and after its worker was killed. None holds more t
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.results.folder import ResultsFolder
 
 log = logging.getLogger(__name__)
+
+#: The XCom by which the page knows what earlier executions did while there is no report.
+EXECUTIONS = "earlier_executions"
 
 
 class _PushedLink(BaseOperatorLink):
@@ -119,15 +122,24 @@ class Links:
         """Show where the bulk jobs are, if there are any."""
         self._show(BulkJobLink(), jobs_url(base_url, job_ids))
 
+    def tell_executions(self, executions: Sequence[Mapping[str, Any]]) -> None:
+        """Tell what earlier executions did; Airflow has removed their reports, and this one's may never come."""
+        if executions:
+            self._push_value(EXECUTIONS, [dict(each) for each in executions])
+
     def _show(self, link: BaseOperatorLink, url: str) -> None:
         if self._pushed.get(link.xcom_key, "") != url:
             self._push(link, url)
 
     def _push(self, link: BaseOperatorLink, url: str) -> None:
+        if self._push_value(link.xcom_key, url):
+            self._pushed[link.xcom_key] = url
+
+    def _push_value(self, key: str, value: object) -> bool:
         try:
-            self.ti.xcom_push(key=link.xcom_key, value=url)
+            self.ti.xcom_push(key=key, value=value)
         except Exception as error:  # noqa: BLE001
             # Leads do not wait for a link; Airflow that is not there at all, the task learns of by its state.
-            log.warning("The link %r cannot be shown: %s", link.name, type(error).__name__)
-        else:
-            self._pushed[link.xcom_key] = url
+            log.warning("%s cannot be shown in Airflow's UI: %s", key, type(error).__name__)
+            return False
+        return True

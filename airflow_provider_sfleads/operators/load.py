@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_sfleads.core.describe import parse_describe
+from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import (
@@ -21,17 +22,32 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import choice
-from airflow_provider_sfleads.operators.account import Ending, failure_of, misrecorded, report_of, summary
+from airflow_provider_sfleads.operators.account import (
+    Ending,
+    failure_of,
+    misrecorded,
+    report_of,
+    summary,
+    with_executions,
+)
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
-from airflow_provider_sfleads.operators.memory import begun_beside, folder_of, lost_since, store_of, try_number
+from airflow_provider_sfleads.operators.memory import (
+    begun_beside,
+    folder_of,
+    lost_since,
+    store_of,
+    try_number,
+    was_cleared,
+)
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.turns import give_up, turn
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.executions import other_executions
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import open_rows
@@ -65,10 +81,12 @@ def load(
         with _storage_errors(settings):
             ownership.take()
             execution = _execution(journal, folder, settings, context, deferred=deferred is not None)
+            folder = replace(folder, execution=execution.name)
+            others = other_executions(folder)
+        links = Links(context["ti"])
+        links.tell_executions(others)
         closing.callback(settings.hook.client.close)
         lead = parse_describe(settings.hook.describe("Lead"))
-        folder = replace(folder, execution=execution.name)
-        links = Links(context["ti"])
         links.show_results(folder)
         links.show_leads(settings.hook.client.base_url)
         if deferred is not None:
@@ -87,6 +105,7 @@ def load(
             attempt=try_number(context),
             links=links,
             until_the_end=closing,
+            others=others,
         )
         try:
             closing.enter_context(turn(under_way))
@@ -191,7 +210,16 @@ def _end_early(under_way: UnderWay) -> SyncReport:
 def _report(under_way: UnderWay) -> SyncReport:
     client, operation = under_way.settings.hook.client, under_way.settings.operation
     tally = under_way.tally or Tally()
-    return report_of(tally, operation, client, under_way.folder, under_way.execution, under_way.interval)
+    report = report_of(tally, operation, client, under_way.folder, under_way.execution, under_way.interval)
+    return with_executions(report, _others(under_way), under_way.execution)
+
+
+def _others(under_way: UnderWay) -> Sequence[Entry]:
+    """What the other executions came to, less what this one has found to be its own: what their records lack."""
+    if under_way.counts_anew:
+        with suppress(OSError):
+            return other_executions(under_way.folder, by_rows=True)
+    return under_way.others
 
 
 def _calls(under_way: UnderWay) -> dict[str, int]:
@@ -258,6 +286,8 @@ def _execution(
     lost = None if settings.dry_run else lost_since(last, execution, folder, context, deferred=deferred)
     if isinstance(journal.store, StateFile):
         journal.store.begin()
+    if last is None or execution.name != last.name:
+        execution = replace(execution, cleared=was_cleared(context))
     return execution if lost is None else _asking(lost, execution, folder, journal, settings)
 
 

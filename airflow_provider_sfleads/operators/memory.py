@@ -86,6 +86,18 @@ def try_number(context: Mapping[str, Any]) -> int:
     return int(getattr(context["ti"], "try_number", 1))
 
 
+def was_cleared(context: Mapping[str, Any]) -> bool:
+    """Whether a try comes of clearing the task: it is not the first one, and no retry of Airflow's own.
+
+    Clearing grants the task its retries anew, on top of the tries it had (Airflow, ``clear_task_instances``).
+    """
+    ti = context["ti"]
+    most, retries = getattr(ti, "max_tries", None), getattr(context.get("task"), "retries", None)
+    if most is None or retries is None:
+        return try_number(context) > 1
+    return 1 < try_number(context) <= int(most) - int(retries) + 1
+
+
 def lost_since(
     last: Execution | None,
     execution: Execution,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
@@ -145,6 +146,7 @@ class UnderWay:
     :param ownership: shows that no newer try has taken over.
     :param attempt: try number of the task.
     :param links: what the task shows in Airflow's UI.
+    :param others: what the task instance's other executions came to, oldest first.
     :param until_the_end: closes what the end of the load still needs.
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
@@ -165,6 +167,7 @@ class UnderWay:
     attempt: int
     links: Links
     until_the_end: ExitStack
+    others: Sequence[Entry] = ()
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
     tally: Tally | None = None
@@ -239,6 +242,15 @@ class UnderWay:
     def resumed(self) -> bool:
         """Whether an earlier try of the execution has begun it."""
         return self.execution.tries > 1
+
+    @property
+    def counts_anew(self) -> bool:
+        """Whether rows that meet a lead of which no record is left may count as created once more.
+
+        The first try of a keyed load by rows alone need not look whose a lead is that it meets.
+        """
+        looks = self.resumed or self.execution.api == "bulk" or not (self.planned and self.planned.repeatable)
+        return looks and self.execution.asks_from is not None
 
     def own_time(self, moment: datetime | None) -> datetime | None:
         """A moment of Salesforce's clock by the worker's own."""

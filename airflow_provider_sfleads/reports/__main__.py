@@ -11,6 +11,7 @@ from datetime import datetime
 from rich.console import Console
 
 from airflow_provider_sfleads.core.datetimes import parse_datetime
+from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports.reading import RecordedReport, read_reports
 from airflow_provider_sfleads.reports.table import tables_of
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_sfleads.reports",
         description="The reports of many runs together, such as those of a backfill: a line each, and what they come "
-        "to. Of each task instance the newest live run and the newest dry run are shown.",
+        "to. Of each task instance the newest live run and the newest dry run are shown; what was created and "
+        "updated before it was cleared counts.",
         epilog="It ends with 1 where something could not be read, with 2 where the path or an option is wrong.",
     )
     parser.add_argument("results_path", help="as the operators have it; any URL that Airflow's ObjectStoragePath takes")
@@ -60,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--to", dest="until", type=_moment, metavar="DATE", help="intervals that start before (ISO 8601, UTC)"
     )
-    parser.add_argument("--all", action="store_true", help="also executions that were cleared and run once more")
+    parser.add_argument(
+        "--all", action="store_true", help="each execution alone, also those that were cleared and run once more"
+    )
     parser.add_argument("--json", action="store_true", help="reports and sums as JSON instead of the table")
     return parser
 
@@ -81,7 +85,8 @@ def _as_json(found: Sequence[RecordedReport]) -> dict[str, object]:
             continue
         (dry if each.report.dry_run else live).add(each.report)
         names = ("dag_id", "run_id", "task_id", "map_index", "execution")
-        reports.append({name: getattr(each, name) for name in names} | each.report.as_json())
+        told = each.report.as_json() | shown(each.report) | {"again": again(each.report)}
+        reports.append({name: getattr(each, name) for name in names} | told)
     return {"reports": reports, "live": live.as_json(), "dry_run": dry.as_json(), "problems": problems}
 
 

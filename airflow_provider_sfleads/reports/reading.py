@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from airflow_provider_sfleads.core.executions import gathered
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import Directory, directory_at
@@ -42,6 +43,7 @@ class RecordedReport:
     :param path: of the report at its storage.
     :param report: the report; ``None`` where there is none that can be read.
     :param problem: why not.
+    :param is_written: whether there is a file, be it a report or not.
     """
 
     dag_id: str
@@ -52,6 +54,7 @@ class RecordedReport:
     path: str
     report: SyncReport | None
     problem: str | None = None
+    is_written: bool = True
 
     @property
     def moment(self) -> datetime | None:
@@ -71,15 +74,16 @@ def read_reports(
     """Yield the reports below the ``results_path`` of operators, by the start of their intervals.
 
     Of each task instance the newest report is yielded, or two of them: that of its newest dry run comes beside that of
-    its newest live one. What cannot be read is yielded with a ``problem``, as is an execution that is newer and has no
-    report: it is under way, or was killed.
+    its newest live one. Its ``executions`` are all that left a report, so that
+    :func:`~airflow_provider_sfleads.core.executions.shown` tells what they come to. What cannot be read is yielded with
+    a ``problem``, as is an execution that is newer and has no report: it is under way, or was killed.
 
     :param results_path: any URL that ``ObjectStoragePath`` takes, also with a connection: ``s3://conn_id@bucket/folder``.
     :param dag_id: only this Dag.
     :param task_id: only this task.
     :param since: only intervals that start then or later; without a zone it is UTC.
     :param until: only intervals that start before.
-    :param all_executions: also what was cleared and run once more since.
+    :param all_executions: each execution alone, also what was cleared and run once more since.
     :raises ParameterError: where nothing can be read at ``results_path``.
     :raises OSError: where its storage fails.
     """
@@ -107,14 +111,32 @@ def _with_zone(moment: datetime | None) -> datetime | None:
 
 def _of_dag(root: Directory, dag: str, *, task_id: str | None, all_executions: bool) -> Iterator[RecordedReport]:
     executions = _executions(root, dag)
-    chosen = [
-        each
-        for group in _by_task(executions).values()
-        for each in (group if all_executions else _newest(group, executions))
-        if task_id is None or each.task_id == path_part(task_id)
-    ]
-    for start in range(0, len(chosen), _TOGETHER):
-        yield from _read(root, chosen[start : start + _TOGETHER], executions)
+    chosen = [each for each in executions if task_id is None or each.task_id == path_part(task_id)]
+    found = dict(zip(chosen, _read(root, chosen, executions), strict=True))
+    for group in _by_task(chosen).values():
+        each_of = [found[each] for each in group]
+        yield from map(_alone, each_of) if all_executions else _together(each_of)
+
+
+def _alone(found: RecordedReport) -> RecordedReport:
+    """A report that stands for its own execution, since each other one has its own."""
+    return found if found.report is None else replace(found, report=replace(found.report, executions=()))
+
+
+def _together(group: Sequence[RecordedReport]) -> Iterator[RecordedReport]:
+    """The newest report, with what each execution came to; those that are newer and have none; what is lacking.
+
+    :param group: the executions of a task instance, all live or all dry, oldest first.
+    """
+    named = [(each.execution, each.report) for each in reversed(group) if each.report is not None]
+    told = gathered(named)
+    names = {str(entry["execution"]) for entry in told}
+    newest = named[0][0] if named else ""
+    for each in group:
+        if each.report is not None and each.execution == newest:
+            yield replace(each, report=replace(each.report, executions=told))
+        elif each.report is None and (each.execution > newest or (each.is_written and each.execution not in names)):
+            yield each
 
 
 def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
@@ -132,7 +154,7 @@ def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
     return found
 
 
-def _by_task(executions: dict[Execution, bool]) -> dict[tuple[object, ...], list[Execution]]:
+def _by_task(executions: Iterable[Execution]) -> dict[tuple[object, ...], list[Execution]]:
     """The executions of each task instance, oldest first, the dry ones apart."""
     groups: dict[tuple[object, ...], list[Execution]] = defaultdict(list)
     for each in sorted(executions):
@@ -140,13 +162,14 @@ def _by_task(executions: dict[Execution, bool]) -> dict[tuple[object, ...], list
     return groups
 
 
-def _newest(group: Sequence[Execution], has_report: dict[Execution, bool]) -> Sequence[Execution]:
-    """The newest with a report, and those after it."""
-    last = max((n for n, each in enumerate(group) if has_report[each]), default=0)
-    return group[last:]
-
-
 def _read(root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]) -> Iterator[RecordedReport]:
+    for start in range(0, len(chosen), _TOGETHER):
+        yield from _read_some(root, chosen[start : start + _TOGETHER], has_report)
+
+
+def _read_some(
+    root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]
+) -> Iterator[RecordedReport]:
     paths = {each: root.file("/".join((*each, REPORT))) for each in chosen}
     wanted = [path for each, path in paths.items() if has_report[each]]
     contents = root.fs.cat(wanted, on_error="return") if wanted else {}
@@ -161,6 +184,7 @@ def _read(root: Directory, chosen: Sequence[Execution], has_report: dict[Executi
             path=path,
             report=report,
             problem=problem,
+            is_written=has_report[each],
         )
 
 

@@ -8,9 +8,10 @@ from itertools import groupby
 
 from rich.text import Text
 
+from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.reports.reading import RecordedReport
-from airflow_provider_sfleads.reports.totals import Totals, counts_of
+from airflow_provider_sfleads.reports.totals import Totals
 
 _COUNTS = {
     "read": ("", "read"),
@@ -27,6 +28,7 @@ _WORDS = ("interval", "run", "mode")
 # Where a dry run has what a live one would do.
 _WOULD = {"created": "would_create", "updated": "would_update"}
 _TOP_REASONS = 10
+_AGAIN = "created, updated and API calls are summed over the executions, all else is of the newest"
 _DAY = timedelta(days=1)
 
 
@@ -55,6 +57,8 @@ def _table(found: Sequence[RecordedReport]) -> Iterator[Text]:
     headings = [(["", "", "", *(high for high, _ in _COUNTS.values()), ""], "bold")]
     headings.append(([*_WORDS, *(low for _, low in _COUNTS.values()), "sec."], "bold"))
     yield from _aligned([*headings, *rows])
+    if any(each.report is not None and again(each.report) for each in found):
+        yield Text(f"\ncleared, tried again: {_AGAIN}")
     if dry.syncs:
         yield Text("\n(n): what a dry run would have created or updated")
     for name, total in totals:
@@ -71,9 +75,10 @@ def _aligned(rows: Sequence[tuple[Sequence[str], str]]) -> Iterator[Text]:
 
 def _row(found: RecordedReport, report: SyncReport) -> list[str]:
     run = found.run_id if found.map_index < 0 else f"{found.run_id} [{found.map_index}]"
-    counts = [_count(name, counts_of(report), is_dry=report.dry_run) for name in _COUNTS]
+    counts = [_count(name, shown(report), is_dry=report.dry_run) for name in _COUNTS]
+    mode = ", ".join(filter(None, ("dry" if report.dry_run else "live", again(report))))
     seconds = "" if report.seconds is None else f"{report.seconds:,.1f}"
-    return [_interval(report), run, "dry" if report.dry_run else "live", *counts, seconds]
+    return [_interval(report), run, mode, *counts, seconds]
 
 
 def _sums(name: str, total: Totals) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from airflow_provider_sfleads.core.executions import shown
 from airflow_provider_sfleads.core.report import SyncReport
 
 # What is summed, by the names in the report.
@@ -14,14 +15,12 @@ _SUMMED = (
 )  # fmt: skip
 
 
-def counts_of(report: SyncReport) -> dict[str, int]:
-    """The counts of a report that can be summed, by their names there."""
-    return {name: getattr(report, name) for name in _SUMMED}
-
-
 @dataclass(slots=True)
 class Totals:
     """The sums over reports; live ones and dry runs are not to be mixed.
+
+    What a task instance was cleared and run again for is in its report's numbers, see
+    :mod:`~airflow_provider_sfleads.core.executions`.
 
     :param syncs: how many reports.
     :param counts: the sum of each count, by its name in the report.
@@ -37,7 +36,7 @@ class Totals:
     def add(self, report: SyncReport) -> None:
         """Add one report."""
         self.syncs += 1
-        self.counts.update(counts_of(report))
+        self.counts.update(shown(report))
         self.seconds += report.seconds or 0.0
         self.reject_reasons.update(report.reject_reasons)
 

@@ -16,12 +16,13 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Res
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import AfterValidator
 
+from airflow_provider_sfleads.core.executions import how_often, live_total
 from airflow_provider_sfleads.results.files import REJECTS
 from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder
 from airflow_provider_sfleads.results.viewing import Wanted, page_of
 from airflow_provider_sfleads.ui import download, syncs
 from airflow_provider_sfleads.ui.access import GetUserDep, get_user, may_read_rows, may_see_rows, readable
-from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, written_report
+from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, history_of, written_report
 
 _log = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
@@ -125,6 +126,7 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
         page = page_of(
             folder.directory, Wanted(action=action, code=code, search=unquote(search)), offset=offset, limit=limit
         )
+        history = history_of(folder, names)
         return {
             "rows": page.rows,
             "total": page.total,
@@ -132,6 +134,9 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
             "codes": page.codes,
             "execution": folder.execution,
             "executions": names,
+            "history": history,
+            "counts": live_total(history),
+            "again": how_often(history),
             "dry_run": folder.execution.endswith(DRY_RUN),
             "report": written_report(folder),
             "folder": folder.url,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 
+from airflow_provider_sfleads.core.executions import Entry, gathered
+from airflow_provider_sfleads.results.executions import execution_names, written_reports
 from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution
 from airflow_provider_sfleads.ui.syncs import Asked, report_of
 
@@ -39,7 +41,7 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     :raises Exception: where the storage cannot be read from here; each storage has errors of its own.
     """
     folder = _folder_of(session, task)
-    names = sorted(filter(is_execution, folder.directory.parent.folders()), reverse=True)
+    names = execution_names(folder)
     if not names:
         raise NoResultsError(
             f"There are no results in {folder.url.rpartition('/')[0]}. Nothing was written yet, or it was removed, or"
@@ -57,6 +59,14 @@ def chosen(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFo
     if execution and execution not in names:
         raise NoResultsError(f"There is no execution {execution!r} of this task; there are: {', '.join(names)}.")
     return replace(folder, execution=execution or names[0])
+
+
+def history_of(folder: ResultsFolder, names: list[str]) -> tuple[Entry, ...]:
+    """Return what the executions of the task instance came to, oldest first; those that left no report are not in it.
+
+    :param names: of the executions that are there, newest first.
+    """
+    return gathered(written_reports(folder, names))
 
 
 def written_report(folder: ResultsFolder) -> dict[str, Any] | None:

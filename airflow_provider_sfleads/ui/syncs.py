@@ -14,8 +14,9 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import Text, and_, cast, exists, func, not_, or_, select, true
 
-from airflow_provider_sfleads.core.report import SyncReport
-from airflow_provider_sfleads.operators.links import LeadSyncResultsLink
+from airflow_provider_sfleads.core.executions import again, how_often, live_total, shown
+from airflow_provider_sfleads.core.report import SyncReport, are_executions
+from airflow_provider_sfleads.operators.links import EXECUTIONS, LeadSyncResultsLink
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -129,9 +130,10 @@ def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequ
 
     :param dag_ids: the Dags that may be seen.
     """
-    found = _unreported(select(*_INSTANCE), asked).where(TaskInstance.dag_id.in_(dag_ids))
+    earlier = select(XComModel.value).where(*_of_instance(EXECUTIONS)).scalar_subquery().label("value")
+    found = _unreported(select(*_INSTANCE, earlier), asked).where(TaskInstance.dag_id.in_(dag_ids))
     rows = session.execute(found.order_by(_RAN_AT.desc()).limit(LIMIT + 1))
-    return [_as_json(row._asdict()) for row in rows]
+    return [_with_earlier(row._asdict()) for row in rows]
 
 
 def report_of(session: Session, asked: Asked) -> SyncReport | None:
@@ -195,14 +197,48 @@ def _with_reports(rows: Iterator[dict[str, Any]], asked: Asked) -> Iterator[dict
     for row in rows:
         report = _parsed(row.pop("value"))
         if report is not None and _begins_within(report, asked):
-            counts = {name: value for name, value in report.as_json().items() if name not in _LEFT_OUT}
-            execution = report.results_path.rstrip("/").rpartition("/")[2]
-            yield _as_json(row) | counts | {"seconds": report.seconds, "execution": execution}
+            yield _as_json(row) | _told(report)
+            live = _live_before(report)
+            if live is not None:
+                yield _as_json(row) | live
+
+
+def _told(report: SyncReport) -> dict[str, Any]:
+    """What the page shows of a report, with the counts of its task instance."""
+    told = {name: value for name, value in report.as_json().items() if name not in _LEFT_OUT}
+    execution = report.results_path.rstrip("/").rpartition("/")[2]
+    return told | shown(report) | {"again": again(report), "seconds": report.seconds, "execution": execution}
+
+
+def _live_before(report: SyncReport) -> dict[str, Any] | None:
+    """What live executions did before the dry one that a report is of: it took the place of theirs among the XComs."""
+    counts = live_total(report.executions) if report.dry_run else None
+    if counts is None:
+        return None
+    rest: dict[str, Any] = {"reject_reasons": {}, "unchanged_reasons": {}, "api_usage": None, "seconds": None}
+    name = next(each["execution"] for each in reversed(report.executions) if not each["dry_run"])
+    live = {"dry_run": False, "again": how_often(report.executions), "execution": name, "opens": name}
+    return _told(report) | counts | rest | {"api": "", "api_reason": "", "job_ids": []} | live
+
+
+def _with_earlier(row: dict[str, Any]) -> dict[str, Any]:
+    """A task instance without a report, with what earlier live executions of it did, if there were any."""
+    executions = _json_of(row.pop("value"))
+    earlier = live_total(executions) if isinstance(executions, list) and are_executions(executions) else None
+    return _as_json(row) | {"earlier": earlier}
+
+
+def _json_of(value: object) -> object:
+    # There are two ways in which Airflow stores JSON.
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
 
 
 def _parsed(value: object) -> SyncReport | None:
     try:
-        return SyncReport.from_json(json.loads(value) if isinstance(value, str) else value)
+        return SyncReport.from_json(_json_of(value))
     except ValueError:
         return None
 

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.alert import Example, Occasion, State, dag_message, is_clean, task_message
+from airflow_provider_sfleads.core.executions import entry_of
 from airflow_provider_sfleads.core.message import LIMIT
 from airflow_provider_sfleads.core.report import SyncReport
 from tests.core.reports import report, reports
@@ -112,6 +113,20 @@ def test_a_dry_run_says_what_it_would_do() -> None:
     message = task_message(DONE, dry, {}, salt="mql")
     assert message.text.startswith("DRY RUN: mql.move succeeded (2 would be created, 700 would be updated")
     assert "Read 5,714 rows: 2 would be created, 700 would be updated," in message.text
+
+
+def test_what_was_done_before_a_task_was_cleared_is_said() -> None:
+    """The subject sums; the counts of this execution add up to the rows read, and the sums stand below them."""
+    names = ("20261118T020000.000000Z", "20261118T080000.000000Z")
+    each = [entry_of(name, report(created=n)) for name, n in zip(names, (4_095, 40), strict=True)]
+    told = report(created=40, executions=each)
+    message = task_message(DONE, told, {}, salt="mql")
+    assert "(4,135 created, 1,404 updated, 71 rejected)" in message.subject
+    assert "40 created, 702 updated" in message.text
+    assert "Cleared once: 4,135 created and 1,404 updated in all." in message.text
+    of_dag = dag_message(DONE, [("move", told)], [])
+    assert "4,135 created" in of_dag.subject
+    assert "Cleared once: 4,135 created and 1,404 updated in all." in of_dag.text
 
 
 def test_a_task_without_a_report_says_what_failed() -> None:

@@ -89,14 +89,14 @@ def test_a_report_is_json() -> None:
         **counts, api_calls=1, token_requests=1, api="none", api_reason="", job_ids=("750",), results_path="r",
         rejects_path="x", dry_run=False, started_at="", finished_at="", host="h", operation="create",
         interval_start=None, interval_end=None, attempts=1, reject_reasons={"A": 1}, unchanged_reasons={},
-        api_usage={"used": 1, "max": 2},
+        api_usage={"used": 1, "max": 2}, executions=(),
     )  # fmt: skip
     shown = report.as_json()
     assert json.loads(json.dumps(shown)) == shown
     assert set(shown) == {
         "read", *STATES, "api_calls", "token_requests", "api", "job_ids", "results_path", "rejects_path", "dry_run",
         "started_at", "finished_at", "api_reason", "host", "operation", "interval_start", "interval_end", "attempts",
-        "reject_reasons", "unchanged_reasons", "api_usage",
+        "reject_reasons", "unchanged_reasons", "api_usage", "executions",
     }  # fmt: skip
 
 

@@ -92,6 +92,12 @@ def test_the_form_as_airflow_saves_it_is_a_valid_connection() -> None:
     assert (settings.host.url, settings.timeout, settings.max_api_usage) == ("https://acme.my.salesforce.com", 60, 0.9)
 
 
+def test_no_field_of_the_form_changes_what_is_entered() -> None:
+    """Airflow's number fields make the largest number allowed of one above it, and nothing of a text, in silence."""
+    for name, field in TYPE["conn-fields"].items():
+        assert {"number", "integer"}.isdisjoint(field["schema"]["type"]), name
+
+
 def test_airflow_finds_the_hook_by_the_entry_point(tmp_path: Path) -> None:
     """Once the package is installed, Airflow lists the provider, its hook and its form, with a Test button."""
     metadata = tmp_path / "airflow_provider_sfleads-9.9.9.dist-info"

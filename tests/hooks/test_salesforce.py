@@ -100,7 +100,7 @@ def test_versions_in_any_spelling(make_hook: MakeHook, version: object) -> None:
 
 def test_all_that_is_wrong_with_a_connection_is_said_at_once(make_hook: MakeHook) -> None:
     """One error lists every field, and fails a task without retry."""
-    extra = {"api_version": "sixty", "timeout": 0, "max_api_usage": 90, "verify": 5, "proxies": ["x"]}
+    extra = {"api_version": "sixty", "timeout": 0, "max_api_usage": 150, "verify": 5, "proxies": ["x"]}
     with pytest.raises(ConnectionFieldError) as caught:
         make_hook(host="acme.lightning.force.com", login="", password=None, extra=extra).limits()
     text = str(caught.value)
@@ -117,6 +117,51 @@ def test_all_that_is_wrong_with_a_connection_is_said_at_once(make_hook: MakeHook
     ]
     assert [word for word in words if word not in text] == []
     assert isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("given", "share"),
+    [
+        *[(given, 0.9) for given in ("90", "90%", " 90 % ", 90, 90.0, "0.9", 0.9, ".9", "0.90", None, "", "  ")],
+        *[("1%", 0.01), ("0.5%", 0.005), ("2", 0.02), ("100", 1.0), ("100%", 1.0), ("1", 1.0), (1, 1.0), (0, 0.0)],
+    ],
+    ids=repr,
+)
+def test_a_ceiling_is_a_percentage_or_a_share(make_hook: MakeHook, given: object, share: float) -> None:
+    """As people write it; what is above 1 cannot be a share."""
+    assert make_hook(extra={"max_api_usage": given}).client.settings.max_api_usage == share
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["150", 150, "101%", "-1", -1, "-5%", "abc", "0,9", "%", "90%%", "1.5", 1.01, True, [90], "nan", "inf", "9_0"],
+    ids=repr,
+)
+def test_a_ceiling_that_is_none_is_said_and_never_replaced(make_hook: MakeHook, given: object) -> None:
+    """By the Test button and by the task alike, with what to enter."""
+    hook = make_hook(extra={"max_api_usage": given})
+    works, said = hook.test_connection()
+    assert not works
+    assert "API usage ceiling" in said
+    assert "such as 90%" in said
+    with pytest.raises(ConnectionFieldError, match="API usage ceiling"):
+        hook.limits()
+
+
+@pytest.mark.parametrize(
+    "given", ["900", 601, "0", "-5", "60s", "1,5", "abc", True, [60], "nan", "inf", "6_0"], ids=repr
+)
+def test_a_timeout_that_is_none_is_said_and_never_replaced(make_hook: MakeHook, given: object) -> None:
+    """Likewise."""
+    with pytest.raises(ConnectionFieldError, match="timeout must be a number of seconds above 0 and up to 600"):
+        make_hook(extra={"timeout": given}).limits()
+
+
+@pytest.mark.parametrize("given", ["no", "off", "0", "yes", "fasle", 0, 1], ids=repr)
+def test_a_switch_that_is_none_is_said(make_hook: MakeHook, given: object) -> None:
+    """A word that is neither true nor false is no name of a file that somebody has to look for."""
+    with pytest.raises(ConnectionFieldError, match="verify must be true, false, or the path of a CA bundle"):
+        make_hook(extra={"verify": given}).limits()
 
 
 @pytest.mark.parametrize("extra", ["[1]", "{", '"x"'])

@@ -192,7 +192,11 @@ class StateStore:
 
 @dataclass
 class Task:
-    """One task instance; each :meth:`run` is a try of it, until it succeeds or is cleared."""
+    """One task instance; each :meth:`run` is a try of it, until it succeeds or is cleared.
+
+    :param max_tries: as Airflow counts them; unknown where it is ``None``.
+    :param pushed: what the last try pushed, less what it returned.
+    """
 
     run_id: str = "manual__2026-11-20"
     dag_id: str = "leads"
@@ -200,17 +204,20 @@ class Task:
     context: Record = field(default_factory=dict)
     store: StateStore = field(default_factory=StateStore)
     tries: int = 0
+    max_tries: int | None = None
+    pushed: Record = field(default_factory=dict)
 
     def run(self, operator: LeadSyncOperator) -> Ran:
         """Run one try."""
         self.tries += 1
-        pushed: Record = {}
+        pushed = self.pushed = {}
         ti = SimpleNamespace(
             dag_id=self.dag_id,
             run_id=self.run_id,
             task_id=operator.task_id,
             map_index=self.map_index,
             try_number=self.tries,
+            max_tries=self.max_tries,
             xcom_push=lambda key, value: pushed.update({key: value}),
         )
         context: Any = {"ti": ti, "task_state_store": self.store, "params": {}, **self.context}

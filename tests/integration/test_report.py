@@ -58,6 +58,7 @@ REPORT: dict[str, Any] = {
     "reject_reasons": dict,
     "unchanged_reasons": dict,
     "api_usage": dict,
+    "executions": list,
 }
 STRINGS = (
     "key",

@@ -67,7 +67,7 @@ def test_a_sync_tells_its_counts(run_dag: RunDag, emulator: EmulatorServer, expo
     assert extra == {name: report[name] for name in extra}
     counts = ("read", "filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected")
     assert [extra.pop(name) for name in counts] == [3, 0, 0, 0, 3, 0, 0]
-    assert set(extra) == {"operation", "interval_start", "interval_end", "results_path"}
+    assert set(extra) == {"operation", "interval_start", "interval_end", "results_path", "executions"}
 
 
 def test_a_dry_run_tells_nobody(run_dag: RunDag, export: FileExport, tmp_path: Path) -> None:

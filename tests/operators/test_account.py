@@ -37,7 +37,13 @@ def report_of(*, codes: dict[str, int] | None = None, **counts: int) -> SyncRepo
         for _ in range(number):
             tally.add(Outcome(key="", action=Action.REJECTED, error_code=code))
     rest: dict[str, Any] = dict.fromkeys(SyncReport.__dataclass_fields__)
-    rest |= {"results_path": FOLDER, "rejects_path": f"{FOLDER}/rejects.csv", "api_calls": 7, "job_ids": ()}
+    rest |= {
+        "results_path": FOLDER,
+        "rejects_path": f"{FOLDER}/rejects.csv",
+        "api_calls": 7,
+        "job_ids": (),
+        "executions": (),
+    }
     return SyncReport(**(rest | tally.counts() | {"reject_reasons": tally.reject_reasons()}))
 
 

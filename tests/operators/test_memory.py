@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from airflow_provider_sfleads.operators.journal import Execution
-from airflow_provider_sfleads.operators.memory import folder_of, lost_since
+from airflow_provider_sfleads.operators.memory import folder_of, lost_since, was_cleared
 from airflow_provider_sfleads.results import ResultsFolder
 
 FIRST, SECOND = "2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"
@@ -88,3 +90,25 @@ def test_a_deferral_without_a_journal(tmp_path: Path) -> None:
     run = datetime(2026, 1, 1, tzinfo=UTC)
     context = context_of(start_date=run)
     assert lost_since(None, ONE, folder(tmp_path, ONE), context, deferred=True) == run.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("tries", "max_tries", "retries", "cleared"),
+    [
+        (1, 2, 2, False),
+        (2, 2, 2, False),
+        (3, 2, 2, False),
+        # Cleared after its third try: Airflow grants two retries anew.
+        (4, 5, 2, True),
+        (5, 5, 2, False),
+        (2, 1, 0, True),
+        (1, None, None, False),
+        (2, None, None, True),
+    ],
+)
+def test_a_try_that_comes_of_clearing(tries: int, max_tries: int | None, retries: int | None, *, cleared: bool) -> None:
+    """It is told from a retry by the tries that are left."""
+    context = context_of(tries=tries)
+    context["ti"].max_tries = max_tries
+    context["task"] = SimpleNamespace(retries=retries)
+    assert was_cleared(context) is cleared

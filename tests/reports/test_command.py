@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,15 +75,41 @@ def test_options_choose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     ]
     assert main([str(tmp_path), *options]) == 0
     chosen = json.loads(capsys.readouterr().out)
-    assert [each["created"] for each in chosen["reports"]] == [1, 20]
-    assert (chosen["live"]["syncs"], chosen["live"]["created"], chosen["dry_run"]["syncs"]) == (2, 21, 0)
+    assert [(each["created"], each["again"]) for each in chosen["reports"]] == [(1, ""), (22, "cleared once")]
+    assert (chosen["live"]["syncs"], chosen["live"]["created"], chosen["dry_run"]["syncs"]) == (2, 23, 0)
 
     main([str(tmp_path), *options, "--all"])
-    assert [each["created"] for each in json.loads(capsys.readouterr().out)["reports"]] == [1, 2, 20]
+    alone = json.loads(capsys.readouterr().out)
+    assert [(each["created"], each["again"]) for each in alone["reports"]] == [(1, ""), (2, ""), (20, "")]
+    assert (alone["live"]["syncs"], alone["live"]["created"]) == (3, 23)
 
     with pytest.raises(SystemExit):
         main([str(tmp_path), "--from", "1740787200000"])
     assert "'1740787200000' is no date" in capsys.readouterr().err
+
+
+def test_a_green_night_that_was_cleared_keeps_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was created adds up, and the table says why; how the rows stand, the newest execution says."""
+    leave(str(tmp_path), 0, read=4_171, created=4_095, updated=0, unchanged=0, filtered=0, rejected=76, api_calls=9)
+    cleared: dict[str, Any] = {
+        "read": 4_171,
+        "created": 40,
+        "updated": 2,
+        "unchanged": 4_095,
+        "filtered": 0,
+        "rejected": 34,
+    }
+    leave(str(tmp_path), 0, second=1, **cleared, api_calls=8)
+    leave(str(tmp_path), 0, second=2, **cleared | {"created": 0, "updated": 0}, would_create=7, dry_run=True)
+    assert main([str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    assert lines[4][2:11] == ["live,", "cleared", "once", "4,171", "4,135", "2", "4,095", "0", "0"]
+    assert lines[4][11:14] == ["34", "0", "17"]
+    assert lines[5][2:6] == ["dry", "4,171", "(7)", "(0)"]
+    assert lines[7][:6] == ["1", "in", "all", "live", "4,171", "4,135"]
+    said = " ".join(" ".join(line) for line in lines)
+    assert "cleared, tried again: created, updated and API calls are summed over the executions" in said
 
 
 def test_json_holds_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import fsspec  # type: ignore[import-untyped]  # noqa: TID253 - no Dag file
 import pytest
 from airflow.sdk.io.store import attach
 
+from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports import RecordedReport, Totals, read_reports
 from tests.integration.support import Task, creating, people
@@ -58,8 +59,24 @@ def test_the_newest_execution_counts(tmp_path: Path) -> None:
     leave(str(tmp_path), 0, second=2, created=3)
     leave(str(tmp_path), 0, second=3, dry_run=True, created=0, would_create=7)
 
-    assert numbers(read_reports(str(tmp_path))) == [3, 0]
+    found = [each.report for each in read_reports(str(tmp_path)) if each.report is not None]
+    assert [(each.created, shown(each)["created"]) for each in found] == [(3, 103), (0, 0)]
     assert sorted(numbers(read_reports(str(tmp_path), all_executions=True))) == [0, 3, 100]
+
+
+def test_an_execution_that_cannot_be_read_is_told_by_a_newer_report_or_named(tmp_path: Path) -> None:
+    """A report tells what those before it did; where none does, the number is known to be too small."""
+    torn = leave(str(tmp_path), 0, second=1, content="{")
+    leave(str(tmp_path), 0, second=2, created=3)
+    (problem, known) = sorted(read_reports(str(tmp_path)), key=lambda each: each.execution)
+    assert (problem.path, problem.report) == (f"{torn}/report.json", None)
+    assert known.report is not None
+    told = [{**known.report.executions[0], "execution": problem.execution, "created": 100}, *known.report.executions]
+    leave(str(tmp_path), 0, second=2, created=3, executions=told)
+
+    (found,) = read_reports(str(tmp_path))
+    assert found.report is not None
+    assert (shown(found.report)["created"], again(found.report)) == (103, "cleared once")
 
 
 def test_mapped_tasks_have_a_report_each(tmp_path: Path) -> None:

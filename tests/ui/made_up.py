@@ -18,6 +18,7 @@ from airflow.utils.types import DagRunType
 from sqlalchemy import create_engine, delete, insert, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_sfleads.core.report import COUNTS
 from tests.core.reports import VALUES
 
 OPERATOR = "SalesforceUpdateLeadStageOperator"
@@ -83,6 +84,12 @@ def add_sync(
     task = {"task_id": task_id, "map_index": map_index}
     stored = json.dumps(value) if value and as_text else value
     return add_task(session, dag_id, ran_at, task, value=stored, state=state, operator=operator)
+
+
+def entry(execution: str, **changes: Any) -> dict[str, Any]:
+    """What a report tells of an execution, in its ``executions``."""
+    counts = dict.fromkeys((*COUNTS, "api_calls"), 0)
+    return {"execution": execution, "dry_run": execution.endswith("-dry-run"), **counts, **changes}
 
 
 def add_task(

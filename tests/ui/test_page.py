@@ -13,7 +13,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from airflow_provider_sfleads.operators.links import EXECUTIONS
 from airflow_provider_sfleads.results import ResultsFolder
+from tests.core.reports import VALUES
+from tests.integration.real_airflow import ROOT
 from tests.ui import made_up
 from tests.ui.conftest import Server
 from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
@@ -22,6 +25,7 @@ DAGS = ("nightly", "weekly", "edited")
 NIGHTS = 90
 # The page's own default ends today.
 EVER = "since=2026-08-01"
+ARTIFACTS = ROOT / "test-artifacts/ui"
 expect.set_options(timeout=30_000)  # other tests' programs may still be ending
 
 
@@ -76,6 +80,12 @@ def opened(
     page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
     page.goto(server.url + path)
     return page
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page, for people to look at."""
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name.replace(' ', '-')}.png", full_page=True)
 
 
 def rows_path(run_id: str) -> str:
@@ -194,6 +204,73 @@ def test_a_report_that_somebody_edited_breaks_no_page(chromium: Browser, server:
     assert runs
     with made_up.database(server.database) as session:
         made_up.remove_run(session, "edited", run_id)
+
+
+def test_a_night_that_was_cleared_keeps_what_it_did(chromium: Browser, server: Server, runs: str) -> None:
+    """Everywhere its numbers are: summed, said to be so, and each execution can be opened."""
+    names = ("20261201T030000.000000Z", "20261201T080000.000000Z")
+    ran_at = LAST + timedelta(days=8)
+    counts: list[dict[str, Any]] = [
+        {"read": 4_171, "created": 4_095, "unchanged": 0, "rejected": 76, "api_calls": 23},
+        {"read": 4_171, "created": 40, "unchanged": 4_095, "rejected": 36, "api_calls": 22},
+    ]
+    entries = [made_up.entry(name, **each) for name, each in zip(names, counts, strict=True)]
+    report = {"filtered": 0, "updated": 0, "reject_reasons": {"NOT_FOUND": 36}, **counts[1], "executions": entries}
+    run_id = f"scheduled__{ran_at.isoformat()}"
+    folders = [write_results(server.folder, "weekly", run_id, name, codes=3) for name in names]
+    for folder, each, told in zip(folders, counts, (entries[:1], entries), strict=True):
+        folder.write_report(VALUES | report | each | {"results_path": folder.url, "executions": told})
+    with made_up.database(server.database) as session:
+        made_up.add_sync(session, "weekly", ran_at, report=report | {"results_path": folders[-1].url})
+
+    page = opened(chromium, server, "/plugin/lead-syncs?since=2026-11-25&until=2026-12-03")
+    expect(page.get_by_test_id("sync-row")).to_contain_text("cleared once")
+    expect(page.get_by_test_id("sync-row")).to_contain_text("4,1354,095 + 40")
+    expect(page.locator(".tile").filter(has_text="Created")).to_contain_text("4,135")
+    expect(page.locator(".latest")).to_contain_text("4,135 created")
+    expect(page.locator(".latest")).to_contain_text("cleared once")
+    keep(page, "cleared night")
+    page.get_by_role("link", name="Results").last.click()
+
+    expect(page.get_by_test_id("again")).to_contain_text("Cleared once.")
+    expect(page.locator(".tile").filter(has_text="Created")).to_contain_text("4,135")
+    executions = page.get_by_test_id("execution")
+    expect(executions).to_have_count(2)
+    expect(executions.first).to_contain_text("2026-12-01 08:00:00 (below)live4,1714004,09536022")
+    expect(page.get_by_test_id("executions-total")).to_contain_text("4,135")
+    keep(page, "cleared night executions")
+    executions.last.get_by_role("link").click()
+
+    expect(executions.last).to_contain_text("(below)")
+    expect(page.get_by_test_id("rows-execution")).to_have_value(names[0])
+    expect(page.locator(".tile").filter(has_text="Created")).to_contain_text("4,135")
+    page.go_back()
+    expect(executions.first).to_contain_text("(below)")
+
+    assert runs
+    with made_up.database(server.database) as session:
+        made_up.remove_run(session, "weekly", run_id)
+
+
+def test_a_cleared_night_that_runs_again_keeps_what_it_did(chromium: Browser, server: Server, runs: str) -> None:
+    """Before it has reported anew, and where it never does."""
+    ran_at = LAST + timedelta(days=9)
+    entries = [made_up.entry("20261202T030000.000000Z", created=4_095)]
+    with made_up.database(server.database) as session:
+        run_id = made_up.add_sync(session, "weekly", ran_at, report=None, state="failed")
+        made_up.add_xcom(session, "weekly", ran_at, {"task_id": "sync", "map_index": -1}, EXECUTIONS, entries)
+
+    page = opened(chromium, server, "/plugin/lead-syncs?since=2026-12-02&until=2026-12-04")
+    expect(page.get_by_test_id("sync-row")).to_contain_text("before it: 4,095 created, 0 updated")
+    expect(page.locator(".tile").filter(has_text="Created")).to_contain_text("4,095")
+    expect(page.locator("[aria-label^='2026-12-02 03:00: failed, ']")).to_have_count(1)
+    keep(page, "cleared night without a report")
+    page.get_by_test_id("filter-mode").select_option("dry")
+    expect(page.get_by_test_id("sync-row")).to_contain_text("no report Open")
+
+    assert runs
+    with made_up.database(server.database) as session:
+        made_up.remove_run(session, "weekly", run_id)
 
 
 def test_a_page_that_stays_open_over_night_asks_for_the_new_day(chromium: Browser, server: Server, runs: str) -> None:

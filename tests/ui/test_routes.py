@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
+from tests.core.reports import VALUES
 from tests.ui import made_up
 from tests.ui.conftest import Server
 
@@ -276,3 +278,77 @@ def test_for_a_spreadsheet_formulas_are_text(server: Server, runs: dict[str, str
     assert {row["list"] for row in rows} == {"Ltd; '=1+1"}
     assert [row["id"] for row in rows[:2]] == ["0", "1"]
     assert rows[0]["error_message"] == f"{HOSTILE} is too long"
+
+
+CLEARED = ("20261122T030000.000000Z", EXECUTION)
+
+
+def test_a_night_that_was_cleared_keeps_what_it_did(server: Server, runs: dict[str, str]) -> None:
+    """Its live executions are summed, and said to be several; a dry one behind them neither adds nor hides anything."""
+    ran_at = LAST + timedelta(days=5)
+    done = {"created": 0, "would_create": 0, "updated": 0, "unchanged": 5_000, "read": 5_000}
+    live = [made_up.entry(name, created=n, read=n, api_calls=2) for name, n in zip(CLEARED, (4_095, 40), strict=True)]
+    dry = made_up.entry(f"{EXECUTION}-dry-run", would_create=7)
+    with made_up.database(server.database) as session:
+        ids = {"green": made_up.add_sync(session, "stage", ran_at, report=done | {"created": 40, "executions": live})}
+        later = ran_at + timedelta(days=1)
+        looked = done | {"dry_run": True, "would_create": 7, "executions": [*live, dry]}
+        ids["dry"] = made_up.add_sync(session, "stage", later, report=looked, as_text=True)
+
+    def told(run_id: str) -> list[tuple[object, ...]]:
+        found = server.get("/api/syncs", dag_id="stage", run_id=run_id).json()["syncs"]
+        return [(each["dry_run"], each["created"], each["again"], each.get("opens")) for each in found]
+
+    assert runs
+    assert told(ids["green"]) == [(False, 4_135, "cleared once", None)]
+    assert told(ids["dry"]) == [(True, 0, "", None), (False, 4_135, "cleared once", EXECUTION)]
+    with made_up.database(server.database) as session:
+        for run_id in ids.values():
+            made_up.remove_run(session, "stage", run_id)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_cleared_night_without_a_new_report_keeps_what_it_did(
+    server: Server, runs: dict[str, str], *, as_text: bool
+) -> None:
+    """Airflow removes the report when the task begins anew; what was done before is told beside the missing one."""
+    ran_at = LAST + timedelta(days=7)
+    told = [made_up.entry(name, created=n) for name, n in zip(CLEARED, (4_095, 40), strict=True)]
+    with made_up.database(server.database) as session:
+        run_id = made_up.add_sync(session, "stage", ran_at, report=None, state="failed")
+        value: object = json.dumps(told) if as_text else told
+        task = {"task_id": "sync", "map_index": -1}
+        made_up.add_xcom(session, "stage", ran_at, task, "earlier_executions", value)
+    (found,) = server.get("/api/syncs", dag_id="stage", run_id=run_id).json()["unreported"]
+
+    assert runs
+    assert (found["state"], found["earlier"]["created"]) == ("failed", 4_135)
+    assert server.get("/api/syncs", dag_id="stage", run_id=runs["killed"]).json()["unreported"][0]["earlier"] is None
+    with made_up.database(server.database) as session:
+        made_up.remove_run(session, "stage", run_id)
+
+
+def test_the_executions_of_a_task_are_told_with_their_rows(server: Server, runs: dict[str, str]) -> None:
+    """One below another, with what they come to, also where one is gone or left no report."""
+    run_id = f"scheduled__{(LAST + timedelta(days=9)).isoformat()}"
+    with made_up.database(server.database) as session:
+        path = ResultsFolder(server.folder, "stage", run_id, "sync", -1, EXECUTION).url
+        made_up.add_sync(session, "stage", LAST + timedelta(days=9), report={"results_path": path})
+    gone = made_up.entry("20261121T030000.000000Z", created=5)
+    for name, n, entries in ((CLEARED[0], 4_095, []), (EXECUTION, 40, [gone])):
+        folder = write_results(server.folder, "stage", run_id, name, codes=1)
+        report = VALUES | {"created": n, "results_path": folder.url}
+        folder.write_report(report | {"executions": [*entries, made_up.entry(name, created=n)]})
+    write_results(server.folder, "stage", run_id, f"{EXECUTION}-dry-run", codes=1)
+
+    found = server.get(rows_url(run_id), execution=CLEARED[0]).json()
+
+    assert runs
+    assert found["executions"] == [f"{EXECUTION}-dry-run", EXECUTION, CLEARED[0]]
+    assert [(each["execution"], each["created"]) for each in found["history"]] == [
+        (gone["execution"], 5), (CLEARED[0], 4_095), (EXECUTION, 40)
+    ]  # fmt: skip
+    assert (found["counts"]["created"], found["again"]) == (4_140, "cleared twice")
+    assert (found["execution"], found["report"]["created"]) == (CLEARED[0], 4_095)
+    with made_up.database(server.database) as session:
+        made_up.remove_run(session, "stage", run_id)

@@ -56,6 +56,7 @@ export const toRows = (sync, action) => ({
   run_id: sync.run_id,
   task_id: sync.task_id,
   map_index: sync.map_index >= 0 ? sync.map_index : null,
+  execution: sync.opens,
   action,
 });
 

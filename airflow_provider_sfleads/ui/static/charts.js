@@ -62,7 +62,7 @@ function Tip({ bar, series, index, width, n }) {
   const right = x > width / 2;
   const row = (id, label, text, mark) =>
     h("tr", { key: id }, h("th", { scope: "row" }, mark, label), h("td", null, text));
-  const { sums, reported } = bar;
+  const { sums, counted, reported } = bar;
   return h(
     "div",
     {
@@ -72,6 +72,7 @@ function Tip({ bar, series, index, width, n }) {
     },
     h("b", null, bar.title),
     h("div", { className: "note" }, bar.subtitle),
+    bar.entries.length === 1 && bar.entries[0].again && h("div", { className: "note" }, bar.entries[0].again),
     troubles(bar).map((text) =>
       h(
         "div",
@@ -79,7 +80,7 @@ function Tip({ bar, series, index, width, n }) {
         `${bar.failed ? "✕" : "…"} ${text}${reported ? "" : ", no report"}`,
       ),
     ),
-    reported > 0 &&
+    counted > 0 &&
       h(
         "table",
         null,

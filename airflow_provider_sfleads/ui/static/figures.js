@@ -36,10 +36,15 @@ export function sum(entries) {
   return total;
 }
 
+/** Whether there are numbers: of a report, or of what came before one that is missing. */
+export const hasCounts = ({ unreported, earlier }) => !unreported || Boolean(earlier);
+
 /** Syncs and task instances that have left no report, newest first. */
 export function entriesOf({ syncs, unreported }, mode) {
   const fits = (sync) => mode === "all" || sync.dry_run === (mode === "dry");
-  const without = unreported.map((entry) => ({ ...entry, unreported: true }));
+  // What earlier executions did is done, whatever becomes of the one that has not reported; dry ones did nothing.
+  const before = (entry) => (mode === "dry" ? null : entry.earlier);
+  const without = unreported.map((entry) => ({ ...entry, ...before(entry), earlier: before(entry), unreported: true }));
   const dated = [...syncs.filter(fits), ...without].map((entry) => [Date.parse(entry.ran_at), entry]);
   return dated.sort((a, b) => b[0] - a[0]).map(([, entry]) => entry);
 }
@@ -82,17 +87,19 @@ function dateOf(entry, by) {
 
 function bar(entries, more) {
   const reported = entries.filter((entry) => !entry.unreported);
+  const counted = entries.filter(hasCounts);
   const timed = reported.filter((entry) => entry.seconds > 0);
   const used = reported.filter((entry) => entry.api_usage?.max > 0).map(({ api_usage: { used, max } }) => used / max);
   const total = (name, list) => list.reduce((all, entry) => all + entry[name], 0);
   return {
     ...more,
     entries,
-    sums: sum(reported),
+    sums: sum(counted),
+    counted: counted.length,
     reported: reported.length,
     failed: entries.filter(hasFailed).length,
     under: entries.filter(isUnder).length,
-    calls: reported.length ? total("api_calls", reported) : null,
+    calls: counted.length ? total("api_calls", counted) : null,
     usage: used.length ? Math.max(...used) : null,
     seconds: timed.length ? Math.max(...timed.map((entry) => entry.seconds)) : null,
     rate: timed.length ? total("read", timed) / total("seconds", timed) : null,
@@ -152,12 +159,12 @@ export function troubles({ entries, failed, under }) {
 
 /** One bar in words. */
 export function barText(bar, shown) {
-  const { title, subtitle, sums, reported } = bar;
+  const { title, subtitle, sums, counted } = bar;
   const counts = shown.map(({ id, label }) => `${number(sums[id])} ${label}`);
   const said = [
     ...troubles(bar),
-    ...(reported ? [...counts, `${share(sums.rejected, sums.read)} of the rows read rejected`] : []),
-    ...(reported || bar.entries.length > 1 ? [subtitle] : []),
+    ...(counted ? [...counts, `${share(sums.rejected, sums.read)} of the rows read rejected`] : []),
+    ...(counted || bar.entries.length > 1 ? [subtitle] : []),
   ];
   return `${title}: ${said.join(", ") || "no report"}`;
 }

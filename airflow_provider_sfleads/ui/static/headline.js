@@ -1,8 +1,8 @@
 // What the last sync did, and the sums of the range against those of the range before.
 import { runPage, toRows } from "./address.js";
-import { hasFailed, latest, sum, worst } from "./figures.js";
+import { hasCounts, hasFailed, latest, sum, worst } from "./figures.js";
 import { Go, State, Tile } from "./parts.js";
-import { ago, NONE, number, plural, seconds, share, time } from "./words.js";
+import { ago, NONE, number, plural, seconds, share, SUMMED, time } from "./words.js";
 
 const { createElement: h, memo, useMemo } = globalThis.React;
 
@@ -10,7 +10,7 @@ const { createElement: h, memo, useMemo } = globalThis.React;
 const MOST_TASKS = 5;
 
 function outcome(entries) {
-  const reported = entries.filter((entry) => !entry.unreported);
+  const reported = entries.filter(hasCounts);
   if (!reported.length) return h("span", { className: "none" }, "no report");
   const { created, updated, would_create, would_update, rejected, not_sent, unchanged } = sum(reported);
   const dry = would_create + would_update > 0;
@@ -27,9 +27,16 @@ function outcome(entries) {
   );
 }
 
+/** Of several syncs, how many of them were cleared, or tried again when they had ended. */
+function againOf(entries) {
+  const n = entries.filter((entry) => entry.again).length;
+  return n > 0 && `${number(n)} run again`;
+}
+
 function Latest({ entries }) {
   const [first] = entries;
   const { dag_id, task_id, run_id, ran_at } = first;
+  const again = entries.length > 1 ? againOf(entries) : first.again;
   const spent = Math.max(...entries.map((entry) => entry.seconds ?? -1));
   const only = entries.length === 1 && !first.unreported && first.may_read_rows ? first : null;
   return h(
@@ -41,6 +48,7 @@ function Latest({ entries }) {
       h(State, { state: worst(entries) }),
       h("a", { href: runPage({ dag_id, run_id }), title: `Dag run ${run_id}` }, h("b", null, dag_id)),
       h("span", { className: "note" }, entries.length > 1 ? `${task_id}, ${entries.length} mapped` : task_id),
+      again && h("span", { className: "flag calm", title: SUMMED }, again),
       h("span", { className: "note push", title: `${time(ran_at)} UTC` }, ago(ran_at)),
     ),
     h(
@@ -89,6 +97,7 @@ export const Headline = memo(function Headline({ entries, before, span }) {
   const tile = (label, more) => h(Tile, { key: label, label, ...more });
   const worse = then && then.read > 0 && now.read > 0 && now.rejected / now.read > then.rejected / then.read;
   const known = now.read > 0;
+  const again = entries.filter((entry) => entry.again).length;
   return h(
     "div",
     { className: "headline" },
@@ -119,6 +128,7 @@ export const Headline = memo(function Headline({ entries, before, span }) {
         (!dry || now.created + now.updated > 0) && tile("Updated", count("updated")),
       ),
       then && h("p", { className: "note" }, `“before”: the ${plural(span, "day")} before`),
+      again > 0 && h("p", { className: "note" }, `${plural(again, "sync")} cleared or tried again. ${SUMMED}`),
     ),
   );
 });

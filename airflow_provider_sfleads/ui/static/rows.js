@@ -1,9 +1,10 @@
 // The rows of one sync.
 import { change, NO_SYNC, partsOf, routeTo, runPage, taskPage } from "./address.js";
 import { useJson } from "./api.js";
+import { Executions } from "./executions.js";
 import { Field, Go, Loading, Pager, Select, Tile, Trouble } from "./parts.js";
 import { RowTable } from "./rowtable.js";
-import { interval, number, plain, plural, seconds, share, taskName, time } from "./words.js";
+import { interval, number, plain, plural, seconds, share, SUMMED, taskName, time } from "./words.js";
 
 const { createElement: h, useEffect, useState } = globalThis.React;
 
@@ -11,7 +12,8 @@ const PAGE = 100;
 const TYPING = 300;
 const ALL = "all";
 
-function Counts({ report, dry }) {
+/** `summed`: whether the counts are of several executions together. */
+function Counts({ report, dry, summed }) {
   const ended =
     report.finished_at && report.started_at
       ? (Date.parse(report.finished_at) - Date.parse(report.started_at)) / 1000
@@ -31,7 +33,13 @@ function Counts({ report, dry }) {
       note: report.rejected > 0 ? `${share(report.rejected, report.read)} of read` : null,
     }),
     tile("Not sent", "not_sent", { alarm: report.not_sent > 0 }),
-    h(Tile, { label: "Took", value: seconds(ended), note: `${report.api}, ${plural(report.api_calls ?? 0, "call")}` }),
+    summed
+      ? tile("API calls", "api_calls")
+      : h(Tile, {
+          label: "Took",
+          value: seconds(ended),
+          note: `${report.api}, ${plural(report.api_calls ?? 0, "call")}`,
+        }),
   );
 }
 
@@ -138,9 +146,15 @@ function Downloads({ sync, data, execution }) {
 }
 
 function Found({ sync, data, execution, action, code, search, onSearch, offset }) {
+  const again = data.dry_run ? "" : data.again;
+  // Of several executions the numbers are those of all, whichever is opened.
+  const counts = again ? { ...data.report, ...data.counts } : data.report;
+  const names = new Set([...data.executions, ...data.history.map((one) => one.execution)]).size;
   return [
     h(About, { key: "about", sync, data }),
-    data.report && h(Counts, { key: "counts", report: data.report, dry: data.dry_run }),
+    counts && h(Counts, { key: "counts", report: counts, dry: data.dry_run, summed: Boolean(again) }),
+    again && h("p", { key: "again", className: "note", "data-testid": "again" }, `${again[0].toUpperCase()}${again.slice(1)}. ${SUMMED}`),
+    names > 1 && h(Executions, { key: "executions", data }),
     h(
       "section",
       { key: "rows", className: "card table", "aria-label": "Rows" },

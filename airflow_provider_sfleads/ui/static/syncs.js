@@ -2,7 +2,7 @@
 import { change, runPage, taskPage, toRows } from "./address.js";
 import { hasFailed } from "./figures.js";
 import { Go, Pager, State } from "./parts.js";
-import { decimal, interval, NONE, number, plain, plural, taskName, time } from "./words.js";
+import { decimal, interval, NONE, number, parts, plain, plural, SUMMED, taskName, time } from "./words.js";
 
 const { createElement: h, memo, useMemo } = globalThis.React;
 
@@ -28,11 +28,17 @@ const COLUMNS = [
   ["Rows"],
 ];
 
-const count = (n, alarm) => h("td", { className: n > 0 && alarm ? "n alarm" : n === 0 ? "n zero" : "n" }, number(n));
+const count = (n, alarm, note) =>
+  h(
+    "td",
+    { className: n > 0 && alarm ? "n alarm" : n === 0 ? "n zero" : "n" },
+    number(n),
+    note && h("div", { className: "note" }, note),
+  );
 
-/** Of a dry run, what it would have done. */
+/** Of a dry run, what it would have done; of one that was cleared, what its executions did together. */
 function done(entry, did, would) {
-  if (!entry.dry_run) return count(entry[did]);
+  if (!entry.dry_run) return count(entry[did], false, parts(entry, did));
   return h(
     "td",
     { className: entry[would] ? "n" : "n zero", title: "A dry run: nothing was sent" },
@@ -78,6 +84,9 @@ function numbers(entry) {
   ];
 }
 
+const keyOf = ({ dag_id, run_id, task_id, map_index, dry_run }) =>
+  JSON.stringify([dag_id, run_id, task_id, map_index, dry_run]);
+
 function Sync({ entry }) {
   const task = h("a", { href: taskPage(entry), title: "The task instance" }, taskName(entry));
   const head = [
@@ -86,6 +95,7 @@ function Sync({ entry }) {
       { className: "nowrap" },
       h(State, { state: entry.state }),
       entry.try_number > 1 && h("div", { className: "note" }, `try ${entry.try_number}`),
+      entry.again && h("div", { className: "note", "data-testid": "again", title: SUMMED }, entry.again),
     ),
     h("th", { scope: "row", className: "nowrap" }, entry.dag_id, h("div", { className: "note" }, task)),
     h(
@@ -100,7 +110,9 @@ function Sync({ entry }) {
     const rest = h(
       "td",
       { colSpan: COLUMNS.length - head.length, className: "none" },
-      "no report ",
+      entry.earlier
+        ? `no report of this execution; before it: ${number(entry.created)} created, ${number(entry.updated)} updated. `
+        : "no report ",
       h("a", { href: taskPage(entry) }, "Open the task instance"),
     );
     return h("tr", { "data-testid": "sync-row", className: look }, ...head, rest);
@@ -163,7 +175,7 @@ export const Syncs = memo(function Syncs({ entries, code, from }) {
           "tbody",
           null,
           page.map((entry) =>
-            h(Sync, { key: JSON.stringify([entry.dag_id, entry.run_id, entry.task_id, entry.map_index]), entry }),
+            h(Sync, { key: keyOf(entry), entry }),
           ),
         ),
       ),

@@ -6,6 +6,8 @@ const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFract
 const dayMonth = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 export const NONE = "–";
 export const DAY = 86_400_000;
+export const SUMMED = "Created, updated and API calls are summed over the executions; all else is of the newest.";
+const MOST_PARTS = 3;
 
 const given = (value) => value !== null && value !== undefined && !Number.isNaN(value);
 
@@ -55,6 +57,14 @@ export function ago(iso) {
 
 /** A word of the machine as people read it: "not_sent" is "not sent". */
 export const plain = (word) => String(word).replaceAll("_", " ");
+/** Of a task instance that was cleared, what each live execution did, oldest first, such as "4,095 + 40". */
+export function parts({ executions = [], again }, name) {
+  const live = executions.filter((one) => !one.dry_run);
+  if (!again || live.length < 2 || !live.some((one) => one[name])) return null;
+  if (live.length > MOST_PARTS) return `${number(live.at(-1)[name])} of it in the last`;
+  return live.map((one) => number(one[name])).join(" + ");
+}
+
 export const plural = (n, one, more = `${one}s`) => `${number(n)} ${n === 1 ? one : more}`;
 
 export const taskName = ({ task_id, map_index }) => (map_index >= 0 ? `${task_id} [${map_index}]` : task_id);
