@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 
 from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution
+from airflow_provider_sfleads.results.small_json import read_small_json
 from airflow_provider_sfleads.ui.syncs import Asked, report_of
 
 if TYPE_CHECKING:
@@ -58,13 +58,15 @@ def chosen(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFo
     return replace(folder, execution=execution or names[0])
 
 
-def written_report(folder: ResultsFolder) -> dict[str, Any] | None:
-    """Return the execution's report; ``None`` where it is under way, or was killed."""
+def written_report(folder: ResultsFolder) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the execution's report, or what is wrong with it; neither where it is under way, or was killed."""
     if not folder.directory.has(REPORT):
-        return None
-    with folder.directory.open(REPORT) as stream:
-        found = json.loads(stream.read())
-    return found if isinstance(found, dict) else None
+        return None, None
+    try:
+        found = read_small_json(folder.directory, REPORT)
+    except ValueError as problem:
+        return None, f"{REPORT} cannot be read: {problem}."
+    return (found, None) if isinstance(found, dict) else (None, f"{REPORT} cannot be read: it is no report.")
 
 
 def _folder_of(session: Session, task: TaskOf) -> ResultsFolder:

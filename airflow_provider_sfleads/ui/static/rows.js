@@ -137,10 +137,25 @@ function Downloads({ sync, data, execution }) {
   );
 }
 
+function Problems({ problems }) {
+  if (!problems.length) return null;
+  return h(
+    "div",
+    { className: "notice trouble", role: "alert", "data-testid": "problems" },
+    h("p", null, "Some files of this sync cannot be read. What they hold is neither shown nor counted here."),
+    h(
+      "ul",
+      null,
+      problems.map((problem) => h("li", { key: problem }, problem)),
+    ),
+  );
+}
+
 function Found({ sync, data, execution, action, code, search, onSearch, offset }) {
   return [
     h(About, { key: "about", sync, data }),
     data.report && h(Counts, { key: "counts", report: data.report, dry: data.dry_run }),
+    h(Problems, { key: "problems", problems: data.problems }),
     h(
       "section",
       { key: "rows", className: "card table", "aria-label": "Rows" },
