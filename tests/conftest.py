@@ -6,6 +6,7 @@ import atexit
 import ipaddress
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
     from airflow_provider_sfleads.emulator import EmulatorServer
+    from tests.s3 import Lake
 
 
 # Airflow reads its settings when it is first imported, and test files import it at their top.
@@ -154,6 +156,26 @@ def salesforce_conn(emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -
     }
     monkeypatch.setenv("AIRFLOW_CONN_SALESFORCE_LEADS_DEFAULT", json.dumps(connection))
     return "salesforce_leads_default"
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Address of an S3-compatible server that lives as long as the tests."""
+    from tests.s3 import s3_server
+
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def lake(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """An empty bucket, and the Airflow connection to it."""
+    from tests.s3 import Lake
+
+    made = Lake(endpoint=s3_url, conn_id=f"lake_{secrets.token_hex(4)}", bucket=f"lake-{secrets.token_hex(4)}")
+    made.make()
+    monkeypatch.setenv(f"AIRFLOW_CONN_{made.conn_id.upper()}", made.connection)
+    return made
 
 
 @pytest.fixture(scope="session")

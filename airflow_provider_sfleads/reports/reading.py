@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import Directory, directory_at
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, is_execution, path_part
+from airflow_provider_sfleads.results.small_json import MAX_JSON_BYTES, small_json
 
 # Files asked for together: storages that can do so fetch them side by side.
 _TOGETHER = 64
@@ -142,12 +143,8 @@ def _together(group: Sequence[RecordedReport]) -> Iterator[RecordedReport]:
 def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
     """The executions there are of a Dag, and whether each has a report; one listing, however many there are."""
     found: dict[Execution, bool] = {}
-    folder = root.child(dag)
-    if not folder.exists:
-        return found
-    root.fs.invalidate_cache()
-    for path in root.fs.find(folder.path):
-        parts = path.removeprefix(f"{root.path}/").split("/")
+    for path in root.child(dag).below():
+        parts = [dag, *path.split("/")]
         names, rest = parts[: len(Execution._fields)], parts[len(Execution._fields) :]
         if rest and is_execution(names[-1]):
             found[Execution(*names)] = found.get(Execution(*names), False) or rest == [REPORT]
@@ -170,29 +167,30 @@ def _read(root: Directory, chosen: Sequence[Execution], has_report: dict[Executi
 def _read_some(
     root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]
 ) -> Iterator[RecordedReport]:
-    paths = {each: root.file("/".join((*each, REPORT))) for each in chosen}
-    wanted = [path for each, path in paths.items() if has_report[each]]
-    contents = root.fs.cat(wanted, on_error="return") if wanted else {}
-    for each, path in paths.items():
-        report, problem = _parsed(contents.get(path)) if has_report[each] else (None, _NONE_YET)
+    names = {each: "/".join((*each, REPORT)) for each in chosen}
+    there = (name for each, name in names.items() if has_report[each])
+    # One byte more than a report may have tells that it has too many.
+    contents = root.read_many(dict.fromkeys(there, MAX_JSON_BYTES + 1))
+    for each, name in names.items():
+        report, problem = _parsed(contents[name]) if name in contents else (None, _NONE_YET)
         yield RecordedReport(
             dag_id=each.dag_id,
             run_id=each.run_id,
             task_id=each.task_id,
             map_index=int(each.map_index) if each.map_index.lstrip("-").isdecimal() else -1,
             execution=each.name,
-            path=path,
+            path=root.file(name),
             report=report,
             problem=problem,
             is_written=has_report[each],
         )
 
 
-def _parsed(content: object) -> tuple[SyncReport | None, str | None]:
-    if not isinstance(content, bytes):
+def _parsed(content: bytes | Exception) -> tuple[SyncReport | None, str | None]:
+    if isinstance(content, Exception):
         return None, f"the file cannot be read ({type(content).__name__})"
     try:
-        return SyncReport.from_json(json.loads(content)), None
+        return SyncReport.from_json(small_json(content)), None
     except json.JSONDecodeError as problem:
         return None, f"the file is no JSON, or only half written ({problem.msg}, line {problem.lineno})"
     except ValueError as problem:

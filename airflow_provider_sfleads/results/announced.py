@@ -54,8 +54,7 @@ class Announcements:
     def rows(self) -> Iterator[tuple[bytes, Doubt]]:
         """Every row that is written down; one that was sent repeatedly comes repeatedly."""
         for name in self._directory.names():
-            with self._directory.fs.open(self._directory.file(name), "rb") as stream:
-                said = json.load(stream)
+            said = json.loads(self._directory.read(name))
             since, last = (datetime.fromisoformat(said[name]) for name in ("since", "last"))
             for digest, *people in said["rows"]:
                 users = frozenset(said["user_ids"])

@@ -110,9 +110,7 @@ class Claims:
         return self.directory.file(_file(name))
 
     def _read(self, name: str) -> Claim:
-        self.directory.fs.invalidate_cache()
-        with self.directory.fs.open(self.directory.file(name), "rb") as stream:
-            return Claim.loads(stream.read())
+        return Claim.loads(self.directory.read(name))
 
 
 def digest_of(*names: str) -> str:

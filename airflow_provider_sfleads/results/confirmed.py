@@ -146,6 +146,6 @@ _NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
 def _kept(directory: Directory) -> Iterator[list[tuple[bytes, str, str]]]:
     import pyarrow.parquet as pq
 
-    with directory.fs.open(directory.file(SENT), "rb") as stream, pq.ParquetFile(stream) as file:
+    with directory.open(SENT) as stream, pq.ParquetFile(stream) as file:
         for batch in file.iter_batches(batch_size=_BATCH):
             yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, ResultsFolder, is_execution
+from airflow_provider_sfleads.results.small_json import read_small_json
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,8 @@ def written_reports(folder: ResultsFolder, names: Sequence[str]) -> Iterator[tup
         directory = replace(folder, execution=name).directory
         if not directory.has(REPORT):
             continue
-        with directory.open(REPORT) as stream:
-            content = stream.read()
         try:
-            report = SyncReport.from_json(json.loads(content))
+            report = SyncReport.from_json(read_small_json(directory, REPORT))
         except ValueError as problem:
             log.warning("The report in %s is none: %s", directory.path, problem)
             continue

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from glob import escape
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.confirmed import Confirmation
-from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import open_rows, rows_left_alone
 from airflow_provider_sfleads.results.write_back import WriteBackRow
@@ -69,20 +67,20 @@ def confirmed_in_results(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fs = folder.of_dag.fs
-    for path in _files(folder):
+    root = folder.of_dag
+    for name in _files(folder):
+        path = root.file(name)
         if path.rpartition("/")[0] == folder.directory.path:
             continue
         try:
-            with fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+            with root.open(name) as stream, pq.ParquetFile(stream) as file:
                 said = (file.schema_arrow.metadata or {}).get(_INTERVAL_END, b"").decode()
                 is_newer = bool(said) and interval_end is not None and datetime.fromisoformat(said) > interval_end
                 for batch in file.iter_batches(batch_size=_BATCH) if values or is_newer else ():
                     yield from _confirmations(batch, values=values, is_newer=is_newer)
             if is_newer:
                 # Those are not in the file: an earlier one holds their values.
-                execution = Directory(fs, path.rpartition("/")[0], folder.directory.is_local)
-                for key, lead_id in rows_left_alone(execution):
+                for key, lead_id in rows_left_alone(root.child(name.rpartition("/")[0])):
                     yield Confirmation(key=key, lead_id=lead_id, values=None, is_newer=True)
         except FileNotFoundError:
             # Somebody tidies up old results.
@@ -103,10 +101,10 @@ def _confirmations(batch: pa.RecordBatch, *, values: bool, is_newer: bool) -> It
 
 
 def _files(folder: ResultsFolder) -> list[str]:
-    fs = folder.of_dag.fs
-    fs.invalidate_cache()
+    """The files of the task's executions in all runs, by their names from the folder of the Dag on."""
     *_, task, index, _ = folder.directory.path.split("/")
-    return list(fs.glob(f"{escape(folder.of_dag.path)}/*/{escape(task)}/{index}/*/{CONFIRMED}"))
+    names = (name.split("/") for name in folder.of_dag.below())
+    return ["/".join(parts) for parts in names if parts[1:3] == [task, index] and parts[4:] == [CONFIRMED]]
 
 
 def _sortable(moment: datetime | None) -> str:

@@ -1,17 +1,25 @@
-"""Files that appear under their name only when they are complete, at any storage."""
+"""Files that appear under their name only when they are complete, at any storage.
+
+Names are names here: what fsspec offers for many files at once (``rm``, ``mv``, ``cat``, ``get``, ``put``, ``glob``)
+takes ``*``, ``?`` and ``[`` in any of them for a pattern, also in the folder's own. What is called instead takes one
+path as it is; ``tests/packaging/test_literal_names.py`` says which calls these are.
+https://filesystem-spec.readthedocs.io/en/latest/copying.html
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import basename
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
@@ -21,18 +29,24 @@ REJECTS = "rejects.csv"
 #: Modes on a local disk: what is written may be personal data, and is its user's alone.
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 _PERMISSIONS = 0o777
+# What S3's and Azure's drivers cut off a path, whatever follows.
+_VERSION = "?versionid="
+# Requests to object storage at once, where each file takes one.
+_TOGETHER = 16
 
 
 def directory_at(url: str, *, conn_id: str | None = None) -> Directory:
     """Return the directory at a URL that ``ObjectStoragePath`` takes.
 
     :param conn_id: Airflow connection for remote storage.
-    :raises ValueError: where no storage is known by such a URL.
+    :raises ValueError: where no storage is known by such a URL, or its driver would not take the path as it is.
     :raises ImportError: where the storage's driver is not installed.
     """
     from airflow.sdk import ObjectStoragePath
 
     root = ObjectStoragePath(url, conn_id=conn_id)
+    if _VERSION in root.path.lower():
+        raise ValueError(f"{_VERSION!r} in a path names a version of a file; leave it out.")
     is_local = root.protocol in ("", "file", "local")
     path = os.path.abspath(root.path) if is_local else root.path  # noqa: PTH100  (no symlink is to be resolved)
     return Directory(root.fs, path.rstrip("/"), is_local, path.rstrip("/"))
@@ -75,7 +89,8 @@ class Directory:
         return bool(self.fs.isdir(self.path))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name."""
+        """Whether there is a file of that name; others write here too, so no listing from before tells."""
+        self.fs.invalidate_cache()
         return bool(self.fs.isfile(self.file(name)))
 
     def names(self) -> list[str]:
@@ -90,9 +105,26 @@ class Directory:
         self.fs.invalidate_cache()
         if not self.fs.isdir(self.path):
             return []
-        entries = self.fs.ls(self.path, detail=True)
-        names = (basename(entry["name"].rstrip("/")) for entry in entries if entry["type"] == kind)
-        return sorted(name for name in names if not name.startswith("."))
+        entries = (entry for entry in self.fs.ls(self.path, detail=True) if entry["type"] == kind)
+        # An object of the folder's own name, as S3's console makes one for a folder, is nothing in it.
+        paths = [path for entry in entries if (path := entry["name"].rstrip("/")) != self.path.strip("/")]
+        return sorted(name for name in map(basename, paths) if not name.startswith("."))
+
+    def below(self, *, strict: bool = False) -> dict[str, Mapping[str, Any]]:
+        """Return what the storage says of all files in the directory and those below it, by their names from here on.
+
+        One listing, where the storage can do that.
+
+        :param strict: whether a folder of this machine's that may not be read is an error, and not left out.
+        """
+        self.fs.invalidate_cache()
+        if not self.exists:
+            return {}
+        # Other storages raise by themselves, and do not know the word.
+        more = {"on_error": "raise"} if strict and self.is_local else {}
+        found = self.fs.find(self.path, detail=True, **more)
+        own = f"{self.path.strip('/')}/".lstrip("/")
+        return {path.lstrip("/").removeprefix(own): info for path, info in found.items() if info["type"] != "directory"}
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read; what Arrow reads of this machine's disks it copies but once."""
@@ -104,6 +136,20 @@ class Directory:
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
 
+    def read(self, name: str) -> bytes:
+        """Return the content of a small file."""
+        content: bytes = self.fs.cat_file(self.file(name))
+        return content
+
+    def read_many(self, sizes: Mapping[str, int]) -> dict[str, bytes | Exception]:
+        """Return the beginnings of files, or what went wrong, by name; storages that can do so fetch them side by side.
+
+        :param sizes: bytes to read of each, at least one.
+        """
+        paths = [self.file(name) for name in sizes]
+        found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
+        return dict(zip(sizes, found, strict=True))
+
     def remove(self, name: str) -> None:
         """Remove a file."""
         self.guard()
@@ -112,13 +158,29 @@ class Directory:
     def rename(self, name: str, new: str) -> None:
         """Give a file another name; on object storage, where that is no single step, the old one goes last."""
         self.guard()
-        self.fs.mv(self.file(name), self.file(new))
+        if self.is_local:
+            Path(self.file(name)).replace(self.file(new))
+            return
+        self.fs.cp_file(self.file(name), self.file(new))
+        self.fs.rm_file(self.file(name))
 
     def remove_all(self) -> None:
         """Remove the directory with all that is in it, if it exists."""
-        if self.fs.exists(self.path):
-            self.guard()
-            self.fs.rm(self.path, recursive=True)
+        if not self.fs.exists(self.path):
+            return
+        self.guard()
+        if self.is_local:
+            shutil.rmtree(self.path)
+            return
+        self.fs.invalidate_cache()
+        found = self.fs.find(self.path, detail=True, withdirs=True)
+        with ThreadPoolExecutor(_TOGETHER) as threads:
+            list(threads.map(self.fs.rm_file, (path for path, info in found.items() if info["type"] != "directory")))
+        folders = {path for path, info in found.items() if info["type"] == "directory"} | {self.path}
+        for folder in sorted(folders, key=len, reverse=True):
+            # Object storage has none: they went with what was in them.
+            with suppress(OSError):
+                self.fs.rmdir(folder)
 
     def new_draft(self, name: str) -> Path:
         """Return the local path at which to write the file ``name`` until it is complete.

@@ -42,6 +42,7 @@ COLUMNS = "columns.json"
 STAGED = "staged"
 _EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
+_MAGIC = re.compile(r"([*?\[])")
 _LONGEST_PART = 200  # bytes; file systems stop at 255, and drafts add to a name
 
 
@@ -94,8 +95,9 @@ class ResultsFolder:
 
     @property
     def results_url(self) -> str:
-        """The results as a glob, which ``FileExport``, DuckDB and others read as it is."""
-        return f"{self.url}/results-*.parquet"
+        """The results as a glob, which ``FileExport``, DuckDB and others read as it is; the folder's name is none."""
+        literal = _MAGIC.sub(r"[\1]", self.url)
+        return f"{literal}/results-*.parquet"
 
     @property
     def rejects_url(self) -> str:

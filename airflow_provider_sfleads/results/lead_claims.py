@@ -79,12 +79,12 @@ class LeadClaims:
             draft.write_text(json.dumps({"ids": sorted(ids), "is_granted": is_granted}), encoding="utf-8")
 
     def _others(self, since: datetime) -> Iterator[_Claim]:
-        for path in files_below(self._root, since - CLOCKS, lambda path: path.split("/")[-2] == _FOLDER):
+        for name in files_below(self._root, since - CLOCKS, lambda name: f"/{_FOLDER}/" in name):
+            path = self._root.file(name)
             if path.startswith(f"{self._own.path}/") or not path.endswith(".json"):
                 continue
             try:
-                with self._root.fs.open(path, "rb") as stream:
-                    said = json.load(stream)
+                said = json.loads(self._root.read(name))
             except FileNotFoundError:
                 # Its run has ended just now.
                 continue

@@ -83,18 +83,15 @@ def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
 
 
 def parts_below(root: Directory, since: datetime) -> Iterator[str]:
-    """Yield the paths of all parts in a folder and those below it, but for those last written before a moment."""
-    return files_below(root, since, lambda path: _PART.fullmatch(path.rpartition("/")[2]) is not None)
+    """Yield the names of all parts in a folder and those below it, but for those last written before a moment."""
+    return files_below(root, since, lambda name: _PART.fullmatch(name.rpartition("/")[2]) is not None)
 
 
 def files_below(root: Directory, since: datetime, wanted: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the paths of such files in a folder and those below it, but for those last written before a moment."""
-    root.fs.invalidate_cache()
-    # Storages have listings of their own; a local one leaves out what it may not read unless told otherwise.
-    strict = {"on_error": "raise"} if root.is_local else {}
-    for path, info in (root.fs.find(root.path, detail=True, **strict) if root.exists else {}).items():
-        if wanted(path) and _written(info) >= since:
-            yield path
+    """Yield the names, from ``root`` on, of such files below it, but for those last written before a moment."""
+    for name, info in root.below(strict=True).items():
+        if wanted(name) and _written(info) >= since:
+            yield name
 
 
 def _written(info: Mapping[str, Any]) -> datetime:
@@ -118,7 +115,7 @@ def marks(directory: Directory) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for name in part_names(directory):
-        with readable(directory.file(name)), directory.fs.open(directory.file(name), "rb") as stream:
+        with readable(directory.file(name)), directory.open(name) as stream:
             found |= {mark.decode(): name for mark in marked_as(pq.read_metadata(stream)).values()}
     return found
 
@@ -152,7 +149,7 @@ def join_parts(directory: Directory, *, part_rows: int) -> None:
     run: list[str] = []
     rows = 0
     for name in part_names(directory):
-        with directory.fs.open(directory.file(name), "rb") as stream:
+        with directory.open(name) as stream:
             footer = pq.read_metadata(stream)
         if marked_as(footer) or rows + footer.num_rows > part_rows:
             _join(directory, run)
@@ -191,5 +188,5 @@ def _join(directory: Directory, names: Sequence[str]) -> None:
 def _opened(directory: Directory, name: str) -> Iterator[pq.ParquetFile]:
     import pyarrow.parquet as pq
 
-    with directory.fs.open(directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
+    with directory.open(name) as stream, pq.ParquetFile(stream) as file:
         yield file

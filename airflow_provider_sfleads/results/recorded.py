@@ -16,7 +16,6 @@ from airflow_provider_sfleads.results.write_back import WriteBackRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 #: By how much the clocks of a storage and of Salesforce may differ.
 CLOCKS = timedelta(hours=1)
@@ -81,7 +80,7 @@ def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
     import pyarrow.compute as pc
 
     for name in part_names(directory):
-        for batch in _batches_of(directory.fs, directory.file(name), ("key", "salesforce_id", "reason")):
+        for batch in _batches_of(directory, name, ("key", "salesforce_id", "reason")):
             same = batch.filter(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)))
             yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
 
@@ -105,13 +104,13 @@ def created_ids(
     found: set[str] = set()
     read: set[str] = set()
     own = f"{apart_from.path}/" if apart_from else None
-    while waiting := [path for path in parts_below(root, since - CLOCKS) if path not in read]:
-        for path in waiting:
-            read.add(path)
-            if own is not None and path.startswith(own):
+    while waiting := [name for name in parts_below(root, since - CLOCKS) if name not in read]:
+        for name in waiting:
+            read.add(name)
+            if own is not None and root.file(name).startswith(own):
                 continue
             try:
-                for batch in _batches_of(root.fs, path, ("salesforce_id", "action")):
+                for batch in _batches_of(root, name, ("salesforce_id", "action")):
                     created = batch.column(0).filter(pc.equal(batch.column(1), str(Action.CREATED)))
                     found.update(created.filter(pc.is_in(created, wanted)).to_pylist())
             except FileNotFoundError:
@@ -128,11 +127,11 @@ def _recorded(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[dict[st
 def _batches(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     directory = folder.directory
     for name in part_names(directory):
-        yield from _batches_of(directory.fs, directory.file(name), columns)
+        yield from _batches_of(directory, name, columns)
 
 
-def _batches_of(fs: AbstractFileSystem, path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    with readable(path), fs.open(path, "rb") as stream, pq.ParquetFile(stream) as file:
+    with readable(directory.file(name)), directory.open(name) as stream, pq.ParquetFile(stream) as file:
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))

@@ -81,6 +81,6 @@ def _rows(pieces: Directory, name: str, header: tuple[str, ...]) -> Iterator[Row
 
 
 def _copy(pieces: Directory, name: str, header: bytes, target: IO[bytes]) -> None:
-    with pieces.fs.open(pieces.file(name), "rb") as piece:
+    with pieces.open(name) as piece:
         piece.seek(len(header))
         shutil.copyfileobj(piece, target)

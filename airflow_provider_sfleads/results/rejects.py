@@ -94,7 +94,7 @@ class Rejects:
 
     def _take_up_joined(self) -> None:
         with (
-            self._directory.fs.open(self._directory.file(REJECTS), "rb") as joined,
+            self._directory.open(REJECTS) as joined,
             self._pieces.complete(f"{_EARLIER}{HEADED}") as draft,
             draft.open("wb") as target,
         ):

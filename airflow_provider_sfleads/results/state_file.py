@@ -48,6 +48,5 @@ class StateFile:
     def _values(self) -> dict[str, Any]:
         if not self._directory.has(self._name):
             return {}
-        with self._directory.fs.open(self._directory.file(self._name), "rb") as stream:
-            values: dict[str, Any] = json.load(stream)
+        values: dict[str, Any] = json.loads(self._directory.read(self._name))
         return values

@@ -212,7 +212,7 @@ class ResultsWriter:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with self._directory.fs.open(self._directory.file(name), "rb") as stream, pq.ParquetFile(stream) as file:
+        with self._directory.open(name) as stream, pq.ParquetFile(stream) as file:
             # Most parts stay as they are, and may be large: one column tells.
             actions = (batch.column(0) for batch in file.iter_batches(columns=["action"]))
             if not any(pc.any(pc.equal(action, str(Action.NOT_SENT))).as_py() for action in actions):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
@@ -17,9 +18,11 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import AfterValidator
 
 from airflow_provider_sfleads.core.executions import how_often, live_total
+from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.results.files import REJECTS
 from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder
-from airflow_provider_sfleads.results.viewing import Wanted, page_of
+from airflow_provider_sfleads.results.part_rows import Wanted
+from airflow_provider_sfleads.results.viewing import page_of
 from airflow_provider_sfleads.ui import download, syncs
 from airflow_provider_sfleads.ui.access import GetUserDep, get_user, may_read_rows, may_see_rows, readable
 from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, history_of, written_report
@@ -127,6 +130,7 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
             folder.directory, Wanted(action=action, code=code, search=unquote(search)), offset=offset, limit=limit
         )
         history = history_of(folder, names)
+        report, problem = written_report(folder)
         return {
             "rows": page.rows,
             "total": page.total,
@@ -138,7 +142,8 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
             "counts": live_total(history),
             "again": how_often(history),
             "dry_run": folder.execution.endswith(DRY_RUN),
-            "report": written_report(folder),
+            "report": report,
+            "problems": [*([problem] if problem else []), *page.problems],
             "folder": folder.url,
         }
 
@@ -154,10 +159,12 @@ def download_rejects(
         folder, _ = _execution(task, execution)
         if not folder.directory.has(REJECTS):
             raise NoResultsError(f"There is no {REJECTS} in {folder.url} yet; it is written when a sync ends.")
-    pieces = (download.for_spreadsheet if target else download.as_it_is)(folder.directory)
+        pieces = (download.for_spreadsheet if target else download.as_it_is)(folder.directory)
+        # What is wrong with its beginning is told while there is still another answer to give.
+        first = next(pieces, b"")
     name = _ODD.sub("_", f"rejects-{task.dag_id}-{task.run_id}-{task.task_id}") + ".csv"
     headers = _PRIVATE | {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(chain([first], pieces), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _execution(task: TaskOf, execution: str) -> tuple[ResultsFolder, list[str]]:
@@ -173,6 +180,8 @@ def _told(task: TaskOf) -> Iterator[None]:
         yield
     except NoResultsError as problem:
         raise HTTPException(404, str(problem)) from None
+    except ExportError as problem:
+        raise HTTPException(422, str(problem)) from None
     except Exception as problem:
         # Each storage has errors of its own, which descend from nothing in common.
         _log.warning("The results of %s cannot be read: %s", task, type(problem).__name__)

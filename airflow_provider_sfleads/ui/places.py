@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow_provider_sfleads.core.executions import Entry, gathered
 from airflow_provider_sfleads.results.executions import execution_names, written_reports
 from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution
+from airflow_provider_sfleads.results.small_json import read_small_json
 from airflow_provider_sfleads.ui.syncs import Asked, report_of
 
 if TYPE_CHECKING:
@@ -69,13 +69,15 @@ def history_of(folder: ResultsFolder, names: list[str]) -> tuple[Entry, ...]:
     return gathered(written_reports(folder, names))
 
 
-def written_report(folder: ResultsFolder) -> dict[str, Any] | None:
-    """Return the execution's report; ``None`` where it is under way, or was killed."""
+def written_report(folder: ResultsFolder) -> tuple[dict[str, Any] | None, str | None]:
+    """Return the execution's report, or what is wrong with it; neither where it is under way, or was killed."""
     if not folder.directory.has(REPORT):
-        return None
-    with folder.directory.open(REPORT) as stream:
-        found = json.loads(stream.read())
-    return found if isinstance(found, dict) else None
+        return None, None
+    try:
+        found = read_small_json(folder.directory, REPORT)
+    except ValueError as problem:
+        return None, f"{REPORT} cannot be read: {problem}."
+    return (found, None) if isinstance(found, dict) else (None, f"{REPORT} cannot be read: it is no report.")
 
 
 def _folder_of(session: Session, task: TaskOf) -> ResultsFolder:

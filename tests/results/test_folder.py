@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from airflow.sdk.io.store import attach
 
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.results import ResultsFolder
 
 
@@ -84,3 +87,13 @@ def test_a_directory_that_cannot_be_synchronised(
         with pytest.raises(OSError, match=os.strerror(code)):
             directory.publish(draft, "a")
     assert directory.has("a")
+
+
+@pytest.mark.parametrize("name", ["a*b", "a?b", "a[x]b"])
+def test_the_glob_of_the_results_takes_the_folder_for_a_name(tmp_path: Path, name: str) -> None:
+    """Somebody reads the results of this run, and of no other whose folder the name would stand for."""
+    for each in (name, "axb"):
+        with folder(tmp_path / each).writer(columns=["id"]) as writer:
+            writer.write(Outcome(key=each, action=Action.CREATED))
+    with FileExport(folder(tmp_path / name).results_url).open() as stream:
+        assert [dict(row)["key"] for row in stream.rows if not isinstance(row, BadRow)] == [name]

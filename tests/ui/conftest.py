@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Identifier
 
 from demo.ui import free_port, ui_environment
 from tests.integration.real_airflow import ROOT, RealAirflow
+from tests.s3 import Lake
 
 USERS = ("admin", "numbers", "outsider")
 
@@ -30,12 +31,14 @@ class Server:
     :param database: of Airflow.
     :param folder: for results.
     :param tokens: of the users.
+    :param lake: a bucket, and the connection to it that the server knows.
     """
 
     url: str
     database: str
     folder: Path
     tokens: dict[str, str]
+    lake: Lake
 
     def get(self, path: str, user: str | None = "admin", **parameters: object) -> requests.Response:
         """Ask one of the plugin's routes.
@@ -49,17 +52,20 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(postgres_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real API server, on PostgreSQL, with users of different rights."""
     folder = tmp_path_factory.mktemp("server")
     name = f"ui_{secrets.token_hex(4)}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     database = (postgres_url.rpartition("/")[0] + f"/{name}").replace("postgresql:", "postgresql+psycopg2:")
+    lake = Lake(endpoint=s3_url, conn_id="the_lake", bucket="lake-of-the-server")
+    lake.make()
     passwords = folder / "passwords.json"
     passwords.write_text(json.dumps({user: f"{user}-password" for user in USERS}))
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env = ui_environment(mine, free_port()) | {
+        "AIRFLOW_CONN_THE_LAKE": lake.connection,
         "AIRFLOW_HOME": str(folder / "home"),
         "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.per_dag.PerDagAuthManager",
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -75,7 +81,7 @@ def server(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     try:
         airflow.start("api-server")
         airflow.wait_for(lambda: _answers(airflow.url), "the API server", 120)
-        yield Server(airflow.url, database, folder, {user: _token(airflow.url, user) for user in USERS})
+        yield Server(airflow.url, database, folder, {user: _token(airflow.url, user) for user in USERS}, lake)
     finally:
         airflow.kill_all()
 

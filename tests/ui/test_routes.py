@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
 from tests.core.reports import VALUES
+from tests.results.hostile import repeated
 from tests.ui import made_up
 from tests.ui.conftest import Server
 
@@ -24,7 +25,7 @@ FORMULA = '=HYPERLINK("http://127.0.0.1/","x")'
 COUNTS = ("read", "filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent")
 
 
-def write_results(base: Path, dag_id: str, run_id: str, execution: str, *, codes: int = 250) -> ResultsFolder:
+def write_results(base: Path | str, dag_id: str, run_id: str, execution: str, *, codes: int = 250) -> ResultsFolder:
     """Leave the results of an execution, with rejects by three codes."""
     folder = ResultsFolder(base, dag_id, run_id, "sync", -1, execution)
     with folder.writer(columns=("id", "name", "list"), part_rows=100) as writer:
@@ -352,3 +353,53 @@ def test_the_executions_of_a_task_are_told_with_their_rows(server: Server, runs:
     assert (found["execution"], found["report"]["created"]) == (CLEARED[0], 4_095)
     with made_up.database(server.database) as session:
         made_up.remove_run(session, "stage", run_id)
+
+
+def leave_results(server: Server, base: str, *, hour: int, monkeypatch: pytest.MonkeyPatch) -> ResultsFolder:
+    """Leave results at some storage, which a run's report speaks of."""
+    monkeypatch.setenv("AIRFLOW_CONN_THE_LAKE", server.lake.connection)
+    ran_at = LAST + timedelta(hours=hour)
+    folder = write_results(base, "stage", f"scheduled__{ran_at.isoformat()}", EXECUTION)
+    report = {"results_path": folder.url, "rejects_path": folder.rejects_url}
+    with made_up.database(server.database) as session:
+        made_up.add_sync(session, "stage", ran_at, report=report)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["plain", "a*[b]? #1"])
+def test_rows_and_rejects_are_read_from_s3(
+    server: Server, runs: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the folder is called, through the connection that its URL names."""
+    assert runs
+    hour = 2 if name == "plain" else 3
+    folder = leave_results(server, f"{server.lake.url}/{name}", hour=hour, monkeypatch=monkeypatch)
+    reply = server.get(rows_url(folder.run_id), action="rejected", limit=3, offset=100)
+    rejects = server.get(rows_url(folder.run_id).replace("/rows", "/rejects.csv"))
+
+    assert reply.json()["actions"] == {"created": 50, "rejected": 250}
+    assert [row["key"] for row in reply.json()["rows"]] == [f"{HOSTILE}-{n}" for n in range(100, 103)]
+    assert (reply.json()["problems"], reply.json()["report"]) == ([], {"read": 300})
+    assert len(list(csv.DictReader(io.StringIO(rejects.text)))) == 250
+
+
+def test_files_that_cannot_be_read_are_named(
+    server: Server, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of the others are there, and the server is none the worse for it."""
+    assert runs
+    folder = leave_results(server, str(server.folder), hour=4, monkeypatch=monkeypatch)
+    place = Path(folder.directory.path)
+    repeated(place / "results-00001.parquet", "x" * 650_000, 10_000)
+    (place / "report.json").write_text("[" * 100_000)
+    (place / "rejects.csv").write_bytes(b"," * 3_000_000)
+    reply = server.get(rows_url(folder.run_id))
+    rejects = server.get(rows_url(folder.run_id).replace("/rows", "/rejects.csv"), **{"for": "spreadsheet"})
+
+    assert (reply.status_code, reply.json()["total"], reply.json()["report"]) == (200, 200, None)
+    assert reply.json()["problems"] == [
+        "report.json cannot be read: it is nested too deeply.",
+        "results-00001.parquet cannot be read: it takes more than 512 MB of memory.",
+    ]
+    assert rejects.status_code == 422
+    assert "rejects.csv has no header" in rejects.json()["detail"]

@@ -145,6 +145,20 @@ function Downloads({ sync, data, execution }) {
   );
 }
 
+function Problems({ problems }) {
+  if (!problems.length) return null;
+  return h(
+    "div",
+    { className: "notice trouble", role: "alert", "data-testid": "problems" },
+    h("p", null, "Some files of this sync cannot be read. What they hold is neither shown nor counted here."),
+    h(
+      "ul",
+      null,
+      problems.map((problem) => h("li", { key: problem }, problem)),
+    ),
+  );
+}
+
 function Found({ sync, data, execution, action, code, search, onSearch, offset }) {
   const again = data.dry_run ? "" : data.again;
   // Of several executions the numbers are those of all, whichever is opened.
@@ -155,6 +169,7 @@ function Found({ sync, data, execution, action, code, search, onSearch, offset }
     counts && h(Counts, { key: "counts", report: counts, dry: data.dry_run, summed: Boolean(again) }),
     again && h("p", { key: "again", className: "note", "data-testid": "again" }, `${again[0].toUpperCase()}${again.slice(1)}. ${SUMMED}`),
     names > 1 && h(Executions, { key: "executions", data }),
+    h(Problems, { key: "problems", problems: data.problems }),
     h(
       "section",
       { key: "rows", className: "card table", "aria-label": "Rows" },
