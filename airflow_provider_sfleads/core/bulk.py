@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_provider_sfleads.core.access import ASSIGNMENT_RULE
 from airflow_provider_sfleads.core.collections import Operation
 from airflow_provider_sfleads.core.paging import mapping
 from airflow_provider_sfleads.core.replies import ApiError, call_name
@@ -209,8 +210,10 @@ def active_rule_call() -> Call:
 def active_rule_of(call: Call, reply: Reply, *, conn_id: str) -> str | None:
     """Return the rule's id; an org has at most one active rule for leads.
 
-    :raises RequestRefusedError: where the query was refused.
+    :raises ObjectAccessError: where the Run-As user may not see rules.
+    :raises RequestRefusedError: where the query was refused for another reason.
     """
+    ASSIGNMENT_RULE.check(call, reply, conn_id=conn_id)
     records = mapping(call, reply, conn_id=conn_id).get("records") or []
     return str(records[0]["Id"]) if records else None
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from airflow_provider_sfleads.core.access import CONTACT, contacts_call
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
-from airflow_provider_sfleads.core.paging import cut, query_pages, sequence
+from airflow_provider_sfleads.core.paging import cut, expect, query_pages, sequence
 from airflow_provider_sfleads.core.soql import in_queries
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.core.wire import Send
@@ -91,6 +92,16 @@ class LeadLookup:
         for record in self._all(queries, resource="queryAll" if deleted else "query"):
             found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
+
+    def check_contacts(self) -> None:
+        """Make sure that contacts can be looked up by e-mail.
+
+        :raises ObjectAccessError: where the Run-As user may not read them, or their Email.
+        """
+        call = contacts_call()
+        reply = self.send(call)
+        CONTACT.check(call, reply, conn_id=self.conn_id)
+        expect(call, reply, conn_id=self.conn_id)
 
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
         """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
