@@ -18,6 +18,7 @@
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
     ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
     │   └── LeadAccessError           the Run-As user cannot see the Lead object
+    ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
     ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
@@ -131,6 +132,10 @@ class ObjectAccessError(RequestRefusedError):
 
 class LeadAccessError(ObjectAccessError):
     """The Run-As user cannot see the Lead object."""
+
+
+class ReplyTooLargeError(SalesforceLeadsError):
+    """An answer is larger than any that Salesforce gives; it was not read to its end."""
 
 
 class BulkJobError(SalesforceLeadsError):

@@ -133,7 +133,7 @@ class Jobs:
         return not job.processed and not any(self._says_something(job, kind, folder) for kind in reversed(ResultKind))
 
     def _says_something(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
-        path = self._fetched(job, kind, folder)
+        path = self._fetched(job, kind, folder, 0)
         try:
             with path.open("rb") as file:
                 return bool(file.readline() and file.readline())
@@ -170,7 +170,7 @@ class Jobs:
             ResultKind.FAILED: not (all_counted and job.failed == 0),
             ResultKind.UNPROCESSED: job.state is not JobState.JOB_COMPLETE,
         }
-        files = {kind: self._fetched(job, kind, folder) if needed else None for kind, needed in wanted.items()}
+        files = {kind: self._fetched(job, kind, folder, rows) if needed else None for kind, needed in wanted.items()}
         return ResultFiles(
             successful=files[ResultKind.SUCCESSFUL],
             failed=files[ResultKind.FAILED],
@@ -182,9 +182,9 @@ class Jobs:
         call = bulk.active_rule_call()
         return bulk.active_rule_of(call, self.send(call), conn_id=self.conn_id)
 
-    def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path) -> Path:
+    def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path, rows: int) -> Path:
         path = folder / f"{job.id}-{kind.value}.csv"
-        call = bulk.results(job.id, kind)
+        call = bulk.results(job.id, kind, most=bulk.most_results(rows))
         expect(call, self.download(call, path), conn_id=self.conn_id)
         return path
 

@@ -25,7 +25,7 @@ class SecondObject:
     reader: str
     remedy: str
 
-    def check(self, call: Call, reply: Reply, *, conn_id: str) -> None:
+    def check(self, reply: Reply, *, conn_id: str) -> None:
         """Refuse a reply that says that the object, or the fields asked for, cannot be seen.
 
         :raises ObjectAccessError: naming object, permission and parameter.
@@ -49,11 +49,13 @@ CONTACT = SecondObject(
 ASSIGNMENT_RULE = SecondObject(
     "AssignmentRule",
     "assignment_rule='default' in bulk",
-    "Give it a permission set with View Setup and Configuration, or give assignment_rule the rule's own id (01Q...), or "
-    "take api='collections'.",
+    "Give it a permission set with View Setup and Configuration, or give assignment_rule the rule's own id (01Q...), "
+    "or take api='collections'.",
 )
 
 
 def contacts_call() -> Call:
     """Ask for as little as shows whether contacts can be found by e-mail; no value of anybody is read."""
-    return Call(method="GET", path="query", params={"q": "SELECT Id FROM Contact WHERE Email = 'nobody@invalid' LIMIT 1"})
+    return Call(
+        method="GET", path="query", params={"q": "SELECT Id FROM Contact WHERE Email = 'nobody@invalid' LIMIT 1"}
+    )

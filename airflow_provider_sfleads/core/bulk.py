@@ -29,6 +29,8 @@ _INGEST, _QUERY = "jobs/ingest", "jobs/query"
 # Not packed: unpacking a million rows costs more than all else that is done with them.
 _CSV = {"Accept": "text/csv", "Accept-Encoding": "identity"}
 _FORM = {"contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}
+# The greatest that Salesforce makes of a query's results; bytes of an error, on the average of a file.
+_MOST_PAGE, _MOST_ERROR = 1 << 30, 4096
 _SOONEST, _LATEST, _SHARE = 0.5, 75.0, 4
 #: Seconds for which a job may stand in the org's queue before its leads are looked up anew.
 LONGEST_QUEUED = 30.0
@@ -164,9 +166,20 @@ def list_jobs(locator: str | None = None) -> Call:
     return Call(method="GET", path=_INGEST, params=params)
 
 
-def results(job_id: str, kind: ResultKind) -> Call:
-    """Ask for the rows of one kind, as CSV in no order (get_job_successful_results.htm and its neighbours)."""
-    return Call(method="GET", path=f"{_INGEST}/{job_id}/{kind.value}", headers=_CSV)
+def results(job_id: str, kind: ResultKind, *, most: int | None = None) -> Call:
+    """Ask for the rows of one kind, as CSV in no order (get_job_successful_results.htm and its neighbours).
+
+    :param most: bytes that they may have; see :func:`most_results`.
+    """
+    return Call(method="GET", path=f"{_INGEST}/{job_id}/{kind.value}", headers=_CSV, most=most)
+
+
+def most_results(rows: int) -> int:
+    """Return how many bytes a result file of so many uploaded rows may have.
+
+    It repeats what was uploaded, with all cells in quotes, and adds an id or an error to each row.
+    """
+    return 3 * MAX_UPLOAD_BYTES + rows * _MOST_ERROR
 
 
 def create_query(soql: str) -> Call:
@@ -188,7 +201,7 @@ def query_results(job_id: str, locator: str | None = None, max_records: int | No
     params = {} if locator is None else {"locator": locator}
     if max_records is not None:
         params["maxRecords"] = str(max_records)
-    return Call(method="GET", path=f"{_QUERY}/{job_id}/results", params=params, headers=_CSV)
+    return Call(method="GET", path=f"{_QUERY}/{job_id}/results", params=params, headers=_CSV, most=_MOST_PAGE)
 
 
 def abort_query(job_id: str) -> Call:
@@ -213,7 +226,7 @@ def active_rule_of(call: Call, reply: Reply, *, conn_id: str) -> str | None:
     :raises ObjectAccessError: where the Run-As user may not see rules.
     :raises RequestRefusedError: where the query was refused for another reason.
     """
-    ASSIGNMENT_RULE.check(call, reply, conn_id=conn_id)
+    ASSIGNMENT_RULE.check(reply, conn_id=conn_id)
     records = mapping(call, reply, conn_id=conn_id).get("records") or []
     return str(records[0]["Id"]) if records else None
 

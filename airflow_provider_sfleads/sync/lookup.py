@@ -100,7 +100,7 @@ class LeadLookup:
         """
         call = contacts_call()
         reply = self.send(call)
-        CONTACT.check(call, reply, conn_id=self.conn_id)
+        CONTACT.check(reply, conn_id=self.conn_id)
         expect(call, reply, conn_id=self.conn_id)
 
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
