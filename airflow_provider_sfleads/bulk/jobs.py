@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, JobState, ResultKind
-from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.core.paging import Trail, expect
 from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
@@ -249,6 +249,7 @@ class Jobs:
     def _open_jobs(self, since: datetime) -> Iterator[JobInfo]:
         """The integration user's open jobs of leads."""
         locator: str | None = None
+        trail = Trail("GET jobs/ingest", self.conn_id)
         while True:
             call = bulk.list_jobs(locator)
             page = bulk.jobs_of(call, self.send(call), conn_id=self.conn_id)
@@ -257,8 +258,9 @@ class Jobs:
                 is_new = job.created_at is not None and job.created_at >= since - _CLOCK
                 if job.state is JobState.OPEN and is_own and is_new:
                     yield job
-            if (locator := page.locator) is None:
+            if page.locator is None:
                 return
+            locator = trail.follow(page.locator, len(page.jobs))
 
     def _close(self, label: str, job_id: str) -> JobInfo:
         call = bulk.close_job(job_id)

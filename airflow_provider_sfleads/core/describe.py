@@ -6,9 +6,15 @@ may not be seen (REST API Developer Guide, "sObject Describe").
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+
+_NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
+_MOST = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +65,41 @@ class SObjectInfo:
 
 
 def parse_describe(body: Mapping[str, Any]) -> SObjectInfo:
-    """Read the body of ``GET /sobjects/<name>/describe``."""
-    infos = (_field(raw) for raw in body["fields"])
-    return SObjectInfo(name=body["name"], fields={info.name.lower(): info for info in infos})
+    """Read the body of ``GET /sobjects/<name>/describe``.
+
+    :raises ServiceUnavailableError: where it is none; field names go into queries and paths.
+    """
+    try:
+        infos = [_field(raw) for raw in body["fields"]]
+        return SObjectInfo(name=_name(body["name"]), fields={info.name.lower(): info for info in infos})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ServiceUnavailableError(
+            f"Salesforce describes an object in a form that is none ({type(error).__name__}). Try again later; if it "
+            "comes back, check what stands between this machine and Salesforce."
+        ) from error
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("no name")
+    return value
+
+
+def _count(value: object) -> int:
+    if value is not None and (not isinstance(value, int) or not 0 <= value < _MOST):
+        raise ValueError("no number")
+    return value or 0
 
 
 def _field(raw: Mapping[str, Any]) -> FieldInfo:
     values: Sequence[Mapping[str, Any]] = raw.get("picklistValues") or ()
     return FieldInfo(
-        name=raw["name"],
-        type=raw["type"],
-        length=raw.get("length") or 0,
-        precision=raw.get("precision") or 0,
-        scale=raw.get("scale") or 0,
-        digits=raw.get("digits") or 0,
+        name=_name(raw["name"]),
+        type=_name(raw["type"]),
+        length=_count(raw.get("length")),
+        precision=_count(raw.get("precision")),
+        scale=_count(raw.get("scale")),
+        digits=_count(raw.get("digits")),
         nillable=bool(raw.get("nillable")),
         createable=bool(raw.get("createable")),
         updateable=bool(raw.get("updateable")),

@@ -55,7 +55,7 @@ def decode(content: bytes, content_type: str) -> tuple[object | None, bool]:
     if _SURROGATE.search(content):
         content = _HALF.sub(lambda found: rb"\ufffd" if found[1] else found[0], content)
     try:
-        return _JSON.decode(content), True
+        return _JSON.decode(content.decode()), True
     except (ValueError, RecursionError):
         return None, False
 

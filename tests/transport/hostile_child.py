@@ -23,8 +23,8 @@ def main(url: str, which: str, names: list[str]) -> None:
     settings = Settings(
         host=parse_host(url), consumer_key="k", consumer_secret="s", timeout=0.5, conn_id="sf", retries=QUICK
     )
-    asked = [asyncio.run(_awaited(settings, names))] if which == "async" else [_blocked(settings, names)]
-    print(json.dumps(asked[0]))
+    asked = asyncio.run(_awaited(settings, names)) if which == "async" else _blocked(settings, names)
+    sys.stdout.write(json.dumps(asked))
 
 
 def _blocked(settings: Settings, names: list[str]) -> list[dict[str, Any]]:

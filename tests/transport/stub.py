@@ -99,15 +99,9 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             self.say(stub.answer(got))
 
         def say(self, say: Say) -> None:
-            if say.hang_up:
+            if say.hang_up or say.raw is not None:
                 self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            if say.raw is not None:
-                self.close_connection = True
-                with suppress(OSError):
-                    for piece in say.raw:
-                        self.connection.sendall(piece)
+                _pour(self.connection, say.raw or ())
                 return
             content = say.body if isinstance(say.body, bytes) else b"" if say.body is None else _json(say.body)
             self.send_response(say.status)
@@ -122,6 +116,14 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
 
     return Handler
+
+
+def _pour(connection: socket.socket, pieces: Iterable[bytes]) -> None:
+    """Send pieces for as long as the client listens, then hang up."""
+    with suppress(OSError):
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _json(body: object) -> bytes:
