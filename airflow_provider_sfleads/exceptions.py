@@ -16,7 +16,9 @@
     │   ├── ApiAccessError            the Run-As user or the org has no API access
     │   └── SessionRejectedError      a new token is refused just like the old one
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
-    ├── LeadAccessError               the Run-As user cannot see the Lead object
+    ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
+    │   └── LeadAccessError           the Run-As user cannot see the Lead object
+    ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
     ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
@@ -124,8 +126,16 @@ class RequestRefusedError(SalesforceLeadsError):
         self.codes = codes
 
 
-class LeadAccessError(RequestRefusedError):
+class ObjectAccessError(RequestRefusedError):
+    """The Run-As user may not read an object, or a field of it, that the sync needs."""
+
+
+class LeadAccessError(ObjectAccessError):
     """The Run-As user cannot see the Lead object."""
+
+
+class ReplyTooLargeError(SalesforceLeadsError):
+    """An answer is larger than any that Salesforce gives; it was not read to its end."""
 
 
 class BulkJobError(SalesforceLeadsError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, JobState, ResultKind
-from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.core.paging import Trail, expect
 from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
@@ -133,7 +133,7 @@ class Jobs:
         return not job.processed and not any(self._says_something(job, kind, folder) for kind in reversed(ResultKind))
 
     def _says_something(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
-        path = self._fetched(job, kind, folder)
+        path = self._fetched(job, kind, folder, 0)
         try:
             with path.open("rb") as file:
                 return bool(file.readline() and file.readline())
@@ -170,7 +170,7 @@ class Jobs:
             ResultKind.FAILED: not (all_counted and job.failed == 0),
             ResultKind.UNPROCESSED: job.state is not JobState.JOB_COMPLETE,
         }
-        files = {kind: self._fetched(job, kind, folder) if needed else None for kind, needed in wanted.items()}
+        files = {kind: self._fetched(job, kind, folder, rows) if needed else None for kind, needed in wanted.items()}
         return ResultFiles(
             successful=files[ResultKind.SUCCESSFUL],
             failed=files[ResultKind.FAILED],
@@ -182,9 +182,9 @@ class Jobs:
         call = bulk.active_rule_call()
         return bulk.active_rule_of(call, self.send(call), conn_id=self.conn_id)
 
-    def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path) -> Path:
+    def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path, rows: int) -> Path:
         path = folder / f"{job.id}-{kind.value}.csv"
-        call = bulk.results(job.id, kind)
+        call = bulk.results(job.id, kind, most=bulk.most_results(rows))
         expect(call, self.download(call, path), conn_id=self.conn_id)
         return path
 
@@ -249,6 +249,7 @@ class Jobs:
     def _open_jobs(self, since: datetime) -> Iterator[JobInfo]:
         """The integration user's open jobs of leads."""
         locator: str | None = None
+        trail = Trail("GET jobs/ingest", self.conn_id)
         while True:
             call = bulk.list_jobs(locator)
             page = bulk.jobs_of(call, self.send(call), conn_id=self.conn_id)
@@ -257,8 +258,9 @@ class Jobs:
                 is_new = job.created_at is not None and job.created_at >= since - _CLOCK
                 if job.state is JobState.OPEN and is_own and is_new:
                     yield job
-            if (locator := page.locator) is None:
+            if page.locator is None:
                 return
+            locator = trail.follow(page.locator, len(page.jobs))
 
     def _close(self, label: str, job_id: str) -> JobInfo:
         call = bulk.close_job(job_id)

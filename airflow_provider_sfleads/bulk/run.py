@@ -21,6 +21,7 @@ from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpe
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
+    ObjectAccessError,
     OutcomeUnknownError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -78,6 +79,7 @@ class BulkRun:
         self.pieces.tidy(self.book.marks())
         self._name_left_over()
         self._take_up()
+        self._check_rule()
         while not self.terms.stop.is_set():
             self._send_all()
             if not self._watch.running:
@@ -285,6 +287,21 @@ class BulkRun:
                 status=400,
             )
         return size
+
+    def _check_rule(self) -> None:
+        """Ask for the rule that jobs may have to name before any is made.
+
+        :raises ObjectAccessError: where it may not be read, which no retry mends.
+        """
+        names_rule = any(kind.auto_assign == "TRUE" for kind, _ in self.settling.plan.ways)
+        if self.terms.dry_run or not names_rule or self._watch.running or not self._sendable():
+            return
+        try:
+            self._rule_of("TRUE")
+        except ObjectAccessError:
+            raise
+        except SalesforceLeadsError as error:
+            self._halt(error)
 
     def _rule_of(self, auto_assign: str) -> str | None:
         """The assignment rule that a job names to have the effect that REST's header has."""

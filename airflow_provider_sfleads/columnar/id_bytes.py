@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 
 Ids = npt.NDArray[np.bytes_]
 """18 bytes for each id (``S18``); empty where there is none."""
@@ -48,6 +48,12 @@ def id_bytes(values: pa.Array) -> Ids:
     for row in np.flatnonzero((lengths >= _SHORT) & ~plain):
         found[row] = (to_18(values[int(row)].as_py()) or "").encode()
     return found
+
+
+def lead_ids_only(values: pa.Array) -> bool:
+    """Whether each of some strings has the form of a lead's id."""
+    fits = pc.match_substring_regex(values, f"^{LEAD_PREFIX}[a-zA-Z0-9]{{12}}(?:[a-zA-Z0-5]{{3}})?$")
+    return bool(pc.all(pc.fill_null(fits, fill_value=False), min_count=0).as_py())
 
 
 def id_strings(ids: Ids) -> pa.Array:

@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.digests import Digests, Places, Positions
 from airflow_provider_sfleads.columnar.error_texts import ErrorTexts
-from airflow_provider_sfleads.columnar.id_bytes import Ids, id_bytes, no_ids
+from airflow_provider_sfleads.columnar.id_bytes import Ids, id_bytes, lead_ids_only, no_ids
 from airflow_provider_sfleads.columnar.match import Match
 from airflow_provider_sfleads.columnar.query_job import read_page
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ _MET = "DUPLICATE_VALUE:duplicate value found: {} duplicates value on record wit
 _SHORT_ID, _LONG_ID = 15, 18
 _NO_TEXT = -1
 # Lines to look at together: so many, or so large.
+# Salesforce's own are shorter, those of Apex with all its stack as well.
+_LONGEST_ERROR = 10_000
 _ROWS, _BYTES = 60_000, 8 << 20
 
 
@@ -110,7 +113,10 @@ class JobResults:
         for batch in _together(read_page(path, (*self._match.columns, ID, CREATED))):
             rows, lines = self._found(batch, State.SUCCEEDED)
             if not self._match.by_id:
-                self._ids[rows] = id_bytes(_at(batch.column(ID), lines))
+                ids = _at(batch.column(ID), lines)
+                if not lead_ids_only(ids):
+                    raise ServiceUnavailableError(f"The results of job {self._job_id} name leads whose ids are none.")
+                self._ids[rows] = id_bytes(ids)
             word = pc.ascii_lower(_at(batch.column(CREATED), lines))
             said = pc.if_else(pc.equal(word, "true"), int(Created.YES), int(Created.NO))
             self._created[rows] = pc.fill_null(said, int(Created.UNSAID)).to_numpy(zero_copy_only=False)
@@ -122,7 +128,7 @@ class JobResults:
         """
         for batch in _together(read_page(path, (*self._match.columns, ERROR))):
             rows, lines = self._found(batch, State.FAILED)
-            errors = _at(batch.column(ERROR), lines)
+            errors = pc.utf8_slice_codeunits(_at(batch.column(ERROR), lines), 0, _LONGEST_ERROR)
             first = self._texts.add(errors)
             self._numbers[rows] = np.arange(first, first + len(rows), dtype=np.int32)
             if self._external is not None:

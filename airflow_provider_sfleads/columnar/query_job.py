@@ -22,7 +22,7 @@ from airflow_provider_sfleads.core.bulk import (
     next_poll,
     query_results,
 )
-from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.core.paging import Trail, expect
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import RequestRefusedError, SalesforceLeadsError, ServiceUnavailableError
 
@@ -33,6 +33,8 @@ PAGE_ROWS = 500_000
 # A record must fit into a block, and pyarrow reads 32 blocks ahead: so they are small, and where that is not enough,
 # just large enough for any record, which has up to 400,000 characters, or 1.6 MB.
 _BLOCK_BYTES = (1 << 18, 1 << 21)
+# A field's name has up to 43 characters, and an object some 900 fields.
+_LONGEST_HEADER = 1 << 17
 _DAMAGED = "The results of a job are no CSV, or a damaged one."
 
 
@@ -80,16 +82,23 @@ def _finished(reading: Reading, job: JobInfo) -> JobInfo:
 def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Leads:
     path = reading.directory / f"query-{job.id}.csv"
     locator: str | None = None
+    trail = Trail("GET jobs/query/.../results", reading.conn_id)
     try:
         while True:
             if reading.stopped():
                 raise Stopped
             call = query_results(job.id, locator, PAGE_ROWS)
             reply = expect(call, reading.download(call, path), conn_id=reading.conn_id)
-            yield from read_page(path, names)
-            locator = next_locator(reply)
-            if locator is None:
+            count = 0
+            for batch in read_page(path, names):
+                count += batch.num_rows
+                if count > PAGE_ROWS:
+                    raise trail.broken("has more rows on a page than were asked for")
+                yield batch
+            following = next_locator(reply)
+            if following is None:
                 return
+            locator = trail.follow(following, count)
     finally:
         path.unlink(missing_ok=True)
         _drop(reading, delete_query(job.id))
@@ -105,6 +114,8 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
     if not header:
         return
     spelled = {name.lower(): name for name in header}
+    if len(spelled) != len(header):
+        raise ServiceUnavailableError(_DAMAGED)
     lacking = [name for name in names if name.lower() not in spelled]
     if lacking:
         raise ServiceUnavailableError(f"The results of a job lack the columns {', '.join(lacking)}.")
@@ -131,7 +142,10 @@ def _begin(path: Path) -> tuple[list[str], bool]:
     """The header of a file, and whether anything follows."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file), []), bool(file.read(1))
+            line = file.readline(_LONGEST_HEADER)
+            if len(line) == _LONGEST_HEADER:
+                raise ServiceUnavailableError(_DAMAGED)
+            return next(csv.reader([line]), []), bool(file.read(1))
     except (UnicodeDecodeError, csv.Error):
         raise ServiceUnavailableError(_DAMAGED) from None
 

@@ -17,7 +17,7 @@ from airflow_provider_sfleads.columnar.query_job import PAGE_ROWS, query_leads
 from airflow_provider_sfleads.columnar.reading import Leads, Reading, Stopped
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.paging import cut, mapping, query_pages, sequence
+from airflow_provider_sfleads.core.paging import MOST_FOUND, checked, cut, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.core.soql import QUERY_BUDGET, in_queries
 from airflow_provider_sfleads.core.values import NUMBERS, text_of
 from airflow_provider_sfleads.core.wire import Call
@@ -109,7 +109,8 @@ def _retrieval(reading: Reading, ids: Sequence[str], fields: tuple[str, ...]) ->
     def read() -> pa.RecordBatch:
         call = retrieve_call(ids, fields)
         records = sequence(call, reading.send(call), conn_id=reading.conn_id, count=len(ids))
-        return in_columns((record for record in records if record), fields)
+        there = objects([record for record in records if record is not None], call, conn_id=reading.conn_id)
+        return in_columns(checked(there, fields, sobject="Lead", conn_id=reading.conn_id), fields)
 
     return read
 
@@ -129,8 +130,9 @@ def _queries(reading: Reading, wanted: Wanted) -> Iterator[Callable[[], pa.Recor
 
 
 def _query(reading: Reading, soql: str, fields: tuple[str, ...]) -> pa.RecordBatch:
-    pages = query_pages(reading.send, soql, resource="query", conn_id=reading.conn_id)
-    return in_columns(chain.from_iterable(pages), fields)
+    pages = query_pages(reading.send, soql, resource="query", conn_id=reading.conn_id, most=MOST_FOUND)
+    found = checked(chain.from_iterable(pages), fields, sobject="Lead", conn_id=reading.conn_id)
+    return in_columns(found, fields)
 
 
 def in_columns(records: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> pa.RecordBatch:

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote_plus
 
+from airflow_provider_sfleads.core.access import ASSIGNMENT_RULE
 from airflow_provider_sfleads.core.collections import Operation
-from airflow_provider_sfleads.core.paging import mapping
-from airflow_provider_sfleads.core.replies import ApiError, call_name
+from airflow_provider_sfleads.core.ids import is_id
+from airflow_provider_sfleads.core.paging import mapping, objects
+from airflow_provider_sfleads.core.replies import ApiError, call_name, shown
 from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 
@@ -28,11 +30,15 @@ _INGEST, _QUERY = "jobs/ingest", "jobs/query"
 # Not packed: unpacking a million rows costs more than all else that is done with them.
 _CSV = {"Accept": "text/csv", "Accept-Encoding": "identity"}
 _FORM = {"contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}
+# The greatest that Salesforce makes of a query's results; bytes of an error, on the average of a file.
+_MOST_PAGE, _MOST_ERROR = 1 << 30, 4096
+_MOST_ROWS = 10**12
 _SOONEST, _LATEST, _SHARE = 0.5, 75.0, 4
 #: Seconds for which a job may stand in the org's queue before its leads are looked up anew.
 LONGEST_QUEUED = 30.0
 # Twice as long each time, but no more than 16 times as long (8 minutes); after the last time it is left to wait.
 _LONGEST_TIMES, _TIMES_ABORTED = 16, 6
+_LOCATOR = re.compile(r"[?&]queryLocator=([^&#]+)")
 # The message may hold colons and line breaks; the code holds neither, and the fields follow the last colon.
 _ROW_ERROR = re.compile(r"([A-Z][A-Z0-9_]*):(.*?)(?::([\w.,\s]*)--)?\s*", re.DOTALL)
 
@@ -163,9 +169,20 @@ def list_jobs(locator: str | None = None) -> Call:
     return Call(method="GET", path=_INGEST, params=params)
 
 
-def results(job_id: str, kind: ResultKind) -> Call:
-    """Ask for the rows of one kind, as CSV in no order (get_job_successful_results.htm and its neighbours)."""
-    return Call(method="GET", path=f"{_INGEST}/{job_id}/{kind.value}", headers=_CSV)
+def results(job_id: str, kind: ResultKind, *, most: int | None = None) -> Call:
+    """Ask for the rows of one kind, as CSV in no order (get_job_successful_results.htm and its neighbours).
+
+    :param most: bytes that they may have; see :func:`most_results`.
+    """
+    return Call(method="GET", path=f"{_INGEST}/{job_id}/{kind.value}", headers=_CSV, most=most)
+
+
+def most_results(rows: int) -> int:
+    """Return how many bytes a result file of so many uploaded rows may have.
+
+    It repeats what was uploaded, with all cells in quotes, and adds an id or an error to each row.
+    """
+    return 3 * MAX_UPLOAD_BYTES + rows * _MOST_ERROR
 
 
 def create_query(soql: str) -> Call:
@@ -187,7 +204,7 @@ def query_results(job_id: str, locator: str | None = None, max_records: int | No
     params = {} if locator is None else {"locator": locator}
     if max_records is not None:
         params["maxRecords"] = str(max_records)
-    return Call(method="GET", path=f"{_QUERY}/{job_id}/results", params=params, headers=_CSV)
+    return Call(method="GET", path=f"{_QUERY}/{job_id}/results", params=params, headers=_CSV, most=_MOST_PAGE)
 
 
 def abort_query(job_id: str) -> Call:
@@ -209,10 +226,20 @@ def active_rule_call() -> Call:
 def active_rule_of(call: Call, reply: Reply, *, conn_id: str) -> str | None:
     """Return the rule's id; an org has at most one active rule for leads.
 
-    :raises RequestRefusedError: where the query was refused.
+    :raises ObjectAccessError: where the Run-As user may not see rules.
+    :raises RequestRefusedError: where the query was refused for another reason.
+    :raises ServiceUnavailableError: where it was answered with something else than a rule.
     """
-    records = mapping(call, reply, conn_id=conn_id).get("records") or []
-    return str(records[0]["Id"]) if records else None
+    ASSIGNMENT_RULE.check(reply, conn_id=conn_id)
+    records = objects(mapping(call, reply, conn_id=conn_id).get("records") or [], call, conn_id=conn_id)
+    if not records:
+        return None
+    rule = records[0].get("Id")
+    if not isinstance(rule, str) or not is_id(rule, "AssignmentRule"):
+        raise ServiceUnavailableError(
+            f"Salesforce (connection {conn_id!r}) names an active assignment rule whose id cannot be one."
+        )
+    return rule
 
 
 def job_of(call: Call, reply: Reply, *, conn_id: str) -> JobInfo:
@@ -231,24 +258,24 @@ def jobs_of(call: Call, reply: Reply, *, conn_id: str) -> JobPage:
     :raises ServiceUnavailableError: where the reply is no list of jobs.
     """
     body = mapping(call, reply, conn_id=conn_id)
-    jobs = tuple(_job(item, call, conn_id) for item in body.get("records") or [])
-    following = parse_qs(urlsplit(str(body.get("nextRecordsUrl") or "")).query).get("queryLocator")
-    return JobPage(jobs, following[0] if following and body.get("done") is not True else None)
+    jobs = tuple(_job(item, call, conn_id) for item in objects(body.get("records") or [], call, conn_id=conn_id))
+    following = _LOCATOR.search(_text(body.get("nextRecordsUrl")) or "")
+    return JobPage(jobs, unquote_plus(following[1]) if following and body.get("done") is not True else None)
 
 
 def _job(body: Mapping[str, object], call: Call, conn_id: str) -> JobInfo:
     job_id, state = body.get("id"), _STATES.get(str(body.get("state")))
-    if not isinstance(job_id, str) or state is None:
+    if not isinstance(job_id, str) or not is_id(job_id, "Job") or state is None:
         raise ServiceUnavailableError(
-            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no job in a known state."
+            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no job of a form that is known."
         )
     return JobInfo(
         id=job_id,
         state=state,
-        operation=_text(body.get("operation")) or "",
+        operation=shown(_text(body.get("operation")) or ""),
         processed=_count(body.get("numberRecordsProcessed")),
         failed=_count(body.get("numberRecordsFailed")),
-        error_message=_text(body.get("errorMessage")),
+        error_message=shown(_text(body.get("errorMessage")) or "") or None,
         created_by_id=_text(body.get("createdById")),
         created_at=_moment(body.get("createdDate")),
         sobject=_text(body.get("object")),
@@ -261,14 +288,15 @@ def _text(value: object) -> str | None:
 
 def _count(value: object) -> int:
     """Read a counter; before anything is processed there is none."""
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and 0 <= value < _MOST_ROWS else 0
 
 
 def _moment(value: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def next_locator(reply: Reply) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
@@ -126,7 +126,7 @@ def verdicts_of(reply: Reply, count: int) -> list[Verdict]:
             created=result.created,
             error=None if result.success else result.errors[0],
         )
-        for result in results_of(reply, count)
+        for result in results_of(reply, count, prefix=LEAD_PREFIX)
     ]
 
 

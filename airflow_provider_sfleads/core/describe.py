@@ -6,15 +6,20 @@ may not be seen (REST API Developer Guide, "sObject Describe").
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 
 #: Brings text into the form in which it is compared where letter case does not count.
 #: lower() and not casefold(): the latter would take "straße" and "strasse" for one value.
 without_case: Callable[[str], str] = str.lower
 
 _PICKLISTS = frozenset({"picklist", "multipicklist"})
+_NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
+_MOST = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,20 +100,47 @@ class SObjectInfo:
 
 
 def parse_describe(body: Mapping[str, Any]) -> SObjectInfo:
-    """Read the body of ``GET /sobjects/<name>/describe``."""
-    infos = (_field(raw) for raw in body["fields"])
-    return SObjectInfo(name=body["name"], fields={info.name.lower(): info for info in infos})
+    """Read the body of ``GET /sobjects/<name>/describe``.
+
+    :raises ServiceUnavailableError: where it is none; field names go into queries and paths.
+    """
+    try:
+        infos = [_field(raw) for raw in body["fields"]]
+        return SObjectInfo(name=_name(body["name"]), fields={info.name.lower(): info for info in infos})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ServiceUnavailableError(
+            f"Salesforce describes an object in a form that is none ({type(error).__name__}). Try again later; if it "
+            "comes back, check what stands between this machine and Salesforce."
+        ) from error
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("no name")
+    return value
+
+
+def _count(value: object) -> int:
+    if value is not None and (not isinstance(value, int) or not 0 <= value < _MOST):
+        raise ValueError("no number")
+    return value or 0
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
 
 
 def _field(raw: Mapping[str, Any]) -> FieldInfo:
     values: Sequence[Mapping[str, Any]] = raw.get("picklistValues") or ()
     return FieldInfo(
-        name=raw["name"],
-        type=raw["type"],
-        length=raw.get("length") or 0,
-        precision=raw.get("precision") or 0,
-        scale=raw.get("scale") or 0,
-        digits=raw.get("digits") or 0,
+        name=_name(raw["name"]),
+        type=_name(raw["type"]),
+        length=_count(raw.get("length")),
+        precision=_count(raw.get("precision")),
+        scale=_count(raw.get("scale")),
+        digits=_count(raw.get("digits")),
         nillable=bool(raw.get("nillable")),
         createable=bool(raw.get("createable")),
         updateable=bool(raw.get("updateable")),
@@ -118,6 +150,6 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         unique=bool(raw.get("unique")),
         case_sensitive=bool(raw.get("caseSensitive")),
         restricted_picklist=bool(raw.get("restrictedPicklist")),
-        picklist_values=tuple(value["value"] for value in values if value.get("active", True)),
-        inactive_values=tuple(value["value"] for value in values if not value.get("active", True)),
+        picklist_values=tuple(_text(value["value"]) for value in values if value.get("active", True)),
+        inactive_values=tuple(_text(value["value"]) for value in values if not value.get("active", True)),
     )

@@ -5,6 +5,15 @@ from __future__ import annotations
 import re
 
 LEAD_PREFIX = "00Q"
+#: What the ids of an object begin with (Object Reference, "Standard Objects").
+KEY_PREFIXES = {
+    "AssignmentRule": "01Q",
+    "Contact": "003",
+    "Job": "750",
+    "Lead": LEAD_PREFIX,
+    "Organization": "00D",
+    "User": "005",
+}
 _SHAPE = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-5]{3})?")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _SHORT = 15
@@ -33,6 +42,16 @@ def to_18(value: str) -> str | None:
         return None
     mended = _restore_case(head, tail)
     return mended + tail if checksum(mended) == tail else None
+
+
+def is_id(value: object, sobject: str) -> bool:
+    """Whether a value that came from the server has the form of such a record's id: fit for a path or a file's name."""
+    return has_form(value) and str(value).startswith(KEY_PREFIXES[sobject])
+
+
+def has_form(value: object) -> bool:
+    """Whether a value has the form of an id; its check characters are the server's business."""
+    return isinstance(value, str) and _SHAPE.fullmatch(value) is not None
 
 
 def _restore_case(head: str, tail: str) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 # The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
-_USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d+)\s*/\s*(\d+)", re.IGNORECASE)
+_USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
+# Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.
+_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,17 @@ def parse_http_date(header: str | None) -> float | None:
     """Read an HTTP date as seconds since the epoch; ``None`` where it is none."""
     try:
         return parsedate_to_datetime(header or "").timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
 
 
 def parse_retry_after(header: str | None, *, now: float) -> float | None:
-    """Read ``Retry-After``, seconds or an HTTP date, as seconds from ``now``; never negative.
+    """Read ``Retry-After``, seconds or an HTTP date, as seconds from ``now``; never negative, nor more than a day.
 
     :param now: seconds since the epoch, by the server's clock where that is known.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), _A_DAY)
     moment = parse_http_date(text)
-    return None if moment is None else max(0.0, moment - now)
+    return None if moment is None else min(max(0.0, moment - now), _A_DAY)

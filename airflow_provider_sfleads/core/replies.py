@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
+from airflow_provider_sfleads.core.ids import LEAD_PREFIX, has_form, to_18
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
 
@@ -45,6 +45,9 @@ _SAFE_PARTS = (
     re.compile(r"The requested resource does not exist"),
     re.compile(r"Required fields are missing: \[[\w, ]+\]"),
 )
+_CODE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
+# Longer than any message of Salesforce, or of Apex with all its stack.
+_LONGEST_MESSAGE, _LONGEST_SHOWN = 10_000, 500
 _ID = re.compile(r"\b[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\b")
 _TWICE = re.compile(r"external id specified", re.IGNORECASE)
 _FIELD = re.compile(r"duplicate value found: (\w+) duplicates", re.IGNORECASE)
@@ -83,11 +86,23 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def shown(text: str) -> str:
+    """Return words of the server as they may stand in a message or a log: in one line, and not too long."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in text[: _LONGEST_SHOWN + 1])
+    return plain if len(plain) <= _LONGEST_SHOWN else f"{plain[:_LONGEST_SHOWN]}..."
+
+
+def _name(value: object) -> str:
+    """A code or a field's name; empty where it cannot be one."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+
+
 def _error(item: Mapping[str, object]) -> ApiError:
     fields = item.get("fields")
-    names = tuple(str(name) for name in fields) if isinstance(fields, list) else ()
-    code = _text(item.get("errorCode")) or _text(item.get("statusCode")) or _text(item.get("error"))
-    return ApiError(code, _text(item.get("message")) or _text(item.get("error_description")), names)
+    names = tuple(name for name in map(_name, fields) if name) if isinstance(fields, list) else ()
+    code = _name(item.get("errorCode")) or _name(item.get("statusCode")) or _name(item.get("error"))
+    message = _text(item.get("message")) or _text(item.get("error_description"))
+    return ApiError(code, message[:_LONGEST_MESSAGE], names)
 
 
 def errors_of(reply: Reply) -> tuple[ApiError, ...]:
@@ -102,22 +117,31 @@ def errors_in(body: object) -> tuple[ApiError, ...]:
     return tuple(error for error in found if error.code or error.message)
 
 
-def results_of(reply: Reply, count: int) -> tuple[RecordResult, ...]:
+def results_of(reply: Reply, count: int, *, prefix: str = "") -> tuple[RecordResult, ...]:
     """Return the results of a collections request, one per record sent, in its order.
 
     An ``id`` beside ``success: false`` is not kept: rolled-back records can still show one.
 
     :param count: records sent.
+    :param prefix: what the ids of written records begin with.
     :raises OutcomeUnknownError: where the reply does not have one result for each.
     """
     body = reply.body
-    if not isinstance(body, list) or len(body) != count or not all(isinstance(item, dict) for item in body):
-        got = f"{len(body)} results" if isinstance(body, list) else "no list of results"
+    if not isinstance(body, list) or len(body) != count or not all(_is_result(item, prefix) for item in body):
+        got = f"{len(body)} results, or some that are none" if isinstance(body, list) else "no list of results"
         raise OutcomeUnknownError(
             f"Salesforce answered a request of {count} records with {got}, so what became of them is not known. "
             "Look the records up before sending them again."
         )
     return tuple(_result(item, repeated=reply.repeated) for item in body)
+
+
+def _is_result(item: object, prefix: str) -> bool:
+    """Whether it says that a record was written, and which, or that it was not."""
+    if not isinstance(item, dict) or not isinstance(item.get("success"), bool):
+        return False
+    record_id = item.get("id")
+    return not item["success"] or (has_form(record_id) and str(record_id).startswith(prefix))
 
 
 def _result(item: Mapping[str, object], *, repeated: bool) -> RecordResult:
@@ -128,7 +152,7 @@ def _result(item: Mapping[str, object], *, repeated: bool) -> RecordResult:
     found = errors_in(errors) if isinstance(errors, list) else ()
     if success:
         raw = _text(item.get("id"))
-        return RecordResult(to_18(raw) or raw or None, success=True, created=created is True if known else None)
+        return RecordResult(to_18(raw) or raw, success=True, created=created is True if known else None)
     return RecordResult(
         None, success=False, created=None, errors=found or (ApiError("UNKNOWN_EXCEPTION", "no reason given"),)
     )
@@ -161,7 +185,7 @@ def plain_text(errors: tuple[ApiError, ...]) -> str:
 
 def _plain(error: ApiError) -> str:
     if error.code in _PLAIN:
-        return f"{error.code}: {error.message.rstrip('.')}"
+        return f"{error.code}: {shown(error.message).rstrip('.')}"
     part = next((found[0] for found in (safe.search(error.message) for safe in _SAFE_PARTS) if found), "")
     named = f" (fields {', '.join(error.fields)})" if error.fields and not part else ""
     return f"{error.code or 'no error code'}{': ' if part else ''}{part}{named}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_sfleads.core.host import Host, parse_host
+from airflow_provider_sfleads.core.ids import is_id
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
     AuthenticationError,
@@ -19,7 +20,9 @@ from airflow_provider_sfleads.exceptions import (
 )
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
-_IDENTITY = re.compile(r"/id/(00D\w{12,15})/(005\w{12,15})$")
+_IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
+# A token goes into a header, and all headers and the address together may have 16,384 bytes.
+_LONGEST_TOKEN, _LONGEST_URL = 8192, 2000
 _TRANSIENT = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable"})
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
 
@@ -75,12 +78,12 @@ def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
     """
     values: Mapping[str, object] = body if isinstance(body, dict) else {}
     token, instance = values.get("access_token"), values.get("instance_url")
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token.strip():
+    if not isinstance(token, str) or not _is_token(token):
         raise WrongHostError(
             f"{configured.name} (connection {conn_id!r}) answered the token request with no token. {_DOMAIN}."
         )
     try:
-        host = parse_host(instance) if isinstance(instance, str) and instance else configured
+        host = parse_host(_url(instance)) if instance else configured
     except ConnectionFieldError:
         host = None
     if host is None or host.loopback != configured.loopback:
@@ -88,8 +91,24 @@ def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
             f"The token reply of {configured.name} (connection {conn_id!r}) names an instance_url that is not an org's "
             "My Domain host; the token was not sent there. Check Host, and any proxy in between."
         )
-    found = _IDENTITY.search(str(values.get("id") or ""))
-    return Grant(access_token=token, host=host, org_id=found[1] if found else None, user_id=found[2] if found else None)
+    found = _IDENTITY.search(_url(values.get("id")))
+    org_id, user_id = (found[1], found[2]) if found else (None, None)
+    return Grant(
+        access_token=token,
+        host=host,
+        org_id=org_id if is_id(org_id, "Organization") else None,
+        user_id=user_id if is_id(user_id, "User") else None,
+    )
+
+
+def _is_token(text: str) -> bool:
+    """Whether a text can stand in a header, less what may stand around it there."""
+    return 0 < len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable() and text == text.strip()
+
+
+def _url(value: object) -> str:
+    """An address out of a reply; empty where it cannot be one."""
+    return value if isinstance(value, str) and len(value) <= _LONGEST_URL else ""
 
 
 def refusal(status: int, body: object, *, host: Host, conn_id: str) -> SalesforceLeadsError:
@@ -100,7 +119,7 @@ def refusal(status: int, body: object, *, host: Host, conn_id: str) -> Salesforc
     """
     where = f"{host.name} (connection {conn_id!r})"
     error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, str):
+    if not isinstance(error, str) or not _SHOWN.fullmatch(error):
         return WrongHostError(
             f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token "
             f"endpoint. {_DOMAIN}."

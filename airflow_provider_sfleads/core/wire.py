@@ -38,6 +38,7 @@ class Call:
         never sent again once it may have been received.
     :param write: whether it changes records; such calls stop at ``max_api_usage``.
     :param once: leave it to the caller to try again, who has to look at something first.
+    :param most: bytes that its answer may have where that goes to a file; ``None`` for as many as one that is held.
     :param announce: called right before each sending, to make durable that it may have been sent.
     """
 
@@ -49,6 +50,7 @@ class Call:
     repeatable: bool = True
     write: bool = False
     once: bool = False
+    most: int | None = None
     announce: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 

@@ -153,7 +153,7 @@ def _not_newer(changed: datetime, since: str) -> bool:
 
 
 def _check_lead(call: Call) -> None:
-    if call.params["sobject"].lower() != "lead" or not call.emulator.settings.lead_access:
+    if call.params["sobject"].lower() != "lead" or "lead" in call.emulator.settings.withheld:
         raise not_found()
 
 
@@ -165,8 +165,8 @@ def basic(call: Call) -> Reply:
 
 def everything(call: Call) -> Reply:
     """`GET /sobjects`: the objects that the run-as user sees."""
-    known = [("Contact", "003", False), ("User", "005", False), ("Group", "00G", False)]
-    if call.emulator.settings.lead_access:
-        known.insert(0, ("Lead", "00Q", True))
-    found = [_summary(name, prefix, call.prefix, writable=writable) for name, prefix, writable in known]
+    known = [("Lead", "00Q", True), ("Contact", "003", False), ("User", "005", False), ("Group", "00G", False)]
+    withheld = call.emulator.settings.withheld
+    seen = [item for item in known if item[0].lower() not in withheld]
+    found = [_summary(name, prefix, call.prefix, writable=writable) for name, prefix, writable in seen]
     return Reply(body={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found})

@@ -22,7 +22,8 @@ class EmulatorSettings:
     dead; `token_calls` calls after which it is dead (None: no such rule); `instance_url` what the token
     reply says instead of the URL that the client used; `api_enabled` False -> 403
     `API_DISABLED_FOR_ORG`; `lead_access` False -> Lead does not exist for the run-as user;
-    `limits_access` False -> `/limits` is refused; `api_limit` is the M of `Sforce-Limit-Info`.
+    `hidden_objects`, such as Contact or AssignmentRule, do not exist for it either; `limits_access` False ->
+    `/limits` is refused; `api_limit` is the M of `Sforce-Limit-Info`.
 
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
@@ -58,6 +59,7 @@ class EmulatorSettings:
     instance_url: str | None = None
     api_enabled: bool = True
     lead_access: bool = True
+    hidden_objects: tuple[str, ...] = ()
     limits_access: bool = True
     api_limit: int = 115_000
     structural_errors: Literal["page", "row"] = "page"
@@ -85,6 +87,11 @@ class EmulatorSettings:
     counting: bool = False
     virtual_leads: int = 0
 
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Objects that the run-as user cannot see, in lower case."""
+        return frozenset({name.lower() for name in self.hidden_objects} | (set() if self.lead_access else {"lead"}))
+
     def __post_init__(self) -> None:
         if self.bulk_rate is not None and self.bulk_rate <= 0:
             message = f"Setting bulk_rate cannot be {self.bulk_rate}; to hold jobs back, set bulk_delay"
@@ -109,7 +116,7 @@ class EmulatorSettings:
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"forward_only", "hidden_fields", "versions"}:
+    if name in {"forward_only", "hidden_fields", "hidden_objects", "versions"}:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow_provider_sfleads.core.replies import errors_of, plain_text
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
 from airflow_provider_sfleads.transport import Client
 
+_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
 _FORBIDDEN, _MISSING = 403, 404
 _LEAD = Call(method="GET", path="sobjects/Lead/describe")
 _VERSIONS = Call(method="GET", path="/services/data/")
@@ -65,4 +68,5 @@ def no_lead_access(reply: Reply, *, conn_id: str) -> SalesforceLeadsError:
 def _offered(client: Client) -> list[str]:
     body = client.send(_VERSIONS).body
     items = body if isinstance(body, list) else []
-    return [str(item["version"]) for item in items if isinstance(item, dict) and "version" in item]
+    versions = [item.get("version") for item in items if isinstance(item, dict)]
+    return [version for version in versions if isinstance(version, str) and _VERSION.fullmatch(version)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
-from airflow_provider_sfleads.core.paging import cut, expect, mapping, query_pages, sequence
+from airflow_provider_sfleads.core.paging import cut, expect, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.core.replies import RecordResult, results_of
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
@@ -82,6 +82,7 @@ class Records:
         for page in pages(ids, size, limit=MAX_RETRIEVE_IDS):
             call = Call(method="POST", path=path, body={"ids": page, "fields": list(fields)})
             rows = sequence(call, self._send(call), conn_id=self._conn_id, count=len(page))
+            objects([row for row in rows if row is not None], call, conn_id=self._conn_id)
             found += [None if row is None else bare(row) for row in rows]
         return found
 

@@ -285,9 +285,14 @@ class UnderWay:
         """Bring the parameters, the org and the export together.
 
         :raises MappingError: with every problem, before anything is sent.
+        :raises ObjectAccessError: where the Run-As user may not read what the plan looks up beside leads.
         """
         claim = LeadClaims(self.folder).take
+        is_first = self.planned is None
         self.planned = self.prepare(Ground(lead=self.lead, columns=columns, seen=seen, late=self._late, claim=claim))
+        people = self.planned.rules.people
+        if is_first and people is not None and people.contacts:
+            self.lookup().check_contacts()
         return self.planned
 
     @property

@@ -142,8 +142,10 @@ class _Org:
 
     def send(self, call: Call) -> Reply:
         self.calls += 1
-        ids = call.body["ids"] if isinstance(call.body, dict) else None
-        return Reply(status=200, body={"done": True, "records": []} if ids is None else [{"Id": each} for each in ids])
+        if not isinstance(call.body, dict):
+            return Reply(status=200, body={"done": True, "records": []})
+        blank = dict.fromkeys(call.body["fields"])
+        return Reply(status=200, body=[{**blank, "Id": each} for each in call.body["ids"]])
 
 
 def _ask(plan: Plan, group: Sequence[Candidate], org: _Org) -> None:

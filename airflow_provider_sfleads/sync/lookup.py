@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from airflow_provider_sfleads.core.access import CONTACT, contacts_call
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
-from airflow_provider_sfleads.core.paging import cut, query_pages, sequence
+from airflow_provider_sfleads.core.paging import MOST_FOUND, checked, cut, expect, objects, query_pages, sequence
 from airflow_provider_sfleads.core.soql import in_queries
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.core.wire import Send
@@ -57,13 +58,13 @@ class LeadLookup:
     def by_id(self, ids: Iterable[str], fields: Sequence[str]) -> dict[str, LeadRecord]:
         """Leads by 18-character id; those missing or deleted are not among them."""
         pages = [lambda page=page: self._retrieve(page, fields) for page in cut(ids, MAX_RETRIEVE_IDS)]
-        records = (record for page in self.gather(pages) for record in page if record)
+        records = (record for page in self.gather(pages) for record in page)
         return {to_18(record["Id"]) or record["Id"]: record for record in records}
 
     def deleted(self, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids that are in the recycle bin."""
         queries = in_queries(select=("Id", "IsDeleted"), sobject="Lead", field="Id", values=tuple(ids))
-        records = self._all([soql for soql, _ in queries], resource="queryAll")
+        records = self._all([soql for soql, _ in queries], ("IsDeleted",), resource="queryAll")
         return frozenset(to_18(record["Id"]) or record["Id"] for record in records if record["IsDeleted"])
 
     def by_field(
@@ -88,24 +89,39 @@ class LeadLookup:
             queries = [soql for soql, _ in in_queries(select, sobject, info.name, values, where=where)]
         compare = compared_by(info)
         found: defaultdict[str, list[LeadRecord]] = defaultdict(list)
-        for record in self._all(queries, resource="queryAll" if deleted else "query"):
+        for record in self._all(queries, select, sobject=sobject, resource="queryAll" if deleted else "query"):
             found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
+
+    def check_contacts(self) -> None:
+        """Make sure that contacts can be looked up by e-mail.
+
+        :raises ObjectAccessError: where the Run-As user may not read them, or their Email.
+        """
+        call = contacts_call()
+        reply = self.send(call)
+        CONTACT.check(reply, conn_id=self.conn_id)
+        expect(call, reply, conn_id=self.conn_id)
 
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
         """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
         soql = f"SELECT Id FROM Lead WHERE {condition} LIMIT {most + 1}"  # noqa: S608 - of ours
-        found = [to_18(record["Id"]) or record["Id"] for record in self._query(soql, "query")]
+        found = [to_18(record["Id"]) or record["Id"] for record in self._query(soql, (), "Lead", "query")]
         return found if len(found) <= most else None
 
-    def _all(self, queries: Sequence[str], *, resource: str = "query") -> list[LeadRecord]:
-        pages = [lambda soql=soql: self._query(soql, resource) for soql in queries]
+    def _all(
+        self, queries: Sequence[str], fields: Sequence[str], *, sobject: str = "Lead", resource: str = "query"
+    ) -> list[LeadRecord]:
+        pages = [lambda soql=soql: self._query(soql, fields, sobject, resource) for soql in queries]
         return [record for records in self.gather(pages) for record in records]
 
-    def _query(self, soql: str, resource: str) -> list[LeadRecord]:
-        pages = query_pages(self.send, soql, resource=resource, conn_id=self.conn_id)
-        return [record for page in pages for record in page]
+    def _query(self, soql: str, fields: Sequence[str], sobject: str, resource: str) -> list[LeadRecord]:
+        pages = query_pages(self.send, soql, resource=resource, conn_id=self.conn_id, most=MOST_FOUND)
+        records = (record for page in pages for record in page)
+        return checked(records, fields, sobject=sobject, conn_id=self.conn_id)
 
-    def _retrieve(self, ids: Sequence[str], fields: Sequence[str]) -> list[LeadRecord | None]:
+    def _retrieve(self, ids: Sequence[str], fields: Sequence[str]) -> list[LeadRecord]:
         call = retrieve_call(ids, fields)
-        return sequence(call, self.send(call), conn_id=self.conn_id, count=len(ids))
+        records = sequence(call, self.send(call), conn_id=self.conn_id, count=len(ids))
+        there = objects([record for record in records if record is not None], call, conn_id=self.conn_id)
+        return checked(there, fields, sobject="Lead", conn_id=self.conn_id)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from requests import Session
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from tenacity import AsyncRetrying
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.transport.failures import Failure, Kinds, by_causes
+from airflow_provider_sfleads.transport.failures import DAMAGED, Failure, Kinds, by_causes, too_large
 from airflow_provider_sfleads.transport.flight import HEADERS, Heard
+from airflow_provider_sfleads.transport.pieces import PIECE, Body, TooLarge, Torn
 from airflow_provider_sfleads.transport.rhythm import Rhythm
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.sockets import POOL_SIZE, environment
+from airflow_provider_sfleads.transport.sockets import POOL_SIZE, Bounds, environment
 
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),
@@ -27,6 +30,7 @@ _KINDS: Kinds = (
     ("tls", (aiohttp.ClientSSLError, ssl.SSLError), "the TLS connection failed"),
     ("timeout", (TimeoutError,), "no answer in time"),
     ("refused", (ConnectionRefusedError,), "the connection was refused"),
+    ("broken", (HttpProcessingError,), "its answer is no HTTP, or its header is too large"),
 )
 # Errors of connecting: the request itself had not left.
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
@@ -78,11 +82,30 @@ class AsyncLine:
             allow_redirects=False,
         )
         try:
-            async with sending as response:
-                content = await response.read()
+            async with asyncio.timeout(2 * self._settings.timeout) as timer, sending as response:
+                content = await self._held(response, timer)
+        except TooLarge as error:
+            return too_large(error.most)
+        except Torn:
+            return DAMAGED
         except (aiohttp.ClientError, OSError) as error:
             return by_causes(error, _KINDS, sent=not isinstance(error, _NOT_SENT))
         return Heard(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+
+    async def _held(self, response: aiohttp.ClientResponse, timer: asyncio.Timeout) -> bytes:
+        """Read an answer's body, by the bounds that hold for threads as well (:mod:`.sockets`)."""
+        settings = self._settings
+        bounds = Bounds(most=settings.max_reply, slowest=settings.slowest)
+        body, found = Body(response.headers.get("Content-Encoding", ""), bounds.most), bytearray()
+        began, came = time.monotonic(), 0
+        async for piece in response.content.iter_chunked(PIECE):
+            came += len(piece)
+            left = bounds.seconds_left(began, settings.timeout, came)
+            timer.reschedule(asyncio.get_running_loop().time() + left)
+            for part in body.take(piece):
+                found += part
+        body.end()
+        return bytes(found)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -115,6 +138,8 @@ class AsyncLine:
                     connector=aiohttp.TCPConnector(ssl=trusted, limit=POOL_SIZE, keepalive_timeout=30.0),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     headers=HEADERS,
+                    # It would unpack whatever comes, however large that is.
+                    auto_decompress=False,
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=wait, sock_read=wait),
                 )
             return self._session

@@ -143,6 +143,7 @@ class Client(Metered):
                 params=call.params,
                 data=flight.data,
                 into=flight.into,
+                most=call.most,
                 timeout=flight.timeout,
                 leaves_by=leaves_by,
             )

@@ -6,11 +6,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead
 from typing import Literal
 
 from requests import exceptions as wrong
+from urllib3.exceptions import HTTPError  # noqa: TC002 - resolvable at run time
 
-Kind = Literal["dns", "dns_unknown", "tls", "proxy", "refused", "timeout", "dropped"]
+Kind = Literal["dns", "dns_unknown", "tls", "proxy", "refused", "timeout", "dropped", "broken", "too_large"]
 _UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
@@ -27,11 +29,19 @@ class Failure:
     reason: str
 
 
+DAMAGED = Failure("broken", sent=True, reason="its answer is damaged, or packed in a way that was not asked for")
+
+
+def too_large(most: int) -> Failure:
+    """Return the failure of an answer with more than ``most`` bytes."""
+    return Failure("too_large", sent=True, reason=f"its answer has more than {most / 1e6:,.0f} MB unpacked")
+
+
 Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
 
 
-def explain(error: wrong.RequestException, *, sent: bool) -> Failure:
-    """Say what an error of requests means."""
+def explain(error: wrong.RequestException | HTTPError, *, sent: bool) -> Failure:
+    """Say what an error of requests, or of urllib3 below it, means."""
     return by_causes(error, _KINDS, sent=sent and not isinstance(error, wrong.ConnectTimeout))
 
 
@@ -50,9 +60,13 @@ def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
             return Failure("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
         if cause is not None:
             return Failure(kind, sent, reason)
+    if any(isinstance(cause, HTTPException) and not isinstance(cause, _CUT) for cause in chain):
+        return Failure("broken", sent, "its answer is no HTTP, or its header is too large")
     return Failure("dropped", sent, "the connection was lost" if sent else "no connection could be made")
 
 
+# http.client's errors that say that the connection was lost, and nothing of what came.
+_CUT = (ConnectionError, IncompleteRead)
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),
     ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),

@@ -15,6 +15,7 @@ from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
     ConnectionFailedError,
     OutcomeUnknownError,
+    ReplyTooLargeError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
@@ -28,7 +29,7 @@ from airflow_provider_sfleads.transport.verdict import AN_HOUR, Again, Answer, F
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
 HEADERS = {
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": "gzip",
     "User-Agent": CLIENT_NAME,
     "Connection": "keep-alive",
 }
@@ -140,6 +141,12 @@ class Flight:
                 f"{self._what} did not reach {host}: {failure.reason}. Check the network and proxies, then try again."
             )
             self._again(Again(ConnectionFailedError(text), ambiguous=False))
+        if failure.kind == "too_large":
+            self.doubtful = True
+            raise ReplyTooLargeError(
+                f"{self._what} was answered, but not read: {failure.reason}. That is no answer of Salesforce; check "
+                "what stands between, or ask for fewer records or fields at once."
+            )
         text = (
             f"{self._what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise "
             "timeout or lower batch_size."

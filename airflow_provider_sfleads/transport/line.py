@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 
 from requests import PreparedRequest, RequestException, Response
 from requests.auth import AuthBase  # noqa: TC002 - resolvable at run time
 from tenacity import Retrying
+from urllib3.exceptions import HTTPError
 
 from airflow_provider_sfleads.transport import sockets
-from airflow_provider_sfleads.transport.failures import Failure, explain
+from airflow_provider_sfleads.transport.failures import DAMAGED, Failure, explain, too_large
 from airflow_provider_sfleads.transport.flight import HEADERS
-from airflow_provider_sfleads.transport.pieces import save
+from airflow_provider_sfleads.transport.pieces import TooLarge, Torn, held, save
 from airflow_provider_sfleads.transport.rhythm import Rhythm
 from airflow_provider_sfleads.transport.settings import Settings
 
@@ -47,35 +49,70 @@ class Line:
         params: Mapping[str, str] | None = None,
         data: bytes | Path | Mapping[str, str] | None = None,
         into: Path | None = None,
+        most: int | None = None,
         timeout: float | None = None,
         leaves_by: sockets.Deadline | None = None,
     ) -> tuple[Response, bool] | Failure:
         """Send one request once; no redirect is followed. Return the answer, read to its end, and whether it is a file.
 
+        An answer that is larger than it may be, or comes too slowly, is not read on.
+
         :param data: the body; the file at a path goes out in pieces.
         :param into: where a CSV answer goes; any other is held.
+        :param most: bytes that a CSV answer may have, where that is told.
         :param timeout: seconds to connect, and to wait for each part of the answer.
         :param leaves_by: when the request must have begun to leave; after that it is not sent.
         """
+        received = _Received(into, most, self._settings.max_reply)
+        bounds = sockets.Bounds(most=received.most, slowest=self._settings.slowest)
         with data.open("rb") if isinstance(data, Path) else nullcontext(data) as body:
             request = PreparedRequest()
-            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body)
-            sockets.begin(leaves_by)
+            # A hook, for a session reads the body of a redirect, whole, before it gives the answer out.
+            hooks = {"response": [received.take]}
+            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body, hooks=hooks)
+            sockets.begin(leaves_by, bounds)
             try:
                 response = self.session.send(
                     request, timeout=timeout or self._settings.timeout, allow_redirects=False, **self._environment
                 )
-                if into is not None and _holds_rows(response):
-                    save(response, into)
-                    return response, True
-                response.content  # noqa: B018 - reads it, and gives the connection back
-            except RequestException as error:
+            except TooLarge as error:
+                return too_large(error.most)
+            except Torn:
+                return DAMAGED
+            except (RequestException, HTTPError) as error:
                 return explain(error, sent=sockets.was_sent())
-        return response, False
+        return response, received.saved
 
     def retrying(self) -> Retrying:
         """Return a fresh rhythm of trying again."""
         return Retrying(sleep=self._sleep, **self._rhythm.terms())
+
+
+class _Received:
+    """Takes the body of one answer.
+
+    :param into: where a CSV answer goes.
+    :param of_file: bytes that such an answer may have, where that is told.
+    :param of_reply: bytes that any other may have.
+    """
+
+    def __init__(self, into: Path | None, of_file: int | None, of_reply: int) -> None:
+        self._into, self._of_reply = into, of_reply
+        self._of_file = of_file or of_reply
+        self.saved = False
+
+    @property
+    def most(self) -> int:
+        """Bytes that the answer may have, whichever it is."""
+        return self._of_reply if self._into is None else max(self._of_reply, self._of_file)
+
+    def take(self, response: Response, **_: object) -> None:
+        """Read an answer to its end, within bounds; what is held can be read from it again."""
+        self.saved = self._into is not None and _holds_rows(response)
+        if self._into is not None and self.saved:
+            save(response, self._into, self._of_file)
+        else:
+            response.raw = BytesIO(held(response, self._of_reply))
 
 
 def _holds_rows(response: Response) -> bool:

@@ -13,6 +13,8 @@ from airflow_provider_sfleads.transport.flight import Flight, Heard
 from airflow_provider_sfleads.transport.tokens import HeldToken, Token
 from airflow_provider_sfleads.transport.verdict import Renew
 
+_A_YEAR = 365 * 86_400.0
+
 
 class Meter:
     """Counters that threads share.
@@ -33,7 +35,10 @@ class Meter:
         """Seconds that Salesforce's clock is ahead of this machine's, by the newest answer; exact to about a second."""
         clock = self._clock
         moment = parse_http_date(clock[0]) if clock else None
-        return None if clock is None or moment is None else moment - clock[1]
+        if clock is None or moment is None or abs(moment - clock[1]) > _A_YEAR:
+            # A clock that is so wrong is none.
+            return None
+        return moment - clock[1]
 
     def heard(self, flight: Flight, answer: Heard) -> None:
         """Take down an answer."""

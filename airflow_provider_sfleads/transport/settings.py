@@ -55,6 +55,9 @@ class Settings:
     :param proxies: URL per scheme as in requests; ``None`` leaves it to the environment.
     :param verify: whether to check the certificate, or the file of a CA bundle.
     :param conn_id: names the connection in messages.
+    :param max_reply: bytes that an answer may have, unpacked; of files, which go to disk, the call says how many.
+    :param slowest: bytes a second that an answer must come at on the whole, once it has had twice ``timeout``: one that
+        trickles for ever never runs into ``timeout`` itself.
     :param stale: seconds after which a write that has not left is not sent as it is: what was found out before it may
         not be so any more. A process that is frozen notices by it that it slept.
     """
@@ -69,6 +72,8 @@ class Settings:
     verify: bool | str = True
     conn_id: str = "salesforce_leads_default"
     retries: Retries = field(default_factory=Retries)
+    max_reply: int = 32 << 20
+    slowest: float = 20_000.0
     stale: float = 30.0
 
     def __post_init__(self) -> None:

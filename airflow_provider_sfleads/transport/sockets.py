@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,11 +20,13 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from airflow_provider_sfleads.transport.pieces import TooLarge
 from airflow_provider_sfleads.transport.settings import Settings
 
 POOL_SIZE = 32
 PIECE = 1 << 18  # bytes of a file that go out at once
 IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is a minute
+_AROUND = 1 << 20  # bytes of header, chunk sizes and the like around a body
 _progress = threading.local()
 
 
@@ -44,13 +48,35 @@ class Deadline:
         return time.monotonic() > self.monotonic or time.time() > self.wall
 
 
-def begin(leaves_by: Deadline | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an answer may be, header and all.
+
+    :param most: bytes of its body on the wire.
+    :param slowest: bytes a second that it must come at on the whole, once it has had twice the time-out.
+    """
+
+    most: int
+    slowest: float
+
+    def seconds_left(self, began: float, timeout: float, came: int) -> float:
+        """Return how long the next byte may take.
+
+        :param began: when the answer was first waited for, by the monotonic clock.
+        :param came: bytes so far.
+        """
+        return began + 2 * timeout + came / self.slowest - time.monotonic()
+
+
+def begin(leaves_by: Deadline | None = None, bounds: Bounds | None = None) -> None:
     """Forget what the last request of this thread did; until the adapter says otherwise, it counts as sent.
 
     :param leaves_by: when the next one must have begun to leave, or it is not sent.
+    :param bounds: of its answer.
     """
     _progress.sent = True
     _progress.leaves_by = leaves_by
+    _progress.bounds = bounds
 
 
 def was_sent() -> bool:
@@ -58,9 +84,70 @@ def was_sent() -> bool:
     return bool(getattr(_progress, "sent", True))
 
 
+class _Bounded(io.RawIOBase):
+    """What comes over a socket in answer to one request, within bounds.
+
+    Whoever sends one byte each minute never runs into the time-out of a socket, and http.client reads status lines,
+    chunk sizes and trailers for as long as they come.
+
+    :param raw: the socket as a file; closed with this one.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, bounds: Bounds) -> None:
+        self._raw, self._sock, self._bounds = raw, sock, bounds
+        self._timeout = sock.gettimeout()
+        self._began, self._came = time.monotonic(), 0
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the socket's own."""
+        return self._raw.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401
+        """Read what there is, in the time that is left.
+
+        :raises TimeoutError: where there is none.
+        :raises TooLarge: where more has come than may.
+        """
+        count = self._raw.readinto(buffer) if self._timeout is None else self._in_time(buffer, self._timeout)
+        self._came += count or 0
+        if self._came > self._bounds.most + _AROUND:
+            raise TooLarge(self._bounds.most)
+        return count
+
+    def _in_time(self, buffer: Any, timeout: float) -> int | None:  # noqa: ANN401
+        left = self._bounds.seconds_left(self._began, timeout, self._came)
+        if left <= 0:
+            raise TimeoutError("the answer came too slowly")
+        self._sock.settimeout(min(timeout, left))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            self._sock.settimeout(timeout)
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer that is read within the bounds of this thread's last request; of others, as far as it comes."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        bounds: Bounds | None = getattr(_progress, "bounds", None)
+        if bounds is not None:
+            self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, bounds))
+
+
 class AccountedConnection(HTTPConnection):
     """Keeps account of whether the request was sent, and is not used again after a long rest."""
 
+    response_class = _Answer
     used: float = 0.0
 
     def connect(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.replies import ApiError, call_name, errors_in, plain_text
@@ -34,6 +35,7 @@ _BULK_LIMITS = frozenset({"EXCEEDEDQUOTA", "LIMIT_EXCEEDED"})
 AN_HOUR = 3600.0
 _SOME_MINUTES = 300.0
 _SLOW_DOWN = frozenset({429, 503})
+_HOST = re.compile(r"[\w.:-]{1,260}", re.ASCII)
 _INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
@@ -120,6 +122,7 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verd
 
 def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
     target = (answer.location or "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
+    target = target if _HOST.fullmatch(target) else ""
     return WrongHostError(
         f"{what} was answered with a redirect{f' to {target}' if target else ''} (HTTP {answer.status}), which is "
         "not followed "

@@ -227,3 +227,21 @@ def test_a_load_is_told_apart_by_what_its_operation_has() -> None:
         (PageKind(operation="insert"), None, Match(columns=FIELDS)),
     ):
         assert match_by(kind, external, FIELDS) == wanted
+
+
+@pytest.mark.parametrize("odd", ["", "../../x", "0015g00000AbCdEEAV", "00Q5g\x00000AbCdEEAV"])
+def test_a_written_row_names_its_lead(tmp_path: Path, odd: str) -> None:
+    """Else the file is damaged, and what became of its rows is not known yet."""
+    batch = load(["K-1"])
+    path = write_file(tmp_path / "s.csv", [{**uploaded(batch)[0], ID: odd, CREATED: "true"}], (*COLUMNS, ID, CREATED))
+    with results_of([batch], BY_KEY, tmp_path) as results, pytest.raises(ServiceUnavailableError, match="ids are none"):
+        results.add_successful(path)
+
+
+def test_an_error_without_an_end_is_cut(tmp_path: Path) -> None:
+    """What is kept of it is more than Salesforce says."""
+    batch = load(["K-1"])
+    line = {**uploaded(batch)[0], ERROR: "APEX_ERROR:" + "x" * 1_000_000}
+    with results_of([batch], BY_KEY, tmp_path) as results:
+        results.add_failed(write_file(tmp_path / "f.csv", [line], (*COLUMNS, ID, ERROR)))
+        assert len(shown(results, 1)[0][3]) == 10_000

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from traceback import format_exception
@@ -11,7 +12,7 @@ from traceback import format_exception
 import pyarrow as pa
 import pytest
 
-from airflow_provider_sfleads.columnar.query_job import read_page
+from airflow_provider_sfleads.columnar.query_job import query_leads, read_page
 from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.columnar.sources import Wanted, in_columns, read_leads
 from airflow_provider_sfleads.core.wire import Call, Reply
@@ -203,8 +204,19 @@ def test_a_record_as_large_as_salesforce_has_them(tmp_path: Path) -> None:
         b'"Id","Last\xffPoe"\n"00Q","Poe"\n',
         b'"Id","LastName","' + b"Poe" * 50_000 + b'"\n',
         b'"Id","LastName"\n"00Q","' + b"Poe" * 3_000_000 + b'"\n',
+        b'"Id","LastName","' + b'Poe","' * 500_000,
+        b'"Id","LastName","id"\n"00Q","Poe","00Q"\n',
     ],
-    ids=["one value too many", "no UTF-8", "no UTF-8 further on", "a header of no UTF-8", "no header", "one too large"],
+    ids=[
+        "one value too many",
+        "no UTF-8",
+        "no UTF-8 further on",
+        "a header of no UTF-8",
+        "no header",
+        "one too large",
+        "a header without an end",
+        "a column twice",
+    ],
 )
 def test_a_damaged_page(tmp_path: Path, damaged: bytes) -> None:
     """Salesforce is asked again for it, and no value of it is told."""
@@ -219,3 +231,22 @@ def test_a_value_that_no_column_holds() -> None:
     """Half of a surrogate pair, which JSON can hold, costs its own character and nothing else."""
     batch = in_columns([{"Id": "a\ud800b"}, {"Id": 5.0}, {"Id": True}, {}], ("Id",))
     assert batch.column("Id").to_pylist() == ["a?b", "5", "true", None]
+
+
+@pytest.mark.parametrize(
+    ("locators", "how"),
+    [(["MTAw", "MTAw"], "there before"), (["a b"], "cannot be one"), (["x" * 2000], "cannot be one")],
+)
+def test_results_that_lead_in_a_circle_end(tmp_path: Path, locators: list[str], how: str) -> None:
+    """A locator that comes again would be read for ever; the job is dropped all the same."""
+    org = full_org()
+    named = iter(locators)
+
+    def download(_call: Call, path: Path) -> Reply:
+        path.write_text(f'"Id"\n"{lead_id(1)}"\n')
+        return Reply(status=200, headers={"sforce-locator": next(named)})
+
+    reading = replace(org.reading(tmp_path), download=download)
+    with pytest.raises(ServiceUnavailableError, match=how):
+        list(query_leads(reading, "SELECT Id FROM Lead", ("Id",)) or ())
+    assert org.paths()[-1].startswith("DELETE")

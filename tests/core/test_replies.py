@@ -54,7 +54,9 @@ def test_any_body_is_survived(body: Any) -> None:  # noqa: ANN401
     try:
         assert len(results_of(Reply(status=200, body=body), 2)) == 2
     except OutcomeUnknownError:
-        assert not (isinstance(body, list) and len(body) == 2 and all(isinstance(item, dict) for item in body))
+        told = body if isinstance(body, list) else []
+        # Without a verdict on each nobody can tell which record was written.
+        assert [isinstance(item, dict) and item.get("success") is False for item in told] != [True, True]
 
 
 def test_results_keep_order_and_drop_ids_of_failures() -> None:

@@ -95,7 +95,7 @@ def test_scratch_files_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write_csv([], tmp_path / "load.csv", ["LastName"], by_id=False)
     response = Response()
     response.raw = HTTPResponse(body=BytesIO(b"Id\n"), preload_content=False)
-    save(response, tmp_path / "page.csv")
+    save(response, tmp_path / "page.csv", most=3)
     with KeyMemory(tmp_path) as memory:
         memory.add_many(pa.array(["a", "b"]))
         assert (tmp_path / "keys" / "00000.run").exists()

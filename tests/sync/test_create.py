@@ -229,13 +229,14 @@ def test_the_same_email_counts_as_existing() -> None:
     """With match_email a lead or a contact with the same address counts as existing."""
     org = Org()
     there = org.add(Email="A@b.co", LastName="x", Company="x")
-    org.contacts["003A"] = {"Id": "003A", "Email": "c@d.co"}
+    contact = "0035g00000AbCdEAAV"
+    org.contacts[contact] = {"Id": contact, "Email": "c@d.co"}
     rows = [new_row("L-1", mail="a@B.co"), new_row("L-2", mail="c@d.co"), new_row("L-3", mail=None)]
     done = create(org, rows, plan=MATCH)
     by_key = done.by_key()
     assert done.counts == {"read": 3, "unchanged": 2, "created": 1}
     assert by_key["L-1"].salesforce_id == there
-    assert by_key["L-2"].contact_id == "003A"
+    assert by_key["L-2"].contact_id == contact
     assert by_key["L-3"].action is Action.CREATED
 
 

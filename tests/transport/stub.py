@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,13 +26,17 @@ class Got:
 
 @dataclass(frozen=True)
 class Say:
-    """An answer; ``cut`` promises that many bytes more than it sends, ``hang_up`` sends none at all."""
+    """An answer; ``cut`` promises that many bytes more than it sends, ``hang_up`` sends none at all.
+
+    ``raw`` is what goes over the socket instead of all that, piece by piece, for as long as the client listens.
+    """
 
     status: int = 200
     body: object = None
     headers: dict[str, str] = field(default_factory=dict)
     cut: int = 0
     hang_up: bool = False
+    raw: Iterable[bytes] | None = None
 
 
 Script = Callable[[Got], Say]
@@ -95,9 +99,9 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             self.say(stub.answer(got))
 
         def say(self, say: Say) -> None:
-            if say.hang_up:
+            if say.hang_up or say.raw is not None:
                 self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
+                _pour(self.connection, say.raw or ())
                 return
             content = say.body if isinstance(say.body, bytes) else b"" if say.body is None else _json(say.body)
             self.send_response(say.status)
@@ -112,6 +116,14 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
 
     return Handler
+
+
+def _pour(connection: socket.socket, pieces: Iterable[bytes]) -> None:
+    """Send pieces for as long as the client listens, then hang up."""
+    with suppress(OSError):
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _json(body: object) -> bytes:
