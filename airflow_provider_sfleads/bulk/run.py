@@ -79,7 +79,6 @@ class BulkRun:
         self.pieces.tidy(self.book.marks())
         self._name_left_over()
         self._take_up()
-        self._check_rule()
         while not self.terms.stop.is_set():
             self._send_all()
             if not self._watch.running:
@@ -288,21 +287,6 @@ class BulkRun:
             )
         return size
 
-    def _check_rule(self) -> None:
-        """Ask for the rule that jobs may have to name before any is made.
-
-        :raises ObjectAccessError: where it may not be read, which no retry mends.
-        """
-        names_rule = any(kind.auto_assign == "TRUE" for kind, _ in self.settling.plan.ways)
-        if self.terms.dry_run or not names_rule or self._watch.running or not self._sendable():
-            return
-        try:
-            self._rule_of("TRUE")
-        except ObjectAccessError:
-            raise
-        except SalesforceLeadsError as error:
-            self._halt(error)
-
     def _rule_of(self, auto_assign: str) -> str | None:
         """The assignment rule that a job names to have the effect that REST's header has."""
         if auto_assign == "FALSE":
@@ -350,6 +334,9 @@ class BulkRun:
     def _halt(self, error: SalesforceLeadsError) -> None:
         if isinstance(error, DisownedError):
             # Neither is anything sent, nor waited for and written down.
+            raise error
+        if isinstance(error, ObjectAccessError) and not self.diary.jobs():
+            # Nothing is under way that had to be waited for, and no retry mends it.
             raise error
         if self.halted is None:
             self.halted = error

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.bulk.outcomes import Collector
@@ -28,7 +28,7 @@ from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.plan import Candidate
+from airflow_provider_sfleads.sync.plan import Candidate, Item
 from tests.columnar.asking import staged
 from tests.columnar.job_files import JOB, results_of, uploaded, write_file
 from tests.sync.org import Org, lead_id
@@ -165,6 +165,10 @@ def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked
             yield item.candidate.key, "unknown" if is_lost else "again"
             continue
         (settled,) = chosen.plan.settle([item], [verdict], lookup)
+        if isinstance(settled, Item):
+            # To be sent in another way.
+            yield item.candidate.key, "again"
+            continue
         lead = settled.outcome.salesforce_id
         outcome = replace(
             settled.outcome, api="bulk", batch=JOB, attempt=2, finished_at=NOW,
@@ -202,6 +206,7 @@ def by_column(chosen: Case, batches: list[pa.RecordBatch], files: dict[State, Pa
     name=st.sampled_from(["skip", "update", "update known", "plain", "stage"]),
     fates=st.lists(st.tuples(st.sampled_from(State), st.integers(0, len(ERRORS) - 1)), min_size=1, max_size=20),
 )
+@example(name="update", fates=[(State.SILENT, 0)] * 3 + [(State.FAILED, 3)])
 def test_every_row_becomes_what_the_row_code_makes_of_it(name: str, fates: list[Fate]) -> None:
     """Once, whatever the job says of it."""
     chosen = case(name)
