@@ -21,7 +21,7 @@ ONE, TWO = "7505g00000000001AA", "7505g00000000002AA"
 
 def job(state: str, **more: object) -> Say:
     """A job as Salesforce describes it."""
-    return Say(200, {"id": "x", "operation": "insert", "state": state, **more})
+    return Say(200, {"id": ONE, "operation": "insert", "state": state, **more})
 
 
 def made(*job_ids: str, **more: Any) -> SalesforceBulkJobTrigger:
