@@ -54,7 +54,7 @@ def listed(fs: AbstractFileSystem, path: str, text: str) -> list[str]:
     :param text: as the user gave it.
     :raises ExportError: there is none; it says what is there instead.
     """
-    if fs.isfile(path) and (fs.size(path) or not fs.isdir(path)):
+    if fs.isfile(path) and (fs.info(path).get("size") or not fs.isdir(path)):
         return [path]
     path = fs._strip_protocol(path)  # noqa: SLF001 - of a relative path it makes what names begin with
     if fs.isdir(path):
