@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.values import span_text
 from airflow_provider_sfleads.exports.values import plain_row, python_type
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def batch_rows(batch: pa.RecordBatch, *, where: str, first: int) -> Iterator[Row
     columns = tuple(batch.schema.names)
     arrays = in_python_types(batch).columns
     try:
-        lists = [array.to_pylist() for array in arrays]
+        lists = [_values(array) for array in arrays]
     except (ValueError, OverflowError):
         for index in range(batch.num_rows):
             yield _one_row(columns, arrays, index, f"{where}, row {first + index}")
@@ -48,10 +50,36 @@ def in_python_types(batch: pa.RecordBatch) -> pa.RecordBatch:
     if kinds == batch.schema.types:
         return batch
     arrays = [
-        column if kind.equals(column.type) else column.cast(kind, safe=False)
+        column if kind.equals(column.type) else _cast(column, kind)
         for column, kind in zip(batch.columns, kinds, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column in the nearest type; in nanoseconds ``infinity`` is the greatest number as well."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cast = column.cast(kind, safe=False)
+    if not pa.types.is_timestamp(column.type):
+        return cast
+    ticks = column.view(pa.int64())
+    endless = pc.or_(pc.greater_equal(ticks, _MOST_TICKS), pc.less_equal(ticks, -_MOST_TICKS))
+    return pc.if_else(endless, ticks.view(kind), cast) if pc.any(endless).as_py() else cast
+
+
+def _values(column: pa.Array) -> list[object]:
+    """Return Python's values of a column.
+
+    :raises OverflowError: or ValueError: one is none of Python's; of 24:00 pyarrow itself would make 00:00.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_time(column.type) and not _is_readable(column):
+        raise OverflowError
+    values: list[object] = column.to_pylist()
+    return values
 
 
 def is_readable(batch: pa.RecordBatch) -> bool:
@@ -109,12 +137,16 @@ def _value(scalar: pa.Scalar) -> object:
     """Return Python's value of a scalar, or its text where that is a date or time beyond what Python holds."""
     import pyarrow as pa
 
+    kind = scalar.type
     try:
+        if pa.types.is_time(kind) and scalar.is_valid and not 0 <= scalar.value <= _limits(kind)[1]:
+            return _text_beyond(scalar)
         return scalar.as_py()
     except UnicodeDecodeError:
         raise
     except (ValueError, OverflowError):
-        kind = scalar.type
+        if pa.types.is_map(kind):
+            return [(_value(pair[0]), _value(pair[1])) for pair in scalar.values]
         if pa.types.is_struct(kind):
             return {name: _value(item) for name, item in scalar.items()}
         if pa.types.is_list(kind):
@@ -129,6 +161,8 @@ def _text_beyond(scalar: pa.Scalar) -> str:
     import pyarrow as pa
 
     types, kind, ticks = pa.types, scalar.type, scalar.value
+    if types.is_time(kind):
+        return span_text(timedelta(microseconds=ticks * _UNITS["us"] // _UNITS[kind.unit]))
     most = _MOST_DAYS if types.is_date32(kind) else _MOST_TICKS
     if abs(ticks) >= most:
         # What DuckDB writes for it.

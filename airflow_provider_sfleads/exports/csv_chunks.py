@@ -97,6 +97,10 @@ class _Parser:
     def _holds_header(self, batch: pa.RecordBatch) -> bool:
         import pyarrow.compute as pc
 
-        beginnings = pc.utf8_trim_whitespace(batch.column(self._header[0]))
-        lines = batch.filter(pc.is_in(beginnings, value_set=self._beginnings)).select(list(self._header))
+        first = pc.utf8_trim_whitespace(batch.column(self._header[0]))
+        maybe = pc.is_in(pc.utf8_lower(first), value_set=self._beginnings)
+        if not all(map(str.isascii, self._again.beginnings)):
+            # Of some letters beyond ASCII Python makes another lower case than Arrow.
+            maybe = pc.or_(maybe, pc.invert(pc.string_is_ascii(first)))
+        lines = batch.filter(maybe).select(list(self._header))
         return any(self._again.is_in(values) for values in zip(*lines.to_pydict().values(), strict=True))

@@ -47,23 +47,25 @@ def is_blank(values: list[str]) -> bool:
 class HeaderAgain:
     """Finds the header line among the rows of a file; the same line again is passed over, with a warning.
 
+    Letter case does not count: of two systems that export the same table, one may write all names in upper case.
+
     :param header: the names in the file's header.
     :param name: the file, for messages.
     """
 
     def __init__(self, header: tuple[str, ...], name: str) -> None:
-        self._header = header
-        self._sorted = sorted(header)
+        self._header = _forms(header)
+        self._sorted = sorted(self._header)
         self._name = name
         self._warnings = 0
-        #: What a header line begins with, less the spaces around it; any other line is a row.
-        self.beginnings = frozenset(header)
+        #: What a header line begins with, in lower case and less the spaces around it; any other line is a row.
+        self.beginnings = frozenset(column.lower() for column in header)
         if any(column == f"column_{number}" for number, column in enumerate(header, start=1)):
             self.beginnings |= {""}
 
     def is_in(self, values: Sequence[str]) -> bool:
         """Say whether the values of a line are the names of all columns, in any order."""
-        return values[0].strip() in self.beginnings and sorted(_names_in(values)) == self._sorted
+        return values[0].strip().lower() in self.beginnings and sorted(_forms(_names_in(values))) == self._sorted
 
     def passed_over(self, record: Record) -> bool:
         """Say whether a record of as many values as there are columns is the header line again.
@@ -72,7 +74,7 @@ class HeaderAgain:
         """
         if not self.is_in(record.values):
             return False
-        if _names_in(record.values) != self._header:
+        if _forms(_names_in(record.values)) != self._header:
             raise ExportError(
                 f"{self._name}, {record.lines}: the header line again, with its columns in another order, as where "
                 "files were joined. Give them as files of their own."
@@ -88,3 +90,9 @@ class HeaderAgain:
 
 def _names_in(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(value.strip() or f"column_{number}" for number, value in enumerate(values, start=1))
+
+
+def _forms(names: Sequence[str]) -> tuple[str, ...]:
+    """Bring names into the form in which they are compared; ``Key`` beside ``key`` stay two."""
+    lower = tuple(name.lower() for name in names)
+    return lower if len(set(lower)) == len(lower) else tuple(names)

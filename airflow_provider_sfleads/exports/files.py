@@ -43,9 +43,9 @@ class FileExport(Templated):
     text, and an empty cell is ``""`` (the mapping takes blank for null). Blank lines are passed over. Values in
     quotes keep their line breaks. A line with too many or too few values, or with text after a closing quote, is a
     :class:`BadRow` ``MALFORMED_ROW``; surplus values are joined into its last column, so that nothing is lost from
-    the rejects. Where files were joined, the header line again is passed over with a warning, and is an error if its
-    columns stand in another order; any other line after a byte order mark is a :class:`BadRow`. A quote that never
-    closes, or a value of more than 131,072 characters, is an error.
+    the rejects. Where files were joined, the header line again, in any letter case, is passed over with a warning, and
+    is an error if its columns stand in another order; any other line after a byte order mark is a :class:`BadRow`. A
+    quote that never closes, or a value of more than 131,072 characters, is an error.
 
     **JSON Lines.** One object a line; numbers with a fraction are ``Decimal``. Columns are the keys seen in the first
     1,000 lines of every file; a key that a row lacks is ``None``, and one that turns up only later is left out,

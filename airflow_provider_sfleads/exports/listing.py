@@ -54,12 +54,12 @@ def listed(fs: AbstractFileSystem, path: str, text: str) -> list[str]:
     :param text: as the user gave it.
     :raises ExportError: there is none; it says what is there instead.
     """
-    if fs.isfile(path):
+    if fs.isfile(path) and (fs.info(path).get("size") or not fs.isdir(path)):
         return [path]
     path = fs._strip_protocol(path)  # noqa: SLF001 - of a relative path it makes what names begin with
     if fs.isdir(path):
         asked = _Asked(text, path, is_glob=False)
-        entries = fs.ls(path, detail=True)
+        entries = _without_twins(fs.ls(path, detail=True))
     else:
         asked = _Asked(text, path, is_glob=any(mark in path for mark in _WILD))
         entries = fs.glob(path, detail=True).values() if asked.is_glob else []
@@ -80,6 +80,13 @@ def _is_file(entry: Mapping[str, Any]) -> bool:
     """Say whether an entry is a file, and no object without a byte that stands for a folder, as S3's console makes."""
     stands_for_folder = not entry.get("size") and entry["name"].endswith(("/", _FOLDER_OBJECT))
     return entry["type"] == "file" and not stands_for_folder
+
+
+def _without_twins(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Drop empty objects of the very name of a folder beside them, as other writers stand for that folder."""
+    entries = list(entries)
+    folders = {entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory"}
+    return [entry for entry in entries if entry["type"] != "file" or entry.get("size") or entry["name"] not in folders]
 
 
 def _instead(fs: AbstractFileSystem, asked: _Asked, hidden: list[str]) -> str:

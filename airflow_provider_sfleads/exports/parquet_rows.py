@@ -30,8 +30,14 @@ def _parquet(stream: ByteStream, name: str) -> Iterator[pq.ParquetFile]:
     import pyarrow.parquet as pq
 
     with _arrow_errors(name):
-        # Unbuffered, pyarrow reads whole column chunks; ahead of time, whole row groups.
-        file = pq.ParquetFile(pa.PythonFile(stream, "r"), buffer_size=_READ_AHEAD, pre_buffer=False)
+        # Unbuffered, pyarrow reads whole column chunks; ahead of time, whole row groups. Impala and older Spark write
+        # timestamps in 96 bits, of which pyarrow would make nanoseconds, and so of the year 9999 the year 1816.
+        file = pq.ParquetFile(
+            pa.PythonFile(stream, "r"),
+            buffer_size=_READ_AHEAD,
+            pre_buffer=False,
+            coerce_int96_timestamp_unit="us",
+        )
     with file:
         yield file
 

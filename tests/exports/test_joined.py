@@ -35,7 +35,17 @@ def written(path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("count", [FEW, MANY])
 @pytest.mark.parametrize(
-    "line", [b"key,last", MARK + b"key,last", MARK * 2 + b'"key","last"', b'"key", last ', b"key,last\r", b"\tkey,last"]
+    "line",
+    [
+        b"key,last",
+        MARK + b"key,last",
+        MARK * 2 + b'"key","last"',
+        b'"key", last ',
+        b"key,last\r",
+        b"\tkey,last",
+        b"KEY,LAST",
+        MARK + b'"Key","Last"\r',
+    ],
 )
 def test_the_header_line_again_is_passed_over_with_a_warning(
     tmp_path: Path, line: bytes, count: int, caplog: pytest.LogCaptureFixture
@@ -73,14 +83,29 @@ def test_columns_without_a_name_are_part_of_the_header_line(tmp_path: Path) -> N
 
 
 def test_a_row_that_only_begins_as_the_header_does_is_a_row(tmp_path: Path) -> None:
-    """Or is written in other letters."""
-    lines = b"key,last\nkey,Ray\nlast,last\nKEY,LAST\nkey,key\n"
-    assert len(rows_of(written(tmp_path / "leads.csv", lines))) == 4
+    """Or holds one name twice."""
+    lines = b"key,last\nkey,Ray\nlast,last\nKEY,Ray\nkey,key\nKey,KEY\n"
+    assert len(rows_of(written(tmp_path / "leads.csv", lines))) == 5
 
 
-def test_a_header_line_in_another_order_is_an_error(tmp_path: Path) -> None:
+def test_names_that_differ_in_letter_case_alone_are_two(tmp_path: Path) -> None:
+    """A line of them is the header again only in its own spelling."""
+    path = written(tmp_path / "leads.csv", b"KEY,Key\nA1,Ray\nkey,key\nKEY,Key\nA2,Roe\n")
+    assert [row["KEY"] for row in rows_of(path)] == ["A1", "key", "A2"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("line", ["SCHLÜSSEL,NAME", "schlüssel,Name", "i̇D,ΣΑΣ", "\u212aEY,NAME"])
+def test_letters_beyond_ascii_have_a_case_as_well(tmp_path: Path, line: str) -> None:
+    """Python's, in both readers; Arrow's is another for some."""
+    first = {"S": "Schlüssel,name", "s": "Schlüssel,name", "i": "İd,σας"}.get(line[0], "key,name")
+    path = written(tmp_path / "leads.csv", f"{first}\nA1,Ray\n{line}\nA2,Roe\n".encode())
+    assert len(rows_of(path)) == 2
+
+
+@pytest.mark.parametrize("line", [b"key,company,last", b"Key,COMPANY,last"])
+def test_a_header_line_in_another_order_is_an_error(tmp_path: Path, line: bytes) -> None:
     """The rows below it would be read with the company as the name."""
-    path = written(tmp_path / "leads.csv", b"key,last,company\nA1,Ray,Acme\nkey,company,last\nA2,Acme,Roe\n")
+    path = written(tmp_path / "leads.csv", b"key,last,company\nA1,Ray,Acme\n" + line + b"\nA2,Acme,Roe\n")
     for opened in (FileExport(path).open, FileExport(path).open_chunks):
         with opened() as stream, pytest.raises(ExportError, match=r"line 3: the header line again, .* another order"):
             list(getattr(stream, "rows", None) or stream.chunks)  # type: ignore[union-attr]

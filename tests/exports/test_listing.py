@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec  # type: ignore[import-untyped]
 import pyarrow as pa
@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.listing import listed
+
+if TYPE_CHECKING:
+    from tests.s3 import Lake
 
 NAMES = ["a", "_a", ".a", "dt=1", "a_b"]
 PATHS = [*NAMES, *map("/".join, product(NAMES, NAMES)), *map("/".join, product(NAMES, NAMES, NAMES))]
@@ -175,6 +178,24 @@ def test_an_object_that_stands_for_a_folder_is_no_file(storage: Callable[[dict[s
     assert ids(f"{url}/exp/*") == ["1"]
     assert ids(f"{url}/exp/**") == ["1", "2"]
     assert ids(f"{url}/exp/**/*.csv") == ["1", "2"]
+
+
+def test_an_empty_object_of_the_very_name_of_a_folder_is_no_file(lake: Lake) -> None:
+    """Hadoop's Azure driver, and tools that copy from there, stand such a one for the folder, without a slash."""
+    for key, content in {"exp": b"", "exp/a.csv": b"id\n1\n", "exp/in": b"", "exp/in/b.csv": b"id\n2\n"}.items():
+        lake.put(key, content)
+    assert ids(f"{lake.url}/exp") == ["1"]
+    assert ids(f"{lake.url}/exp/*") == ["1"]
+    assert ids(f"{lake.url}/exp/**") == ["1", "2"]
+
+
+def test_a_file_that_has_the_name_of_a_folder_is_read(lake: Lake) -> None:
+    """Whatever lies below it, as far as it holds anything; and an empty file alone is said to be empty."""
+    for key, content in {"a.csv": b"id\n1\n", "a.csv/part-0.csv": b"id\n2\n", "none.csv": b""}.items():
+        lake.put(key, content)
+    assert ids(f"{lake.url}/a.csv") == ["1"]
+    with pytest.raises(ExportError, match="it is empty"):
+        ids(f"{lake.url}/none.csv")
 
 
 def test_a_folder_of_nothing_but_its_own_object_holds_no_file(storage: Callable[[dict[str, bytes]], str]) -> None:

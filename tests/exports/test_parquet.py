@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
+from airflow_provider_sfleads.exports.chunks import chunk_rows
 
 from .conftest import Read
 
@@ -63,6 +64,10 @@ BEYOND = {
     "day": (pa.array([0, 2_932_897], pa.date32()), "10000-01-01"),
     "milliseconds": (pa.array([0, -99_999 * 365 * 86_400_000], pa.date64()), "-97963-05-24"),
     "endless": (pa.array([0, 2**63 - 1], pa.timestamp("us")), "infinity"),
+    "nanoseconds": (pa.array([0, 2**63 - 1], pa.timestamp("ns")), "infinity"),
+    "zoned_nanoseconds": (pa.array([0, 1 - 2**63], pa.timestamp("ns", tz="UTC")), "-infinity"),
+    "midnight": (pa.array([0, 86_400_000_000], pa.time64("us")), "24:00:00"),
+    "seconds_of_midnight": (pa.array([0, 86_400_000], pa.time32("ms")), "24:00:00"),
     "since_ever": (pa.array([0, 1 - 2**31], pa.date32()), "-infinity"),
     "span": (pa.array([0, 2**62], pa.duration("s")), f"{2**62} s"),
     "list": (pa.array([[0], [0, 2**31 - 1, None]], pa.list_(pa.date32())), [date(1970, 1, 1), "infinity", None]),
@@ -78,6 +83,27 @@ def test_a_date_that_python_cannot_hold_is_its_text(tmp_path: Path, column: pa.A
     first, second = (row["at"] for row in rows if isinstance(row, dict))
     assert first == column[0].as_py()
     assert second == text
+
+
+@pytest.mark.parametrize("store_schema", [False, True])
+def test_the_timestamps_of_older_spark_stand_for_no_other_year(tmp_path: Path, store_schema: bool) -> None:  # noqa: FBT001
+    """Of 96 bits, as Impala and Hive write them as well; 9999-12-31 says there that a row is valid."""
+    moments = [datetime(9999, 12, 31), datetime(2026, 3, 5, 10, 0, 0, 123456), datetime(1600, 1, 1), None]  # noqa: DTZ001
+    path = tmp_path / "leads.parquet"
+    column = pa.array(moments, pa.timestamp("us"))
+    pq.write_table(pa.table({"at": column}), path, use_deprecated_int96_timestamps=True, store_schema=store_schema)
+    with FileExport(path).open() as stream:
+        assert [row["at"] for row in stream.rows] == moments  # type: ignore[index]
+    with FileExport(path).open_chunks() as chunks:
+        assert [row["at"] for chunk in chunks.chunks for row in chunk_rows(chunk)] == moments  # type: ignore[index]
+
+
+def test_a_map_with_a_date_that_python_cannot_hold_is_read(tmp_path: Path) -> None:
+    """It costs no row where nobody wants it."""
+    days = [[("from", 0)], [("until", 2**31 - 1), ("none", None)], None]
+    column = pa.array(days, pa.map_(pa.string(), pa.int32())).cast(pa.map_(pa.string(), pa.date32()))
+    rows = exported(pa.table({"at": column}), tmp_path / "leads.parquet")
+    assert rows == [{"at": [["from", date(1970, 1, 1)]]}, {"at": [["until", "infinity"], ["none", None]]}, {"at": None}]
 
 
 def test_text_that_is_not_utf_8_is_a_bad_row(tmp_path: Path) -> None:

@@ -64,6 +64,13 @@ def test_lists_of_bytes_are_lists_of_text(tmp_path: Path) -> None:
     assert [row["list"] for row in rows] == [["A one", "C three"], None, [], [None, IMAGE]]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("kind", [pa.large_list(pa.binary()), pa.list_(pa.large_binary(), 2)], ids=str)
+def test_lists_of_any_kind_are(tmp_path: Path, kind: pa.DataType) -> None:
+    """Arrow writes down which it was."""
+    rows, _ = read(pa.table({"list": pa.array([[b"A one", TEXT], None], kind)}), tmp_path / "leads.parquet")
+    assert [row["list"] for row in rows] == [["A one", TEXT.decode()], None]  # type: ignore[index]
+
+
 @pytest.mark.parametrize("value", [IMAGE, b"\x01\0\0\0", b"\xed\xa0\x80"])
 def test_bytes_that_are_no_text_stay_bytes(tmp_path: Path, value: bytes) -> None:
     """Pictures, spans of time; a whole column of them costs no speed."""
@@ -74,11 +81,11 @@ def test_bytes_that_are_no_text_stay_bytes(tmp_path: Path, value: bytes) -> None
 
 def test_a_bad_row_keeps_its_text(tmp_path: Path) -> None:
     """Another value of it cannot be read."""
-    columns = {"key": [b"k", b"l"], "n": [IMAGE, TEXT], "at": pa.array([b"now", b"\xff"]).view(pa.string())}
+    columns = {"key": [b"k", b"l"], "n": [IMAGE, TEXT], "broken": pa.array([b"", IMAGE]).view(pa.string())}
     _, bad = read(pa.table(columns), tmp_path / "leads.parquet")[0]
     assert isinstance(bad, BadRow)
-    assert bad.values == {"key": "l", "n": TEXT.decode(), "at": None}
-    assert "row 2: the value of 'at'" in bad.message
+    assert bad.values == {"key": "l", "n": TEXT.decode(), "broken": None}
+    assert "row 2: the value of 'broken'" in bad.message
 
 
 @settings(deadline=None, max_examples=60)

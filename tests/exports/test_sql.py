@@ -159,6 +159,22 @@ def test_a_date_that_python_cannot_hold_is_its_text_in_duckdb() -> None:
     assert rows == [{"id": 1, "moment": datetime(2026, 1, 2)}, {"id": 2, "moment": "infinity"}]  # noqa: DTZ001
 
 
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("TIMESTAMP_NS 'infinity'", "infinity"),
+        ("TIMESTAMP_S '-infinity'", "-infinity"),
+        ("TIME '24:00:00'", "24:00:00"),
+        ("MAP {'a': DATE 'infinity'}", [["a", "infinity"]]),
+        ("MAP {'a': [TIMESTAMPTZ 'infinity']}", [["a", ["infinity"]]]),
+    ],
+)
+def test_neither_does_another_type_of_duckdb_stand_for_another_moment(sql: str, value: object) -> None:
+    """The last nanosecond of 2262, or the midnight before."""
+    assert read(SqlExport("duckdb", f"SELECT {sql} AS at"))[1] == [{"at": value}]
+
+
 ENDLESS = {
     "postgres": "SELECT generate_series(1, 1000000000000) AS id",
     "duckdb": "SELECT range AS id FROM range(1, 1000000000000)",

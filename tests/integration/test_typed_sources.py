@@ -52,7 +52,7 @@ FIELDS = {
 NAMES = ("Müller-Lüdenscheidt", "山田", "Hartmann 🚀", "O'Brien", "الهاشمي", 'A "B", C', "two\nlines")
 ROWS = 60
 # What differs from one run to the next, wherever the rows come from.
-_OF_A_RUN = {"started_at", "finished_at", "results_path", "rejects_path", "host", "job_ids"}
+_OF_A_RUN = {"started_at", "finished_at", "results_path", "rejects_path", "host", "job_ids", "executions"}
 _OF_A_ROW = {"salesforce_id", "lead_url", "finished_at", "batch"}
 _OF_A_LEAD = {"Id", "CreatedDate", "LastModifiedDate", "SystemModstamp"}
 
