@@ -173,9 +173,10 @@ def test_a_dry_run_whose_results_are_lost_begins_anew(emulator: EmulatorServer, 
     task, lost = Task(), [0]
 
     def lose(sight: Sight) -> None:
-        if "query" in sight.target and not lost[0]:
+        parts = [*tmp_path.rglob("results-*.parquet")]
+        if "query" in sight.target and parts and not lost[0]:
             lost[0] = 1
-            for part in tmp_path.rglob("results-*.parquet"):
+            for part in parts:
                 part.unlink()
 
     emulator.watch(lose)
