@@ -15,8 +15,19 @@ import pytest
 from airflow_provider_sfleads.exceptions import RecordsLostError, ResultsError
 from airflow_provider_sfleads.exports import SqlTable
 from tests.integration.dying import Point, dies
-from tests.integration.support import Rows, Task, creating, killed, leads, moving, no_retry, people, results_of
-from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
+from tests.integration.support import (
+    Rows,
+    Task,
+    creating,
+    killed,
+    leads,
+    moving,
+    no_retry,
+    people,
+    results_of,
+    wait_for,
+)
+from tests.integration.test_unknown_outcomes import AT_ONCE, leads_now, names, plain
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -117,6 +128,8 @@ def test_a_killed_try_whose_results_were_detached_asks(emulator: EmulatorServer,
     def look(number: int) -> None:
         detach(number)
         if number == 2_500:
+            # All full pages; what came later than the retry's question would be taken for absent.
+            assert wait_for(lambda: leads_now(emulator.url) == 2_400)
             os.kill(os.getpid(), signal.SIGKILL)
 
     killed(plain(Rows(people(ROWS), before=look), results), task)
