@@ -22,6 +22,7 @@ from airflow_provider_sfleads.columnar.id_bytes import Ids, id_bytes, lead_ids_o
 from airflow_provider_sfleads.columnar.match import Match
 from airflow_provider_sfleads.columnar.query_job import read_page
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX
+from airflow_provider_sfleads.core.replies import LONGEST_MESSAGE
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,6 @@ _MET = "DUPLICATE_VALUE:duplicate value found: {} duplicates value on record wit
 _SHORT_ID, _LONG_ID = 15, 18
 _NO_TEXT = -1
 # Lines to look at together: so many, or so large.
-# Salesforce's own are shorter, those of Apex with all its stack as well.
-_LONGEST_ERROR = 10_000
 _ROWS, _BYTES = 60_000, 8 << 20
 
 
@@ -128,7 +127,7 @@ class JobResults:
         """
         for batch in _together(read_page(path, (*self._match.columns, ERROR))):
             rows, lines = self._found(batch, State.FAILED)
-            errors = pc.utf8_slice_codeunits(_at(batch.column(ERROR), lines), 0, _LONGEST_ERROR)
+            errors = pc.utf8_slice_codeunits(_at(batch.column(ERROR), lines), 0, LONGEST_MESSAGE)
             first = self._texts.add(errors)
             self._numbers[rows] = np.arange(first, first + len(rows), dtype=np.int32)
             if self._external is not None:

@@ -46,8 +46,9 @@ _SAFE_PARTS = (
     re.compile(r"Required fields are missing: \[[\w, ]+\]"),
 )
 _CODE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
-# Longer than any message of Salesforce, or of Apex with all its stack.
-_LONGEST_MESSAGE, _LONGEST_SHOWN = 10_000, 500
+#: Characters of an error that are kept: more than any of Salesforce has, or of Apex with all its stack.
+LONGEST_MESSAGE = 10_000
+_LONGEST_SHOWN = 500
 _ID = re.compile(r"\b[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\b")
 _TWICE = re.compile(r"external id specified", re.IGNORECASE)
 _FIELD = re.compile(r"duplicate value found: (\w+) duplicates", re.IGNORECASE)
@@ -102,7 +103,7 @@ def _error(item: Mapping[str, object]) -> ApiError:
     names = tuple(name for name in map(_name, fields) if name) if isinstance(fields, list) else ()
     code = _name(item.get("errorCode")) or _name(item.get("statusCode")) or _name(item.get("error"))
     message = _text(item.get("message")) or _text(item.get("error_description"))
-    return ApiError(code, message[:_LONGEST_MESSAGE], names)
+    return ApiError(code, message[:LONGEST_MESSAGE], names)
 
 
 def errors_of(reply: Reply) -> tuple[ApiError, ...]:

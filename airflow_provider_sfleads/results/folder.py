@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.results.files import REJECTS, Directory, directory_at
+from airflow_provider_sfleads.results.files import PRIVATE_FOLDER, REJECTS, Directory, directory_at
 from airflow_provider_sfleads.results.parts import are_covered, marks, part_names
 
 if TYPE_CHECKING:
@@ -199,20 +199,20 @@ class ResultsFolder:
         path = self._staging_path
         if self.directory.is_local:
             self.staged().make()
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise PermissionError(
                 f"{path} belongs to somebody else; remove it or set TMPDIR to a directory of your own."
             )
-        path.chmod(0o700)
+        path.chmod(PRIVATE_FOLDER)
         if not self.process:
             return path
         for left in path.glob(f"{_SCRATCH}*"):
             if left.name != f"{_SCRATCH}{self.process}":
                 shutil.rmtree(left, ignore_errors=True)
         own = path / f"{_SCRATCH}{self.process}"
-        own.mkdir(exist_ok=True, mode=0o700)
+        own.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
         return own
 
     def staged(self) -> Directory:

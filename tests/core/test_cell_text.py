@@ -18,6 +18,7 @@ from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert, is_container, is_null, number_of
+from tests.core.fields import any_field
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EAST = timezone(timedelta(hours=5, minutes=30))
@@ -134,25 +135,10 @@ _VALUES = st.one_of(
     st.lists(st.lists(_SCALARS, max_size=2) | st.binary(max_size=2), max_size=2),
     st.dictionaries(_TEXTS | st.dates() | st.none(), _SCALARS, max_size=2),
 )
-_TYPES = (
-    *("string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "combobox", "encryptedstring"),
-    *("boolean", "int", "long", "double", "currency", "percent", "date", "datetime", "time", "reference", "id"),
-)
-_FIELDS = st.builds(
-    FieldInfo,
-    name=st.just("F"),
-    type=st.sampled_from([*_TYPES, "anyType"]),
-    length=st.sampled_from([0, 1, 18, 255]),
-    precision=st.sampled_from([0, 5, 18]),
-    scale=st.sampled_from([0, 2]),
-    digits=st.sampled_from([0, 8]),
-    restricted_picklist=st.booleans(),
-    picklist_values=st.just(CHOICES),
-)
 
 
 @settings(max_examples=1_000, deadline=None)
-@given(field=_FIELDS, value=_VALUES, truncate=st.booleans())
+@given(field=any_field(CHOICES), value=_VALUES, truncate=st.booleans())
 def test_a_cell_is_sent_as_its_value_is(field: FieldInfo, value: object, truncate: bool) -> None:  # noqa: FBT001
     """Of the text comes what comes of the value, for every type of field."""
     sent, again = (convert(field, each, truncate=truncate) for each in (value, cell_text(value)))

@@ -18,11 +18,8 @@ from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert, is_null, number_of, text_of
+from tests.core.fields import TYPES, any_field
 
-TYPES = (
-    *("string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "combobox", "encryptedstring"),
-    *("boolean", "int", "long", "double", "currency", "percent", "date", "datetime", "time", "reference", "id"),
-)
 LEAD = "00Q5g00000AbCdEEAV"
 EAST = timezone(timedelta(hours=5, minutes=30))
 BAD_TYPE = "INVALID_TYPE_ON_FIELD_IN_RECORD"
@@ -466,21 +463,10 @@ scalars = st.one_of(
     st.dates(), st.times(), st.timedeltas(), st.binary(max_size=8), st.uuids(), st.complex_numbers(),
 )  # fmt: skip
 values = st.one_of(scalars, st.lists(scalars, max_size=3), st.dictionaries(texts, scalars, max_size=2))
-fields = st.builds(
-    FieldInfo,
-    name=st.just("F"),
-    type=st.sampled_from([*TYPES, "anyType"]),
-    length=st.sampled_from([0, 1, 18, 255]),
-    precision=st.sampled_from([0, 5, 18]),
-    scale=st.sampled_from([0, 2]),
-    digits=st.sampled_from([0, 8]),
-    restricted_picklist=st.booleans(),
-    picklist_values=st.just(CHOICES),
-)
 
 
 @settings(max_examples=250, deadline=None)
-@given(field=fields, value=values, truncate=st.booleans())
+@given(field=any_field(CHOICES), value=values, truncate=st.booleans())
 def test_every_value_becomes_json_or_a_refusal(field: FieldInfo, value: object, truncate: bool) -> None:  # noqa: FBT001
     """Whatever an export yields, the answer is a value that JSON carries or a refusal with the field's name."""
     result = convert(field, value, truncate=truncate)
