@@ -21,6 +21,7 @@ from tests.chaos.following import Following
 from tests.chaos.operators import LATE_COMMIT
 from tests.chaos.org import Org
 from tests.chaos.told import Told
+from tests.detaching import detach
 from tests.integration.real_airflow import Run
 
 _PEACEFUL_TRIES = 6
@@ -183,8 +184,7 @@ class Course(Following):
         if not results.exists():
             return False
         self.detached += 1
-        results.rename(self.folder / f"results.detached-{self.detached}")
-        results.mkdir()
+        detach(results, to=f"results.detached-{self.detached}")
         return True
 
     def _give_up(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import RecordsLostError, ResultsError
 from airflow_provider_sfleads.exports import SqlTable
+from tests.detaching import detach
 from tests.integration.dying import Point, dies
 from tests.integration.support import (
     Rows,
@@ -43,8 +44,7 @@ def detaching_at(place: int, results: Path) -> Callable[[int], None]:
 
     def look(number: int) -> None:
         if number == place:
-            results.rename(results.with_name("detached"))
-            results.mkdir()
+            detach(results)
 
     return look
 
@@ -71,12 +71,12 @@ def test_a_keyed_load_whose_results_were_detached(
 ) -> None:
     """With a unique key nothing doubles either way; the table to write back to must not lack rows."""
     task, results, seen = Task(), tmp_path / "results", [0]
-    detach = detaching_at(1, results)
+    look = detaching_at(1, results)
 
     def see(sight: Sight) -> None:
         if sight.phase == "arrived" and sight.target.endswith(path):
             seen[0] += 1
-            detach(1 if seen[0] == (10 if api == "collections" else 1) else 0)
+            look(1 if seen[0] == (10 if api == "collections" else 1) else 0)
 
     emulator.watch(see)
     rows = people(ROWS, last=None)[:100] + people(ROWS, start=100)
@@ -123,10 +123,10 @@ def test_a_stage_task_whose_results_were_detached(emulator: EmulatorServer, tmp_
 def test_a_killed_try_whose_results_were_detached_asks(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The parts that are there are not the first ones: what is missing before them is lost."""
     task, results = Task(), tmp_path / "results"
-    detach = detaching_at(1_000, results)
+    detached = detaching_at(1_000, results)
 
     def look(number: int) -> None:
-        detach(number)
+        detached(number)
         if number == 2_500:
             # All full pages; what came later than the retry's question would be taken for absent.
             assert wait_for(lambda: leads_now(emulator.url) == 2_400)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError
+from tests.detaching import detach
 from tests.integration.dying import Point, dies
 from tests.integration.support import FIELDS, Rows, Task, by_external_id, creating, killed, leads, people, wait_for
 from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
@@ -56,12 +57,6 @@ def test_report_of_a_try_that_cannot_open_the_export(emulator: EmulatorServer, t
     third = task.run(plain(people(600), tmp_path, late=AT_ONCE))
     assert (third.error, third.counts) == (None, {"created": 600})
     assert len(names(emulator)) == 600
-
-
-def detach(results: Path) -> None:
-    """Have an empty folder stand in the place of the results."""
-    results.rename(results.with_name("detached"))
-    results.mkdir()
 
 
 def test_a_job_of_rows_that_are_staged_anew(
