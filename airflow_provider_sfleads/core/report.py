@@ -12,6 +12,8 @@ from typing import Any, Self
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
 _TOP_REASONS = 20
+# No sync comes near it, and sums of such can still be written down.
+_MOST = 10**15
 #: The counts of rows; the first is the sum of all others.
 COUNTS = (
     "read",
@@ -28,7 +30,7 @@ COUNTS = (
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
 
 
 def _are_counts(value: object) -> bool:
