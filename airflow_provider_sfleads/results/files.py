@@ -84,13 +84,26 @@ class Directory:
         return f"{self.path.rstrip('/')}/{name}"
 
     @property
+    def is_linked(self) -> bool:
+        """Whether a link below ``base`` leads here, on this machine's disk, and so anywhere."""
+        if not self.is_local:
+            return False
+        below = Path(self.path).relative_to(self.base or self.path)
+        return any(Path(self.base, each).is_symlink() for each in (below, *below.parents[:-1]))
+
+    @property
     def exists(self) -> bool:
         """Whether the directory is there."""
         return bool(self.fs.isdir(self.path))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name; others write here too, so no listing from before tells."""
+        """Whether there is a file of that name; others write here too, so no listing from before tells.
+
+        As in listings, a link is none, nor is a pipe.
+        """
         self.fs.invalidate_cache()
+        if self.is_local and Path(self.file(name)).is_symlink():
+            return False
         return bool(self.fs.isfile(self.file(name)))
 
     def names(self) -> list[str]:
@@ -127,11 +140,16 @@ class Directory:
         return {path.lstrip("/").removeprefix(own): info for path, info in found.items() if info["type"] != "directory"}
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file to read; what Arrow reads of this machine's disks it copies but once."""
+        """Open a file to read; what Arrow reads of this machine's disks it copies but once.
+
+        :raises OSError: also where it is a link, which may lead to any file of this user's, or a pipe, which may never
+            end.
+        """
         if self.is_local:
             import pyarrow as pa
 
-            native: IO[bytes] = pa.OSFile(self.file(name))
+            with _regular(self.file(name)) as handle:
+                native: IO[bytes] = pa.OSFile(f"/dev/fd/{handle}")
             return native
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
@@ -146,9 +164,18 @@ class Directory:
 
         :param sizes: bytes to read of each, at least one.
         """
+        if self.is_local:
+            return {name: self._beginning(name, size) for name, size in sizes.items()}
         paths = [self.file(name) for name in sizes]
         found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
         return dict(zip(sizes, found, strict=True))
+
+    def _beginning(self, name: str, size: int) -> bytes | Exception:
+        try:
+            with self.open(name) as stream:
+                return stream.read(size)
+        except OSError as problem:
+            return problem
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -253,6 +280,18 @@ class Directory:
             self.publish(draft, name)
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _regular(path: str) -> Iterator[int]:
+    """Yield a descriptor of a file that is a file itself; a check before it is opened could be overtaken."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is no file, but a pipe or the like", path)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _set_mode(path: Path, mode: int) -> None:
