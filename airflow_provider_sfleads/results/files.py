@@ -22,6 +22,8 @@ from posixpath import basename
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
+from airflow_provider_sfleads.results.regular import beginning, beginning_or_problem, regular
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
@@ -148,14 +150,16 @@ class Directory:
         if self.is_local:
             import pyarrow as pa
 
-            with _regular(self.file(name)) as handle:
+            with regular(self.file(name)) as handle:
                 native: IO[bytes] = pa.OSFile(f"/dev/fd/{handle}")
             return native
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small file."""
+        """Return the content of a small file; raises as :meth:`open` does."""
+        if self.is_local:
+            return beginning(self.file(name))
         content: bytes = self.fs.cat_file(self.file(name))
         return content
 
@@ -165,17 +169,10 @@ class Directory:
         :param sizes: bytes to read of each, at least one.
         """
         if self.is_local:
-            return {name: self._beginning(name, size) for name, size in sizes.items()}
+            return {name: beginning_or_problem(self.file(name), size) for name, size in sizes.items()}
         paths = [self.file(name) for name in sizes]
         found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
         return dict(zip(sizes, found, strict=True))
-
-    def _beginning(self, name: str, size: int) -> bytes | Exception:
-        try:
-            with self.open(name) as stream:
-                return stream.read(size)
-        except OSError as problem:
-            return problem
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -280,18 +277,6 @@ class Directory:
             self.publish(draft, name)
         finally:
             draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _regular(path: str) -> Iterator[int]:
-    """Yield a descriptor of a file that is a file itself; a check before it is opened could be overtaken."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "is no file, but a pipe or the like", path)
-        yield handle
-    finally:
-        os.close(handle)
 
 
 def _set_mode(path: Path, mode: int) -> None:
