@@ -90,8 +90,8 @@ class Directory:
         """Whether a link below ``base`` leads here, on this machine's disk, and so anywhere."""
         if not self.is_local:
             return False
-        below = Path(self.path).relative_to(self.base or self.path)
-        return any(Path(self.base, each).is_symlink() for each in (below, *below.parents[:-1]))
+        parts = Path(self.path).relative_to(self.base or self.path).parts
+        return any(Path(self.base, *parts[: n + 1]).is_symlink() for n in range(len(parts)))
 
     @property
     def exists(self) -> bool:

@@ -30,7 +30,7 @@ def test_what_is_no_file_is_neither_there_nor_read(tmp_path: Path, kind: str) ->
     assert directory.names() == []
     assert isinstance(directory.read_many({"report.json": 10})["report.json"], OSError)
     for read in (directory.open, directory.read):
-        with pytest.raises(OSError, match="report.json"):
+        with pytest.raises(OSError, match=r"report\.json"):
             read("report.json")
 
 
