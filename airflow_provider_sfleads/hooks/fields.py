@@ -138,7 +138,7 @@ def _share(extra: Mapping[str, object]) -> float:
 
 
 def _check_flow(value: object) -> None:
-    if value != _FLOW:
+    if str(value).strip() != _FLOW:
         raise ConnectionFieldError(f"auth must be {_FLOW}; there is no other flow yet.")
 
 

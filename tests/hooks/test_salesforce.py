@@ -220,7 +220,7 @@ def test_a_bundle_that_cannot_be_read_is_said(make_hook: MakeHook, tmp_path: Pat
 @pytest.mark.parametrize("flow", ["jwt_bearer", "password", True, ["client_credentials"]], ids=repr)
 def test_another_flow_is_refused(make_hook: MakeHook, flow: object) -> None:
     """The token that comes is never one of another flow than somebody asked for."""
-    make_hook(extra={"auth": "client_credentials"}).limits()
+    make_hook(extra={"auth": " client_credentials "}).limits()
     with pytest.raises(ConnectionFieldError, match="auth must be client_credentials"):
         make_hook(extra={"auth": flow}).limits()
 
