@@ -192,7 +192,9 @@ def test_a_slow_but_steady_answer_is_read(stub: Stub, make_client: MakeClient) -
 )
 def test_a_redirect_to_nowhere_is_no_redirect(stub: Stub, make_client: MakeClient, place: bytes) -> None:
     """Of a write it is as plain that it was not carried out as with a redirect that leads somewhere."""
-    stub.script = lambda _got: Say(raw=[b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"])
+    stub.script = lambda _got: Say(
+        raw=[b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"]
+    )
     client = make_client()
     with pytest.raises(WrongHostError, match="was answered with a redirect"):
         client.send(Call(method="PATCH", path="composite/sobjects", body={}, write=True))
