@@ -138,5 +138,5 @@ def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iter
     with readable(directory.file(name)), directory.open(name) as stream, pq.ParquetFile(stream) as file:
         lacking = _ALWAYS_THERE.intersection(columns).difference(file.schema_arrow.names)
         if lacking:
-            raise KeyError(f"there is no column {', '.join(sorted(lacking))}")
+            raise ValueError(f"there is no column {', '.join(sorted(lacking))}")
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))
