@@ -12,6 +12,10 @@ from typing import Any, Self
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 
 _TOP_REASONS = 20
+# No sync comes near it, and sums of such can still be written down.
+_MOST = 10**15
+# Nobody clears a task so often; a hostile report has ten thousand of them in a megabyte.
+_MOST_EXECUTIONS = 1_000
 #: The counts of rows; the first is the sum of all others.
 COUNTS = (
     "read",
@@ -28,7 +32,7 @@ COUNTS = (
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
 
 
 def _are_counts(value: object) -> bool:
@@ -37,7 +41,7 @@ def _are_counts(value: object) -> bool:
 
 def are_executions(value: object) -> bool:
     """Whether such a value, read from JSON, is what a report has as its ``executions``."""
-    return isinstance(value, list) and all(map(_is_execution, value))
+    return isinstance(value, list) and len(value) <= _MOST_EXECUTIONS and all(map(_is_execution, value))
 
 
 def _is_execution(value: object) -> bool:

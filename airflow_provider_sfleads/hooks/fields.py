@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +24,11 @@ _ALL = 100
 # Between 1 and this a number without a sign is a slip: a share is not that large, nor a ceiling that low.
 _LEAST_BARE = 2
 _PATH = re.compile(r"[/\\.]")
+# What requests looks up: any other key would be passed over, and the request go out without the proxy.
+_PROXIED = re.compile(r"(?:https?|all)(?:://\S+)?")
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+_BLANK = re.compile(r"\s")
+_FLOW = "client_credentials"
 Value = TypeVar("Value")
 
 
@@ -65,6 +72,7 @@ def read_settings(connection: Fields) -> Settings:
     timeout = read(lambda: _timeout(extra), DEFAULT_TIMEOUT)
     share = read(lambda: _share(extra), DEFAULT_MAX_API_USAGE)
     proxies = read(lambda: _proxies(_first(extra, "proxies", "proxy")), None)
+    read(lambda: _check_flow(_first(extra, "auth", default=_FLOW)), None)
     verify = read(lambda: _verify(_first(extra, "verify", "verify_ssl", default=True)), trusted)
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -129,32 +137,57 @@ def _share(extra: Mapping[str, object]) -> float:
     return float(number / _ALL if is_percent or number > 1 else number)
 
 
-def _proxies(value: object) -> Mapping[str, str] | None:
-    if isinstance(value, str) and value.strip().startswith("{"):
+def _check_flow(value: object) -> None:
+    if str(value).strip() != _FLOW:
+        raise ConnectionFieldError(f"auth must be {_FLOW}; there is no other flow yet.")
+
+
+def _proxies(value: object) -> dict[str, str] | None:
+    if isinstance(value, str):
+        text = value.strip()
         try:
-            value = json.loads(value)
+            value = json.loads(text) if text.startswith("{") else {"http": text, "https": text}
         except ValueError:
             value = 0
     if value is None:
         return None
-    if isinstance(value, str):
-        return {"http": value, "https": value}
-    if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
+    urls = {scheme: _with_scheme(url) for scheme, url in value.items()} if isinstance(value, dict) else None
+    if urls is None or not all(_is_proxy(scheme, url) for scheme, url in urls.items()):
         raise ConnectionFieldError(
-            'proxies must be an object of URLs by scheme, such as {"https": "http://proxy:3128"}.'
+            'proxies must be an object of URLs by scheme (http, https or all), such as {"https": "http://proxy:3128"}.'
         )
-    return {str(scheme): url for scheme, url in value.items()} or None
+    return urls or None
+
+
+def _with_scheme(url: object) -> str:
+    """A proxy's URL; ``proxy:3128`` is one without its scheme, and a mere word, such as ``false``, is none."""
+    text = url if isinstance(url, str) else ""
+    return f"http://{text}" if ":" in text and "://" not in text else text
+
+
+def _is_proxy(scheme: str, url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return bool(has_place and _PROXIED.fullmatch(scheme)) and parts.scheme in _PROXY_SCHEMES and not _BLANK.search(url)
 
 
 def _verify(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
-    if not isinstance(value, str):
-        raise ConnectionFieldError("verify must be true, false, or the path of a CA bundle.")
-    word = value.strip().lower()
-    if word in ("true", "false"):
-        return word == "true"
+    word = value.strip() if isinstance(value, str) else ""
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
     if not _PATH.search(word):
         # "no" would be looked for as a file, long after the form was closed.
         raise ConnectionFieldError("verify must be true, false, or the path of a CA bundle.")
-    return value
+    try:
+        is_folder = Path(word).is_dir()
+        ssl.create_default_context(cafile=None if is_folder else word, capath=word if is_folder else None)
+    except (OSError, ValueError):
+        raise ConnectionFieldError(
+            f"verify must be true, false, or the path of a CA bundle; {word} is none that can be read on this machine."
+        ) from None
+    return word

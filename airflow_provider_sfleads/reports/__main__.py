@@ -14,7 +14,7 @@ from airflow_provider_sfleads.core.datetimes import parse_datetime
 from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports.reading import RecordedReport, read_reports
-from airflow_provider_sfleads.reports.table import tables_of
+from airflow_provider_sfleads.reports.table import in_one_line, tables_of
 from airflow_provider_sfleads.reports.totals import Totals
 
 
@@ -105,7 +105,7 @@ def _name_problems(found: Sequence[RecordedReport]) -> None:
     if problems:
         print(f"\n{len(problems):,} not shown:", file=sys.stderr)  # noqa: T201
     for each in problems:
-        print(f"  {each.path}: {each.problem}", file=sys.stderr)  # noqa: T201
+        print(in_one_line(f"  {each.path}: {each.problem}"), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

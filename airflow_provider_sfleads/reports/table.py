@@ -32,6 +32,11 @@ _AGAIN = "created, updated and API calls are summed over the executions, all els
 _DAY = timedelta(days=1)
 
 
+def in_one_line(text: str) -> str:
+    """Names and codes as a terminal may be given them: whoever writes to the storage makes them up."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
 def tables_of(found: Sequence[RecordedReport]) -> Iterator[Text]:
     """Yield the lines; what has no report is left out.
 
@@ -39,7 +44,7 @@ def tables_of(found: Sequence[RecordedReport]) -> Iterator[Text]:
     """
     by_task = sorted((each for each in found if each.report is not None), key=lambda each: (each.dag_id, each.task_id))
     for (dag_id, task_id), each in groupby(by_task, key=lambda each: (each.dag_id, each.task_id)):
-        yield Text(f"{dag_id}.{task_id}", style="bold")
+        yield Text(in_one_line(f"{dag_id}.{task_id}"), style="bold")
         yield Text()
         yield from _table(list(each))
         yield Text()
@@ -78,7 +83,7 @@ def _row(found: RecordedReport, report: SyncReport) -> list[str]:
     counts = [_count(name, shown(report), is_dry=report.dry_run) for name in _COUNTS]
     mode = ", ".join(filter(None, ("dry" if report.dry_run else "live", again(report))))
     seconds = "" if report.seconds is None else f"{report.seconds:,.1f}"
-    return [_interval(report), run, mode, *counts, seconds]
+    return [_interval(report), in_one_line(run), mode, *counts, seconds]
 
 
 def _sums(name: str, total: Totals) -> list[str]:
@@ -92,10 +97,11 @@ def _count(name: str, counts: Mapping[str, int], *, is_dry: bool) -> str:
 
 def _interval(report: SyncReport) -> str:
     try:
-        start, end = (datetime.fromisoformat(str(each)) for each in (report.interval_start, report.interval_end))
-    except ValueError:
+        start, end = (
+            datetime.fromisoformat(str(each)).astimezone(UTC) for each in (report.interval_start, report.interval_end)
+        )
+    except (ValueError, OverflowError):
         return "none"
-    start, end = start.astimezone(UTC), end.astimezone(UTC)
     if end - start == _DAY and start.time() == time.min:
         return f"{start:%Y-%m-%d}"
     return f"{start:%Y-%m-%d %H:%M} - {end:{'%H:%M' if end.date() == start.date() else '%m-%d %H:%M'}}"
@@ -105,4 +111,4 @@ def _reasons(name: str, total: Totals) -> Iterator[Text]:
     if total.reject_reasons:
         yield Text(f"\nWhy rows were rejected{'' if name == 'live' else ' in dry runs'}:", style="bold")
     for code, count in total.reject_reasons.most_common(_TOP_REASONS):
-        yield Text(f"{count:>12,}  {code}")
+        yield Text(f"{count:>12,}  {in_one_line(code)}")

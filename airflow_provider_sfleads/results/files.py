@@ -22,6 +22,8 @@ from posixpath import basename
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
+from airflow_provider_sfleads.results.regular import beginning, beginning_or_problem, regular
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
@@ -84,13 +86,26 @@ class Directory:
         return f"{self.path.rstrip('/')}/{name}"
 
     @property
+    def is_linked(self) -> bool:
+        """Whether a link below ``base`` leads here, on this machine's disk, and so anywhere."""
+        if not self.is_local:
+            return False
+        parts = Path(self.path).relative_to(self.base or self.path).parts
+        return any(Path(self.base, *parts[: n + 1]).is_symlink() for n in range(len(parts)))
+
+    @property
     def exists(self) -> bool:
         """Whether the directory is there."""
         return bool(self.fs.isdir(self.path))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name; others write here too, so no listing from before tells."""
+        """Whether there is a file of that name; others write here too, so no listing from before tells.
+
+        As in listings, a link is none, nor is a pipe.
+        """
         self.fs.invalidate_cache()
+        if self.is_local and Path(self.file(name)).is_symlink():
+            return False
         return bool(self.fs.isfile(self.file(name)))
 
     def names(self) -> list[str]:
@@ -127,17 +142,24 @@ class Directory:
         return {path.lstrip("/").removeprefix(own): info for path, info in found.items() if info["type"] != "directory"}
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file to read; what Arrow reads of this machine's disks it copies but once."""
+        """Open a file to read; what Arrow reads of this machine's disks it copies but once.
+
+        :raises OSError: also where it is a link, which may lead to any file of this user's, or a pipe, which may never
+            end.
+        """
         if self.is_local:
             import pyarrow as pa
 
-            native: IO[bytes] = pa.OSFile(self.file(name))
+            with regular(self.file(name)) as handle:
+                native: IO[bytes] = pa.OSFile(f"/dev/fd/{handle}")
             return native
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small file."""
+        """Return the content of a small file; raises as :meth:`open` does."""
+        if self.is_local:
+            return beginning(self.file(name))
         content: bytes = self.fs.cat_file(self.file(name))
         return content
 
@@ -146,6 +168,8 @@ class Directory:
 
         :param sizes: bytes to read of each, at least one.
         """
+        if self.is_local:
+            return {name: beginning_or_problem(self.file(name), size) for name, size in sizes.items()}
         paths = [self.file(name) for name in sizes]
         found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
         return dict(zip(sizes, found, strict=True))

@@ -19,6 +19,8 @@ _COUNTED = ["action", "error_code"]
 _SEARCHED = ("key", "reason", "error_code", "error_message", "salesforce_id", "contact_id", "old_stage", "new_stage")
 # No value that a sync writes comes near it, and no page needs more to tell what a value is.
 _SHOWN_CHARACTERS = 10_000
+# Salesforce has some hundred error codes, the longest of which has less than a hundred characters.
+_MOST_WORDS, _WORD_CHARACTERS = 1_000, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class PartRows:
     :param rows: wanted rows, by the columns' names; times are ISO 8601.
     :param total: how many rows there are that were wanted.
     :param actions: rows of each action, of the whole part.
-    :param codes: rejected rows of each error code, likewise.
+    :param codes: rejected rows of each error code, likewise; see :func:`most_frequent`.
     """
 
     rows: list[dict[str, Any]]
@@ -76,7 +78,12 @@ def rows_of(file: pq.ParquetFile, wanted: Wanted, *, skip: int, limit: int) -> P
             places += [first + place for place in found.slice(start, end - start).to_pylist()]
             total += len(found)
         rows += _shown(file, group, places)
-    return PartRows(rows=rows, total=total, actions=dict(actions), codes=dict(codes))
+    return PartRows(rows=rows, total=total, actions=most_frequent(actions), codes=most_frequent(codes))
+
+
+def most_frequent(counts: Counter[str]) -> dict[str, int]:
+    """The most frequent words, and as many as anybody looks at: a part may hold a million that differ."""
+    return {word[:_WORD_CHARACTERS]: count for word, count in counts.most_common(_MOST_WORDS)}
 
 
 def _batches(

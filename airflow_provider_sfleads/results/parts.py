@@ -122,15 +122,17 @@ def marks(directory: Directory) -> dict[str, str]:
 
 @contextmanager
 def readable(path: str) -> Iterator[None]:
-    """Have a part that is torn end the block with an error that says what can be done about it."""
+    """Have a part that is torn, or not ours, end the block with an error that says what can be done about it."""
     import pyarrow as pa
 
     try:
         yield
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        # A column that is not there, or that holds other values, is no error of Arrow's.
         raise ResultsError(
-            f"The results in {path} cannot be read: {error} Move the file away: the next try of its task takes the "
-            "rows that it held for lost, and asks Salesforce about them before any is sent again."
+            f"The results in {path} cannot be read ({type(error).__name__}): {error} Move the file away: the next "
+            "try of its task takes the rows that it held for lost, and asks Salesforce about them before any is sent "
+            "again."
         ) from error
 
 

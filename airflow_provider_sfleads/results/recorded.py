@@ -24,6 +24,8 @@ _SETTLED = frozenset({Action.CREATED, Action.UPDATED, Action.UNCHANGED})
 _UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reason.CONVERTED, Reason.NEWER_RUN})
 # What a look-up found the lead to hold.
 _FOUND = frozenset({Reason.SAME_VALUES, Reason.ALREADY_AT_STAGE})
+# Of results; the other columns may be missing in those of an earlier version.
+_ALWAYS_THERE = frozenset({"key", "action", "reason", "salesforce_id"})
 _BATCH = 5_000
 
 ValuesOf = Callable[[str, str | None], str | None]
@@ -134,4 +136,7 @@ def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iter
     import pyarrow.parquet as pq
 
     with readable(directory.file(name)), directory.open(name) as stream, pq.ParquetFile(stream) as file:
+        lacking = _ALWAYS_THERE.intersection(columns).difference(file.schema_arrow.names)
+        if lacking:
+            raise ValueError(f"there is no column {', '.join(sorted(lacking))}")
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_provider_sfleads.results.confined import ConfinedReader, UnreadableError
 from airflow_provider_sfleads.results.files import Directory
-from airflow_provider_sfleads.results.part_rows import Wanted
+from airflow_provider_sfleads.results.part_rows import Wanted, most_frequent
 from airflow_provider_sfleads.results.parts import part_names
 
 
@@ -19,7 +19,8 @@ class ResultsPage:
     :param rows: by the columns' names; times are ISO 8601.
     :param total: how many rows there are that were wanted.
     :param actions: rows of each action, of the whole execution.
-    :param codes: rejected rows of each error code, likewise; most frequent first.
+    :param codes: rejected rows of each error code, likewise; most frequent first, and
+        no more than a thousand.
     :param problems: which parts could not be read, and why; their rows are not in what is told.
     """
 
@@ -63,8 +64,6 @@ def _look(directory: Directory, wanted: Wanted, offset: int, limit: int) -> Resu
                 continue
             rows += found.rows
             total += found.total
-            actions.update(found.actions)
-            codes.update(found.codes)
-    return ResultsPage(
-        rows=rows, total=total, actions=dict(actions), codes=dict(codes.most_common()), problems=problems
-    )
+            actions = Counter(most_frequent(actions + Counter(found.actions)))
+            codes = Counter(most_frequent(codes + Counter(found.codes)))
+    return ResultsPage(rows=rows, total=total, actions=actions, codes=most_frequent(codes), problems=problems)

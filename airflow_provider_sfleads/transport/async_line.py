@@ -32,6 +32,8 @@ _KINDS: Kinds = (
     ("refused", (ConnectionRefusedError,), "the connection was refused"),
     ("broken", (HttpProcessingError,), "its answer is no HTTP, or its header is too large"),
 )
+# Behind a proxy the only name that is looked up here is the proxy's own, which aiohttp does not say.
+_BEHIND_PROXY: Kinds = (("proxy", (socket.gaierror,), "the proxy refuses or does not answer"), *_KINDS)
 # Errors of connecting: the request itself had not left.
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 
@@ -71,6 +73,7 @@ class AsyncLine:
         :param data: the body, or the fields of a form.
         """
         session = await self._open()
+        proxy = self._proxy(url)
         body = aiohttp.FormData(data) if isinstance(data, Mapping) else data
         sending = session.request(
             method,
@@ -78,7 +81,7 @@ class AsyncLine:
             headers=headers,
             params=params,
             data=body,
-            proxy=self._proxy(url),
+            proxy=proxy,
             allow_redirects=False,
         )
         try:
@@ -89,7 +92,8 @@ class AsyncLine:
         except Torn:
             return DAMAGED
         except (aiohttp.ClientError, OSError) as error:
-            return by_causes(error, _KINDS, sent=not isinstance(error, _NOT_SENT))
+            kinds = _KINDS if proxy is None else _BEHIND_PROXY
+            return by_causes(error, kinds, sent=not isinstance(error, _NOT_SENT))
         return Heard(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
     async def _held(self, response: aiohttp.ClientResponse, timer: asyncio.Timeout) -> bytes:

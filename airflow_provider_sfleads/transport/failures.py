@@ -54,7 +54,7 @@ def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
     chain = (error, *_causes(error))
     for kind, types, reason in kinds:
         cause = next((cause for cause in chain if isinstance(cause, types)), None)
-        if isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
+        if kind == "dns" and isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
             return Failure("dns_unknown", sent, "the host name is unknown")
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Failure("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
@@ -67,10 +67,11 @@ def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
 
 # http.client's errors that say that the connection was lost, and nothing of what came.
 _CUT = (ConnectionError, IncompleteRead)
+# The proxy first: a name that is not found on the way to it is its own, and not Salesforce's.
 _KINDS: Kinds = (
+    ("proxy", (wrong.ProxyError,), "the proxy refuses or does not answer"),
     ("dns", (socket.gaierror,), "the name server does not answer"),
     ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
-    ("proxy", (wrong.ProxyError,), "the proxy refuses or does not answer"),
     ("tls", (wrong.SSLError, ssl.SSLError), "the TLS connection failed"),
     ("timeout", (wrong.Timeout, TimeoutError), "no answer in time"),
     ("refused", (ConnectionRefusedError,), "the connection was refused"),

@@ -262,12 +262,23 @@ def environment(session: Session, settings: Settings) -> dict[str, Any]:
     return dict(found)
 
 
+class _Session(Session):
+    """A session that goes nowhere else: requests works out where a redirect leads even where it is not to follow it.
+
+    A ``Location`` that is no URL would end a call with a bare ValueError, whatever Salesforce has done.
+    """
+
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - as requests has it
+        """Return that there is none."""
+        return None
+
+
 def open_session(*, auth: AuthBase, loopback: bool) -> Session:
     """Return a session that threads can share: keep-alive, no cookies, no ``~/.netrc``, no retries of its own.
 
     Proxies of the environment do not apply to loopback hosts.
     """
-    session = Session()
+    session = _Session()
     session.auth = auth
     session.trust_env = not loopback
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

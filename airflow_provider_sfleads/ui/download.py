@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.csv_rows import read_columns, read_rows
-from airflow_provider_sfleads.exports.streams import opened
+from airflow_provider_sfleads.exports.streams import storage_errors
 from airflow_provider_sfleads.results.files import REJECTS, Directory
 from airflow_provider_sfleads.results.reject_pieces import line_of
 
@@ -18,14 +20,17 @@ _CHUNK = 256 * 1024
 # No spreadsheet has more columns than 16,384, and no header that a sync writes comes near it.
 _HEADER_BYTES = 1024 * 1024
 # What spreadsheets pass over before they look for a formula: blanks of all kinds, and what has no width.
-_BLANK = r"\s\x00-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
-_BLANK += r"\ufeff\uffa0"
-# The signs, also in full width: https://owasp.org/www-community/attacks/CSV_Injection
-_SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
+_BLANK = (
+    r"\s\x00-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+)
+_BLANK += r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff"
+# The signs, also in full width and small: https://owasp.org/www-community/attacks/CSV_Injection
+_SIGN = r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
 _FORMULA = re.compile(rf"[\t\r\n]|[{_BLANK}]*{_SIGN}")
-# Where lists are separated by another sign than the comma, what follows it is a cell of its own. Runs are taken whole:
-# a value of nothing but tabs would take minutes otherwise.
-_SEPARATED = re.compile(rf"(?<![;{_BLANK}])[;{_BLANK}]++(?={_SIGN})")
+# Where lists are separated by another sign than the comma, what follows it is a cell of its own, also behind a quote,
+# which stands doubled in the file and so for nothing there. Runs are taken whole: a value of nothing but tabs would
+# take minutes otherwise.
+_SEPARATED = re.compile(rf'(?<![;"{_BLANK}])[;"{_BLANK}]++(?={_SIGN})')
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 # Without it, Excel takes UTF-8 for something else.
 _BYTE_ORDER_MARK = "\ufeff"
@@ -45,11 +50,10 @@ def for_spreadsheet(directory: Directory) -> Iterator[bytes]:
 
     :raises ExportError: where not even its header can be read.
     """
-    path = directory.file(REJECTS)
     columns = _columns(directory)
     held, size = [_BYTE_ORDER_MARK + line_of(map(_harmless, columns))], 0
     try:
-        with opened(directory.fs, path, REJECTS, None) as stream:
+        with _opened(directory) as stream:
             for row in read_rows(stream, REJECTS, ",", None):
                 values = row.values if isinstance(row, BadRow) else row
                 held.append(line_of(_harmless(cell_text(values.get(column))) for column in columns))
@@ -62,8 +66,16 @@ def for_spreadsheet(directory: Directory) -> Iterator[bytes]:
     yield "".join(held).encode(errors="replace")
 
 
+@contextmanager
+def _opened(directory: Directory) -> Iterator[io.BufferedReader]:
+    with storage_errors(REJECTS):
+        stream: Any = directory.open(REJECTS)
+    with stream:
+        yield io.BufferedReader(stream, _CHUNK)
+
+
 def _columns(directory: Directory) -> tuple[str, ...]:
-    with opened(directory.fs, directory.file(REJECTS), REJECTS, None) as stream:
+    with _opened(directory) as stream:
         head = io.BytesIO(stream.read(_HEADER_BYTES))
     columns = read_columns(head, REJECTS, ",")
     if head.tell() == _HEADER_BYTES:

@@ -16,6 +16,9 @@ from airflow_provider_sfleads.ui.syncs import Asked, report_of
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+# Each report tells of the executions before it, too.
+_MOST_REPORTS = 100
+
 
 class NoResultsError(LookupError):
     """There are no results of such a task instance; the message says why, for people."""
@@ -41,6 +44,11 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     :raises Exception: where the storage cannot be read from here; each storage has errors of its own.
     """
     folder = _folder_of(session, task)
+    if folder.directory.parent.is_linked:
+        raise NoResultsError(
+            f"A link leads to the results in {folder.url.rpartition('/')[0]}, and it may lead anywhere. Only"
+            " results_path itself may be a link."
+        )
     names = execution_names(folder)
     if not names:
         raise NoResultsError(
@@ -64,9 +72,11 @@ def chosen(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFo
 def history_of(folder: ResultsFolder, names: list[str]) -> tuple[Entry, ...]:
     """Return what the executions of the task instance came to, oldest first; those that left no report are not in it.
 
+    No more than the newest hundred reports are read, each of which tells of a thousand executions at most.
+
     :param names: of the executions that are there, newest first.
     """
-    return gathered(written_reports(folder, names))
+    return gathered(written_reports(folder, names[:_MOST_REPORTS]))
 
 
 def written_report(folder: ResultsFolder) -> tuple[dict[str, Any] | None, str | None]:

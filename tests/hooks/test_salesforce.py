@@ -5,8 +5,10 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, redact
 
@@ -66,6 +68,8 @@ def test_airflow_makes_the_hook_of_a_connection(stub: Stub, make_hook: MakeHook)
     assert SalesforceLeadsHook().salesforce_conn_id == "salesforce_leads_default"
 
 
+CA_FILE = certifi.where()
+CA_FOLDER = str(Path(CA_FILE).parent)
 EXTRA = {
     "api_version": "v61.0",
     "timeout": "7",
@@ -172,7 +176,57 @@ def test_an_extra_that_is_no_object_is_said(make_hook: MakeHook, extra: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("verify", "read"), [("false", False), ("true", True), ("/etc/ca.pem", "/etc/ca.pem"), (False, False)]
+    "given",
+    [
+        *["false", "no", "0", 0, True, ["http://p:1"], "{'https': 'http://p:1'}", {"https": ""}, {"https": None}],
+        *[{"htps": "http://p:1"}, {"HTTPS": "http://p:1"}, {"no_proxy": "acme"}, {"https": "ftp://p:1"}],
+        *["http://", "http://p:99999", "http://p:abc", "http://p q:1", "http://[::1", "p"],
+    ],
+    ids=repr,
+)
+def test_proxies_that_are_none_are_said(make_hook: MakeHook, given: object) -> None:
+    """Of a key that nobody looks up nothing would be heard: the request would go out without the proxy."""
+    with pytest.raises(ConnectionFieldError, match="proxies must be an object of URLs by scheme"):
+        make_hook(extra={"proxies": given}).limits()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (" p:3128 ", {"http": "http://p:3128", "https": "http://p:3128"}),
+        ({"https": "u:pw@p:1", "all://acme": "socks5h://p"}, {"https": "http://u:pw@p:1", "all://acme": "socks5h://p"}),
+        ('{"https": "http://p"}', {"https": "http://p"}),
+        ({}, None),
+    ],
+    ids=repr,
+)
+def test_proxies_are_urls_by_scheme(make_hook: MakeHook, given: object, read: object) -> None:
+    """Also without a scheme of their own, so that a password in one is known as one."""
+    assert make_hook(extra={"proxies": given}).client.settings.proxies == read
+
+
+@pytest.mark.parametrize("name", ["none.pem", "hosts.pem", "60.0"])
+def test_a_bundle_that_cannot_be_read_is_said(make_hook: MakeHook, tmp_path: Path, name: str) -> None:
+    """By the Test button and by the task alike, and not by whatever requests and aiohttp make of it."""
+    (tmp_path / "hosts.pem").write_text("127.0.0.1 localhost")
+    hook = make_hook(extra={"verify": str(tmp_path / name) if name.endswith("pem") else name})
+    works, said = hook.test_connection()
+    assert not works
+    assert "verify must be true, false, or the path of a CA bundle" in said
+    with pytest.raises(ConnectionFieldError, match="is none that can be read on this machine"):
+        hook.limits()
+
+
+@pytest.mark.parametrize("flow", ["jwt_bearer", "password", True, ["client_credentials"]], ids=repr)
+def test_another_flow_is_refused(make_hook: MakeHook, flow: object) -> None:
+    """The token that comes is never one of another flow than somebody asked for."""
+    make_hook(extra={"auth": " client_credentials "}).limits()
+    with pytest.raises(ConnectionFieldError, match="auth must be client_credentials"):
+        make_hook(extra={"auth": flow}).limits()
+
+
+@pytest.mark.parametrize(
+    ("verify", "read"), [("false", False), (" True ", True), (CA_FILE, CA_FILE), (CA_FOLDER, CA_FOLDER), (False, False)]
 )
 def test_verify_is_a_switch_or_a_file(make_hook: MakeHook, verify: object, read: object) -> None:
     """As in HttpHook, and as text."""

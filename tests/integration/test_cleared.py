@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa  # noqa: TID253 - no Dag file
+import pyarrow.parquet as pq  # noqa: TID253
 import pytest
 
 from airflow_provider_sfleads.core.executions import again, shown
@@ -178,6 +180,22 @@ def test_what_a_report_or_the_results_still_say_is_told(tmp_path: Path, lost: st
         path.unlink()
     for _ in range(2):
         assert told(task.run(creating(people(FIRST + MORE), tmp_path, api=api)))[0] == FIRST + MORE
+
+
+@pytest.mark.parametrize("column", ["action", "deleted", "none", "a number", "a list"])
+def test_results_of_somebody_else_stop_no_later_execution(tmp_path: Path, column: str) -> None:
+    """Where an execution left no report and its results are not ours, nobody can tell what it did."""
+    task = Task()
+    first = task.run(creating(people(FIRST), tmp_path))
+    (part,) = first.folder.glob("results-*")
+    (first.folder / "report.json").unlink()
+    values = {"deleted": "deleted", "none": None, "a number": 5, "a list": ["created"]}
+    table = pq.read_table(part).drop_columns(["action"])
+    if column in values:
+        table = table.append_column("action", pa.array([values[column]] * FIRST))
+    pq.write_table(table, part)
+    ran = task.run(creating(people(FIRST + MORE), tmp_path))
+    assert (ran.error, ran.counts, told(ran)[0]) == (None, {"created": MORE, "unchanged": FIRST}, MORE)
 
 
 def test_a_retry_behind_lost_records_tells_nothing_twice(emulator: EmulatorServer, tmp_path: Path) -> None:

@@ -135,6 +135,41 @@ def test_what_is_not_shown_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"{half}/report.json: the file is no JSON, or only half written" in said.err
 
 
+def test_what_others_wrote_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of folders and codes are whatever somebody who may write to the storage has made up."""
+    leave(str(tmp_path), 0, dag_id="a\x1b[2J", reject_reasons={"\x1b]0;t\x07\nB": 3}, rejected=3)
+    leave(str(tmp_path), 0, task_id="b\n1 in all  live 9,999", content="{")
+    assert main([str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "a?[2J.create" in out
+    assert "3  ?]0;t??B" in out
+    assert "b?1 in all  live 9,999" in err
+    assert all(sign.isprintable() for sign in (out + err).replace("\n", ""))
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00", "9999-12-31T23:00:00-14:00"])
+def test_an_interval_at_the_end_of_time_hides_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], start: str
+) -> None:
+    """In UTC there is no such moment; the other reports are shown all the same."""
+    leave(str(tmp_path), 0, interval_start=start, interval_end=start)
+    leave(str(tmp_path), 1)
+    assert main([str(tmp_path)]) == 0
+    assert "2 in all" in capsys.readouterr().out
+
+
+def test_a_number_that_none_can_be_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sums of such could not even be written down, and would take the page with them."""
+    leave(str(tmp_path), 0, created=int("9" * 4300))
+    leave(str(tmp_path), 1, reject_reasons={"A": 10**15})
+    leave(str(tmp_path), 2, created=10**15 - 1)
+    assert main([str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "1 in all" in out
+    assert "created is no int" in err
+    assert "reject_reasons is no" in err
+
+
 def test_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder is no error of the path, and no success either."""
     assert main([str(tmp_path)]) == 1

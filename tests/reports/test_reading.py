@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,13 +107,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "there is no report" in problems[f"{killed}/report.json"]
 
 
-def test_a_report_that_must_not_be_read_is_named(tmp_path: Path) -> None:
-    """So is one that vanishes between listing and reading; here a folder stands in its place."""
-    folder = Path(leave(str(tmp_path), 0))
-    (folder / "report.json").unlink()
-    (folder / "report.json").symlink_to(folder / "nothing.json")
-    (found,) = read_reports(str(tmp_path))
-    assert found.problem == "the file cannot be read (FileNotFoundError)"
+@pytest.mark.parametrize("kind", ["dangling", "link", "pipe", "link to a pipe", "device"])
+def test_a_report_that_must_not_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    """A link may lead to any file, and nobody may ever write into a pipe; neither keeps the others from being read."""
+    report = Path(leave(str(tmp_path), 0)) / "report.json"
+    leave(str(tmp_path), 1, created=5)
+    elsewhere = tmp_path / "elsewhere.json"
+    report.replace(elsewhere)
+    os.mkfifo(tmp_path / "pipe")
+    pipe = str(tmp_path / "pipe")
+    targets = {"dangling": "nothing", "link": str(elsewhere), "link to a pipe": pipe, "device": "/dev/zero"}
+    if kind == "pipe":
+        (tmp_path / "pipe").replace(report)
+    else:
+        report.symlink_to(targets[kind])
+    wrong, found = sorted(read_reports(str(tmp_path)), key=lambda each: each.problem is None)
+    assert wrong.problem == "the file cannot be read (OSError)"
+    assert numbers([found]) == [5]
 
 
 def test_a_re_run_under_way_does_not_hide_what_was(tmp_path: Path) -> None:

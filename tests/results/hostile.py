@@ -18,6 +18,13 @@ def repeated(path: Path, text: str, rows: int, *, group: int | None = None) -> N
     pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=group or rows, store_schema=False)
 
 
+def own_code(path: Path, codes: list[str]) -> None:
+    """Rejected rows with such error codes."""
+    given = {"action": pa.array(["rejected"] * len(codes)), "error_code": pa.array(codes)}
+    columns = {field.name: given.get(field.name, pa.nulls(len(codes), field.type)) for field in schema()}
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
 def unpacking(path: Path) -> None:
     """A page of 300 MB in each of two columns, packed into some thousand bytes."""
     table = pa.table({name: ["x" * 300_000_000] for name in ("action", "error_code")})

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.confined import ConfinedReader, UnreadableError
 from airflow_provider_sfleads.results.part_rows import Wanted
 from airflow_provider_sfleads.results.viewing import page_of
-from tests.results.hostile import KINDS, many_rows, repeated
+from tests.results.hostile import KINDS, many_rows, own_code, repeated
 
 ROOT = Path(__file__).parents[2]
 # Of what reads and of what asks, with all that Python and Arrow take themselves.
@@ -142,6 +142,18 @@ def test_a_long_value_is_cut(tmp_path: Path) -> None:
     repeated(part(folder, 0), "x" * 100_000, 2)
     (row, _) = page_of(folder.directory, Wanted(), offset=0, limit=10).rows
     assert row["key"] == "x" * 10_000 + "..."
+
+
+def test_words_that_all_differ_are_bounded(tmp_path: Path) -> None:
+    """Parts of some kilobytes hold a million error codes; of each the most frequent are told, over all parts too."""
+    folder = results(tmp_path, rows=400)
+    for number in range(4):
+        codes = [f"{number}-{n}" for n in range(20_000)] + ["COMMON"] * (number + 2) + ["x" * 100_000]
+        own_code(part(folder, number), codes)
+    page = page_of(folder.directory, Wanted(), offset=0, limit=1)
+    assert (page.total, page.problems, len(page.codes)) == (4 * 20_001 + 14, [], 1_000)
+    assert (page.actions, next(iter(page.codes.items()))) == ({"rejected": page.total}, ("COMMON", 14))
+    assert max(map(len, page.codes)) <= 200
 
 
 def test_the_process_that_reads_knows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

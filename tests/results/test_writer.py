@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.exceptions import ParameterError, ResultsError
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes, settled_rows
+from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.recorded import open_rows
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -132,6 +134,19 @@ def test_an_execution_without_rows_has_an_empty_part_and_a_header(folder: Result
     assert names(folder) == ["rejects.csv", "results-00000.parquet"]
     assert list(recorded_outcomes(folder)) == []
     assert read(folder.rejects_url, folder.conn_id) == (("id", "Last Name", "error_code", "error_message"), [])
+
+
+def test_a_part_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
+    """And so is what to do about it, by whatever reads it."""
+    folder = ResultsFolder(tmp_path, "d", "r", "t", -1, "1")
+    with folder.writer(columns=()) as writer:
+        writer.write(Outcome(key="a", action=Action.CREATED))
+    pq.write_table(pa.table({"a": [1]}), folder.directory.file("results-00000.parquet"))
+    for read in (recorded_outcomes, settled_rows, open_rows):
+        with pytest.raises(ResultsError, match="Move the file away"):
+            list(read(folder))
+    with pytest.raises(ResultsError, match="Move the file away"):
+        tally_of(folder)
 
 
 def test_a_part_has_its_name_only_when_it_is_complete(folder: ResultsFolder) -> None:

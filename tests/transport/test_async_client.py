@@ -247,6 +247,12 @@ def test_a_proxy_of_the_connection_is_used(stub: Stub, run: Loop) -> None:
         assert proxy.requests[0].path == f"{stub.url}/services/oauth2/token"
 
 
+def test_a_proxy_whose_name_is_unknown_is_the_proxy(run: Loop) -> None:
+    """Nobody is sent to the host of the connection for it, and it may come back."""
+    with pytest.raises(ConnectionFailedError, match="the proxy refuses or does not answer"):
+        run(ask, proxies={"http": "http://no-proxy.invalid:3128"}, retries=Retries(attempts=1))
+
+
 def test_what_it_cannot_do_it_says(run: Loop, tmp_path: Path) -> None:
     """Neither SOCKS proxies nor files are for an event loop."""
     with pytest.raises(ConnectionFieldError, match="SOCKS"):

@@ -325,6 +325,13 @@ def test_a_failing_proxy_is_known_not_to_have_sent(stub: Stub, make_client: Make
     assert client.api_calls == 0
 
 
+def test_a_proxy_whose_name_is_unknown_is_the_proxy(make_client: MakeClient) -> None:
+    """Nobody is sent to the host of the connection for it, and it may come back."""
+    client = make_client(proxies={"http": "http://no-proxy.invalid:3128"}, retries=Retries(attempts=1))
+    with pytest.raises(ConnectionFailedError, match="the proxy refuses or does not answer"):
+        client.login()
+
+
 def test_waits_grow_with_full_jitter(stub: Stub, make_client: MakeClient) -> None:
     """The n-th wait is drawn from 0 to base times 2 to the n, up to the cap."""
     stub.script = script(Say(429))

@@ -17,7 +17,12 @@ import pytest
 
 from airflow_provider_sfleads.core.bulk import ResultKind, results
 from airflow_provider_sfleads.core.wire import Call
-from airflow_provider_sfleads.exceptions import OutcomeUnknownError, ReplyTooLargeError, ServiceUnavailableError
+from airflow_provider_sfleads.exceptions import (
+    OutcomeUnknownError,
+    ReplyTooLargeError,
+    ServiceUnavailableError,
+    WrongHostError,
+)
 from airflow_provider_sfleads.transport import Retries
 from tests.transport import hostile_child
 from tests.transport.stub import Got, Say
@@ -180,6 +185,21 @@ def test_a_slow_but_steady_answer_is_read(stub: Stub, make_client: MakeClient) -
 
     stub.script = lambda _got: Say(raw=steady())
     assert make_client(timeout=0.5, slowest=10_000.0).send(Call(method="GET", path="limits")).body == 1
+
+
+@pytest.mark.parametrize(
+    "place", [b"https://\x1b[2Jx", b"http://[::1", b"\xff\xfe", b"", b"x" * 60_000, b"//elsewhere.example"]
+)
+def test_a_redirect_to_nowhere_is_no_redirect(stub: Stub, make_client: MakeClient, place: bytes) -> None:
+    """Of a write it is as plain that it was not carried out as with a redirect that leads somewhere."""
+    stub.script = lambda _got: Say(
+        raw=[b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"]
+    )
+    client = make_client()
+    with pytest.raises(WrongHostError, match="was answered with a redirect"):
+        client.send(Call(method="PATCH", path="composite/sobjects", body={}, write=True))
+    assert client.session.get(f"{stub.url}/services/data/", timeout=30).status_code == 302
+    assert len(stub.requests) == 2
 
 
 @pytest.mark.parametrize("status", [101, 304, 599, 999])

@@ -15,9 +15,10 @@ from airflow_provider_sfleads.ui.download import for_spreadsheet
 
 BLANKS = (
     "", " ", "   ", "\t", "\n", "\r\n", " \t\n", "\u00a0", "\u2003", "\u3000", "\u200b", "\ufeff", "\u2060", "\u00ad",
-    "\u200e", "\x00", "\x0b", "\x1f", "\x85", "\u2028", "\u180e", " \u200b\u00a0\ufeff ",
+    "\u200e", "\x00", "\x0b", "\x1f", "\x85", "\u2028", "\u180e", " \u200b\u00a0\ufeff ", "\u180b", "\ufe0f", "\ufff9",
+    "\U000e0020",
 )  # fmt: skip
-SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\ufe62", "\ufe63", "\ufe6b")
 
 
 def of(folder: Path, content: bytes) -> Directory:
@@ -48,6 +49,8 @@ def test_what_looks_like_a_formula_after_blanks_is_text(tmp_path: Path, sign: st
 def test_so_it_is_behind_another_separator(tmp_path: Path, sign: str) -> None:
     """Where lists are separated by semicolons, each is a cell."""
     assert cells(tmp_path, f"Ltd; \u200b{sign}1+1", "x") == [f"Ltd; \u200b'{sign}1+1", "x"]
+    # In the file the quote is a doubled one, and there it opens and closes a cell that goes on with the sign.
+    assert cells(tmp_path, f'Ltd;"{sign}1+1"', "x") == [f'Ltd;"\'{sign}1+1"', "x"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def test_other_cells_are_as_they_were(tmp_path: Path, text: str) -> None:
     assert cells(tmp_path, text, "x") == [text, "x"]
 
 
-@pytest.mark.parametrize("character", ["\t", " ", ";", "\u200b", "'"])
+@pytest.mark.parametrize("character", ["\t", " ", ";", "\u200b", "'", '"'])
 def test_a_value_of_one_character_takes_no_time(tmp_path: Path, character: str) -> None:
     """Nobody holds the API server up by a cell that is as long as can be."""
     began = time.monotonic()

@@ -231,6 +231,31 @@ def test_a_report_cannot_lead_to_the_rows_of_another_dag(server: Server, runs: d
         assert "is not the folder of this task instance" in reply.json()["detail"]
 
 
+def test_a_link_leads_nowhere(server: Server, runs: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write to results_path would be read the API server's own files by it, or the rows of another Dag."""
+    assert runs
+    folder = leave_results(server, str(server.folder), hour=5, monkeypatch=monkeypatch)
+    place = Path(folder.directory.path)
+    secret = server.folder / "secret.cfg"
+    secret.write_text("secret,key\n1,2\n")
+    for name in ("rejects.csv", "report.json"):
+        (place / name).unlink(missing_ok=True)
+        (place / name).symlink_to(secret)
+    (place / "results-00001.parquet").rename(place / "moved")
+    (place / "results-00001.parquet").symlink_to(place / "moved")
+    url = rows_url(folder.run_id)
+    download = url.replace("/rows", "/rejects.csv")
+
+    assert [server.get(download, **{"for": each}).status_code for each in ("", "spreadsheet")] == [404, 404]
+    assert (server.get(url).json()["total"], server.get(url).json()["report"]) == (200, None)
+    task = place.parent.parent
+    task.rename(task.parent / "elsewhere")
+    task.symlink_to(task.parent / "elsewhere")
+    reply = server.get(url)
+    assert reply.status_code == 404
+    assert "A link leads to the results" in reply.json()["detail"]
+
+
 def test_what_is_not_there_is_said(server: Server, runs: dict[str, str]) -> None:
     """A run whose results are gone, one that left no report, and one that does not exist."""
     gone = server.get(rows_url(runs["stage-2"]))
