@@ -85,7 +85,7 @@ def read_reports(
     :param since: only intervals that start then or later; without a zone it is UTC.
     :param until: only intervals that start before.
     :param all_executions: each execution alone, also what was cleared and run once more since.
-    :raises ParameterError: where nothing can be read at ``results_path``.
+    :raises ParameterError: where nothing can be read at ``results_path``, or a link leads to what is asked for.
     :raises OSError: where its storage fails.
     """
     if not results_path:
@@ -143,7 +143,11 @@ def _together(group: Sequence[RecordedReport]) -> Iterator[RecordedReport]:
 def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
     """The executions there are of a Dag, and whether each has a report; one listing, however many there are."""
     found: dict[Execution, bool] = {}
-    for path in root.child(dag).below():
+    folder = root.child(dag)
+    problem = folder.link_problem
+    if problem is not None:
+        raise ParameterError(problem)
+    for path in folder.below():
         parts = [dag, *path.split("/")]
         names, rest = parts[: len(Execution._fields)], parts[len(Execution._fields) :]
         if rest and is_execution(names[-1]):

@@ -22,7 +22,7 @@ from posixpath import basename
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_provider_sfleads.results.regular import beginning, beginning_or_problem, regular
+from airflow_provider_sfleads.results.regular import link_below, read_file, read_file_or_error, regular
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -86,12 +86,9 @@ class Directory:
         return f"{self.path.rstrip('/')}/{name}"
 
     @property
-    def is_linked(self) -> bool:
-        """Whether a link below ``base`` leads here, on this machine's disk, and so anywhere."""
-        if not self.is_local:
-            return False
-        parts = Path(self.path).relative_to(self.base or self.path).parts
-        return any(Path(self.base, *parts[: n + 1]).is_symlink() for n in range(len(parts)))
+    def link_problem(self) -> str | None:
+        """What people are told where a link below ``base`` leads here; else ``None``."""
+        return link_below(self.base or self.path, self.path) if self.is_local else None
 
     @property
     def exists(self) -> bool:
@@ -159,7 +156,7 @@ class Directory:
     def read(self, name: str) -> bytes:
         """Return the content of a small file; raises as :meth:`open` does."""
         if self.is_local:
-            return beginning(self.file(name))
+            return read_file(self.file(name))
         content: bytes = self.fs.cat_file(self.file(name))
         return content
 
@@ -169,7 +166,7 @@ class Directory:
         :param sizes: bytes to read of each, at least one.
         """
         if self.is_local:
-            return {name: beginning_or_problem(self.file(name), size) for name, size in sizes.items()}
+            return {name: read_file_or_error(self.file(name), size) for name, size in sizes.items()}
         paths = [self.file(name) for name in sizes]
         found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
         return dict(zip(sizes, found, strict=True))

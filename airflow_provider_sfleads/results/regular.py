@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -28,15 +29,27 @@ def regular(path: str) -> Iterator[int]:
         os.close(handle)
 
 
-def beginning(path: str, size: int = -1) -> bytes:
-    """Read so many bytes of a file, or all; raises as :func:`regular` does."""
+def read_file(path: str, size: int = -1) -> bytes:
+    """Read a file, or its first bytes.
+
+    :param size: how many.
+    :raises OSError: as :func:`regular` does.
+    """
     with regular(path) as handle, os.fdopen(handle, "rb", closefd=False) as stream:
         return stream.read(size)
 
 
-def beginning_or_problem(path: str, size: int) -> bytes | OSError:
-    """The same, with what goes wrong returned."""
+def read_file_or_error(path: str, size: int) -> bytes | OSError:
+    """Do as :func:`read_file`, but return its error."""
     try:
-        return beginning(path, size)
-    except OSError as problem:
-        return problem
+        return read_file(path, size)
+    except OSError as error:
+        return error
+
+
+def link_below(base: str, path: str) -> str | None:
+    """Say what is wrong where a link leads from one directory to one below it; ``None`` where there is no link."""
+    names = Path(path).relative_to(base).parts
+    if not any(Path(base, *names[: count + 1]).is_symlink() for count in range(len(names))):
+        return None
+    return f"A link leads to the results in {path}, and it may lead anywhere. Only results_path itself may be a link."

@@ -44,11 +44,9 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     :raises Exception: where the storage cannot be read from here; each storage has errors of its own.
     """
     folder = _folder_of(session, task)
-    if folder.directory.parent.is_linked:
-        raise NoResultsError(
-            f"A link leads to the results in {folder.url.rpartition('/')[0]}, and it may lead anywhere. Only"
-            " results_path itself may be a link."
-        )
+    problem = folder.directory.parent.link_problem
+    if problem is not None:
+        raise NoResultsError(problem)
     names = execution_names(folder)
     if not names:
         raise NoResultsError(

@@ -135,6 +135,19 @@ def test_what_is_not_shown_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"{half}/report.json: the file is no JSON, or only half written" in said.err
 
 
+def test_a_dag_that_is_asked_for_by_a_link_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may lead to results that are no business of this ``results_path``."""
+    leave(str(tmp_path / "elsewhere"), 0, created=5)
+    leave(str(tmp_path / "results"), 0, dag_id="own")
+    (tmp_path / "results" / "linked").symlink_to(tmp_path / "elsewhere" / "leads")
+    assert main([str(tmp_path / "results"), "--dag", "linked"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "A link leads to the results in" in err
+    assert main([str(tmp_path / "results")]) == 0
+    assert "linked" not in capsys.readouterr().out
+
+
 def test_what_others_wrote_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Names of folders and codes are whatever somebody who may write to the storage has made up."""
     leave(str(tmp_path), 0, dag_id="a\x1b[2J", reject_reasons={"\x1b]0;t\x07\nB": 3}, rejected=3)
