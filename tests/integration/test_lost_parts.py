@@ -28,6 +28,7 @@ from tests.integration.support import (
     results_of,
     wait_for,
 )
+from tests.integration.test_bulk_account import at_request
 from tests.integration.test_unknown_outcomes import AT_ONCE, leads_now, names, plain
 
 if TYPE_CHECKING:
@@ -122,16 +123,24 @@ def test_a_stage_task_whose_results_were_detached(emulator: EmulatorServer, tmp_
 
 def test_a_killed_try_whose_results_were_detached_asks(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The parts that are there are not the first ones: what is missing before them is lost."""
-    task, results = Task(), tmp_path / "results"
-    detached = detaching_at(1_000, results)
+    task, results, reading = Task(), tmp_path / "results", tmp_path / "reading"
+
+    def swap() -> None:
+        # The sender waits for its answer and the reader below, so that neither is in the middle of a file.
+        wait_for(reading.exists)
+        detach(results)
+        reading.unlink(missing_ok=True)
 
     def look(number: int) -> None:
-        detached(number)
+        if number == 1_000:
+            reading.touch()
+            assert wait_for(lambda: not reading.exists())
         if number == 2_500:
             # All full pages; what came later than the retry's question would be taken for absent.
             assert wait_for(lambda: leads_now(emulator.url) == 2_400)
             os.kill(os.getpid(), signal.SIGKILL)
 
+    at_request(emulator, "POST", "/composite/sobjects", 5, swap)
     killed(plain(Rows(people(ROWS), before=look), results), task)
     ran = task.run(plain(people(ROWS), results, late=AT_ONCE))
     assert (ran.error, ran.counts) == (None, {"created": ROWS})
