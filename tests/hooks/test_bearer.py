@@ -90,7 +90,7 @@ def test_the_token_request_is_an_assertion_and_no_secret(stub: Stub, make_hook: 
     ],
     ids=map(str, range(16)),
 )
-def test_what_is_wrong_is_said(make_hook: MakeHook, extra: dict[str, object], words: str) -> None:
+def test_what_is_wrong_is_said(make_hook: MakeHook, extra: dict[str, Any], words: str) -> None:
     """With the field's name, and what to enter."""
     assert words in problems(bearer(make_hook, **extra))
 
