@@ -1,4 +1,4 @@
-"""The client-credentials flow, less the sending."""
+"""The client-credentials flow, and what all flows have in common, less the sending."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 
+# A word for each: an error, or words of its description; what is raised; what to do.
+Causes = tuple[tuple[str, type[SalesforceLeadsError], str], ...]
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.
@@ -111,11 +113,13 @@ def _url(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= _LONGEST_URL else ""
 
 
-def refusal(status: int, body: object, *, host: Host, conn_id: str) -> SalesforceLeadsError:
+def refusal(status: int, body: object, *, host: Host, conn_id: str, causes: Causes = ()) -> SalesforceLeadsError:
     """Make the error for a token request that was not answered with a token.
 
     Judged by ``error`` and ``error_description``, not by status: Salesforce answers nearly all with 400. A body that is
     no OAuth error does not come from a token endpoint.
+
+    :param causes: what refusals of the flow mean, ahead of those of any flow.
     """
     where = f"{host.name} (connection {conn_id!r})"
     error = body.get("error") if isinstance(body, dict) else None
@@ -126,8 +130,15 @@ def refusal(status: int, body: object, *, host: Host, conn_id: str) -> Salesforc
         )
     detail = body.get("error_description") if isinstance(body, dict) else None
     said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
-    kind, cure = _cause(error, said.lower())
+    kind, cure = _own_cause(error, said.lower(), causes) or _cause(error, said.lower())
     return kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
+
+
+def _own_cause(error: str, said: str, causes: Causes) -> tuple[type[SalesforceLeadsError], str] | None:
+    for words, kind, cure in causes:
+        if words in (error, said) or (" " in words and words in said):
+            return kind, cure
+    return None
 
 
 def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:
@@ -136,14 +147,14 @@ def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:
     if error == "invalid_client":
         # OAuth servers say invalid_client for either half; the description tells which.
         return WrongKeyOrSecretError, _KEY if "identifier" in said else _SECRET
-    for words, kind, cure in _CAUSES:
-        if words in (error, said) or (" " in words and words in said):
-            return kind, cure
+    found = _own_cause(error, said, _CAUSES)
+    if found:
+        return found
     return AuthenticationError, "Look the user up in Setup > Login History, which names the reason"
 
 
 # By error, or by words of its description; salesforce-api.md 1.1.
-_CAUSES: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
+_CAUSES: Causes = (
     ("invalid_client_id", WrongKeyOrSecretError, _KEY),
     ("app_not_found", WrongKeyOrSecretError, _KEY),
     ("unsupported_grant_type", FlowNotEnabledError, _FLOW),
