@@ -11,8 +11,8 @@
     │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
     ├── AuthenticationError           Salesforce gives no usable token
     │   ├── WrongHostError            no Salesforce token endpoint answers at this host
-    │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's
-    │   ├── FlowNotEnabledError       client-credentials flow off, or no usable Run-As user
+    │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's, or the private key not the app's
+    │   ├── FlowNotEnabledError       the flow is off, or it has no usable Run-As user
     │   ├── ApiAccessError            the Run-As user or the org has no API access
     │   └── SessionRejectedError      a new token is refused just like the old one
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
@@ -97,11 +97,11 @@ class WrongHostError(AuthenticationError):
 
 
 class WrongKeyOrSecretError(AuthenticationError):
-    """The consumer key or the consumer secret is not this org's."""
+    """The consumer key or secret is not this org's, or the private key is not that of the app's certificate."""
 
 
 class FlowNotEnabledError(AuthenticationError):
-    """The client-credentials flow is off, or it has no Run-As user that may use the API."""
+    """The flow is off, or it has no Run-As user that may use the API."""
 
 
 class ApiAccessError(AuthenticationError):

@@ -1,4 +1,4 @@
-"""The client-credentials flow, less the sending."""
+"""The client-credentials flow, and what all flows have in common, less the sending."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 
+# A word for each: an error, or words of its description; what is raised; what to do.
+Causes = tuple[tuple[str, type[SalesforceLeadsError], str], ...]
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.
@@ -120,7 +122,9 @@ def _url(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= _LONGEST_URL else ""
 
 
-def refusal(status: int, body: object, *, page: str | None = None, host: Host, conn_id: str) -> SalesforceLeadsError:
+def refusal(
+    status: int, body: object, *, page: str | None = None, host: Host, conn_id: str, causes: Causes = ()
+) -> SalesforceLeadsError:
     """Make the error for a token request that was not answered with a token; where it is transient, ask again.
 
     Judged by ``error`` and ``error_description`` first: Salesforce answers nearly all with 400. Then by status: 5xx,
@@ -128,13 +132,14 @@ def refusal(status: int, body: object, *, page: str | None = None, host: Host, c
     which passes as well. Anything else does not come from a token endpoint.
 
     :param page: the answer, where it is a web page, or cannot be read.
+    :param causes: what lasting refusals of the flow mean, ahead of those of any flow.
     """
     where = f"{host.name} (connection {conn_id!r})"
     values: Mapping[str, object] = body if isinstance(body, dict) else {}
     error, detail = values.get("error"), values.get("error_description")
     if isinstance(error, str) and _SHOWN.fullmatch(error):
         said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
-        return _told(error, said, status, where)
+        return _told(error, said, status, where, causes)
     if status >= _SERVER_ERROR or status in _PASSING_STATUS:
         return ServiceUnavailableError(
             f"Salesforce at {where} could not give a token (HTTP {status}). {_later(status)}."
@@ -160,18 +165,18 @@ def _later(status: int) -> str:
     return "Try again later"
 
 
-def _told(error: str, said: str, status: int, where: str) -> SalesforceLeadsError:
-    kind, cure = _cause(error, said.lower(), status)
+def _told(error: str, said: str, status: int, where: str, causes: Causes) -> SalesforceLeadsError:
+    kind, cure = _cause(error, said.lower(), status, causes)
     told = kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
     if kind is ServiceUnavailableError and any(words in f"{error} {said}".lower() for words in _RATE):
         told.retry_after = _SOME_MINUTES
     return told
 
 
-def _cause(error: str, said: str, status: int) -> tuple[type[SalesforceLeadsError], str]:
+def _cause(error: str, said: str, status: int, causes: Causes) -> tuple[type[SalesforceLeadsError], str]:
     if error in _PASSING or any(words in said for words in _PASSING_WORDS):
         return ServiceUnavailableError, "This passes by itself: try again later"
-    for words, kind, cure in _CAUSES:
+    for words, kind, cure in (*causes, *_CAUSES):
         if words in (error, said) or (" " in words and words in said):
             return kind, cure
     if error == "invalid_client":
@@ -183,7 +188,7 @@ def _cause(error: str, said: str, status: int) -> tuple[type[SalesforceLeadsErro
 
 
 # By error, or by words of its description; salesforce-api.md 1.1.
-_CAUSES: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
+_CAUSES: Causes = (
     ("invalid_client_id", WrongKeyOrSecretError, _KEY),
     ("app_not_found", WrongKeyOrSecretError, _KEY),
     ("unsupported_grant_type", FlowNotEnabledError, _FLOW),

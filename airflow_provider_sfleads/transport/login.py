@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from airflow_provider_sfleads.core import jwt_bearer
 from airflow_provider_sfleads.core import token as oauth
-from airflow_provider_sfleads.core.limits import parse_retry_after
+from airflow_provider_sfleads.core.limits import parse_http_date, parse_retry_after
 from airflow_provider_sfleads.core.token import TOKEN_PATH, Grant
 from airflow_provider_sfleads.exceptions import ConnectionFailedError, WrongHostError
 from airflow_provider_sfleads.transport.codec import decode
@@ -11,6 +14,7 @@ from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.flight import Heard
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
+from airflow_provider_sfleads.transport.signing import sign
 from airflow_provider_sfleads.transport.verdict import Again
 
 # Bytes of a web page that are looked at for what it says.
@@ -23,9 +27,25 @@ def url(settings: Settings) -> str:
     return settings.host.url + TOKEN_PATH
 
 
-def form(settings: Settings) -> dict[str, str]:
-    """Return what is posted there."""
+def form(settings: Settings, *, now: float) -> dict[str, str]:
+    """Return what is posted there, for one attempt: an assertion is made anew for each.
+
+    :param now: seconds since the epoch.
+    """
+    if settings.bearer is not None:
+        claims = jwt_bearer.claims(
+            consumer_key=settings.consumer_key,
+            username=settings.bearer.username,
+            audience=settings.bearer.audience,
+            now=now,
+        )
+        return jwt_bearer.token_form(sign(claims, settings.bearer.key))
     return oauth.token_form(settings.consumer_key, settings.consumer_secret)
+
+
+def secrets_in(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what no log may show of a form, beyond what is secret in the connection itself."""
+    return (fields["assertion"],) if "assertion" in fields else ()
 
 
 def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
@@ -69,6 +89,13 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
+def _causes(answer: Heard, settings: Settings, *, now: float) -> oauth.Causes:
+    if settings.bearer is None:
+        return ()
+    theirs = parse_http_date(answer.headers.get("date"))
+    return jwt_bearer.causes(audience=settings.bearer.audience, offset=None if theirs is None else theirs - now)
+
+
 def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> Exception:
     status = answer.status
     where = f"{settings.host.name} (connection {settings.conn_id!r})"
@@ -77,7 +104,9 @@ def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> 
             f"{where} answered the token request with a redirect (HTTP {status}), which is not followed with a secret. "
             "If the org's My Domain was renamed, enter the new host into Host."
         )
-    error = oauth.refusal(status, body, page=_page(answer, body), host=settings.host, conn_id=settings.conn_id)
+    causes = _causes(answer, settings, now=now)
+    page, conn_id = _page(answer, body), settings.conn_id
+    error = oauth.refusal(status, body, page=page, host=settings.host, conn_id=conn_id, causes=causes)
     if not error.transient:
         return error
     asked = parse_retry_after(answer.headers.get("retry-after"), now=now)
