@@ -19,7 +19,7 @@
     ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
     │   └── LeadAccessError           the Run-As user cannot see the Lead object
     ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
-    ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
+    ├── BulkJobError                  a Bulk API 2.0 job ended before its end, and another one would as well
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
@@ -139,7 +139,10 @@ class ReplyTooLargeError(SalesforceLeadsError):
 
 
 class BulkJobError(SalesforceLeadsError):
-    """A Bulk API 2.0 job failed as a whole, was aborted, or was deleted before its end."""
+    """A Bulk API 2.0 job failed as a whole for a reason that stays.
+
+    Of the sensor: it failed for whatever reason, was aborted, or was deleted before its end.
+    """
 
 
 class ApiLimitError(SalesforceLeadsError):
