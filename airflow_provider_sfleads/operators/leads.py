@@ -95,6 +95,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         "ladder",
     )
     operation = "update_stage"
+    _has_warned = False
 
     def __init__(
         self,
@@ -132,7 +133,8 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
 
         stage = read.as_text("stage", self.stage).strip()
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        if ladder is None:
+        if ladder is None and not self._has_warned:
+            self._has_warned = True
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
             )
