@@ -38,12 +38,14 @@ def check_permissions(load: UnderWay) -> None:
     settings, conn_id = load.settings, load.settings.hook.salesforce_conn_id
     problems: list[SalesforceLeadsError] = []
     checks: list[Callable[[], object]] = [
-        lambda: check_writable(load.lead, settings.needs, conn_id=conn_id),
         lambda: load.plan((), lambda _value, _space: True),
         lambda: _check_contacts(settings),
     ]
-    if settings.api == "bulk" and _has_to_choose(load):
-        checks.append(load.active_rule)
+    # Jobs that are under way have their rule, and are brought to their end in any case.
+    if not load.execution.jobs:
+        checks.insert(0, lambda: check_writable(load.lead, settings.needs, conn_id=conn_id))
+        if settings.needs.active_rule and settings.api == "bulk" and load.execution.api != "collections":
+            checks.append(load.active_rule)
     for check in checks:
         with _collecting(problems):
             check()
@@ -63,11 +65,6 @@ def hides_rule(load: UnderWay) -> bool:
         log.warning("%s", error)
         return True
     return False
-
-
-def _has_to_choose(load: UnderWay) -> bool:
-    """Whether no job is under way: those that are have their rule, and are brought to their end."""
-    return load.settings.needs.active_rule and load.execution.api != "collections" and not load.execution.jobs
 
 
 def _check_contacts(settings: LoadSettings) -> None:
