@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.json_types import Json
+from airflow_provider_sfleads.emulator.permissions import check_known
 from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
 
 Versions = tuple[str, ...]
@@ -24,7 +25,9 @@ class EmulatorSettings:
     reply says instead of the URL that the client used; `api_enabled` False -> 403
     `API_DISABLED_FOR_ORG`; `lead_access` False -> Lead does not exist for the run-as user;
     `hidden_objects`, such as Contact or AssignmentRule, do not exist for it either; `limits_access` False ->
-    `/limits` is refused; `api_limit` is the M of `Sforce-Limit-Info`.
+    `/limits` is refused; `denied` takes permissions of the run-as user away by name (`Lead.Edit`, `Contact.Read`,
+    `ViewSetup`, `Lead.Email.Read` ..., all in `permissions.known_permissions`); `api_limit` is the M of
+    `Sforce-Limit-Info`.
 
     JWT bearer: `jwt_certificates` of the app, in PEM (none: no assertion is good); an app has one, and
     while a key is rotated two, as two apps of one key would; `jwt_username` of the user that is
@@ -71,6 +74,7 @@ class EmulatorSettings:
     lead_access: bool = True
     hidden_objects: tuple[str, ...] = ()
     limits_access: bool = True
+    denied: tuple[str, ...] = ()
     api_limit: int = 115_000
     structural_errors: Literal["page", "row"] = "page"
     failed_row_ids: Literal["missing", "null"] = "missing"
@@ -98,15 +102,11 @@ class EmulatorSettings:
     counting: bool = False
     virtual_leads: int = 0
 
-    @property
-    def withheld(self) -> frozenset[str]:
-        """Objects that the run-as user cannot see, in lower case."""
-        return frozenset({name.lower() for name in self.hidden_objects} | (set() if self.lead_access else {"lead"}))
-
     def __post_init__(self) -> None:
         if self.bulk_rate is not None and self.bulk_rate <= 0:
             message = f"Setting bulk_rate cannot be {self.bulk_rate}; to hold jobs back, set bulk_delay"
             raise ValueError(message)
+        check_known(self.denied, self.extra_fields)
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""
@@ -124,10 +124,15 @@ class EmulatorSettings:
         return shown
 
 
+_LISTS = frozenset(
+    {"denied", "forward_only", "hidden_fields", "hidden_objects", "jwt_audiences", "jwt_certificates", "versions"}
+)
+
+
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"forward_only", "hidden_fields", "hidden_objects", "jwt_audiences", "jwt_certificates", "versions"}:
+    if name in _LISTS:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):
