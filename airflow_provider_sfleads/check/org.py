@@ -1,0 +1,69 @@
+"""The org that is checked: what is asked of it, and all its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.transport import Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What of the org the user's Dags use.
+
+    :param external_id_field: Lead's external-ID field; ``None`` where there is none.
+    :param stage_field: field that holds the stage.
+    :param match_email: whether people are also found by e-mail.
+    """
+
+    external_id_field: str | None = None
+    stage_field: str | None = None
+    match_email: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One call and its answer, for :mod:`.recording`.
+
+    :param text: CSV of an answer that went into a file.
+    """
+
+    call: Call
+    reply: Reply
+    text: str | None = field(default=None, repr=False)
+
+
+class Org:
+    """Sends calls for the check, and keeps every answer.
+
+    :param client: the connection's client.
+    :param wanted: what the check is about.
+    """
+
+    def __init__(self, client: Client, wanted: Wanted) -> None:
+        self.client = client
+        self.wanted = wanted
+        self.exchanges: list[Exchange] = []
+
+    @property
+    def conn_id(self) -> str:
+        """Names the connection in messages."""
+        return self.client.settings.conn_id
+
+    def send(self, call: Call) -> Reply:
+        """Send a call as every operator does.
+
+        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.transport.Client.send`.
+        """
+        reply = self.client.send(call)
+        self.exchanges.append(Exchange(call=call, reply=reply))
+        return reply
+
+    def download(self, call: Call, path: Path) -> Reply:
+        """Send a call that is answered with CSV, which goes to ``path``."""
+        reply = self.client.download(call, path)
+        text = path.read_text(encoding="utf-8") if reply.taken else None
+        self.exchanges.append(Exchange(call=call, reply=reply, text=text))
+        return reply
