@@ -77,7 +77,7 @@ def _values(call: Call, data: Json) -> dict[str, Any]:
         raise ApiError("FEATURENOTENABLED", message)
     if operation not in OPERATIONS:
         raise invalid_job(f"Unable to parse Job: operation {operation} is not one of {', '.join(OPERATIONS)}")
-    if subject.lower() != "lead" or "lead" in call.emulator.settings.withheld:
+    if subject.lower() != "lead" or not call.emulator.permissions.sees("Lead"):
         raise ApiError("INVALIDENTITY", f"InvalidEntity : Entity '{subject}' is not supported by the Bulk API.")
     if data.get("contentType", "CSV") != "CSV":
         raise invalid_job(f"Content type {data['contentType']} is not supported, use CSV")

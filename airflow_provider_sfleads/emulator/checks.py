@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from airflow_provider_sfleads.emulator.drafts import Draft
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, key_of
 from airflow_provider_sfleads.emulator.keys import NAME_AND_COMPANY, name_and_company
+from airflow_provider_sfleads.emulator.permissions import Permissions
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.setup_data import INACTIVE_OWNERS, OWNERS
 from airflow_provider_sfleads.emulator.store import Store
@@ -23,10 +24,21 @@ _DUPLICATE_TEXT = {
 }
 
 
-def check_fields(drafts: Iterable[Draft], schema: ObjectSchema) -> None:
-    """Read-only fields, converted leads, required fields, owners."""
+def check_access(drafts: Iterable[Draft], permissions: Permissions, *, deletes: bool) -> None:
+    """What the run-as user may not do to leads at all."""
     for draft in drafts:
-        _check_writable(draft, schema)
+        if not draft.placed:
+            continue
+        if draft.current is None and not permissions.may("Create"):
+            draft.lose("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be inserted: Lead")
+        elif draft.current is not None and not permissions.may("Delete" if deletes else "Edit"):
+            draft.lose("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", status=403)
+
+
+def check_fields(drafts: Iterable[Draft], schema: ObjectSchema, seen: ObjectSchema) -> None:
+    """Read-only fields, converted leads, required fields, owners; `seen` is what the writer sees of the object."""
+    for draft in drafts:
+        _check_writable(draft, seen)
         if draft.current is not None and draft.current["IsConverted"]:
             draft.errors[:] = []
             draft.fail("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
 from airflow_provider_sfleads.emulator.ids import MASTER_RECORD_TYPE_ID
+from airflow_provider_sfleads.emulator.permissions import ACTIONS, permissionable
 from airflow_provider_sfleads.emulator.wire import Call, Reply, not_found
 
 _SOAP_TYPES = {
@@ -54,7 +56,7 @@ def describe_field(spec: FieldSpec) -> dict[str, Any]:
         "name": spec.name,
         "nameField": spec.name == "Name",
         "nillable": spec.nillable,
-        "permissionable": spec.nillable and not spec.required,
+        "permissionable": permissionable(spec),
         "picklistValues": [_choice(spec, value) for value in spec.picklist],
         "polymorphicForeignKey": len(spec.reference_to) > 1,
         "precision": spec.precision,
@@ -81,29 +83,29 @@ def _choice(spec: FieldSpec, value: str) -> dict[str, Any]:
     }
 
 
-def _summary(name: str, key_prefix: str, base: str, *, writable: bool) -> dict[str, Any]:
+def _summary(name: str, key_prefix: str, base: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
     return {
         "name": name,
         "label": name,
         "labelPlural": f"{name}s",
         "keyPrefix": key_prefix,
         "activateable": False,
-        "createable": writable,
+        "createable": "Create" in allowed,
         "custom": False,
         "customSetting": False,
-        "deletable": writable,
+        "deletable": "Delete" in allowed,
         "deprecatedAndHidden": False,
         "feedEnabled": False,
         "layoutable": True,
-        "mergeable": writable,
+        "mergeable": "Delete" in allowed,
         "mruEnabled": True,
         "queryable": True,
         "replicateable": True,
         "retrieveable": True,
         "searchable": True,
         "triggerable": True,
-        "undeletable": writable,
-        "updateable": writable,
+        "undeletable": "Delete" in allowed,
+        "updateable": "Edit" in allowed,
         "urls": {
             "sobject": f"{base}/sobjects/{name}",
             "describe": f"{base}/sobjects/{name}/describe",
@@ -112,7 +114,7 @@ def _summary(name: str, key_prefix: str, base: str, *, writable: bool) -> dict[s
     }
 
 
-def describe_object(schema: ObjectSchema, base: str) -> dict[str, Any]:
+def describe_object(schema: ObjectSchema, base: str, allowed: Collection[str] = ACTIONS) -> dict[str, Any]:
     """All that describe tells of Lead."""
     master = {
         "recordTypeId": MASTER_RECORD_TYPE_ID,
@@ -125,7 +127,7 @@ def describe_object(schema: ObjectSchema, base: str) -> dict[str, Any]:
         "urls": {"layout": f"{base}/sobjects/{schema.name}/describe/layouts/{MASTER_RECORD_TYPE_ID}"},
     }
     return {
-        **_summary(schema.name, "00Q", base, writable=True),
+        **_summary(schema.name, "00Q", base, allowed=allowed),
         "childRelationships": [],
         "compactLayoutable": True,
         "fields": [describe_field(spec) for spec in schema.fields.values()],
@@ -142,7 +144,7 @@ def lead(call: Call) -> Reply:
     since = call.headers.get("if-modified-since")
     if since is not None and _not_newer(changed, since):
         return Reply(status=304, headers=headers)
-    return Reply(body=describe_object(call.emulator.schema, call.prefix), headers=headers)
+    return Reply(body=describe_object(call.emulator.schema, call.prefix, _allowed(call)), headers=headers)
 
 
 def _not_newer(changed: datetime, since: str) -> bool:
@@ -153,20 +155,28 @@ def _not_newer(changed: datetime, since: str) -> bool:
 
 
 def _check_lead(call: Call) -> None:
-    if call.params["sobject"].lower() != "lead" or "lead" in call.emulator.settings.withheld:
+    if call.params["sobject"].lower() != "lead" or not call.emulator.permissions.sees("Lead"):
         raise not_found()
+
+
+def _allowed(call: Call) -> list[str]:
+    return [action for action in ACTIONS if call.emulator.permissions.may(action)]
 
 
 def basic(call: Call) -> Reply:
     """`GET /sobjects/Lead`."""
     _check_lead(call)
-    return Reply(body={"objectDescribe": _summary("Lead", "00Q", call.prefix, writable=True), "recentItems": []})
+    summary = _summary("Lead", "00Q", call.prefix, allowed=_allowed(call))
+    return Reply(body={"objectDescribe": summary, "recentItems": []})
 
 
 def everything(call: Call) -> Reply:
     """`GET /sobjects`: the objects that the run-as user sees."""
-    known = [("Lead", "00Q", True), ("Contact", "003", False), ("User", "005", False), ("Group", "00G", False)]
-    withheld = call.emulator.settings.withheld
-    seen = [item for item in known if item[0].lower() not in withheld]
-    found = [_summary(name, prefix, call.prefix, writable=writable) for name, prefix, writable in seen]
+    allowed = {"Lead": _allowed(call)}
+    known = {"Lead": "00Q", "Contact": "003", "User": "005", "Group": "00G"}
+    found = [
+        _summary(name, prefix, call.prefix, allowed=allowed.get(name, ()))
+        for name, prefix in known.items()
+        if call.emulator.permissions.sees(name)
+    ]
     return Reply(body={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": found})

@@ -50,6 +50,11 @@ class Write:
     update_only: bool = False
     actor: str = RUN_AS_USER_ID
 
+    @property
+    def limited(self) -> bool:
+        """Whether it is the run-as user's, whose permissions count; Sales may do everything."""
+        return self.actor == RUN_AS_USER_ID
+
 
 def execute(
     emulator: Emulator, records: Sequence[Mapping[str, Any]], write: Write, reader: Reader | None = None
@@ -58,7 +63,7 @@ def execute(
 
     `reader` reads the records in place of the org's own, which may refuse all of them for one.
     """
-    read = (reader or emulator.reader).read
+    read = (reader or (emulator.reader if write.limited else emulator.full_reader)).read
     drafts = [read(record) for record in records]
     store = emulator.store
     with store.transaction():
@@ -76,10 +81,13 @@ def execute(
 
 def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
     settings, store, schema = emulator.settings, emulator.store, emulator.full_schema
+    if write.limited:
+        checks.check_access(drafts, emulator.permissions, deletes=write.operation == "delete")
     checks.check_locks(drafts, emulator.faults.locked)
     if write.operation == "delete":
         return
-    checks.check_fields([draft for draft in drafts if draft.placed], schema)
+    seen = emulator.schema if write.limited else schema
+    checks.check_fields([draft for draft in drafts if draft.placed], schema, seen)
     if write.update_only:
         for draft in drafts:
             if draft.current is None and not draft.errors:

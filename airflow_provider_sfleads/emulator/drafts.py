@@ -41,7 +41,7 @@ class Draft:
         self.errors.append(RowError(code=code, message=message, fields=fields, status=status))
 
     def lose(self, code: str, message: str, *fields: str, status: int = 400) -> None:
-        """Refuse the record because it is not known which lead it is for; nothing else is said of it."""
+        """Refuse the record for a lead that is not known or may not be touched; nothing else is said of it."""
         self.placed = False
         self.errors[:] = []
         self.fail(code, message, *fields, status=status)

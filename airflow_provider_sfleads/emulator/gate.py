@@ -167,7 +167,7 @@ class Gate:
     def _admit(self, call: Call) -> None:
         settings = self._emulator.settings
         check_session(call)
-        if not settings.api_enabled:
+        if not self._emulator.permissions.api:
             message = "The REST API is not enabled for this Organization."
             raise ApiError("API_DISABLED_FOR_ORG", message, status=403)
         if not self._emulator.journal.use_api(settings.api_limit):

@@ -194,8 +194,7 @@ SETUP_OBJECTS: dict[str, tuple[FieldSpec, ...]] = {
 }
 
 
-def lead_schema(*, extra: Iterable[FieldSpec] = (), hidden: Iterable[str] = ()) -> ObjectSchema:
-    """Lead with the extra fields (which replace those of the same name) and without the hidden."""
+def lead_schema(*, extra: Iterable[FieldSpec] = ()) -> ObjectSchema:
+    """Lead with the extra fields, which replace those of the same name."""
     specs = {spec.name: spec for spec in (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS, *extra)}
-    gone = {name.lower() for name in hidden}
-    return ObjectSchema("Lead", (s for s in specs.values() if s.name.lower() not in gone))
+    return ObjectSchema("Lead", specs.values())

@@ -25,9 +25,8 @@ _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 
 
 def _schemas(emulator: Emulator) -> dict[str, ObjectSchema]:
-    schemas = {**_SETUP_SCHEMAS, "Contact": emulator.store.contacts, "Lead": emulator.schema}
-    withheld = emulator.settings.withheld
-    return {name: schema for name, schema in schemas.items() if name.lower() not in withheld}
+    schemas = {**_SETUP_SCHEMAS, "Contact": emulator.contacts, "Lead": emulator.schema}
+    return {name: schema for name, schema in schemas.items() if emulator.permissions.sees(name)}
 
 
 def compiled(emulator: Emulator, parsed: Query, *, include_deleted: bool) -> Compiled:

@@ -42,7 +42,7 @@ def limits(call: Call) -> Reply:
     """`GET /limits`: needs *View Setup and Configuration*."""
     emulator = call.emulator
     settings = emulator.settings
-    if not settings.limits_access:
+    if not emulator.permissions.setup:
         raise ApiError(
             "INSUFFICIENT_ACCESS",
             "This feature is not currently enabled for this user type or organization",

@@ -33,7 +33,7 @@ def headers_of(call: Call) -> dict[str, Any]:
 
 def check_lead(call: Call) -> None:
     """Only Lead has rows here, and only for a run-as user who may see it."""
-    if call.params["sobject"].lower() != "lead" or "lead" in call.emulator.settings.withheld:
+    if call.params["sobject"].lower() != "lead" or not call.emulator.permissions.sees("Lead"):
         raise not_found()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.json_types import Json
+from airflow_provider_sfleads.emulator.permissions import check_known
 
 Versions = tuple[str, ...]
 _VERSIONS: Versions = tuple(f"{number}.0" for number in range(31, 69))
@@ -23,7 +24,9 @@ class EmulatorSettings:
     reply says instead of the URL that the client used; `api_enabled` False -> 403
     `API_DISABLED_FOR_ORG`; `lead_access` False -> Lead does not exist for the run-as user;
     `hidden_objects`, such as Contact or AssignmentRule, do not exist for it either; `limits_access` False ->
-    `/limits` is refused; `api_limit` is the M of `Sforce-Limit-Info`.
+    `/limits` is refused; `denied` takes permissions of the run-as user away by name (`Lead.Edit`, `Contact.Read`,
+    `ViewSetup`, `Lead.Email.Read` ..., all in `permissions.known_permissions`); `api_limit` is the M of
+    `Sforce-Limit-Info`.
 
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
@@ -61,6 +64,7 @@ class EmulatorSettings:
     lead_access: bool = True
     hidden_objects: tuple[str, ...] = ()
     limits_access: bool = True
+    denied: tuple[str, ...] = ()
     api_limit: int = 115_000
     structural_errors: Literal["page", "row"] = "page"
     failed_row_ids: Literal["missing", "null"] = "missing"
@@ -87,15 +91,11 @@ class EmulatorSettings:
     counting: bool = False
     virtual_leads: int = 0
 
-    @property
-    def withheld(self) -> frozenset[str]:
-        """Objects that the run-as user cannot see, in lower case."""
-        return frozenset({name.lower() for name in self.hidden_objects} | (set() if self.lead_access else {"lead"}))
-
     def __post_init__(self) -> None:
         if self.bulk_rate is not None and self.bulk_rate <= 0:
             message = f"Setting bulk_rate cannot be {self.bulk_rate}; to hold jobs back, set bulk_delay"
             raise ValueError(message)
+        check_known(self.denied, self.extra_fields)
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""
@@ -116,7 +116,7 @@ class EmulatorSettings:
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"forward_only", "hidden_fields", "hidden_objects", "versions"}:
+    if name in {"denied", "forward_only", "hidden_fields", "hidden_objects", "versions"}:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

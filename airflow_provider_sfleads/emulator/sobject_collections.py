@@ -62,7 +62,7 @@ def _types(records: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _dml(call: Call, records: list[dict[str, Any]], kinds: Sequence[str], write: Write) -> Reply:
-    visible = "lead" not in call.emulator.settings.withheld
+    visible = call.emulator.permissions.sees("Lead")
     leads = [i for i, kind in enumerate(kinds) if kind.lower() == "lead" and visible]
     outcomes = dict(zip(leads, execute(call.emulator, [records[i] for i in leads], write), strict=True))
     body = []

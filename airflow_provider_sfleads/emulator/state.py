@@ -19,6 +19,7 @@ from airflow_provider_sfleads.emulator.journal import Journal
 from airflow_provider_sfleads.emulator.lead_fields import lead_schema
 from airflow_provider_sfleads.emulator.locators import Locators
 from airflow_provider_sfleads.emulator.oauth import Tokens
+from airflow_provider_sfleads.emulator.permissions import Permissions
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.store import Store
 from airflow_provider_sfleads.emulator.values import format_datetime
@@ -26,7 +27,7 @@ from airflow_provider_sfleads.emulator.watching import Watcher
 
 
 class Emulator:
-    """One org. `full_schema` is Lead as it is, `schema` what the run-as user sees of it."""
+    """One org. `full_schema` is Lead as it is, `schema` what the run-as user sees of it, `contacts` of Contact."""
 
     def __init__(
         self,
@@ -44,30 +45,33 @@ class Emulator:
         self.watchers: list[Watcher] = []
         self._changing = threading.Lock()
         self._indexed: frozenset[FieldSpec] | None = None
+        self._seen: tuple[tuple[FieldSpec, ...], Permissions] | None = None
         self._apply(settings or EmulatorSettings())
         self.jobs = Jobs(self.store, Path(f"{db}.bulk") if db else None)
         self.worker = Worker(self)
 
     def _apply(self, settings: EmulatorSettings) -> None:
         full = lead_schema(extra=settings.extra_fields)
-        visible = lead_schema(extra=settings.extra_fields, hidden=settings.hidden_fields)
+        permissions = Permissions.of(settings)
+        visible = permissions.seen(full)
         self.store.ensure_columns("Lead", full.fields.values())
         self.store.activate_rule(ACTIVE_RULE_ID, active=settings.assignment_rule_active)
         keyed = frozenset(spec for spec in full.fields.values() if spec.keyed)
         if keyed != self._indexed:
             self.store.reindex(full)
             self._indexed = keyed
-        changed = getattr(self, "settings", None)
-        if changed is None or (changed.extra_fields, changed.hidden_fields) != (
-            settings.extra_fields,
-            settings.hidden_fields,
-        ):
+        seen = (settings.extra_fields, permissions)
+        if seen != self._seen:
+            self._seen = seen
             self.described_at = int(self.clock())
         self.full_schema: ObjectSchema = full
         self.schema: ObjectSchema = visible
+        self.contacts = permissions.seen(self.store.contacts)
+        self.permissions: Permissions = permissions
         self.reader = Reader(visible, per_row=settings.structural_errors == "row")
+        self.full_reader = Reader(full, per_row=settings.structural_errors == "row")
         self.bulk_reader = Reader(visible, per_row=True)
-        self.defaults = _defaults(full)
+        self.defaults: dict[str, Any] = _defaults(full)
         self.settings: EmulatorSettings = settings
 
     def change_settings(self, changes: Mapping[str, Any]) -> EmulatorSettings:

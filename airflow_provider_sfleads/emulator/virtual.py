@@ -36,7 +36,7 @@ class VirtualLeads:
 
     def __init__(self, emulator: Emulator) -> None:
         settings = emulator.settings
-        self.count = settings.virtual_leads if settings.counting and "lead" not in settings.withheld else 0
+        self.count = settings.virtual_leads if settings.counting and emulator.permissions.sees("Lead") else 0
         self._fixed = {**emulator.defaults, **_FIXED}
 
     def named(self, lead_id: str) -> int | None:
