@@ -31,7 +31,7 @@ class EmulatorSettings:
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
     and `created` as `null` or leave them `missing`; `duplicate_value_fields` - `DUPLICATE_VALUE` names
-    the field in `fields`; `language` `de` - its text is translated.
+    the field in `fields`; `language` `de` - its text is translated, and the identity URL says so.
 
     Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
     `allowSave=true` overrides it) or `block`; `forward_only` stages in order (none: no such rule), so that a
