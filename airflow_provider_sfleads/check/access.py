@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from airflow_provider_sfleads.check.findings import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.core.paging import expect, mapping, objects, sequence

@@ -75,4 +75,3 @@ def _reading(org: Org) -> Sequence[Probe]:
     contact = (lookups.CONTACT.name,) if org.wanted.match_email else ()
     converted = Probe.about(lead.CONVERTED, lead.converted_contact, needs=(lead.READ.name, *contact))
     return (*access.probes(), *lead.probes(), *lookups.probes(), converted, *jobs.probes())
-

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.findings import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.lead import READ
 from airflow_provider_sfleads.check.org import Exchange, Org
 from airflow_provider_sfleads.columnar.query_job import query_leads

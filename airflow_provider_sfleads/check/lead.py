@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.findings import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.describe import FieldInfo, parse_describe
 from airflow_provider_sfleads.core.wire import Call

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.findings import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.lead import EMAIL, EXTERNAL, READ
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.bulk import active_rule_call, active_rule_of

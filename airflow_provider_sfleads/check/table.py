@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -38,7 +39,11 @@ def closing_of(contract: Contract) -> Sequence[str]:
     held, broken, untried = (contract.named(state) for state in (State.HOLDS, State.BROKEN, State.NOT_TRIED))
     counts = f"{len(held)} hold, {len(broken)} broken, {len(untried)} not tried."
     lines = [f"{counts} Broken: {', '.join(broken)}." if broken else counts]
-    why = "; ".join(f"{each.name} ({each.seen})" for each in contract.findings if each.state is State.NOT_TRIED)
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for each in contract.findings:
+        if each.state is State.NOT_TRIED:
+            reasons[each.seen].append(each.name)
+    why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
     lines.append(f"{contract.cost}{f' Not tried: {why}.' if why else ''}")
     return [in_one_line(line) for line in lines]
 

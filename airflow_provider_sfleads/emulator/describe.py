@@ -111,7 +111,7 @@ def _summary(name: str, key_prefix: str, base: str, *, allowed: Collection[str] 
         "customSetting": False,
         "deletable": "Delete" in allowed,
         "deprecatedAndHidden": False,
-        "feedEnabled": writable,
+        "feedEnabled": name == "Lead",
         "layoutable": True,
         "mergeable": "Delete" in allowed,
         "mruEnabled": True,
@@ -152,7 +152,7 @@ _OF_THE_OBJECT: dict[str, Any] = {
 }
 
 
-def describe_object(schema: ObjectSchema, base: str) -> dict[str, Any]:
+def describe_object(schema: ObjectSchema, base: str, allowed: Collection[str] = ACTIONS) -> dict[str, Any]:
     """All that describe tells of Lead."""
     master = {
         "recordTypeId": MASTER_RECORD_TYPE_ID,
@@ -166,7 +166,7 @@ def describe_object(schema: ObjectSchema, base: str) -> dict[str, Any]:
     }
     return {
         **_OF_THE_OBJECT,
-        **_summary(schema.name, "00Q", base, writable=True),
+        **_summary(schema.name, "00Q", base, allowed=allowed),
         "childRelationships": [],
         "compactLayoutable": True,
         "fields": [describe_field(spec) for spec in schema.fields.values()],

@@ -36,7 +36,7 @@ class Emulator:
         db: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
+        self.clock: Callable[[], float] = lambda: clock() + self.settings.clock_offset
         # It has to tell the time before it is set up.
         self.settings: EmulatorSettings = settings or EmulatorSettings()
         self.store = Store(db)
@@ -81,10 +81,6 @@ class Emulator:
         with self._changing:
             self._apply(self.settings.changed(changes))
             return self.settings
-
-    def clock(self) -> float:
-        """The org's time, in seconds since 1970."""
-        return self._clock() + self.settings.clock_offset
 
     def now_text(self) -> str:
         """The time of the clock, in Salesforce's output form."""
