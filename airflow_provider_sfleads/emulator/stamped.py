@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Stamped:
-    """Puts the org's time on every answer, and takes out what the settings withhold."""
+    """Puts the time on every answer, as far ahead as the settings say, and takes out what the settings withhold."""
 
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self._app, self._emulator = app, emulator
@@ -25,7 +26,7 @@ class Stamped:
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                headers.setdefault("Date", formatdate(self._emulator.clock(), usegmt=True))
+                headers.setdefault("Date", formatdate(time.time() + self._emulator.settings.clock_offset, usegmt=True))
                 for name in self._emulator.settings.withheld_headers:
                     del headers[name]
             await send(message)
