@@ -55,7 +55,7 @@ class Contract:
             "edition": self.org.known.edition or None,
             "api_version": client.settings.api_version,
             "holds": not self.named(State.BROKEN),
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [asdict(finding) | {"state": finding.state.value} for finding in self.findings],
             "api_calls": client.api_calls,
             "token_requests": client.token_requests,
         }
