@@ -6,7 +6,8 @@
     ├── ConfigurationError            mend the Dag or the connection; a retry cannot help
     │   ├── ConnectionFieldError      a field of the Airflow connection cannot be right
     │   ├── ParameterError            an operator parameter cannot be right
-    │   └── MappingError              the mapping does not fit Lead's describe; lists every problem
+    │   ├── MappingError              the mapping does not fit Lead's describe; lists every problem
+    │   └── TrialRefusedError         the contract check may not write to this org, or cannot; nothing was written
     ├── ExportError                   the export cannot be read (missing file, column, wrong encoding ...)
     │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
     ├── AuthenticationError           Salesforce gives no usable token
@@ -19,6 +20,7 @@
     ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
     │   └── LeadAccessError           the Run-As user cannot see the Lead object
     ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
+    ├── LeadsLeftError                the contract check could not delete all leads that it made; names them
     ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
@@ -76,6 +78,10 @@ class MappingError(ConfigurationError):
         self.problems = problems
         lines = "".join(f"\n  - {problem}" for problem in problems)
         super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing was sent:{lines}")
+
+
+class TrialRefusedError(ConfigurationError):
+    """The contract check writes to no such org, or has no field to find its leads by; nothing was written."""
 
 
 class ExportError(SalesforceLeadsError):
@@ -136,6 +142,10 @@ class LeadAccessError(ObjectAccessError):
 
 class ReplyTooLargeError(SalesforceLeadsError):
     """An answer is larger than any that Salesforce gives; it was not read to its end."""
+
+
+class LeadsLeftError(SalesforceLeadsError):
+    """Leads or jobs that the contract check made are still there; the message says which, and how to find them."""
 
 
 class BulkJobError(SalesforceLeadsError):
