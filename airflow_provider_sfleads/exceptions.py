@@ -19,6 +19,7 @@
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
     ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
     │   └── LeadAccessError           the Run-As user cannot see the Lead object
+    ├── ContractBrokenError           the contract check found that an assumption does not hold
     ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
     ├── LeadsLeftError                the contract check could not delete all leads that it made; names them
     ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
@@ -138,6 +139,10 @@ class ObjectAccessError(RequestRefusedError):
 
 class LeadAccessError(ObjectAccessError):
     """The Run-As user cannot see the Lead object."""
+
+
+class ContractBrokenError(SalesforceLeadsError):
+    """The org or its Run-As user is not as this provider assumes; the message names what does not hold."""
 
 
 class ReplyTooLargeError(SalesforceLeadsError):

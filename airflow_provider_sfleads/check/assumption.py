@@ -1,19 +1,46 @@
-"""One line of the table before it is known how it comes out."""
+"""What a contract check finds: one finding for each assumption."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from airflow_provider_sfleads.check.findings import Finding, State
+
+class State(StrEnum):
+    """Whether an assumption holds."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    NOT_TRIED = "not tried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assumption:
-    """What the provider relies on; makes the finding.
+class Finding:
+    """One line of the table.
 
-    :param name: of the finding, for programs.
-    :param text: the assumption in a few words.
+    :param name: stable, for programs, such as ``queries.two_thousand_ids``.
+    :param assumption: what the provider relies on, in a few words.
     :param expected: what the answer should be.
+    :param seen: what it was; no secret, token, e-mail address or name.
+    :param state: whether the assumption holds.
+    :param remedy: what to do where it does not hold, or to have it tried.
+    """
+
+    name: str
+    assumption: str
+    expected: str
+    seen: str
+    state: State
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What the provider relies on; makes the finding about it.
+
+    :param name: as of the finding.
+    :param text: likewise, its ``assumption``.
+    :param expected: likewise.
     :param remedy: what to do where it does not hold.
     """
 
@@ -22,21 +49,18 @@ class Assumption:
     expected: str
     remedy: str
 
-    def holds(self, seen: str) -> Finding:
-        """Say that it holds."""
-        return self._finding(State.HOLDS, seen, "")
+    def judged(self, seen: str, *, holds: bool, remedy: str | None = None) -> Finding:
+        """Return that it holds, or is broken.
 
-    def broken(self, seen: str) -> Finding:
-        """Say that it does not, and what to do."""
-        return self._finding(State.BROKEN, seen, self.remedy)
+        :param remedy: in place of the usual one.
+        """
+        if holds:
+            return self._finding(State.HOLDS, seen, "")
+        return self._finding(State.BROKEN, seen, self.remedy if remedy is None else remedy)
 
-    def judged(self, seen: str, *, holds: bool) -> Finding:
-        """Say which of the two it is."""
-        return self.holds(seen) if holds else self.broken(seen)
-
-    def not_tried(self, reason: str, remedy: str = "") -> Finding:
-        """Say why it could not be tried, and what would have it tried."""
-        return self._finding(State.NOT_TRIED, reason, remedy)
+    def not_tried(self, seen: str, remedy: str = "") -> Finding:
+        """Return why it was not tried, and what to do to have it tried."""
+        return self._finding(State.NOT_TRIED, seen, remedy)
 
     def _finding(self, state: State, seen: str, remedy: str) -> Finding:
         return Finding(

@@ -1,41 +1,15 @@
-"""What a contract check finds: one finding for each assumption."""
+"""Questions to an org, put one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from airflow_provider_sfleads.check.assumption import Assumption, Finding, State
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 
-
-class State(StrEnum):
-    """Whether an assumption holds."""
-
-    HOLDS = "holds"
-    BROKEN = "broken"
-    NOT_TRIED = "not tried"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the table.
-
-    :param name: stable, for programs, such as ``queries.two_thousand_ids``.
-    :param assumption: what the provider relies on, in a few words.
-    :param expected: what the answer should be.
-    :param seen: what it was; no secret, token, e-mail address or name.
-    :param state: whether the assumption holds.
-    :param remedy: what to do where it does not hold, or to have it tried.
-    """
-
-    name: str
-    assumption: str
-    expected: str
-    seen: str
-    state: State
-    remedy: str = ""
+__all__ = ["Finding", "Probe", "State", "findings_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,25 +20,56 @@ class Probe:
     :param assumption: likewise.
     :param ask: puts the question.
     :param remedy: what to do where the question itself fails, in addition to what the error says.
+    :param expected: likewise, its ``expected``.
+    :param needs: names of findings; where one of them is not there and fine, the question is not put.
     """
 
     name: str
     assumption: str
     ask: Callable[[Org], Iterable[Finding]]
     remedy: str = ""
+    expected: str = "an answer"
+    needs: tuple[str, ...] = ()
+
+    @classmethod
+    def about(
+        cls, assumption: Assumption, ask: Callable[[Org], Iterable[Finding]], *, needs: tuple[str, ...] = ()
+    ) -> Probe:
+        """Return the question of an assumption, which stands for it where the question itself fails."""
+        return cls(
+            name=assumption.name,
+            assumption=assumption.text,
+            ask=ask,
+            remedy=assumption.remedy,
+            expected=assumption.expected,
+            needs=needs,
+        )
 
 
-def findings_of(probes: Iterable[Probe], org: Org) -> Iterator[Finding]:
-    """Put one question after the other; one that fails is a finding, and the others go on."""
+def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()) -> Iterator[Finding]:
+    """Put one question after the other; one that fails is a finding, and the others go on.
+
+    :param known: findings of earlier probes.
+    """
+    states = {finding.name: finding.state for finding in known}
     for probe in probes:
-        try:
-            yield from probe.ask(org)
-        except SalesforceLeadsError as error:
-            yield Finding(
-                name=probe.name,
-                assumption=probe.assumption,
-                expected="an answer",
-                seen=str(error),
-                state=State.BROKEN,
-                remedy=probe.remedy,
-            )
+        for finding in _asked(probe, org, states):
+            states[finding.name] = finding.state
+            yield finding
+
+
+def _asked(probe: Probe, org: Org, states: Mapping[str, State]) -> Iterator[Finding]:
+    lacking = next((name for name in probe.needs if states.get(name) is not State.HOLDS), None)
+    if lacking is not None:
+        yield _of(probe, State.NOT_TRIED, f"{lacking} does not hold", f"See {lacking}.")
+        return
+    try:
+        yield from probe.ask(org)
+    except SalesforceLeadsError as error:
+        yield _of(probe, State.BROKEN, str(error), probe.remedy)
+
+
+def _of(probe: Probe, state: State, seen: str, remedy: str) -> Finding:
+    return Finding(
+        name=probe.name, assumption=probe.assumption, expected=probe.expected, seen=seen, state=state, remedy=remedy
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
 from airflow_provider_sfleads.transport import Client
 
 
@@ -16,11 +19,29 @@ class Wanted:
     :param external_id_field: Lead's external-ID field; ``None`` where there is none.
     :param stage_field: field that holds the stage.
     :param match_email: whether people are also found by e-mail.
+    :param fields: further fields that they write.
     """
 
     external_id_field: str | None = None
     stage_field: str | None = None
     match_email: bool = False
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """What one probe found out and others build on.
+
+    :param lead: Lead's describe, read.
+    :param filterable: fields that a query may filter on, in lower case.
+    :param leads: some of the org's leads.
+    :param edition: the org's, with whether it is a sandbox.
+    """
+
+    lead: SObjectInfo | None = None
+    filterable: frozenset[str] = frozenset()
+    leads: Sequence[Mapping[str, Any]] = ()
+    edition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +49,13 @@ class Exchange:
     """One call and its answer, for :mod:`.recording`.
 
     :param text: CSV of an answer that went into a file.
+    :param sent: CSV of a body that lay in one.
     """
 
     call: Call
     reply: Reply
     text: str | None = field(default=None, repr=False)
+    sent: str | None = field(default=None, repr=False)
 
 
 class Org:
@@ -46,6 +69,12 @@ class Org:
         self.client = client
         self.wanted = wanted
         self.exchanges: list[Exchange] = []
+        self.known = Known()
+
+    @property
+    def lead(self) -> SObjectInfo:
+        """Lead as the Run-As user sees it; for probes that need ``lead.read``."""
+        return self.known.lead or SObjectInfo(name="Lead", fields={})
 
     @property
     def conn_id(self) -> str:
@@ -58,7 +87,8 @@ class Org:
         :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.transport.Client.send`.
         """
         reply = self.client.send(call)
-        self.exchanges.append(Exchange(call=call, reply=reply))
+        sent = call.body.path.read_text(encoding="utf-8") if isinstance(call.body, FileBody) else None
+        self.exchanges.append(Exchange(call=call, reply=reply, sent=sent))
         return reply
 
     def download(self, call: Call, path: Path) -> Reply:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
 from airflow_provider_sfleads.core.bulk import EMPTIED
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.mapping import Record

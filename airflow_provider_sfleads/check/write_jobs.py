@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe
-from airflow_provider_sfleads.check.known import Known, Need
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.made_up import renamed
 from airflow_provider_sfleads.check.trial_jobs import Ended, StillQueued, TrialJobs
 from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE
 from airflow_provider_sfleads.check.values import JOB, Trip
+from airflow_provider_sfleads.check.write_context import Need, WriteContext
 from airflow_provider_sfleads.check.write_requests import judge_owner
 from airflow_provider_sfleads.columnar.job_results import Created, State
 from airflow_provider_sfleads.core import bulk
@@ -87,56 +87,56 @@ _DELETE = Assumption(
 )
 
 
-def write_jobs(known: Known) -> list[Probe]:
+def write_jobs(context: WriteContext) -> list[Probe]:
     """Return the probes."""
-    jobs = TrialJobs(known.trial)
+    jobs = TrialJobs(context.trial)
     inserted = (_INSERT, _ECHO, _NO_RULE, _TWICE, _EXISTING)
     return [
-        known.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
-        known.probe(_wording, _WORDING, needs=()),
-        known.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
-        known.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.LEAD, Need.UPDATE)),
-        known.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE, needs=()),
+        context.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
+        context.probe(_wording, _WORDING, needs=()),
+        context.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
+        context.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.LEAD, Need.UPDATE)),
+        context.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE, needs=()),
     ]
 
 
 def _patient(
-    ask: Callable[[Known, TrialJobs], Iterable[Finding]], jobs: TrialJobs, *assumptions: Assumption
-) -> Callable[[Known], Iterator[Finding]]:
-    def asked(known: Known) -> Iterator[Finding]:
+    ask: Callable[[WriteContext, TrialJobs], Iterable[Finding]], jobs: TrialJobs, *assumptions: Assumption
+) -> Callable[[WriteContext], Iterator[Finding]]:
+    def asked(context: WriteContext) -> Iterator[Finding]:
         try:
-            yield from ask(known, jobs)
+            yield from ask(context, jobs)
         except StillQueued as late:
             yield from (assumption.not_tried(str(late), "Try again later.") for assumption in assumptions)
 
     return asked
 
 
-def _insert(known: Known, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = known.trial
-    odd = known.odd.record(JOB)
+def _insert(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
+    trial = context.trial
+    odd = context.odd.record(JOB)
     strange, plain, twice = trial.person(**odd), trial.person(), trial.person()
-    existing = {**trial.person(), trial.key.name: (known.base or {})[trial.key.name]}
+    existing = {**trial.person(), trial.key.name: (context.base or {})[trial.key.name]}
     ended = jobs.run(INSERT, [strange, plain, twice, trial.again(twice), existing])
     errors = ended.errors_by(trial.key.name)
-    made = trial.by_key([plain], _seen(known, "OwnerId"))
+    made = trial.by_key([plain], _seen(context, "OwnerId"))
     there = "is there" if made else "is not there"
     yield _INSERT.judged(f"{ended.job.state}, and the lead {there}", holds=ended.job.succeeded and len(made) == 1)
-    known.trips[JOB] = _trip(known, strange, odd, errors)
-    yield _echo(known, jobs, ended)
+    context.trips[JOB] = _trip(context, strange, odd, errors)
+    yield _echo(context, jobs, ended)
     if trial.active_rule() is None:
         yield _NO_RULE.not_tried(Need.RULE.value, "Activate a lead assignment rule to have it tried.")
     elif len(made) != 1 or "OwnerId" not in made[0]:
         yield _NO_RULE.not_tried("there is no lead whose owner could be read")
     else:
-        yield judge_owner(known, _NO_RULE, made[0])
+        yield judge_owner(context, _NO_RULE, made[0])
     pair = len(trial.by_key([twice]))
     yield _TWICE.judged(f"{_codes(trial.key_of(twice), errors)}; leads made: {pair}", holds=pair <= 1)
-    yield _existing(known, jobs, ended, _codes(trial.key_of(existing), errors))
+    yield _existing(context, jobs, ended, _codes(trial.key_of(existing), errors))
 
 
-def _seen(known: Known, *names: str) -> tuple[str, ...]:
-    return tuple(info.name for name in names if (info := known.trial.lead.find(name)) is not None)
+def _seen(context: WriteContext, *names: str) -> tuple[str, ...]:
+    return tuple(info.name for name in names if (info := context.trial.lead.find(name)) is not None)
 
 
 def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
@@ -146,64 +146,64 @@ def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
     return ", ".join(codes) or "no row refused"
 
 
-def _trip(known: Known, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> Trip:
-    trial = known.trial
+def _trip(context: WriteContext, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> Trip:
+    trial = context.trial
     found = trial.by_key([record])
     if not found:
         return Trip(sent=odd, problem=f"their lead was refused in a job ({_codes(trial.key_of(record), errors)})")
     return Trip(sent=odd, back=trial.by_id(to_18(found[0]["Id"]) or "", odd))
 
 
-def _echo(known: Known, jobs: TrialJobs, ended: Ended) -> Finding:
-    with ended.results(jobs.by_values(INSERT, ended), known.trial.folder / "values") as results:
+def _echo(context: WriteContext, jobs: TrialJobs, ended: Ended) -> Finding:
+    with ended.results(jobs.by_values(INSERT, ended), context.trial.folder / "values") as results:
         silent = sum(state == State.SILENT for state in results.said(0, ended.batch.num_rows).states)
         seen = f"rows not found: {silent}, others: {results.strangers}"
         return _ECHO.judged(seen, holds=not silent and not results.strangers)
 
 
-def _existing(known: Known, jobs: TrialJobs, ended: Ended, codes: str) -> Finding:
-    trial = known.trial
+def _existing(context: WriteContext, jobs: TrialJobs, ended: Ended, codes: str) -> Finding:
+    trial = context.trial
     with ended.results(jobs.by_key(INSERT), trial.folder / "keys", trial.key.name) as results:
         said = results.said(ended.batch.num_rows - 1, 1)
         if said.states[0] == State.FAILED:
             # The bulk reader knows Salesforce's own words to the letter; all others cost a look-up.
-            known.worded[JOB] = bool(said.ids[0])
+            context.worded[JOB] = bool(said.ids[0])
     return _EXISTING.judged(codes, holds=codes == "DUPLICATE_VALUE")
 
 
-def _wording(known: Known) -> Iterator[Finding]:
-    seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in known.worded.items()]
+def _wording(context: WriteContext) -> Iterator[Finding]:
+    seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in context.worded.items()]
     if seen:
-        yield _WORDING.judged("; ".join(seen), holds=all(known.worded.values()))
+        yield _WORDING.judged("; ".join(seen), holds=all(context.worded.values()))
     else:
         yield _WORDING.not_tried("no second lead with a key that exists was refused")
 
 
-def _update(known: Known, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = known.trial
+def _update(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
+    trial = context.trial
     changed = renamed(trial.lead, f"{trial.prefix}update job")
-    ended = jobs.run(UPDATE, [changed], [known.base_id])
+    ended = jobs.run(UPDATE, [changed], [context.base_id])
     with ended.results(jobs.by_key(UPDATE), trial.folder / "update") as results:
         state = State(results.said(0, 1).states[0])
-    same = same_record(trial.lead, changed, trial.by_id(known.base_id, changed))
+    same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
     value = "new" if same else "old"
     seen = f"{ended.job.state}, row {state.name.lower()}, and the {value} value"
     yield _UPDATE.judged(seen, holds=ended.job.succeeded and state == State.SUCCEEDED and same)
 
 
-def _upsert(known: Known, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = known.trial
+def _upsert(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
+    trial = context.trial
     kind = PageKind(operation="upsert", external_id_field=trial.key.name)
     new = trial.person()
-    old = {trial.key.name: (known.base or {})[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
+    old = {trial.key.name: (context.base or {})[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
     ended = jobs.run(kind, [old, new])
     with ended.results(jobs.by_key(kind), trial.folder / "upsert") as results:
         created = [Created(one).name.lower() for one in results.said(0, 2).created]
     yield _UPSERT.judged(f"created: {', '.join(created)}", holds=created == ["no", "yes"])
 
 
-def _abort(known: Known, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = known.trial
+def _abort(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
+    trial = context.trial
     job = jobs.create(JobSpec(operation="insert"))
     call = bulk.abort_job(job.id)
     state = bulk.job_of(call, trial.send(call), conn_id=trial.conn_id).state

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe
-from airflow_provider_sfleads.check.known import Known, Need
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.made_up import renamed
 from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE, Trial
+from airflow_provider_sfleads.check.write_context import Need, WriteContext
 from airflow_provider_sfleads.check.write_requests import outcome
 from airflow_provider_sfleads.core.collections import PageKind, delete_call, effect_headers
 from airflow_provider_sfleads.core.describe import FieldInfo
@@ -69,19 +69,19 @@ _ALLOW_SAVE = Assumption(
 )
 
 
-def write_refusals(known: Known) -> list[Probe]:
+def write_refusals(context: WriteContext) -> list[Probe]:
     """Return the probes."""
     deleted = (_BIN, _NULL, _ALL)
     return [
-        known.probe(_bad_records, _ALONE, _LONG, _EMAIL, needs=(Need.LEAD,)),
-        known.probe(_deleted, *deleted, needs=(Need.LEAD,)),
-        known.probe(_converted, _CONVERTED, needs=()),
-        known.probe(_allow_save, _ALLOW_SAVE, needs=(Need.LEAD,)),
+        context.probe(_bad_records, _ALONE, _LONG, _EMAIL, needs=(Need.LEAD,)),
+        context.probe(_deleted, *deleted, needs=(Need.LEAD,)),
+        context.probe(_converted, _CONVERTED, needs=()),
+        context.probe(_allow_save, _ALLOW_SAVE, needs=(Need.LEAD,)),
     ]
 
 
-def _bad_records(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _bad_records(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     text, email = _writable(trial, "Title", "LastName"), _writable(trial, "Email")
     good, bad = trial.person(), {}
     if text is not None:
@@ -89,7 +89,7 @@ def _bad_records(known: Known) -> Iterator[Finding]:
     if email is not None:
         bad[_EMAIL] = trial.person(Email="nobody@")
     first, *others = trial.write(INSERT, [good, *bad.values()])
-    known.victim_id = first.id or ""
+    context.victim_id = first.id or ""
     yield _ALONE.judged(outcome(first), holds=first.error is None)
     verdicts = dict(zip(bad, others, strict=True))
     for assumption in (_LONG, _EMAIL):
@@ -105,9 +105,9 @@ def _writable(trial: Trial, *names: str) -> FieldInfo | None:
     return next((info for info in found if info is not None and info.createable), None)
 
 
-def _deleted(known: Known) -> Iterator[Finding]:
-    trial = known.trial
-    lead_id = known.victim_id or known.second_id or known.base_id
+def _deleted(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    lead_id = context.victim_id or context.second_id or context.base_id
     call = delete_call([lead_id])
     (gone,) = results_of(expect(call, trial.send(call), conn_id=trial.conn_id), 1)
     if not gone.success:
@@ -122,7 +122,7 @@ def _deleted(known: Known) -> Iterator[Finding]:
     yield _ALL.judged("IsDeleted true" if in_bin else "not found as deleted", holds=in_bin)
 
 
-def _converted(_known: Known) -> Iterator[Finding]:
+def _converted(_context: WriteContext) -> Iterator[Finding]:
     # REST converts no lead, and a lead that is not the check's own is never written to: with View and Edit Converted
     # Leads even an update without a value would go through and run the org's automation.
     yield _CONVERTED.not_tried(
@@ -131,9 +131,9 @@ def _converted(_known: Known) -> Iterator[Finding]:
     )
 
 
-def _allow_save(known: Known) -> Iterator[Finding]:
-    trial = known.trial
-    twin = {**(known.base or {}), trial.key.name: trial.person()[trial.key.name]}
+def _allow_save(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    twin = {**(context.base or {}), trial.key.name: trial.person()[trial.key.name]}
     (plain,) = trial.write(INSERT, [twin])
     if plain.error is None or plain.error.code != _DETECTED:
         yield _ALLOW_SAVE.not_tried(

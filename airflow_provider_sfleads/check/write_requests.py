@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe
-from airflow_provider_sfleads.check.known import Known, Need
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.made_up import renamed
 from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE
 from airflow_provider_sfleads.check.values import COLLECTIONS, Trip
+from airflow_provider_sfleads.check.write_context import Need, WriteContext
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id, errors_of, plain_text
@@ -69,16 +69,16 @@ _ODD = Assumption(
 )
 
 
-def write_requests(known: Known) -> list[Probe]:
+def write_requests(context: WriteContext) -> list[Probe]:
     """Return the probes, in the order in which they rely on each other."""
     return [
-        known.probe(_insert, _INSERT, _OWNER, needs=()),
-        known.probe(_update, _UPDATE, needs=(Need.LEAD,)),
-        known.probe(_upsert, _CREATED, needs=(Need.LEAD, Need.UPDATE)),
-        known.probe(_same_key_twice, _TWICE, needs=(Need.LEAD,)),
-        known.probe(_existing_key, _EXISTING, needs=(Need.LEAD,)),
-        known.probe(_odd_values, _ODD, needs=(Need.LEAD,)),
-        known.probe(_unknown_field, _UNKNOWN_FIELD, needs=(Need.SECOND, Need.UPDATE)),
+        context.probe(_insert, _INSERT, _OWNER, needs=()),
+        context.probe(_update, _UPDATE, needs=(Need.LEAD,)),
+        context.probe(_upsert, _CREATED, needs=(Need.LEAD, Need.UPDATE)),
+        context.probe(_same_key_twice, _TWICE, needs=(Need.LEAD,)),
+        context.probe(_existing_key, _EXISTING, needs=(Need.LEAD,)),
+        context.probe(_odd_values, _ODD, needs=(Need.LEAD,)),
+        context.probe(_unknown_field, _UNKNOWN_FIELD, needs=(Need.SECOND, Need.UPDATE)),
     ]
 
 
@@ -90,14 +90,14 @@ def outcome(verdict: Verdict) -> str:
     return verdict.error.code + fields
 
 
-def judge_owner(known: Known, assumption: Assumption, lead: Mapping[str, object]) -> Finding:
+def judge_owner(context: WriteContext, assumption: Assumption, lead: Mapping[str, object]) -> Finding:
     """Judge whether the Run-As user owns a lead, as it should."""
-    kept = to_18(str(lead.get("OwnerId"))) == known.trial.user_id
+    kept = to_18(str(lead.get("OwnerId"))) == context.trial.user_id
     return assumption.judged(f"the owner {'stayed' if kept else 'was changed'}", holds=kept)
 
 
-def _insert(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _insert(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     info = trial.lead.find("OwnerId")
     owner = trial.user_id if info is not None and info.createable else None
     record = trial.person()
@@ -106,37 +106,37 @@ def _insert(known: Known) -> Iterator[Finding]:
     if verdict.id is None:
         yield _OWNER.not_tried(Need.LEAD.value)
         return
-    known.base, known.base_id = record, verdict.id
+    context.base, context.base_id = record, verdict.id
     if owner is None:
         yield _OWNER.not_tried("the Run-As user may not write OwnerId, or the token does not name that user")
     elif trial.active_rule() is None:
         yield _OWNER.not_tried(Need.RULE.value, "Activate a lead assignment rule to have it tried.")
     else:
-        yield judge_owner(known, _OWNER, trial.by_id(verdict.id, ["OwnerId"]))
+        yield judge_owner(context, _OWNER, trial.by_id(verdict.id, ["OwnerId"]))
 
 
-def _update(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _update(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     changed = renamed(trial.lead, f"{trial.prefix}update")
-    (verdict,) = trial.write(UPDATE, [{"Id": known.base_id, **changed}])
-    known.updates = verdict.error is None
+    (verdict,) = trial.write(UPDATE, [{"Id": context.base_id, **changed}])
+    context.updates = verdict.error is None
     if verdict.error is not None:
-        yield _UPDATE.broken(outcome(verdict))
+        yield _UPDATE.judged(outcome(verdict), holds=False)
         return
-    known.base = {**(known.base or {}), **changed}
-    same = same_record(trial.lead, changed, trial.by_id(known.base_id, changed))
+    context.base = {**(context.base or {}), **changed}
+    same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
     yield _UPDATE.judged(f"success, and the {'new' if same else 'old'} value", holds=same)
 
 
-def _upsert(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _upsert(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
     record = trial.person()
     (made,) = trial.write(kind, [record])
     if made.id is None:
-        yield _CREATED.broken(outcome(made))
+        yield _CREATED.judged(outcome(made), holds=False)
         return
-    known.second_id = made.id
+    context.second_id = made.id
     changed = {trial.key.name: record[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert")}
     (again,) = trial.write(kind, [changed])
     other = "" if again.id == made.id else " for another lead"
@@ -148,8 +148,8 @@ def _created(verdict: Verdict) -> str:
     return verdict.error.code if verdict.error else str(verdict.created).lower().replace("none", "not said")
 
 
-def _same_key_twice(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
     record = trial.person()
     verdicts = trial.write(kind, [record, trial.again(record)])
@@ -157,32 +157,32 @@ def _same_key_twice(known: Known) -> Iterator[Finding]:
     yield _TWICE.judged(f"{', '.join(map(outcome, verdicts))}; leads made: {made}", holds=made <= 1)
 
 
-def _existing_key(known: Known) -> Iterator[Finding]:
-    trial = known.trial
+def _existing_key(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
     key = trial.key.name
-    (verdict,) = trial.write(INSERT, [{**trial.person(), key: (known.base or {})[key]}])
+    (verdict,) = trial.write(INSERT, [{**trial.person(), key: (context.base or {})[key]}])
     error = verdict.error
     refused = error is not None and error.code == "DUPLICATE_VALUE"
     if error is not None and refused:
-        known.worded[COLLECTIONS] = key in duplicate_fields(error) and duplicate_id(error) is not None
+        context.worded[COLLECTIONS] = key in duplicate_fields(error) and duplicate_id(error) is not None
     yield _EXISTING.judged(outcome(verdict), holds=refused)
 
 
-def _odd_values(known: Known) -> Iterator[Finding]:
-    trial = known.trial
-    odd = known.odd.record(COLLECTIONS)
+def _odd_values(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    odd = context.odd.record(COLLECTIONS)
     (verdict,) = trial.write(INSERT, [trial.person(**odd)])
     taken = verdict.id is not None
     back = trial.by_id(verdict.id, odd) if verdict.id else None
     problem = "" if taken else f"their lead was refused through collections ({outcome(verdict)})"
-    known.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
+    context.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
     yield _ODD.judged(outcome(verdict), holds=taken)
 
 
-def _unknown_field(known: Known) -> Iterator[Finding]:
-    trial = known.trial
-    bad = {"Id": known.base_id, "Sfleads_No_Such_Field__c": "x"}
-    good = {"Id": known.second_id, **renamed(trial.lead, f"{trial.prefix}good")}
+def _unknown_field(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    bad = {"Id": context.base_id, "Sfleads_No_Such_Field__c": "x"}
+    good = {"Id": context.second_id, **renamed(trial.lead, f"{trial.prefix}good")}
     reply = trial.send(UPDATE.call([bad, good]))
     if not reply.taken:
         refused = any(error.code == "INVALID_FIELD" for error in errors_of(reply))

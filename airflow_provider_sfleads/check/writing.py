@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.interruptions import Interruptions
-from airflow_provider_sfleads.check.known import Known
 from airflow_provider_sfleads.check.made_up import without_value
 from airflow_provider_sfleads.check.org import Org, Wanted
 from airflow_provider_sfleads.check.removal import Left, Removal, by_hand
 from airflow_provider_sfleads.check.trial_leads import MOST_LEADS, Patience, Trial
 from airflow_provider_sfleads.check.values import VALUES, placed
+from airflow_provider_sfleads.check.write_context import WriteContext
 from airflow_provider_sfleads.check.write_jobs import write_jobs
 from airflow_provider_sfleads.check.write_refusals import write_refusals
 from airflow_provider_sfleads.check.write_requests import write_requests
@@ -88,9 +88,9 @@ def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> 
 
 
 def _asking(trial: Trial) -> list[Probe]:
-    known = Known(trial=trial, odd=placed(trial.lead, trial.key.name))
-    values = known.probe(lambda known: known.odd.findings(known.trips), VALUES, needs=())
-    return [*write_requests(known), *write_refusals(known), *write_jobs(known), values]
+    context = WriteContext(trial=trial, odd=placed(trial.lead, trial.key.name))
+    values = context.probe(lambda context: context.odd.findings(context.trips), VALUES, needs=())
+    return [*write_requests(context), *write_refusals(context), *write_jobs(context), values]
 
 
 def _check_org(org: Org) -> None:
@@ -114,8 +114,8 @@ def _check_may(describe: Mapping[str, object], conn_id: str) -> None:
     lacking = [name for word, name in _PERMISSIONS.items() if describe.get(word) is not True]
     if lacking:
         raise TrialRefusedError(
-            f"The Run-As user of connection {conn_id!r} has no {' and no '.join(lacking)} on Lead, so no trial leads are "
-            "made. Give it to that user for this check; syncs need no Delete. Nothing was written."
+            f"The Run-As user of connection {conn_id!r} has no {' and no '.join(lacking)} on Lead, so no trial "
+            "leads are made. Give it to that user for this check; syncs need no Delete. Nothing was written."
         )
 
 
@@ -176,7 +176,7 @@ def _deleting(trial: Trial) -> Iterator[Probe]:
     """Yield the probe that deletes; where it does not come to that, delete on the way out."""
     ending = _Ending(trial)
     try:
-        yield Probe(name=_DELETED.name, assumption=_DELETED.text, ask=ending.ask, remedy=_DELETED.remedy)
+        yield Probe.about(_DELETED, ending.ask)
     except BaseException:
         if not ending.is_over:
             log.warning("The check ended early. %s", ending.run().told(trial))

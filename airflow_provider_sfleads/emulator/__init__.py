@@ -8,10 +8,11 @@ In a test::
         ...  # talk to server.url with key `emulator-key` and secret `emulator-secret`
         assert server.stats()["leads"] == 1
 
-What is served: client-credentials tokens (introspect, revoke, userinfo), versions, limits, `/sobjects`, describe of
-Lead, rows of Lead, sObject Collections of Lead, SOQL on Lead, Contact, User, Group, AssignmentRule and Organization
-(fields, COUNT(), conditions, order, limit, offset), Bulk API 2.0 jobs (ingest of Lead: insert, update, upsert, delete;
-query on all of these). `EmulatorSettings` and `Fault` list what can be switched.
+What is served: client-credentials tokens (introspect, revoke, userinfo, the identity URL), versions, limits,
+`/sobjects`, describe of Lead, rows of Lead, sObject Collections of Lead, SOQL on Lead, Contact, User, Group,
+AssignmentRule and Organization (fields, COUNT(), conditions, order, limit, offset), Bulk API 2.0 jobs (ingest
+of Lead: insert, update, upsert, delete; query on all of these). Lead has the fields of a new org, as
+recorded with v59.0, and some of an admin. `EmulatorSettings` and `Fault` list what can be switched.
 
 Bulk jobs are worked off in the background; a test hurries or breaks them::
 

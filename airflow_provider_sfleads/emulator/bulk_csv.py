@@ -39,6 +39,10 @@ class Form:
         """What ends a record."""
         return ENDINGS[self.ending]
 
+    def header(self, own: Sequence[str], uploaded: str) -> str:
+        """The header of a result: Salesforce's own columns in quotes, the others as they were uploaded."""
+        return self.separator.join([*(f'"{name}"' for name in own), uploaded]) + self.line_end
+
     def line(self, cells: Iterator[str] | list[str]) -> str:
         """One record as Salesforce writes it: every cell in quotes."""
         inside = self.separator.join('"' + cell.replace('"', '""') + '"' for cell in cells)
@@ -86,6 +90,12 @@ def inspect(path: Path, form: Form, *, strict: bool = True) -> Content:
     columns = next(csv.reader([header.decode("utf-8", "replace")], delimiter=form.separator), [])
     rows = sum(block.rows for block in found)
     return Content(columns=tuple(columns), body=len(header), rows=rows, blocks=tuple(found))
+
+
+def header(path: Path, content: Content) -> str:
+    """The header as it was uploaded, without its line end."""
+    with path.open("rb") as file:
+        return file.read(content.body).decode("utf-8", "replace").rstrip("\r\n")
 
 
 def _header_problem(header: bytes, form: Form) -> str | None:

@@ -48,7 +48,8 @@ def serve(call: Call, job: Job) -> Reply:
         content = job.content
         if content is None or content.problem is not None:
             return Reply(stream=Stream(pieces=lambda: iter(()), size=0))
-        header = job.form.line([*_COLUMNS[kind], *content.columns]).encode()
+        uploaded = bulk_csv.header(jobs.file(job, "upload"), content)
+        header = job.form.header(_COLUMNS[kind], uploaded).encode()
         source = _SOURCES[kind](call.emulator, job)
         count = sum(block.rows for block in source.blocks)
     size = len(header) + sum(block.size for block in source.blocks)
@@ -89,6 +90,9 @@ _SOURCES: dict[str, Callable[[Emulator, Job], Source]] = {
 
 def _pieces(header: bytes, source: Source, seed: int | None, line_end: bytes) -> Iterator[bytes]:
     yield header
+    if not source.blocks:
+        # As recorded: where there is no record, an empty line follows the header.
+        yield line_end
     order = list(source.blocks)
     chance = random.Random(seed)  # noqa: S311 - repeatable by design
     if seed is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_sfleads.emulator.bulk_jobs import Job
 from airflow_provider_sfleads.emulator.dml import Write, execute
-from airflow_provider_sfleads.emulator.drafts import RowResult
+from airflow_provider_sfleads.emulator.drafts import WRONG_TYPE, RowResult
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
 from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.wire import RowError
@@ -24,8 +23,6 @@ _OPERATIONS: dict[str, Literal["create", "update", "upsert", "delete"]] = {
     "upsert": "upsert",
     "delete": "delete",
 }
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -42,21 +39,20 @@ def _boolean(text: str) -> Json:
     return _BOOLEANS.get(text.lower(), text)
 
 
-def _integer(text: str) -> Json:
-    return int(text) if _INTEGER.fullmatch(text) else text
-
-
-def _decimal(text: str) -> Json:
-    return float(text) if _NUMBER.fullmatch(text) else text
-
-
 def _maker(spec: FieldSpec | None) -> Callable[[str], Json]:
-    kinds = {"boolean": _boolean, "int": _integer, "double": _decimal, "currency": _decimal, "percent": _decimal}
-    return kinds.get(spec.type, _same) if spec else _same
+    return _boolean if spec is not None and spec.type == "boolean" else _same
 
 
 def write_rows(emulator: Emulator, job: Job, rows: Sequence[Sequence[str]]) -> list[RowResult]:
     """Do with these rows what the job is there for; one result a row, in their order."""
+    results = _written(emulator, job, rows)
+    return [
+        result if result.success else _said_of_cells(result, emulator.schema, job, row)
+        for result, row in zip(results, rows, strict=True)
+    ]
+
+
+def _written(emulator: Emulator, job: Job, rows: Sequence[Sequence[str]]) -> list[RowResult]:
     columns = job.content.columns if job.content else ()
     makers = [(name, _maker(emulator.schema.find(name))) for name in columns]
     records: list[Mapping[str, Any]] = [
@@ -88,6 +84,24 @@ def _by_id(emulator: Emulator, job: Job, records: Sequence[Mapping[str, Any]]) -
     updated = iter(execute(emulator, old, _write(job, "update", None), emulator.bulk_reader))
     created = iter(execute(emulator, new, _write(job, "create", None), emulator.bulk_reader))
     return [replace(next(updated), created=False) if has else replace(next(created), created=True) for has in known]
+
+
+def _said_of_cells(result: RowResult, schema: ObjectSchema, job: Job, row: Sequence[str]) -> RowResult:
+    """A refused row, in the words for cells that are not of their field's type."""
+    columns = [name.lower() for name in job.content.columns] if job.content else []
+    return replace(result, errors=tuple(_said_of_cell(error, schema, columns, row) for error in result.errors))
+
+
+def _said_of_cell(error: RowError, schema: ObjectSchema, columns: list[str], row: Sequence[str]) -> RowError:
+    if error.code != WRONG_TYPE:
+        return error
+    (name,) = error.fields
+    place = columns.index(name.lower())
+    if row[place] == NULL:
+        return error
+    wanted = f"is not a valid value for the type {schema.fields[name].soap_type}"
+    message = f"Failed to deserialize field at col {place}. Due to, '{row[place]}' {wanted}"
+    return replace(error, code="INVALID_FIELD", message=message)
 
 
 def error_text(error: RowError) -> str:

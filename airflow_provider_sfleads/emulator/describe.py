@@ -9,78 +9,94 @@ from typing import Any
 
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema
 from airflow_provider_sfleads.emulator.ids import MASTER_RECORD_TYPE_ID
-from airflow_provider_sfleads.emulator.permissions import ACTIONS, permissionable
+from airflow_provider_sfleads.emulator.permissions import ACTIONS
 from airflow_provider_sfleads.emulator.wire import Call, Reply, not_found
 
-_SOAP_TYPES = {
-    "boolean": "xsd:boolean",
-    "int": "xsd:int",
-    "double": "xsd:double",
-    "currency": "xsd:double",
-    "percent": "xsd:double",
-    "date": "xsd:date",
-    "datetime": "xsd:dateTime",
-    "id": "tns:ID",
-    "reference": "tns:ID",
-    "address": "urn:address",
+_UNCOUNTED = frozenset({"address", "boolean", "multipicklist"})
+_UNGROUPED = frozenset({"address", "currency", "datetime", "double", "multipicklist", "percent"})
+# What this org has of no field: formulas, encryption, masks, dependent picklists, predictions.
+_OF_NO_FIELD: dict[str, Any] = {
+    "aiPredictionField": False,
+    "autoNumber": False,
+    "calculated": False,
+    "calculatedFormula": None,
+    "cascadeDelete": False,
+    "controllerName": None,
+    "defaultValueFormula": None,
+    "dependentPicklist": False,
+    "deprecatedAndHidden": False,
+    "displayLocationInDecimal": False,
+    "encrypted": False,
+    "filteredLookupInfo": None,
+    "formulaTreatNullNumberAsZero": False,
+    "highScaleNumber": False,
+    "htmlFormatted": False,
+    "inlineHelpText": None,
+    "mask": None,
+    "maskType": None,
+    "referenceTargetField": None,
+    "relationshipOrder": None,
+    "restrictedDelete": False,
+    "writeRequiresMasterRead": False,
 }
 
 
 def describe_field(spec: FieldSpec) -> dict[str, Any]:
     """One field as describe tells it."""
+    polymorphic = len(spec.reference_to) > 1
     return {
-        "aggregatable": True,
-        "autoNumber": False,
-        "byteLength": spec.length * 3,
-        "calculated": False,
-        "calculatedFormula": None,
-        "cascadeDelete": False,
+        **_OF_NO_FIELD,
+        "aggregatable": spec.type not in _UNCOUNTED and not spec.is_long_text,
+        "byteLength": spec.length if spec.type in {"id", "reference"} else spec.length * 3,
         "caseSensitive": spec.case_sensitive,
         "compoundFieldName": spec.compound,
-        "controllerName": None,
         "createable": spec.createable,
         "custom": spec.custom,
-        "defaultValue": spec.default if spec.type == "boolean" else None,
+        "defaultValue": spec.default,
         "defaultedOnCreate": spec.defaulted_on_create,
-        "dependentPicklist": False,
-        "deprecatedAndHidden": False,
         "digits": spec.digits,
         "externalId": spec.external_id,
-        "filterable": spec.type != "address",
-        "groupable": spec.type not in {"textarea", "double", "currency", "percent"},
-        "htmlFormatted": False,
+        "extraTypeInfo": _extra_type(spec),
+        "filterable": not spec.is_long_text,
+        "groupable": spec.type not in _UNGROUPED and not spec.is_long_text,
         "idLookup": spec.id_lookup,
-        "inlineHelpText": None,
         "label": spec.shown,
         "length": spec.length,
         "name": spec.name,
         "nameField": spec.name == "Name",
+        "namePointing": polymorphic,
         "nillable": spec.nillable,
-        "permissionable": permissionable(spec),
-        "picklistValues": [_choice(spec, value) for value in spec.picklist],
-        "polymorphicForeignKey": len(spec.reference_to) > 1,
+        "permissionable": spec.permissionable,
+        "picklistValues": _choices(spec),
+        "polymorphicForeignKey": polymorphic,
         "precision": spec.precision,
+        "queryByDistance": spec.type == "address",
         "referenceTo": list(spec.reference_to),
         "relationshipName": spec.relationship,
         "restrictedPicklist": spec.restricted,
         "scale": spec.scale,
-        "soapType": _SOAP_TYPES.get(spec.type, "xsd:string"),
-        "sortable": spec.type != "address",
+        "searchPrefilterable": bool(spec.reference_to) and not {"Lead", "User"} & set(spec.reference_to),
+        "soapType": spec.soap_type,
+        "sortable": spec.sortable,
         "type": spec.type,
         "unique": spec.unique,
         "updateable": spec.updateable,
-        "writeRequiresMasterRead": False,
     }
 
 
-def _choice(spec: FieldSpec, value: str) -> dict[str, Any]:
-    return {
-        "active": True,
-        "defaultValue": value == spec.default,
-        "label": value,
-        "validFor": None,
-        "value": value,
-    }
+def _extra_type(spec: FieldSpec) -> str | None:
+    if spec.type == "textarea":
+        return "plaintextarea"
+    if "Name" in {spec.name, spec.compound}:
+        return "personname"
+    return "imageurl" if spec.name == "PhotoUrl" else None
+
+
+def _choices(spec: FieldSpec) -> list[dict[str, Any]]:
+    return [
+        {"active": True, "defaultValue": value == spec.default, "label": label, "validFor": None, "value": value}
+        for value, label in zip(spec.picklist, spec.labels or spec.picklist, strict=True)
+    ]
 
 
 def _summary(name: str, key_prefix: str, base: str, *, allowed: Collection[str] = ()) -> dict[str, Any]:
@@ -95,7 +111,7 @@ def _summary(name: str, key_prefix: str, base: str, *, allowed: Collection[str] 
         "customSetting": False,
         "deletable": "Delete" in allowed,
         "deprecatedAndHidden": False,
-        "feedEnabled": False,
+        "feedEnabled": name == "Lead",
         "layoutable": True,
         "mergeable": "Delete" in allowed,
         "mruEnabled": True,
@@ -114,6 +130,28 @@ def _summary(name: str, key_prefix: str, base: str, *, allowed: Collection[str] 
     }
 
 
+# What no object of this org has, and what Lead has beyond the summary.
+_OF_THE_OBJECT: dict[str, Any] = {
+    "associateEntityType": None,
+    "associateParentEntity": None,
+    "deepCloneable": False,
+    "defaultImplementation": None,
+    "extendedBy": None,
+    "extendsInterfaces": None,
+    "hasSubtypes": False,
+    "implementedBy": None,
+    "implementsInterfaces": None,
+    "isInterface": False,
+    "isSubtype": False,
+    "listviewable": None,
+    "lookupLayoutable": None,
+    "namedLayoutInfos": [],
+    "networkScopeFieldName": None,
+    "searchLayoutable": True,
+    "sobjectDescribeOption": "FULL",
+}
+
+
 def describe_object(schema: ObjectSchema, base: str, allowed: Collection[str] = ACTIONS) -> dict[str, Any]:
     """All that describe tells of Lead."""
     master = {
@@ -127,6 +165,7 @@ def describe_object(schema: ObjectSchema, base: str, allowed: Collection[str] = 
         "urls": {"layout": f"{base}/sobjects/{schema.name}/describe/layouts/{MASTER_RECORD_TYPE_ID}"},
     }
     return {
+        **_OF_THE_OBJECT,
         **_summary(schema.name, "00Q", base, allowed=allowed),
         "childRelationships": [],
         "compactLayoutable": True,

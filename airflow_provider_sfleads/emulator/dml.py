@@ -30,6 +30,7 @@ _ADDRESS_PARTS = {
     "Country": "country",
     "Latitude": "latitude",
     "Longitude": "longitude",
+    "GeocodeAccuracy": "geocodeAccuracy",
 }
 
 

@@ -10,6 +10,9 @@ from airflow_provider_sfleads.emulator.fields import ObjectSchema
 from airflow_provider_sfleads.emulator.values import Converter, FieldProblem, Stored, converter
 from airflow_provider_sfleads.emulator.wire import ApiError, RowError
 
+# A value of the wrong JSON type, where it costs its record and not the whole request.
+WRONG_TYPE = "INVALID_TYPE_ON_FIELD_IN_RECORD"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
@@ -88,5 +91,5 @@ class Reader:
             raise ApiError(problem.code, problem.message)
         code = problem.code
         if code == "JSON_PARSER_ERROR":
-            code = "INVALID_TYPE_ON_FIELD_IN_RECORD"
+            code = WRONG_TYPE
         draft.fail(code, problem.message, problem.field)

@@ -8,6 +8,20 @@ from typing import Any
 
 TEXT_TYPES = frozenset({"string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "address"})
 NUMBER_TYPES = frozenset({"int", "double", "currency", "percent"})
+# A textarea of more characters is a long text area, which SOQL neither filters, sorts nor groups by.
+LONGEST_PLAIN_TEXT = 255
+_SOAP_TYPES = {
+    "boolean": "xsd:boolean",
+    "int": "xsd:int",
+    "double": "xsd:double",
+    "currency": "xsd:double",
+    "percent": "xsd:double",
+    "date": "xsd:date",
+    "datetime": "xsd:dateTime",
+    "id": "tns:ID",
+    "reference": "tns:ID",
+    "address": "urn:address",
+}
 KNOWN_TYPES = TEXT_TYPES | NUMBER_TYPES | {"boolean", "date", "datetime", "reference", "id"}
 
 
@@ -17,7 +31,9 @@ class FieldSpec:
 
     `length` counts characters of text types; `precision` and `scale` are digits of numbers;
     `digits` is the largest count of digits of an `int`. `default` is written where a create leaves
-    the field out. A field that is `external_id` or `id_lookup` can key an upsert.
+    the field out. A field that is `external_id` or `id_lookup` can key an upsert. `labels` are those of
+    the `picklist`'s values, where they differ from them. What is `always_visible` field-level security
+    cannot withhold, though it could of a field like it.
     """
 
     name: str
@@ -37,6 +53,8 @@ class FieldSpec:
     case_sensitive: bool = False
     restricted: bool = False
     picklist: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    always_visible: bool = False
     default: str | float | bool | None = None
     reference_to: tuple[str, ...] = ()
     relationship: str | None = None
@@ -56,6 +74,27 @@ class FieldSpec:
     def shown(self) -> str:
         """The label that error messages use."""
         return self.label or self.name
+
+    @property
+    def soap_type(self) -> str:
+        """The type of its values, as describe and the errors of bulk rows name it."""
+        return _SOAP_TYPES.get(self.type, "xsd:string")
+
+    @property
+    def is_long_text(self) -> bool:
+        """Whether it is a long text area."""
+        return self.type == "textarea" and self.length > LONGEST_PLAIN_TEXT
+
+    @property
+    def sortable(self) -> bool:
+        """Whether a query may order by it."""
+        return self.type not in {"address", "multipicklist"} and not self.is_long_text
+
+    @property
+    def permissionable(self) -> bool:
+        """Whether field-level security can withhold it: neither what a record needs, nor what Salesforce keeps."""
+        writable = self.createable and (self.nillable or self.type == "boolean")
+        return (writable or self.type == "address") and self.compound != "Name" and not self.always_visible
 
     @property
     def keyed(self) -> bool:

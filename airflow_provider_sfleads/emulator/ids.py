@@ -72,4 +72,5 @@ QUEUE_ID = make_id("00G", 1)
 SECOND_QUEUE_ID = make_id("00G", 2)
 ACTIVE_RULE_ID = make_id("01Q", 1)
 INACTIVE_RULE_ID = make_id("01Q", 2)
-MASTER_RECORD_TYPE_ID = make_id("012", 1)
+# The same in every org.
+MASTER_RECORD_TYPE_ID = "012000000000000AAA"

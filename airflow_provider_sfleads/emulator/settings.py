@@ -31,7 +31,7 @@ class EmulatorSettings:
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
     and `created` as `null` or leave them `missing`; `duplicate_value_fields` - `DUPLICATE_VALUE` names
-    the field in `fields`; `language` `de` - its text is translated.
+    the field in `fields`; `language` `de` - its text is translated, and the identity URL says so.
 
     Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
     `allowSave=true` overrides it) or `block`; `forward_only` stages in order (none: no such rule), so that a
@@ -50,7 +50,8 @@ class EmulatorSettings:
     the keys K-0000001 and so on.
 
     Wire: `latency_ms` from a request's arrival to its answer; `gzip_replies` compresses for clients that
-    accept it; `query_page_size` records a query page; `versions` that the org serves.
+    accept it; `query_page_size` records a query page; `versions` that the org serves; `clock_offset` seconds that
+    its clock is ahead; `withheld_headers`, such as Date, which a proxy takes out of the answers.
     """
 
     client_id: str = "emulator-key"
@@ -78,6 +79,8 @@ class EmulatorSettings:
     latency_ms: float = 0.0
     gzip_replies: bool = True
     query_page_size: int = 2000
+    clock_offset: float = 0.0
+    withheld_headers: tuple[str, ...] = ()
     versions: Versions = _VERSIONS
     bulk_rate: float | None = None
     bulk_delay: float = 0.0
@@ -116,7 +119,7 @@ class EmulatorSettings:
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"denied", "forward_only", "hidden_fields", "hidden_objects", "versions"}:
+    if name in {"denied", "forward_only", "hidden_fields", "hidden_objects", "versions", "withheld_headers"}:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

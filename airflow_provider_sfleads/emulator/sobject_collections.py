@@ -37,7 +37,7 @@ def _page(call: Call) -> tuple[list[dict[str, Any]], bool]:
             "JSON_PARSER_ERROR", f"Cannot deserialize instance of boolean from VALUE_STRING value {all_or_none}"
         )
     if not records:
-        raise ApiError("MISSING_ARGUMENT", "The request needs at least one record")
+        raise ApiError("REQUIRED_FIELD_MISSING", "At least 1 record is required")
     if len(records) > MAX_RECORDS:
         raise _over_limit(MAX_RECORDS)
     return records, all_or_none
@@ -155,7 +155,9 @@ def _retrieved(call: Call, ids: list[str], fields: list[str]) -> Reply:
         raise ApiError("MISSING_ARGUMENT", "The request needs ids and fields")
     if len(raw_ids) > _MAX_RETRIEVED:
         raise _over_limit(_MAX_RETRIEVED)
-    wanted = [_checked_id(raw) for raw in raw_ids]
+    # What is no id, or not one of a lead, is answered with null in its place (resources_composite_sobjects_
+    # collections_retrieve.htm), as is a lead that is not there.
+    wanted = [to_18(raw) or "" for raw in raw_ids]
     specs = selected(call, names)
     with call.emulator.store.transaction():
         found = call.emulator.store.by_ids(set(wanted), columns=[spec.name for spec in specs])
@@ -169,10 +171,3 @@ def _retrieved(call: Call, ids: list[str], fields: list[str]) -> Reply:
         row = found.get(lead_id)
         body.append(None if row is None or row["IsDeleted"] else render(row))
     return Reply(body=body, records=len(body))
-
-
-def _checked_id(raw: str) -> str:
-    lead_id = to_18(raw)
-    if lead_id is None:
-        raise ApiError("MALFORMED_ID", f"malformed id {raw}")
-    return lead_id

@@ -85,12 +85,26 @@ class _Compiler:
             )
         return spec
 
+    def _filtered(self, token: Token) -> FieldSpec:
+        spec = self._field(token)
+        if spec.type == "address":
+            self._refuse("INVALID_FIELD", token, "Address fields can only be filtered using Distance expressions")
+        if spec.is_long_text:
+            self._refuse("INVALID_FIELD", token, f"field '{spec.name}' can not be filtered in a query call")
+        return spec
+
+    @staticmethod
+    def _refuse(code: str, token: Token, why: str) -> NoReturn:
+        raise ApiError(code, f"\nERROR at Row:1:Column:{token.at + 1}\n{why}")
+
     def _order_by(self) -> str:
         terms = [self._order_term(term) for term in self._query.order]
         return " ORDER BY " + ", ".join([*terms, '"Id"'])
 
     def _order_term(self, term: Order) -> str:
         spec = self._field(term.field)
+        if not spec.sortable:
+            self._refuse("MALFORMED_QUERY", term.field, f"field '{spec.name}' can not be sorted in a query call")
         column = f"fold({quoted(spec.name)})" if spec.type in TEXT_TYPES else quoted(spec.name)
         direction = "DESC" if term.descending else "ASC"
         return f"{column} {direction} NULLS {'LAST' if term.nulls_last else 'FIRST'}"
@@ -114,7 +128,7 @@ class _Compiler:
         return f" {logic.operator} ".join(parts)
 
     def _comparison(self, comparison: Comparison) -> str:
-        spec = self._field(comparison.field)
+        spec = self._filtered(comparison.field)
         if comparison.operator == "LIKE":
             return self._like(spec, comparison)
         values = [self._value(spec, token) for token in comparison.literals]

@@ -21,6 +21,8 @@ Converter = Callable[[Any], Stored]
 _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\]\\]+@[^@\s\"(),:;<>\[\]\\.]+(?:\.[^@\s\"(),:;<>\[\]\\.]+)+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATETIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?(Z|[+-]\d{2}:?\d{2})")
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _FIRST_YEAR, _LAST_YEAR = 1700, 4000
 
 
@@ -151,6 +153,9 @@ def _integer(spec: FieldSpec) -> Converter:
     def convert(raw: Json) -> Stored:
         if raw is None:
             return None
+        if type(raw) is str and _INTEGER.fullmatch(raw):
+            # Numbers are taken as text, too: recorded with v42.0 and v62.0.
+            raw = int(raw)
         if type(raw) is not int:
             raise _wrong_type(spec, "int", raw)
         if not -limit < raw < limit:
@@ -167,6 +172,8 @@ def _decimal(spec: FieldSpec) -> Converter:
     def convert(raw: Json) -> Stored:
         if raw is None:
             return None
+        if type(raw) is str and _NUMBER.fullmatch(raw):
+            raw = float(raw)
         if type(raw) is not int and type(raw) is not float:
             raise _wrong_type(spec, "double", raw)
         if not -limit < raw < limit or not math.isfinite(raw):

@@ -18,6 +18,7 @@ from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from tests.columnar.job_files import KEY, results_of, uploaded, write_file
+from tests.samples.replay import sample
 from tests.sync.org import lead_id
 
 FIELDS = ("External_Id__c", "LastName", "Street")
@@ -245,3 +246,27 @@ def test_an_error_without_an_end_is_cut(tmp_path: Path) -> None:
     with results_of([batch], BY_KEY, tmp_path) as results:
         results.add_failed(write_file(tmp_path / "f.csv", [line], (*COLUMNS, ID, ERROR)))
         assert len(shown(results, 1)[0][3]) == 10_000
+
+
+def test_recorded_files_without_a_row_say_nothing(tmp_path: Path) -> None:
+    """A header, with its quotes as recorded, and an empty line."""
+    texts = {item["of"]: item["text"] for item in sample("bulk/result_files.json")["files"]}
+    failed, left = (tmp_path / kind for kind in ("failedResults", "unprocessedrecords"))
+    for path in (failed, left):
+        path.write_text(texts[path.name], newline="")
+    with results_of([load(["a", "b"])], Match(columns=("Id",)), tmp_path) as results:
+        results.add_failed(failed)
+        results.add_unprocessed(left)
+        assert {state for state, *_ in shown(results, 2)} == {State.SILENT}
+        assert results.strangers == 0
+
+
+def test_recorded_errors_of_rows_reach_their_rows(tmp_path: Path) -> None:
+    """Headers as uploaded, Salesforce's own in quotes, every cell in quotes."""
+    texts = [item["text"] for item in sample("bulk/row_errors.json")["texts"]]
+    lines = [f'"","{text}","{key}","Ray"' for text, key in zip(texts, "ab", strict=True)]
+    path = tmp_path / "failed"
+    path.write_text("\n".join(['"sf__Id","sf__Error",External_Id__c,LastName', *lines]), newline="")
+    with results_of([load(["a", "b"])], BY_KEY, tmp_path) as results:
+        results.add_failed(path)
+        assert [text for *_, text in shown(results, 2)] == texts

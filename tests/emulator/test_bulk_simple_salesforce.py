@@ -34,7 +34,7 @@ def test_it_inserts_and_reads_the_results(leads: Client, emulator: EmulatorServe
     assert (result["numberRecordsProcessed"], result["numberRecordsFailed"]) == (3, 1)
     assert leads.get_successful_records(result["job_id"]).count("\n") == 3
     assert "DUPLICATE_VALUE" in leads.get_failed_records(result["job_id"])
-    assert leads.get_unprocessed_records(result["job_id"]).count("\n") == 1
+    assert leads.get_unprocessed_records(result["job_id"]).count("Company") == 1
     assert {lead["Company"] for lead in emulator.leads()} == {'Acme, "Ltd"'}
 
 

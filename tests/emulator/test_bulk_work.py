@@ -61,7 +61,7 @@ def test_an_aborted_job_keeps_what_it_wrote(bulk: Bulk, emulator: EmulatorServer
     assert not failed
     assert done | left == {str(number) for number in range(1000)}
     assert len(done) + len(left) == 1000
-    assert bulk.raw(job_id, "unprocessedrecords").startswith('"LastName","Company","External_Id__c"\n')
+    assert bulk.raw(job_id, "unprocessedrecords").startswith("LastName,Company,External_Id__c\n")
 
 
 def test_an_open_job_can_be_aborted_and_deleted(bulk: Bulk) -> None:

@@ -213,7 +213,7 @@ def test_an_update_may_not_take_a_unique_key(api: Api, emulator: EmulatorServer)
     [
         ({"Foo__c": 1}, "INVALID_FIELD", "INVALID_FIELD"),
         ({"Is_Trial__c": "true"}, "JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
-        ({"Lead_Score__c": "1"}, "JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
+        ({"Lead_Score__c": "one"}, "JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
         ({"Qualified_On__c": "24.11.2026"}, "JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
         ({"LastName": 5}, "JSON_PARSER_ERROR", "INVALID_TYPE_ON_FIELD_IN_RECORD"),
     ],
@@ -261,15 +261,15 @@ def test_a_malformed_page_is_refused(api: Api, body: object) -> None:
 
 
 def test_leads_are_read_by_ids(api: Api, emulator: EmulatorServer) -> None:
-    """In order, with null for what is missing or deleted, by GET or by POST."""
+    """In order, with null for what is missing, deleted or no id, by GET or by POST."""
     ids = emulator.seed_leads([lead(LastName=name) for name in ("A", "B", "C")])
     emulator.delete_lead(ids[1])
-    wanted = [ids[2][:15], ids[1], "00Q5g00000zzzzzEAA", ids[0], ids[2]]
+    wanted = [ids[2][:15], ids[1], "00Q5g00000zzzzzEAA", "nonsense", ids[0], ids[2]]
     got = api.get("/composite/sobjects/Lead", ids=",".join(wanted), fields="Id,LastName").json()
     posted = api.call("POST", "/composite/sobjects/Lead", json={"ids": wanted, "fields": ["Id", "LastName"]}).json()
 
     assert got == posted
-    assert [item and item["LastName"] for item in got] == ["C", None, None, "A", "C"]
+    assert [item and item["LastName"] for item in got] == ["C", None, None, None, "A", "C"]
     assert got[0]["Id"] == ids[2]
 
 

@@ -120,3 +120,39 @@ def test_introspect_tells_the_expiry_and_revoke_ends_it(api: Api, emulator: Emul
     assert requests.post(f"{url}/revoke", data={"token": token}, timeout=10).status_code == 200
     assert requests.post(f"{url}/introspect", data=form, timeout=10).json() == {"active": False}
     assert api.get("/limits").status_code == 401
+
+
+def test_the_identity_url_says_who_the_user_is(api: Api, emulator: EmulatorServer) -> None:
+    """By the URL that the token reply names; the language follows the setting, and no API call is counted."""
+    url = api.token().json()["id"]
+    english = api.session.get(url, timeout=10).json()
+    emulator.change_settings(language="de")
+    german = api.session.get(url, timeout=10).json()
+
+    org_id, user_id = url.rsplit("/", 2)[1:]
+    assert (english["id"], english["organization_id"], english["user_id"]) == (url, org_id, user_id)
+    assert (english["username"], english["active"], english["user_type"]) == (
+        "leads.integration@example.invalid", True, "STANDARD",
+    )  # fmt: skip
+    assert (english["language"], english["locale"], english["utcOffset"]) == ("en_US", "en_US", 0)
+    assert (german["language"], german["locale"]) == ("de", "de_DE")
+    assert english["urls"]["query"] == f"{emulator.url}/services/data/v{{version}}/query/"
+    assert english["urls"]["custom_domain"] == emulator.url
+    assert emulator.stats()["api_used"] == 0
+
+
+def test_the_identity_url_is_refused_in_a_word(api: Api) -> None:
+    """Without a token, with a dead one, for another org, for a user that is none."""
+    url = api.token().json()["id"]
+    base, org_id, user_id = url.rsplit("/", 2)
+    asked = [
+        (url, {"Authorization": ""}),
+        (url, {"Authorization": "Bearer dead"}),
+        (f"{base}/00D5g00000ZZZZZ/{user_id}", {}),
+        (f"{base}/{org_id}/0055g00000ZZZZZ", {}),
+    ]
+    replies = [api.session.get(where, headers=headers, timeout=10) for where, headers in asked]
+
+    assert [(reply.status_code, reply.text) for reply in replies] == [
+        (403, "Missing_OAuth_Token"), (403, "Bad_OAuth_Token"), (403, "Wrong_Org"), (404, "Bad_Id"),
+    ]  # fmt: skip

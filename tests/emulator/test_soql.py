@@ -208,3 +208,24 @@ def test_an_unknown_locator_is_refused(api: Api) -> None:
     reply = api.get("/query/01g5g00000zzzzzAAA-2000")
 
     assert (reply.status_code, reply.json()[0]["errorCode"]) == (400, "INVALID_QUERY_LOCATOR")
+
+
+@pytest.mark.parametrize(
+    ("rest", "error", "said"),
+    [
+        ("WHERE LastName = 'a' AND Description LIKE 'x%'", "INVALID_FIELD", "can not be filtered in a query call"),
+        ("WHERE description = null", "INVALID_FIELD", "field 'Description' can not be filtered in a query call"),
+        ("WHERE Address = 'x'", "INVALID_FIELD", "Address fields can only be filtered using Distance expressions"),
+        ("ORDER BY Description", "MALFORMED_QUERY", "field 'Description' can not be sorted in a query call"),
+        ("ORDER BY Interests__c", "MALFORMED_QUERY", "field 'Interests__c' can not be sorted in a query call"),
+    ],
+)
+def test_what_describe_calls_not_filterable_is_not(api: Api, rest: str, error: str, said: str) -> None:
+    """Long text areas and compound addresses can be selected, and neither filtered nor sorted by."""
+    reply = api.get("/query", q=f"SELECT Id, Description, Address FROM Lead {rest}")
+    (refused,) = reply.json()
+
+    assert (reply.status_code, refused["errorCode"]) == (400, error)
+    assert refused["message"].startswith("\nERROR at Row:1:Column:")
+    assert said in refused["message"]
+    assert api.query("SELECT Id, Description, Address FROM Lead")

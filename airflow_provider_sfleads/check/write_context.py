@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.trial_leads import Trial
 from airflow_provider_sfleads.check.values import Placed, Trip
@@ -24,7 +24,7 @@ class Need(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Known:
+class WriteContext:
     """What was made, and what came of it.
 
     :param trial: sends and remembers.
@@ -49,7 +49,7 @@ class Known:
     trips: dict[str, Trip] = field(default_factory=dict)
 
     def probe(
-        self, ask: Callable[[Known], Iterable[Finding]], *assumptions: Assumption, needs: tuple[Need, ...]
+        self, ask: Callable[[WriteContext], Iterable[Finding]], *assumptions: Assumption, needs: tuple[Need, ...]
     ) -> Probe:
         """Make a probe that is not tried where something it needs is not there.
 
@@ -63,8 +63,7 @@ class Known:
                 return
             yield from ask(self)
 
-        first = assumptions[0]
-        return Probe(name=first.name, assumption=first.text, ask=asked, remedy=first.remedy)
+        return Probe.about(assumptions[0], asked)
 
     def _has(self, need: Need) -> bool:
         there = {
