@@ -12,7 +12,7 @@ from typing import Literal
 
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, results_of
+from airflow_provider_sfleads.core.replies import ApiError, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ParameterError
 
@@ -100,17 +100,19 @@ class Verdict:
     created: bool | None = None
     error: ApiError | None = None
 
-    def cure(self, kind: PageKind) -> Cure:
-        """Whether sending the record again can help."""
+    @property
+    def cure(self) -> Cure:
+        """Whether sending the record again as it is can help.
+
+        Of ``DUPLICATE_VALUE`` only a look at the leads tells: an upsert meets it, too, where somebody else created the
+        lead between the upsert's look and its write.
+        """
         if self.error is None:
             return Cure.NONE
         code = self.error.code
         if code in _ENDING:
             return Cure.END
         if code in _PASSING or (code in _WRAPPING and "UNABLE_TO_LOCK_ROW" in self.error.message):
-            return Cure.REPEAT
-        if kind.operation == "upsert" and kind.external_id_field in duplicate_fields(self.error):
-            # Somebody else created the lead between the upsert's look and its write: the next upsert finds it.
             return Cure.REPEAT
         return Cure.LATER if code in _LATER else Cure.NONE
 
