@@ -56,10 +56,10 @@ _EXISTING = Assumption(
 )
 _WORDING = Assumption(
     name="duplicates.wording",
-    text="DUPLICATE_VALUE names field and lead in English, so that an existing lead costs no look-up",
+    text="DUPLICATE_VALUE names field and lead in English, so that an existing lead takes no closer look",
     expected="duplicate value found: <field> duplicates value on record with id: <id>",
-    remedy="Set the Run-As user's language to English. Until then each such lead is looked up, which is slower and no "
-    "less right.",
+    remedy="Set the Run-As user's language to English. Until then rows of leads that exist take a closer look, and a "
+    "look-up where no lead is named: slower, and no less right.",
 )
 _UPDATE = Assumption(
     name="jobs.update",

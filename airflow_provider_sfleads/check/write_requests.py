@@ -160,11 +160,14 @@ def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
 def _existing_key(context: WriteContext) -> Iterator[Finding]:
     trial = context.trial
     key = trial.key.name
-    (verdict,) = trial.write(INSERT, [{**trial.person(), key: (context.base or {})[key]}])
+    taken = (context.base or {})[key]
+    (verdict,) = trial.write(INSERT, [{**trial.person(), key: taken}])
     error = verdict.error
     refused = error is not None and error.code == "DUPLICATE_VALUE"
     if error is not None and refused:
-        context.worded[COLLECTIONS] = key in duplicate_fields(error) and duplicate_id(error) is not None
+        context.worded[COLLECTIONS] = (
+            bool(duplicate_fields(error, [key])) and duplicate_id(error, key=str(taken)) is not None
+        )
     yield _EXISTING.judged(outcome(verdict), holds=refused)
 
 
