@@ -34,13 +34,15 @@ class Collected:
 
     :param lines: the outcomes that lie in columns.
     :param settled: those that the row code found: rejects above all.
-    :param again: rows that were not written and may be sent again.
+    :param again: rows that were not written and may be sent again as they are.
+    :param met: rows that were not written, since a lead was there that the look-up had not found: it is updated.
     :param unknown: rows of which the job says nothing, and that must not be sent again.
     """
 
     lines: pa.RecordBatch
     settled: list[Settled]
     again: pa.RecordBatch
+    met: pa.RecordBatch
     unknown: pa.RecordBatch
 
 
@@ -80,6 +82,7 @@ class Collector:
         unknown = said.states == State.SILENT
         if self.sending.kind.repeatable:
             again, unknown = again | unknown, np.zeros_like(unknown)
+        met = np.zeros_like(again)
         settled: list[Settled] = []
         closer = np.flatnonzero(failed & ~exists)
         for first in range(0, len(closer), _GROUP):
@@ -92,18 +95,18 @@ class Collector:
             places = some[~passing]
             items = [item.doubted(self.doubt) for item in rebuild(batch, places, self.lead, self.sending)]
             lines = self.plan.settle(items, permanent, self.lookup)
-            # What is to be sent in another way is looked up anew with the rows that are sent again.
-            again[places[[isinstance(line, Item) for line in lines]]] = True
+            met[places[[isinstance(line, Item) for line in lines]]] = True
             settled += [self._stamped(line) for line in lines if isinstance(line, Settled)]
         return Collected(
             lines=self._lines(batch, said, written, exists),
             settled=settled,
             again=batch.filter(pa.array(again)),
+            met=batch.filter(pa.array(met)),
             unknown=batch.filter(pa.array(unknown)),
         )
 
     def _is_passing(self, verdict: Verdict) -> bool:
-        cure = verdict.cure(self.sending.kind)
+        cure = verdict.cure
         if cure is Cure.END and verdict.error is not None:
             self.stop = ServiceUnavailableError(
                 f"Salesforce stores no more records (connection {self.conn_id!r}, {verdict.error.code}): free data "

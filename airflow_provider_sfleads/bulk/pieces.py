@@ -37,6 +37,8 @@ _NAME = re.compile(
 
 #: The kind of the slot of rows that Bulk cannot carry: no look-up has put them there.
 APART = 8
+#: What is added to the kind of a load for the slot of those of its rows that met a lead which nobody had found before.
+_MET = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -56,6 +58,16 @@ class Slot:
     def label(self) -> str:
         """The slot's name in the journal and in the marks of the results."""
         return f"{self.part:05}-{self.kind}-r{self.round}"
+
+    @property
+    def met(self) -> Slot:
+        """The slot of those rows of the load in this slot that met a lead which nobody had found before."""
+        return replace(self, kind=self.kind + _MET, round=self.round + 1)
+
+    @property
+    def has_met(self) -> bool:
+        """Whether its rows were not written, and their leads are known not to be their own."""
+        return self.kind >= _MET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +95,8 @@ class Piece:
             return False
         if source.role is Role.PART:
             return self.role in (Role.LOAD, Role.TAIL) and mine.round == theirs.round and mine.kind != APART
+        if source.role is Role.LOAD and mine == theirs.met:
+            return True
         if source.role is not Role.LOAD or mine.kind != theirs.kind:
             return False
         return mine.round == (theirs.round if self.role is Role.UNKNOWN else theirs.round + 1)

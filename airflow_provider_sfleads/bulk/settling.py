@@ -220,6 +220,8 @@ class Settling:
             for settled in collected.settled:
                 self.book.write(settled.outcome, settled.row)
             self.pieces.add(Role.LOAD, slot, collected.again)
+            # Page by page, each right after its look-up: a job would take what is new and what is known alike.
+            self.pieces.add(Role.TAIL, load.slot.met, collected.met)
             self.pieces.add(Role.UNKNOWN, load.slot, collected.unknown)
         # What a job did not come to waits for the next try. Locks pass: few rows, or those often locked, go by pages.
         again = self.pieces.size(Role.LOAD, slot)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, results_of
+from airflow_provider_sfleads.core.replies import ApiError, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ParameterError
 
@@ -100,17 +100,19 @@ class Verdict:
     created: bool | None = None
     error: ApiError | None = None
 
-    def cure(self, kind: PageKind) -> Cure:
-        """Whether sending the record again can help."""
+    @property
+    def cure(self) -> Cure:
+        """Whether sending the record again as it is can help.
+
+        Of ``DUPLICATE_VALUE`` only a look at the leads tells: an upsert meets it, too, where somebody else created the
+        lead between the upsert's look and its write.
+        """
         if self.error is None:
             return Cure.NONE
         code = self.error.code
         if code in _ENDING:
             return Cure.END
         if code in _PASSING or (code in _WRAPPING and "UNABLE_TO_LOCK_ROW" in self.error.message):
-            return Cure.REPEAT
-        if kind.operation == "upsert" and kind.external_id_field in duplicate_fields(self.error):
-            # Somebody else created the lead between the upsert's look and its write: the next upsert finds it.
             return Cure.REPEAT
         return Cure.LATER if code in _LATER else Cure.NONE
 
@@ -162,3 +164,11 @@ def effect_headers(auto_assign: str, *, allow_duplicates: bool) -> dict[str, str
 def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:
     """Read up to 2,000 leads by id in one request; a lead that is missing or deleted comes as ``null``."""
     return Call(method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)})
+
+
+def delete_call(ids: Sequence[str]) -> Call:
+    """Delete up to 200 leads; they go into the recycle bin.
+
+    Twice does no harm. It is no write that ``max_api_usage`` may keep from going out: it tidies up.
+    """
+    return Call(method="DELETE", path="composite/sobjects", params={"ids": ",".join(ids), "allOrNone": "false"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, has_form, to_18
@@ -50,8 +50,7 @@ _CODE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
 LONGEST_MESSAGE = 10_000
 _LONGEST_SHOWN = 500
 _ID = re.compile(r"\b[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?\b")
-_TWICE = re.compile(r"external id specified", re.IGNORECASE)
-_FIELD = re.compile(r"duplicate value found: (\w+) duplicates", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
 _VERSION = re.compile(r"/services/data/v[\d.]+/")
 
 
@@ -159,24 +158,32 @@ def _result(item: Mapping[str, object], *, repeated: bool) -> RecordResult:
     )
 
 
-def duplicate_id(error: ApiError, prefix: str = LEAD_PREFIX) -> str | None:
+def duplicate_id(error: ApiError, prefix: str = LEAD_PREFIX, *, key: str = "") -> str | None:
     """Return the id of the record that holds the value already, out of a ``DUPLICATE_VALUE`` error.
 
-    ``None`` where the key stood twice in one request, where no record is named, or for another error.
-    Messages can be localised: the id is known by its form and ``prefix``.
+    Messages come in the user's language: the id is known by its form and ``prefix``. ``None`` where no record is named.
+
+    :param key: the record's own key, which a message about a key that stood twice in one request repeats; what looks
+        like an id in it names no record.
     """
-    if error.code != "DUPLICATE_VALUE" or _TWICE.search(error.message):
-        return None
-    ids = (to_18(token) for token in reversed(_ID.findall(error.message)) if token.startswith(prefix))
-    return next((found for found in ids if found), None)
-
-
-def duplicate_fields(error: ApiError) -> tuple[str, ...]:
-    """Return the unique fields that a ``DUPLICATE_VALUE`` error is about, as far as it says."""
     if error.code != "DUPLICATE_VALUE":
-        return ()
-    named = _FIELD.search(error.message)
-    return (named[1],) if named else error.fields
+        return None
+    tokens = (token for token in reversed(_ID.findall(error.message)) if token.startswith(prefix) and token not in key)
+    return next((found for found in map(to_18, tokens) if found), None)
+
+
+def duplicate_fields(error: ApiError, unique: Iterable[str]) -> frozenset[str]:
+    """Return those of some fields that a ``DUPLICATE_VALUE`` error names; none where it says nothing of them.
+
+    API names are the same in every language, and stand in the message, in ``fields``, or nowhere: which of the three
+    depends on the org and the user.
+
+    :param unique: API names of the fields that may be meant.
+    """
+    if error.code != "DUPLICATE_VALUE":
+        return frozenset()
+    words = {word.lower() for word in (*error.fields, *_WORD.findall(error.message))}
+    return frozenset(name for name in unique if name.lower() in words)
 
 
 def plain_text(errors: tuple[ApiError, ...]) -> str:

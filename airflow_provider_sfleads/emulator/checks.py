@@ -156,5 +156,7 @@ def check_unique(drafts: Sequence[Draft], schema: ObjectSchema, store: Store, se
 
 
 def _fail_unique(draft: Draft, spec: FieldSpec, holder: str | None, settings: EmulatorSettings) -> None:
-    message = _DUPLICATE_TEXT[settings.language].format(field=spec.name, id=holder)
+    is_named = settings.duplicate_value_wording == "named"
+    field, record = (spec.name, holder) if is_named else ("<unknown>", "<unknown>")
+    message = _DUPLICATE_TEXT[settings.language].format(field=field, id=record)
     draft.fail("DUPLICATE_VALUE", message, *((spec.name,) if settings.duplicate_value_fields else ()))

@@ -71,7 +71,8 @@ def execute(
         if write.operation in {"update", "delete"}:
             targets.find_by_id(drafts, store)
         elif write.key is not None:
-            targets.find_by_key(drafts, write.key, store)
+            faults, language = emulator.faults, emulator.settings.language
+            targets.find_by_key(drafts, write.key, store, overtaken=faults.overtaken, language=language)
         _check(emulator, drafts, write)
         done = [draft for draft in drafts if not draft.errors]
         if write.all_or_none and len(done) < len(drafts):

@@ -16,8 +16,11 @@ from airflow_provider_sfleads.emulator.json_types import Json
 
 Effect = Literal[
     "drop_before", "drop_after", "drop_then_commit", "delay", "truncate", "html_503", "status",
-    "invalid_session", "bad_request", "lock",
+    "invalid_session", "bad_request", "lock", "race",
 ]  # fmt: skip
+
+# These go by what a record holds, and not by its request.
+_OF_RECORDS = ("lock", "race")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,10 @@ class Fault:
       - `invalid_session`: 401 `INVALID_SESSION_ID`, whatever the token;
       - `bad_request`: 400 for the whole call, in the words of `reply` if given;
       - `lock`: records that hold a value in which `key` (a regular expression) is found fail with
-        `UNABLE_TO_LOCK_ROW`, each of them `count` times. `method`, `path` and `body` play no part.
+        `UNABLE_TO_LOCK_ROW`, each of them `count` times. `method`, `path` and `body` play no part;
+      - `race`: upserts of records that hold such a value do not find their lead, each of them `count`
+        times, as where another's insert commits between an upsert's look and its write: their own insert
+        then meets the unique field. An upsert whose lead is not there loses no race, and is not counted.
     """
 
     effect: Effect
@@ -82,7 +88,7 @@ class _Rule:
     chance: random.Random
     matched: int = 0
     hits: int = 0
-    locked: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
 
     def hit(self, method: str, target: str, body: bytes | mmap) -> bool:
         if not self._fits(method, target, body):
@@ -104,10 +110,10 @@ class _Rule:
             return False
         return not fault.body or re.search(fault.body.encode(), body) is not None
 
-    def locks(self, value: str) -> bool:
-        if self.locked[value] >= self.fault.count:
+    def strikes(self, value: str) -> bool:
+        if self.struck[value] >= self.fault.count:
             return False
-        self.locked[value] += 1
+        self.struck[value] += 1
         self.hits += 1
         return True
 
@@ -142,21 +148,28 @@ class Faults:
         """The fault of this request, if it has one."""
         with self._lock:
             for rule in self._rules:
-                if rule.fault.effect != "lock" and rule.hit(method, target, body):
+                if rule.fault.effect not in _OF_RECORDS and rule.hit(method, target, body):
                     return rule.fault
         return None
 
     def locked(self, draft: Draft) -> bool:
         """Whether somebody else holds this record just now."""
+        return self._strikes("lock", draft)
+
+    def overtaken(self, draft: Draft) -> bool:
+        """Whether the lead of this upsert is committed only after the upsert has looked for it."""
+        return self._strikes("race", draft)
+
+    def _strikes(self, effect: Effect, draft: Draft) -> bool:
         with self._lock:
-            rules = [rule for rule in self._rules if rule.fault.effect == "lock"]
+            rules = [rule for rule in self._rules if rule.fault.effect == effect]
             if not rules:
                 return False
             values = [v for v in (draft.id, *draft.sent.values()) if isinstance(v, str)]
             for rule in rules:
                 found = next((v for v in values if re.search(rule.fault.key, v)), None)
                 if found is not None:
-                    return rule.locks(found)
+                    return rule.strikes(found)
         return False
 
 

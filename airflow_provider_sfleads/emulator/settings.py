@@ -31,7 +31,8 @@ class EmulatorSettings:
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
     and `created` as `null` or leave them `missing`; `duplicate_value_fields` - `DUPLICATE_VALUE` names
-    the field in `fields`; `language` `de` - its text is translated, and the identity URL says so.
+    the field in `fields`; `duplicate_value_wording` `unknown` - its text names neither field nor record;
+    `language` `de` - its text is translated, and the identity URL says so.
 
     Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
     `allowSave=true` overrides it) or `block`; `forward_only` stages in order (none: no such rule), so that a
@@ -70,6 +71,7 @@ class EmulatorSettings:
     structural_errors: Literal["page", "row"] = "page"
     failed_row_ids: Literal["missing", "null"] = "missing"
     duplicate_value_fields: bool = False
+    duplicate_value_wording: Literal["named", "unknown"] = "named"
     language: Literal["en", "de"] = "en"
     assignment_rule_active: bool = True
     duplicate_rule: Literal["off", "alert", "block"] = "off"

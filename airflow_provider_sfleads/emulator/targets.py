@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from airflow_provider_sfleads.emulator.drafts import Draft
 from airflow_provider_sfleads.emulator.fields import FieldSpec, key_of
 from airflow_provider_sfleads.emulator.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.emulator.store import Store
+
+_TWICE_TEXT = {"en": "Duplicate external id specified: {}", "de": "Externe ID doppelt angegeben: {}"}
 
 
 def find_by_id(drafts: Sequence[Draft], store: Store) -> None:
@@ -49,8 +51,13 @@ def _check_usable(draft: Draft) -> None:
         draft.lose("ENTITY_IS_DELETED", "entity is deleted", status=404)
 
 
-def find_by_key(drafts: Sequence[Draft], key: FieldSpec, store: Store) -> None:
-    """Give each draft of an upsert the lead that holds its key, if one does."""
+def find_by_key(
+    drafts: Sequence[Draft], key: FieldSpec, store: Store, *, overtaken: Callable[[Draft], bool], language: str
+) -> None:
+    """Give each draft of an upsert the lead that holds its key, if one does.
+
+    :param overtaken: whether its lead is committed too late to be found.
+    """
     keys = _keys(drafts, key)
     counts = Counter(keys.values())
     found = store.find_keys(key.name, counts)
@@ -58,12 +65,12 @@ def find_by_key(drafts: Sequence[Draft], key: FieldSpec, store: Store) -> None:
     for position, text in keys.items():
         draft, ids = drafts[position], found.get(text, [])
         if counts[text] > 1:
-            message = f"Duplicate external id specified: {draft.values[key.name]}"
+            message = _TWICE_TEXT[language].format(draft.values[key.name])
             draft.lose("DUPLICATE_VALUE", message, key.name)
         elif len(ids) > 1:
             message = f"{key.shown}: more than one record found for external id field: [{', '.join(ids)}]"
             draft.lose("DUPLICATE_EXTERNAL_ID", message, key.name, status=300)
-        elif ids:
+        elif ids and not overtaken(draft):
             draft.id = ids[0]
             draft.current = leads[ids[0]]
 

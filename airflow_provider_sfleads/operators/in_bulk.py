@@ -259,7 +259,7 @@ class _Course:
 
         for piece in tail:
             # What became of rows that a job carried before, the job may not have told.
-            doubt = self.load.doubt() if piece.slot.round else None
+            doubt = self.load.doubt() if piece.slot.round and not piece.slot.has_met else None
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
                     yield from (row.doubted(doubt) for row in candidates(batch, self.load.lead))

@@ -99,7 +99,8 @@ class CreatePlan:
             lead=rules.lead,
             external=rules.external,
             existing=rules.existing,
-            known=self._known if self.repeatable and rules.existing == "update" else None,
+            update=self._by_id,
+            unique=self.repeatable,
             late=rules.late,
             claim=rules.claim,
         )
@@ -274,13 +275,14 @@ class CreatePlan:
         """Turn a page's results into outcomes.
 
         An insert that meets its own external ID did not fail: the lead exists already, or was created by
-        an earlier sending of the same page whose answer was lost. A lead converted since it was read is left alone.
+        an earlier sending of the same page whose answer was lost. An upsert that meets it has lost a race, and is sent
+        again as the lead's update. A lead converted since it was read is left alone.
         """
         met = self._encounters
         unclear = [met.is_unclear(item, result) for item, result in zip(items, results, strict=True)]
-        asked = [item.candidate for item, ask in zip(items, unclear, strict=True) if ask]
-        present = self._by_external_id(asked, lookup, compares=True) if lookup else {}
-        own = self._own(asked, present)
+        asked = [item for item, ask in zip(items, unclear, strict=True) if ask]
+        present = self._by_external_id([item.candidate for item in asked], lookup, compares=True) if lookup else {}
+        own = self._own((item.candidate for item in asked if item.expected is Action.CREATED), present)
         converted = left_alone(items, results, lookup)
         settled: list[Settled | Item] = []
         for place, (item, result, ask) in enumerate(zip(items, results, unclear, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from airflow_provider_sfleads.core.collections import PageKind, Verdict
@@ -19,6 +19,8 @@ from airflow_provider_sfleads.sync.overtaken import CONVERTED, code_of
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 
+_TAKEN = "DUPLICATE_VALUE"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounters:
@@ -26,7 +28,8 @@ class Encounters:
 
     :param lead: the org's Lead.
     :param external: external-ID field that holds the key.
-    :param known: what a lead that exists is updated as; ``None`` where it is not, or where it may exist twice.
+    :param update: what a lead that exists is updated as, by its id.
+    :param unique: whether no lead can exist twice.
     :param late: how long after it was sent a call may still take effect.
     :param claim: takes leads for rows of this run.
     """
@@ -34,14 +37,23 @@ class Encounters:
     lead: SObjectInfo
     external: FieldInfo | None
     existing: str
-    known: PageKind | None
+    update: PageKind
+    unique: bool
     late: timedelta
     claim: Claim
+    _unique_names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note which fields a duplicate value may be of."""
+        names = tuple(info.name for info in self.lead.fields.values() if info.unique)
+        object.__setattr__(self, "_unique_names", names)
 
     def is_unclear(self, item: Item, result: Result) -> bool:
         """Whether only a look can tell what an error, or a missing answer, means."""
-        if self.external is None or item.expected is not Action.CREATED or isinstance(result, Overtaken):
+        if self.external is None or isinstance(result, Overtaken):
             return False
+        if item.expected is not Action.CREATED:
+            return self._may_be_taken(item, result)
         is_doubtful = item.candidate.doubt is not None
         if isinstance(result, Unsent):
             return is_doubtful
@@ -51,7 +63,17 @@ class Encounters:
         # Duplicate rules run before the uniqueness check: a lead that exists may meet either first.
         if result.error.code == "DUPLICATES_DETECTED" or code_of(result) == CONVERTED:
             return True
-        return result.error.code == "DUPLICATE_VALUE" and (is_doubtful or self._met(result.error) is None)
+        return result.error.code == _TAKEN and (is_doubtful or self._met(item, result.error) is None)
+
+    def _may_be_taken(self, item: Item, result: Result) -> bool:
+        """Whether another lead may have taken the key of a row whose lead was found.
+
+        An error that names another unique field, and not the key's, says that it has not.
+        """
+        if self.external is None or code_of(result) != _TAKEN or self.external.name not in item.record:
+            return False
+        named = self._named(result.error) if isinstance(result, Verdict) and result.error else ()
+        return not named or self.external.name in named
 
     def own(self, met: Iterable[tuple[Candidate, LeadRecord]]) -> frozenset[str]:
         """Return the ids of those leads that rows met which the rows' own earlier requests made.
@@ -86,7 +108,7 @@ class Encounters:
             return not_sent(item, result)
         if result.error is None:
             return written(item, result)
-        met = self._met(result.error)
+        met = self._met(item, result.error)
         if met is not None:
             return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=met)
         return rejected(item, result)
@@ -96,7 +118,7 @@ class Encounters:
     ) -> Settled | Item | None:
         """What a lead that is there means for its row; ``None`` where the answer itself says it."""
         lead_id, contact_id = to_18(lead["Id"]) or lead["Id"], lead.get("ConvertedContactId")
-        if lead_id in own:
+        if lead_id in own and item.expected is Action.CREATED:
             return written(item, Verdict(id=lead_id, created=True))
         if isinstance(result, Verdict) and result.error is None:
             return None
@@ -104,22 +126,38 @@ class Encounters:
             return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id, contact_id=contact_id)
         if lead.get("IsConverted"):
             return unchanged(item.candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id)
-        if self.known is None and isinstance(result, Unsent):
-            # Another lead may still come of it.
-            return None
-        return self._updated(item, lead, lead_id)
+        # Another lead may still come of it.
+        may_be_twice = not self.unique and isinstance(result, Unsent)
+        # Where it is the very lead that was to be updated, the key is not what stands in the way.
+        is_target = item.kind.operation == "update" and lead_id == item.salesforce_id
+        return None if may_be_twice or is_target else self._updated(item, lead, lead_id)
 
     def _updated(self, item: Item, lead: LeadRecord, lead_id: str) -> Settled | Item:
-        if same_record(self.lead, item.record, lead):
+        record = item.candidate.record
+        if same_record(self.lead, record, lead):
             return unchanged(item.candidate, Reason.SAME_VALUES, salesforce_id=lead_id)
-        if self.known is None:
-            return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
-        # Somebody else made it, with other values.
-        candidate = replace(item.candidate, doubt=None)
-        return replace(item, candidate=candidate, kind=self.known, expected=Action.UPDATED, salesforce_id=lead_id)
+        # Somebody else made it, with other values. By its id no look of Salesforce's own can miss it once more; and
+        # without the key, which it has, an update that is refused after all says something of the row's other values.
+        own_key = self.external.name if self.external is not None else ""
+        values = {name: value for name, value in record.items() if name != own_key}
+        return replace(
+            item,
+            candidate=replace(item.candidate, doubt=None),
+            kind=self.update,
+            record={"id": lead_id, **values},
+            expected=Action.UPDATED,
+            salesforce_id=lead_id,
+        )
 
-    def _met(self, error: ApiError) -> str | None:
-        """Id of the lead that holds the external ID already, where the error names it."""
-        if self.external is None or self.external.name not in duplicate_fields(error):
+    def _met(self, item: Item, error: ApiError) -> str | None:
+        """Id of the lead that holds the external ID already, where the error names it and nothing more is to be known.
+
+        A lead that is to be updated is looked at in any case.
+        """
+        if self.external is None or self.existing == "update" or self._named(error) != {self.external.name}:
             return None
-        return duplicate_id(error)
+        return duplicate_id(error, key=str(item.candidate.record[self.external.name]))
+
+    def _named(self, error: ApiError) -> frozenset[str]:
+        """The unique fields that an error names."""
+        return duplicate_fields(error, self._unique_names)

@@ -240,7 +240,7 @@ class _Page:
         return None
 
     def _judge(self, position: int, verdict: Verdict) -> None:
-        cure, error = verdict.cure(self.kind), verdict.error
+        cure, error = verdict.cure, verdict.error
         self.delivery.results[position] = verdict
         if cure is Cure.NONE or error is None:
             return

@@ -160,14 +160,14 @@ def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked
             if chosen.sending.kind.operation == "update":
                 verdict = replace(verdict, created=None)
         is_open = state in (State.SILENT, State.UNPROCESSED)
-        if is_open or verdict.cure(chosen.sending.kind) is not Cure.NONE:
+        if is_open or verdict.cure is not Cure.NONE:
             is_lost = state is State.SILENT and not chosen.sending.kind.repeatable
             yield item.candidate.key, "unknown" if is_lost else "again"
             continue
         (settled,) = chosen.plan.settle([item], [verdict], lookup)
         if isinstance(settled, Item):
             # To be sent in another way.
-            yield item.candidate.key, "again"
+            yield item.candidate.key, "met"
             continue
         lead = settled.outcome.salesforce_id
         outcome = replace(
@@ -195,7 +195,7 @@ def by_column(chosen: Case, batches: list[pa.RecordBatch], files: dict[State, Pa
             for settled in collected.settled:
                 row = settled.row if settled.outcome.action is Action.REJECTED else None
                 found.append((settled.outcome.key, (settled.outcome, row)))
-            for name in ("again", "unknown"):
+            for name in ("again", "met", "unknown"):
                 found += [(key, name) for key in getattr(collected, name).column("key").to_pylist()]
     assert len(found) == len(dict(found))
     return dict(found)

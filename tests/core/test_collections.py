@@ -56,24 +56,8 @@ def test_headers() -> None:
 )
 def test_cures(code: str, message: str, cure: Cure) -> None:
     """Which errors are of the moment, of the hour, and of the record."""
-    for kind in (INSERT, UPSERT):
-        assert Verdict(error=ApiError(code, message)).cure(kind) is cure
-        assert Verdict(id=ID).cure(kind) is Cure.NONE
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "cure"),
-    [
-        (UPSERT, "X__c", Cure.REPEAT),
-        (UPSERT, "Badge__c", Cure.NONE),
-        (INSERT, "X__c", Cure.NONE),
-        (PageKind(operation="update"), "X__c", Cure.NONE),
-    ],
-)
-def test_a_lead_that_comes_between_look_and_write(kind: PageKind, name: str, cure: Cure) -> None:
-    """An upsert that meets its own key was overtaken by another, and the next one finds the lead; no other field's."""
-    error = ApiError("DUPLICATE_VALUE", f"duplicate value found: {name} duplicates value on record with id: {ID}")
-    assert Verdict(error=error).cure(kind) is cure
+    assert Verdict(error=ApiError(code, message)).cure is cure
+    assert Verdict(id=ID).cure is Cure.NONE
 
 
 @pytest.mark.parametrize("more", [{}, {"id": None}, {"id": ID}, {"created": False}, {"id": ID, "created": True}])

@@ -98,22 +98,35 @@ def test_a_reply_that_does_not_cover_all_records_leaves_them_unknown(body: objec
     [
         ("duplicate value found: Ext__c duplicates value on record with id: 00Q5g00000AbCdE", LEAD),
         (f"Doppelter Wert gefunden: Ext__c auf Datensatz: {LEAD}", LEAD),
-        ("Duplicate external id specified: 00Q5g00000AbCdE", None),
+        ("Duplicate external id specified: acme-00Q5g00000AbCdE", None),
+        ("Externe ID doppelt angegeben: acme-00Q5g00000AbCdE", None),
         ("duplicate value found: Ext__c duplicates value on record with id: 0035g00000AbCdE", None),
         ("duplicate value found: <unknown> duplicates value on record with id: <unknown>", None),
     ],
 )
 def test_the_record_that_holds_the_value_is_found(message: str, found: str | None) -> None:
-    """In any language; a key that stands twice in one request names no record."""
-    assert duplicate_id(ApiError("DUPLICATE_VALUE", message)) == found
+    """In any language; a key that stands twice in one request names no record, whatever it looks like."""
+    key = "acme-00Q5g00000AbCdE" if "acme" in message else ""
+    assert duplicate_id(ApiError("DUPLICATE_VALUE", message), key=key) == found
     assert duplicate_id(ApiError("OTHER", message)) is None
 
 
-def test_the_unique_field_is_named() -> None:
-    """By the message, or by the error's fields."""
-    message = "duplicate value found: Ext__c duplicates value on record with id: 00Q5g00000AbCdE"
-    assert duplicate_fields(ApiError("DUPLICATE_VALUE", message)) == ("Ext__c",)
-    assert duplicate_fields(ApiError("DUPLICATE_VALUE", "?", ("E__c",))) == ("E__c",)
+@pytest.mark.parametrize(
+    ("message", "fields", "named"),
+    [
+        ("duplicate value found: Ext__c duplicates value on record with id: 00Q5g00000AbCdE", (), {"Ext__c"}),
+        ("doppelter Wert gefunden: Ext__c dupliziert Wert im Datensatz mit ID: 00Q5g00000AbCdE", (), {"Ext__c"}),
+        ("duplicate value found: <unknown> duplicates value on record with id: <unknown>", (), set()),
+        ("duplicate value found: <unknown> duplicates value on record with id: <unknown>", ("ext__C",), {"Ext__c"}),
+        ("duplicate value found: Badge__c duplicates value on record with id: 00Q5g00000AbCdE", (), {"Badge__c"}),
+        ("duplicate value found: Other__c duplicates value on record with id: 00Q5g00000AbCdE", ("Name",), set()),
+        ("duplicate value found: My_Ext__c duplicates value", (), set()),
+    ],
+)
+def test_the_unique_field_is_named(message: str, fields: tuple[str, ...], named: set[str]) -> None:
+    """By the message, in any language, or by the error's fields; or not at all."""
+    assert duplicate_fields(ApiError("DUPLICATE_VALUE", message, fields), ("Ext__c", "Badge__c")) == named
+    assert not duplicate_fields(ApiError("OTHER", message, fields), ("Ext__c", "Badge__c"))
 
 
 @pytest.mark.parametrize(

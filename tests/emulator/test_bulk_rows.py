@@ -80,6 +80,17 @@ def test_a_refused_row_says_why(bulk: Bulk, emulator: EmulatorServer) -> None:
     assert bulk.results(update["id"], "failedResults")[0]["sf__Id"] == seeded[0]
 
 
+def test_an_upsert_row_that_loses_a_race_is_told_as_an_insert_is(bulk: Bulk, emulator: EmulatorServer) -> None:
+    """In the words that the org is set to."""
+    emulator.seed_leads([{"LastName": "Old", "Company": "A", "External_Id__c": "L-1"}])
+    emulator.add_fault("race", key="^L-1$")
+    emulator.change_settings(duplicate_value_wording="unknown", duplicate_value_fields=True)
+    job = bulk.run(leads_csv("L-1", "L-2"), "upsert", **KEY)
+    (failed,) = bulk.results(job["id"], "failedResults")
+    said = "duplicate value found: <unknown> duplicates value on record with id: <unknown>"
+    assert failed["sf__Error"] == f"DUPLICATE_VALUE:{said}:External_Id__c --"
+
+
 def test_rows_are_saved_two_hundred_at_a_time(bulk: Bulk, emulator: EmulatorServer) -> None:
     """The same key twice costs both rows where they are saved together, and updates where they are not."""
     keys = ["twin", "twin", *range(198), "twin"]

@@ -186,6 +186,31 @@ def test_an_insert_of_a_taken_unique_key_names_its_holder(api: Api, emulator: Em
     assert holder in outcome["errors"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "duplicate value found: <unknown>"), ("de", "doppelter Wert gefunden: <unknown>")]
+)
+def test_a_taken_key_may_be_said_without_field_and_record(
+    api: Api, emulator: EmulatorServer, language: str, words: str
+) -> None:
+    """As users see it who may not see the record; in collections and for single records."""
+    emulator.seed_leads([lead(External_Id__c="L-1")])
+    emulator.change_settings(duplicate_value_wording="unknown", language=language)
+    (outcome,) = api.create(lead(External_Id__c="l-1"))
+    single = api.call("POST", "/sobjects/Lead", json={"LastName": "R", "Company": "A", "External_Id__c": "L-1"}).json()
+    for error in (outcome["errors"][0], single[0]):
+        assert error["message"].startswith(words)
+        assert error["message"].endswith(": <unknown>")
+        assert error["fields"] == []
+
+
+def test_a_key_that_stands_twice_is_said_in_the_org_s_language(api: Api, emulator: EmulatorServer) -> None:
+    """Where it is in an upsert."""
+    emulator.change_settings(language="de")
+    first, second = api.upsert("External_Id__c", lead(External_Id__c="L-1"), lead(External_Id__c="l-1"))
+    assert (code(first), code(second)) == ("DUPLICATE_VALUE", "DUPLICATE_VALUE")
+    assert first["errors"][0]["message"] == "Externe ID doppelt angegeben: L-1"
+
+
 def test_within_one_create_the_first_of_two_equal_keys_wins(api: Api) -> None:
     """The second names the first as the holder."""
     first, second = api.create(lead(External_Id__c="L-1"), lead(External_Id__c="L-1"))

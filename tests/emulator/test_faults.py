@@ -135,3 +135,20 @@ def test_latency_runs_from_arrival_and_requests_overlap(emulator: EmulatorServer
     limits = [entry for entry in emulator.requests() if entry["path"].endswith("/limits")]
     assert all(entry["ended"] - entry["started"] >= 0.19 for entry in limits)
     assert emulator.stats()["peak_concurrency"] == 4
+
+
+def test_an_upsert_that_loses_a_race_meets_the_unique_field(api: Api, emulator: EmulatorServer) -> None:
+    """It does not find the lead so many times; an upsert whose lead is not there is none of them."""
+    emulator.add_fault("race", key="^L-[12]$", count=2)
+    one = lead(External_Id__c="L-1")
+    assert code(api.upsert("External_Id__c", one)[0]) == "ok"
+    holder = emulator.leads()[0]["Id"]
+    for _ in range(2):
+        taken, new = api.upsert("External_Id__c", one, lead(External_Id__c="L-9"))
+        assert (code(taken), code(new)) == ("DUPLICATE_VALUE", "ok")
+        assert taken["errors"][0]["message"].endswith(f"External_Id__c duplicates value on record with id: {holder}")
+        assert taken["errors"][0]["fields"] == []
+    single = api.call("PATCH", "/sobjects/Lead/External_Id__c/L-1", json={"LastName": "New"})
+    assert single.status_code in (200, 204)
+    assert [fault["hits"] for fault in emulator.faults()] == [2]
+    assert len(emulator.leads()) == 2

@@ -67,11 +67,14 @@ class Org:
         (committed, and still holding its locks when it is sent again), ``lost_before``, ``lost_after`` (the transport
         gives up, too), ``down``, ``limit``.
     :param locked: external ID, key or id of a lead -> how many times it is locked yet.
-    :param wording: how ``DUPLICATE_VALUE`` is said: ``plain``, ``local`` (another language), ``bare`` (no id).
+    :param missed: external ID -> how many upserts yet do not find its lead, as if it were committed during them.
+    :param wording: how ``DUPLICATE_VALUE`` is said: ``plain``, ``local`` (another language), ``bare`` (no id),
+        ``unknown`` (neither field nor id).
     """
 
     faults: Mapping[int, str] = field(default_factory=dict)
     locked: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     wording: str = "plain"
     duplicate_rule: bool = False
     case_sensitive: bool = False
@@ -252,6 +255,9 @@ class Org:
         if not values.get(key):
             raise Refused("MISSING_ARGUMENT", f"{key} not specified")
         found = self._holding(key, values[key])
+        if found and self.missed[str(values[key])]:
+            self.missed[str(values[key])] -= 1
+            return None
         if len(found) > 1:
             raise Refused("DUPLICATE_EXTERNAL_ID", "more than one record found")
         return found[0] if found else None
@@ -287,6 +293,7 @@ class Org:
                 "plain": f"duplicate value found: {name} duplicates value on record with id: {other['Id'][:15]}",
                 "local": f"doppelter Wert: {name} ist schon vergeben an {other['Id'][:15]}",
                 "bare": f"duplicate value found: {name} duplicates value on record with id: <unknown>",
+                "unknown": "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
             }
             raise Refused("DUPLICATE_VALUE", text[self.wording])
 
