@@ -29,7 +29,7 @@ JOB = Assumption(
 PAGES = Assumption(
     "query_job.pages",
     "Their results come in pages",
-    "Sforce-Locator on each page, null on the last",
+    "a locator on each page but the last",
     "Let proxies pass the header Sforce-Locator: without it all leads but those of the first page are overlooked.",
 )
 LIST = Assumption(

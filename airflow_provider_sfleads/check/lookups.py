@@ -80,7 +80,7 @@ CONTACT = Assumption(
 RULE = Assumption(
     "assignment_rule.read",
     "The active assignment rule can be read",
-    "a query of AssignmentRule",
+    "rules may be read",
     "Give the Run-As user View Setup and Configuration, give assignment_rule the rule's own id, or take "
     "api='collections'.",
 )

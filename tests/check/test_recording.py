@@ -83,8 +83,8 @@ def test_what_a_refusal_says_of_somebody_is_taken_out(check: Check, emulator: Em
     lead = people(1)[0]
     message = (
         f"duplicate value found: External_Id__c duplicates value {lead['External_Id__c']} of "
-        f"{lead['External_Id__c'].lower()} ({lead['Email']}, +49 30 123456, other@people.example) on record with id: 00Q5g0000000007EAA "
-        f"at {emulator.url}/x"
+        f"{lead['External_Id__c'].lower()} ({lead['Email']}, +49 30 123456, other@people.example) on record with id: "
+        f"00Q5g0000000007EAA at {emulator.url}/x"
     )
     reply = [{"errorCode": "DUPLICATE_VALUE", "message": message, "fields": []}]
     emulator.add_fault("status", path="/jobs/ingest", status=400, reply=reply)
