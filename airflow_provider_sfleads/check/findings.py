@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from airflow_provider_sfleads.check.assumption import Assumption, Finding, State
 from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.core.replies import errors_of, plain_text
+from airflow_provider_sfleads.exceptions import RequestRefusedError, SalesforceLeadsError
 
 __all__ = ["Finding", "Probe", "State", "findings_of"]
 
@@ -66,7 +67,15 @@ def _asked(probe: Probe, org: Org, states: Mapping[str, State]) -> Iterator[Find
     try:
         yield from probe.ask(org)
     except SalesforceLeadsError as error:
-        yield _of(probe, State.BROKEN, str(error), probe.remedy)
+        yield _of(probe, State.BROKEN, _said(error, org), probe.remedy)
+
+
+def _said(error: SalesforceLeadsError, org: Org) -> str:
+    """What Salesforce said, where that is why: what to do has a column of its own."""
+    reply = org.exchanges[-1].reply if org.exchanges else None
+    if not isinstance(error, RequestRefusedError) or reply is None or reply.taken:
+        return str(error)
+    return f"HTTP {reply.status}: {plain_text(errors_of(reply))}"
 
 
 def _of(probe: Probe, state: State, seen: str, remedy: str) -> Finding:
