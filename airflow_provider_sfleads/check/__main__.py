@@ -25,8 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: 0 where all assumptions hold; 1 where one does not; 2 where the connection or an option is wrong.
     """
     asked = _parser().parse_args(arguments)
-    # Its lines are about what the table says anyway.
-    logging.getLogger("airflow_provider_sfleads").setLevel(logging.ERROR)
+    _log_to_stderr()
     wanted = Wanted(
         external_id_field=asked.external_id,
         stage_field=asked.stage_field,
@@ -44,6 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     show(contract, Console(highlight=False))
     return 1 if contract.named(State.BROKEN) else 0
+
+
+def _log_to_stderr() -> None:
+    """Leave what the table says anyway out of the log; what of the leads that were made is left is not in there."""
+    logging.getLogger("airflow_provider_sfleads").setLevel(logging.ERROR)
+    ours = logging.getLogger("airflow_provider_sfleads.check")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    ours.handlers = [logging.StreamHandler()]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -60,7 +60,7 @@ LANGUAGE = Assumption(
 USAGE = Assumption(
     "usage.header",
     "Answers tell the API usage",
-    "Sforce-Limit-Info: api-usage=n/max",
+    "the header Sforce-Limit-Info",
     "Let proxies pass the header Sforce-Limit-Info: without it no sync stops at max_api_usage.",
 )
 DATE = Assumption(
@@ -72,7 +72,7 @@ DATE = Assumption(
 OFFSET = Assumption(
     "clock.offset",
     "This machine's clock is right",
-    f"within {MOST_OFFSET:g} s of Salesforce's",
+    f"at most {MOST_OFFSET:g} s off",
     "Set this machine's clock by NTP, and that of each worker.",
 )
 ASSUMPTIONS = (TOKEN, VERSION_OFFERED, VERSION_AGE, API, ORG, LANGUAGE, USAGE, DATE, OFFSET, TOKEN_REUSED)

@@ -7,8 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_sfleads.check import access, jobs, lead, lookups
+from airflow_provider_sfleads.check.assumption import Assumption
 from airflow_provider_sfleads.check.findings import Finding, Probe, State, findings_of
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.trial_leads import Patience
+from airflow_provider_sfleads.check.writing import DELETED, write_probes
+from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
+
+WRITE = Assumption(
+    "write",
+    "Trial leads may be made here",
+    "a sandbox or a Developer Edition, with Create and Delete on Lead",
+    "Give --write where trial leads do no harm, together with --external-id.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +66,21 @@ class Contract:
             "edition": self.org.known.edition or None,
             "api_version": client.settings.api_version,
             "holds": not self.named(State.BROKEN),
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [asdict(finding) | {"state": finding.state.value} for finding in self.findings],
             "api_calls": client.api_calls,
             "token_requests": client.token_requests,
         }
 
 
-def carry_out(org: Org, *, write: bool = False) -> Contract:  # noqa: ARG001 - comes with check.writing
+def carry_out(org: Org, *, write: bool = False, patience: Patience | None = None) -> Contract:
     """Ask everything.
 
     :param write: whether to try also what only a write shows; where the org is no sandbox, that is refused.
+    :param patience: how long the writing waits; ``None`` leaves it to that.
     """
     findings = list(findings_of(_reading(org), org))
+    if write:
+        findings += _written(org, findings, patience)
     findings += findings_of((Probe.about(access.TOKEN_REUSED, access.token_reused, needs=("token",)),), org, findings)
     return Contract(org=org, findings=tuple(findings))
 
@@ -75,3 +89,18 @@ def _reading(org: Org) -> Sequence[Probe]:
     contact = (lookups.CONTACT.name,) if org.wanted.match_email else ()
     converted = Probe.about(lead.CONVERTED, lead.converted_contact, needs=(lead.READ.name, *contact))
     return (*access.probes(), *lead.probes(), *lookups.probes(), converted, *jobs.probes())
+
+
+def _written(org: Org, known: Sequence[Finding], patience: Patience | None) -> list[Finding]:
+    if access.API.name not in {each.name for each in known if each.state is State.HOLDS}:
+        return [WRITE.not_tried(f"{access.API.name} does not hold", f"See {access.API.name}.")]
+    findings: list[Finding] = []
+    try:
+        with write_probes(org, org.wanted, patience) as probes:
+            findings.append(WRITE.judged("a sandbox, or a Developer Edition", holds=True))
+            findings += findings_of(probes, org, known)
+    except LeadsLeftError as error:
+        findings.append(DELETED.judged(str(error), holds=False))
+    except SalesforceLeadsError as error:
+        findings.append(WRITE.judged(str(error), holds=False))
+    return findings

@@ -19,8 +19,6 @@ from airflow_provider_sfleads.core.paging import expect
 
 _PAGE_ROWS = 2
 _SOQL = "SELECT Id FROM Lead LIMIT 5"
-#: Seconds for which a query job is waited for.
-LONGEST = 300.0
 
 JOB = Assumption(
     "query_job.runs",
@@ -31,7 +29,7 @@ JOB = Assumption(
 PAGES = Assumption(
     "query_job.pages",
     "Their results come in pages",
-    "Sforce-Locator on each page, null on the last",
+    "a locator on each page but the last",
     "Let proxies pass the header Sforce-Locator: without it all leads but those of the first page are overlooked.",
 )
 LIST = Assumption(
@@ -68,13 +66,13 @@ def query_job(org: Org) -> Iterator[Finding]:
             concurrency=1,
             directory=Path(folder),
             pause=pause,
-            stopped=lambda: sum(waited) > LONGEST,
+            stopped=lambda: sum(waited) > org.patience,
         )
         try:
             leads = query_leads(reading, _SOQL, ("Id",), page_rows=_PAGE_ROWS)
             rows = None if leads is None else sum(batch.num_rows for batch in leads)
         except Stopped:
-            yield JOB.not_tried(f"it waits since {LONGEST:g} s in the org's queue", "Run the check again later.")
+            yield JOB.not_tried(f"it waits since {org.patience:g} s in the org's queue", "Run the check again later.")
             yield PAGES.not_tried(f"{JOB.name} was not tried", f"See {JOB.name}.")
             return
     yield from _judged(org, org.exchanges[before:], rows)

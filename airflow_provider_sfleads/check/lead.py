@@ -44,13 +44,13 @@ REQUIRED = Assumption(
 SYSTEM = Assumption(
     "lead.system_fields",
     "What look-ups ask for is there",
-    ", ".join(_SYSTEM),
+    "each field is visible",
     "Nobody can take these fields away: check what stands between this machine and Salesforce.",
 )
 CONVERTED = Assumption(
     "lead.converted_contact",
     "Results can name the contact that a lead became",
-    "ConvertedContactId is visible",
+    "the field is visible",
     "Give the Run-As user Read on Contact. Without it results carry no contact_id.",
 )
 EXTERNAL = Assumption(
@@ -115,13 +115,13 @@ def _lacking(org: Org, names: Iterable[str]) -> list[str]:
 def system_fields(org: Org) -> Iterator[Finding]:
     """Look for the fields that every look-up asks for."""
     lacking = _lacking(org, _SYSTEM)
-    yield SYSTEM.judged(f"not visible: {', '.join(lacking)}" if lacking else "all are visible", holds=not lacking)
+    yield SYSTEM.judged(f"not visible: {', '.join(lacking)}" if lacking else ", ".join(_SYSTEM), holds=not lacking)
 
 
 def converted_contact(org: Org) -> Iterator[Finding]:
     """Look for the field that says whom a lead became."""
     there = org.lead.find("ConvertedContactId") is not None
-    yield CONVERTED.judged("visible" if there else "not visible", holds=there)
+    yield CONVERTED.judged("ConvertedContactId is visible" if there else "no ConvertedContactId", holds=there)
 
 
 def required_fields(org: Org) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from airflow_provider_sfleads.check.access import API
 from airflow_provider_sfleads.check.assumption import Assumption, Finding
 from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.lead import EMAIL, EXTERNAL, READ
+from airflow_provider_sfleads.check.lead import EMAIL, EXTERNAL, READ, SYSTEM
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.bulk import active_rule_call, active_rule_of
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS
@@ -80,7 +80,7 @@ CONTACT = Assumption(
 RULE = Assumption(
     "assignment_rule.read",
     "The active assignment rule can be read",
-    "a query of AssignmentRule",
+    "rules may be read",
     "Give the Run-As user View Setup and Configuration, give assignment_rule the rule's own id, or take "
     "api='collections'.",
 )
@@ -95,7 +95,7 @@ def probes() -> tuple[Probe, ...]:
         Probe.about(BY_KEY, by_key, needs=(READ.name,)),
         Probe.about(QUOTING, quoting, needs=(READ.name,)),
         Probe.about(DELETED, deleted, needs=(READ.name,)),
-        Probe.about(MADE, made, needs=(READ.name,)),
+        Probe.about(MADE, made, needs=(READ.name, SYSTEM.name)),
         Probe.about(BY_EMAIL, by_email, needs=(READ.name,)),
         Probe.about(CONTACT, contacts, needs=(API.name,)),
         Probe.about(RULE, assignment_rule, needs=(API.name,)),

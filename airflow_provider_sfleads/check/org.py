@@ -63,11 +63,13 @@ class Org:
 
     :param client: the connection's client.
     :param wanted: what the check is about.
+    :param patience: seconds for which a job is waited for.
     """
 
-    def __init__(self, client: Client, wanted: Wanted) -> None:
+    def __init__(self, client: Client, wanted: Wanted, *, patience: float = 300.0) -> None:
         self.client = client
         self.wanted = wanted
+        self.patience = patience
         self.exchanges: list[Exchange] = []
         self.known = Known()
 

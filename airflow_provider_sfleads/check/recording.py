@@ -18,6 +18,7 @@ from airflow_provider_sfleads.check.contract import Contract
 from airflow_provider_sfleads.check.org import Exchange, Org
 from airflow_provider_sfleads.check.redacted import Redactor, literals_in
 from airflow_provider_sfleads.core.wire import Call, FileBody
+from airflow_provider_sfleads.hooks.fields import secrets_in
 
 _KEPT_HEADERS = ("content-type", "retry-after", "sforce-limit-info", "sforce-locator", "sforce-numberofrecords")
 _IDENTITY = frozenset(
@@ -34,13 +35,14 @@ def recording_of(contract: Contract) -> dict[str, Any]:
 
     Ids become made-up ids of the same prefix, e-mail addresses, names and other values of records placeholders of the
     same kind; each the same wherever it stands, so that requests and answers still belong together. What the check
-    itself made up stays.
+    itself made up stays. Messages keep their words, less the values of records that the check has read. Dates of
+    answers are left out, for a replay happens later.
     """
     org = contract.org
     redactor = _taught(org)
     answers = [_answer(exchange, redactor, org) for exchange in org.exchanges]
     findings = [
-        {name: redactor.message(text) for name, text in asdict(finding).items()} for finding in contract.findings
+        {name: redactor.text(str(text)) for name, text in asdict(finding).items()} for finding in contract.findings
     ]
     version = org.client.settings.api_version
     origin = f"contract check of airflow-provider-sfleads {__version__}, API version {version}, {org.known.edition}"
@@ -72,7 +74,7 @@ def _taught(org: Org) -> Redactor:
     hosts |= {host.partition(":")[0] for host in hosts}
     known = client.token_requests > 0 and bool(org.exchanges)
     redactor = Redactor(
-        (settings.consumer_secret, settings.consumer_key, *hosts),
+        (*secrets_in(settings), settings.consumer_key, *hosts),
         org_id=client.org_id if known else None,
         user_id=client.user_id if known else None,
     )

@@ -17,18 +17,25 @@ from airflow_provider_sfleads.reports.table import in_one_line
 _MARKS = {State.HOLDS: ("ok", "green"), State.BROKEN: ("BROKEN", "bold red"), State.NOT_TRIED: ("-", "dim")}
 #: Columns of a text that no terminal limits.
 LOG_WIDTH = 120
+# What a column of four lacks; a name that is longer breaks at its dot, lest it break anywhere.
+_AROUND = 2
 
 
-def table_of(findings: Iterable[Finding]) -> Table:
-    """Return the table; what the server says is shown in one line, without its control characters, and whole."""
+def table_of(findings: Iterable[Finding], *, width: int = LOG_WIDTH) -> Table:
+    """Return the table; what the server says is shown in one line, without its control characters, and whole.
+
+    :param width: of the terminal.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_lines=False, pad_edge=False, expand=True)
     table.add_column("")
-    for title, ratio in (("assumption", 3), ("expected", 2), ("seen", 3), ("what to do", 3)):
+    for title, ratio in (("assumption", 5), ("expected", 4), ("seen", 5), ("what to do", 4)):
         table.add_column(title, overflow="fold", ratio=ratio)
     for finding in findings:
         mark, style = _MARKS[finding.state]
         plain = "dim" if finding.state is State.NOT_TRIED else ""
-        what = Text.assemble((in_one_line(finding.assumption), plain), "\n", (in_one_line(finding.name), "cyan"))
+        name = in_one_line(finding.name)
+        name = name if len(name) <= width // 4 - _AROUND else name.replace(".", ".\n")
+        what = Text.assemble((in_one_line(finding.assumption), plain), "\n", (name, "cyan"))
         cells = (Text(in_one_line(each), plain) for each in (finding.expected, finding.seen, finding.remedy))
         table.add_row(Text(mark, style), what, *cells)
     return table
@@ -51,7 +58,7 @@ def closing_of(contract: Contract) -> Sequence[str]:
 def show(contract: Contract, console: Console) -> None:
     """Print heading, table and closing."""
     console.print(Text(in_one_line(contract.heading), style="bold"))
-    console.print(table_of(contract.findings))
+    console.print(table_of(contract.findings, width=console.width))
     first, *more = closing_of(contract)
     console.print(Text(first, style="bold red" if contract.named(State.BROKEN) else "bold green"))
     for line in more:

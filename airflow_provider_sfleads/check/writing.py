@@ -36,7 +36,7 @@ _PERMISSIONS = {"createable": "Create", "deletable": "Delete"}
 # Beyond the prefix: a number of two digits.
 _LONGEST_NUMBER = 2
 
-_DELETED = Assumption(
+DELETED = Assumption(
     name="trial_leads.deleted",
     text="The trial leads and jobs of this check are deleted",
     expected="nothing is left",
@@ -168,7 +168,7 @@ class _Ending:
         """Delete, as the last probe."""
         self._trial.interruptions.check()
         left = self.run()
-        yield _DELETED.judged(left.told(self._trial), holds=left.is_clean)
+        yield DELETED.judged(left.told(self._trial), holds=left.is_clean)
 
 
 @contextmanager
@@ -176,7 +176,7 @@ def _deleting(trial: Trial) -> Iterator[Probe]:
     """Yield the probe that deletes; where it does not come to that, delete on the way out."""
     ending = _Ending(trial)
     try:
-        yield Probe.about(_DELETED, ending.ask)
+        yield Probe.about(DELETED, ending.ask)
     except BaseException:
         if not ending.is_over:
             log.warning("The check ended early. %s", ending.run().told(trial))

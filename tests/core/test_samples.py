@@ -124,7 +124,10 @@ def test_a_recorded_duplicate_value_names_its_record_or_none() -> None:
 
     names = ["ID_from_HPC__c", "Other__c"]
     assert (duplicate_id(nobody), duplicate_fields(nobody, names)) == (None, frozenset())
-    assert (duplicate_id(other, "006"), duplicate_fields(other, names)) == ("006Ov000004iYzqIAE", frozenset(names[:1]))
+    assert (duplicate_id(other, "006"), duplicate_fields(other, names)) == (
+        "006Ov000004iYzqIAE",
+        frozenset({"ID_from_HPC__c"}),
+    )
     assert duplicate_id(other) is None
 
 
