@@ -46,8 +46,9 @@ class Left:
 
     def told(self, trial: Trial) -> str:
         """Say what was deleted, or what is left, and how to find and delete that by hand."""
+        job = " A job without rows may be left open, which does no harm." if trial.empty_job else ""
         if self.is_clean:
-            return f"{self.deleted} trial leads are deleted; they lie in the recycle bin for 15 days."
+            return f"{self.deleted} trial leads are deleted; they lie in the recycle bin for 15 days.{job}"
         parts = [
             f"{', '.join(lead_id for lead_id in self.leads if self.leads[lead_id] == why)} still there ({why})"
             for why in dict.fromkeys(self.leads.values())
@@ -55,7 +56,7 @@ class Left:
         parts += [f"job {job_id} is still there" for job_id in self.jobs]
         parts += ["a request had no answer and may still make leads for 10 minutes"] if self.unanswered else []
         parts += [f"the org could not be asked: {self.problem}"] if self.problem else []
-        return f"{'; '.join(parts)}. {by_hand(trial)}"
+        return f"{'; '.join(parts)}. {by_hand(trial)}{job}"
 
 
 def by_hand(trial: Trial) -> str:

@@ -17,7 +17,7 @@ from airflow_provider_sfleads.columnar.job_results import ERROR, JobResults
 from airflow_provider_sfleads.columnar.match import Match, match_by
 from airflow_provider_sfleads.columnar.query_job import read_page
 from airflow_provider_sfleads.columnar.staged import FIELD, staged_schema, write_csv
-from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, create_job, job_of, next_poll
+from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, create_job, job_of
 from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.mapping import Record
@@ -142,7 +142,7 @@ class TrialJobs:
                     f"Job {job.id} is {job.state} after {self._trial.patience.jobs:g} seconds for all jobs of the "
                     "check; the org's queue is long."
                 )
-            self._trial.interruptions.pause(next_poll(elapsed))
+            self._trial.interruptions.pause(self._trial.patience.poll(elapsed))
             found = self.jobs.look(job.id)
             if found is None:
                 raise ServiceUnavailableError(f"Job {job.id} was deleted before it was over.")

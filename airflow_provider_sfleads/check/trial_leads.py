@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 #: Leads that one check may make at most.
 MOST_LEADS = 20
 # A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
+_CREATE_JOB = ("POST", bulk.create_job(bulk.JobSpec(operation="insert")).path)
 INSERT = PageKind(operation="insert", repeatable=False)
 UPDATE = PageKind(operation="update")
 
@@ -34,10 +35,12 @@ class Patience:
 
     :param jobs: for its jobs, all together.
     :param late: for what a request without an answer may still make.
+    :param poll: before a job is asked about again, by how long it has been under way.
     """
 
     jobs: float = 600.0
     late: float = 30.0
+    poll: Callable[[float], float] = bulk.next_poll
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Trial:
     :param ids: of leads, as they were answered.
     :param unanswered: keys of leads in requests without an answer.
     :param jobs: ids of ingest jobs.
+    :param empty_job: whether there may be a job of which only Salesforce knows.
     :param records: how many leads were made up.
     """
 
@@ -66,6 +70,7 @@ class Trial:
     ids: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
+    empty_job: bool = False
     records: int = 0
     _rule: list[str | None] = field(default_factory=list)
 
@@ -114,8 +119,13 @@ class Trial:
 
     def send(self, call: Call) -> Reply:
         """Send a call as every operator does, unless the check is to end."""
-        with self.interruptions.waiting():
-            return self.org.send(call)
+        self.interruptions.check()
+        try:
+            with self.interruptions.waiting():
+                return self.org.send(call)
+        except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
+            self.empty_job = self.empty_job or (call.method, call.path) == _CREATE_JOB
+            raise
 
     def download(self, call: Call, path: Path) -> Reply:
         """Send a call that is answered with CSV."""

@@ -30,7 +30,8 @@ class WriteContext:
     :param trial: sends and remembers.
     :param base: the first lead, as it was sent, less its owner.
     :param base_id: its id.
-    :param second_id: id of another one.
+    :param second: another one.
+    :param second_id: its id.
     :param victim_id: id of one that may be deleted.
     :param updates: whether leads can be updated.
     :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
@@ -41,6 +42,7 @@ class WriteContext:
     trial: Trial
     base: Record | None = None
     base_id: str = ""
+    second: Record = field(default_factory=dict)
     second_id: str = ""
     victim_id: str = ""
     updates: bool = False

@@ -95,7 +95,7 @@ def write_jobs(context: WriteContext) -> list[Probe]:
         context.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
         context.probe(_wording, _WORDING, needs=()),
         context.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
-        context.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.LEAD, Need.UPDATE)),
+        context.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.SECOND, Need.UPDATE)),
         context.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE, needs=()),
     ]
 
@@ -195,7 +195,7 @@ def _upsert(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
     trial = context.trial
     kind = PageKind(operation="upsert", external_id_field=trial.key.name)
     new = trial.person()
-    old = {trial.key.name: (context.base or {})[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
+    old = {trial.key.name: context.second[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
     ended = jobs.run(kind, [old, new])
     with ended.results(jobs.by_key(kind), trial.folder / "upsert") as results:
         created = [Created(one).name.lower() for one in results.said(0, 2).created]

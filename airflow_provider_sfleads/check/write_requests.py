@@ -123,8 +123,9 @@ def _update(context: WriteContext) -> Iterator[Finding]:
     if verdict.error is not None:
         yield _UPDATE.judged(outcome(verdict), holds=False)
         return
-    context.base = {**(context.base or {}), **changed}
     same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
+    if same:
+        context.base = {**(context.base or {}), **changed}
     yield _UPDATE.judged(f"success, and the {'new' if same else 'old'} value", holds=same)
 
 
@@ -136,7 +137,7 @@ def _upsert(context: WriteContext) -> Iterator[Finding]:
     if made.id is None:
         yield _CREATED.judged(outcome(made), holds=False)
         return
-    context.second_id = made.id
+    context.second, context.second_id = record, made.id
     changed = {trial.key.name: record[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert")}
     (again,) = trial.write(kind, [changed])
     other = "" if again.id == made.id else " for another lead"

@@ -57,6 +57,7 @@ class Emulator:
         permissions = Permissions.of(settings)
         visible = permissions.seen(full)
         self.store.ensure_columns("Lead", full.fields.values())
+        self.store.rename_org(settings.organization_type, is_sandbox=settings.is_sandbox)
         self.store.activate_rule(ACTIVE_RULE_ID, active=settings.assignment_rule_active)
         keyed = frozenset(spec for spec in full.fields.values() if spec.keyed)
         if keyed != self._indexed:
@@ -70,9 +71,9 @@ class Emulator:
         self.schema: ObjectSchema = visible
         self.contacts = permissions.seen(self.store.contacts)
         self.permissions: Permissions = permissions
-        self.reader = Reader(visible, per_row=settings.structural_errors == "row")
-        self.full_reader = Reader(full, per_row=settings.structural_errors == "row")
-        self.bulk_reader = Reader(visible, per_row=True)
+        self.reader = Reader(visible, per_row=settings.structural_errors == "row", broken=settings.broken)
+        self.full_reader = Reader(full, per_row=settings.structural_errors == "row", broken=settings.broken)
+        self.bulk_reader = Reader(visible, per_row=True, broken=settings.broken)
         self.defaults: dict[str, Any] = _defaults(full)
         self.settings = settings
 
