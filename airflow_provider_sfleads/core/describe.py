@@ -26,7 +26,9 @@ _MOST = 10**9
 class FieldInfo:
     """One field of an sObject, with its type in Salesforce's own spelling.
 
-    ``picklist_values`` are the active ones, ``inactive_values`` the others, both as the org spells them.
+    ``picklist_values`` are the active ones, ``inactive_values`` the others, both as the org spells them. A field that
+    is not ``filterable`` can be read, and no query finds records by it: long text areas, and fields that are encrypted
+    at random (Shield Platform Encryption).
     """
 
     name: str
@@ -44,6 +46,7 @@ class FieldInfo:
     unique: bool = False
     case_sensitive: bool = False
     restricted_picklist: bool = False
+    filterable: bool = True
     picklist_values: Collection[str] = ()
     inactive_values: Collection[str] = ()
     _spellings: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -150,6 +153,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         unique=bool(raw.get("unique")),
         case_sensitive=bool(raw.get("caseSensitive")),
         restricted_picklist=bool(raw.get("restrictedPicklist")),
+        filterable=bool(raw.get("filterable", True)),
         picklist_values=tuple(_text(value["value"]) for value in values if value.get("active", True)),
         inactive_values=tuple(_text(value["value"]) for value in values if not value.get("active", True)),
     )

@@ -199,6 +199,11 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
         )
     if not (info.external_id or info.id_lookup):
         return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
+    if not info.filterable:
+        return (
+            f"external_id_field {info.name}: Salesforce finds no leads by it, as it is encrypted (Shield Platform "
+            f"Encryption): have it encrypted deterministically, or take another field"
+        )
     if purpose.creates and not info.createable:
         return f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it"
     if unique and not info.unique:

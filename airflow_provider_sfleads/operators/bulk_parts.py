@@ -32,6 +32,7 @@ def terms_of(load: UnderWay) -> Terms:
         since=load.began if load.resumed else None,
         asks=load.execution.asks_from is not None,
         longest_queued=settings.longest_queued,
+        deferred=load.deferred,
         doubt=load.doubt,
     )
 

@@ -104,6 +104,7 @@ def load(
             interval=interval,
             attempt=try_number(context),
             links=links,
+            deferred=deferred is not None,
             until_the_end=closing,
             others=others,
         )

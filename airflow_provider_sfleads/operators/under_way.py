@@ -147,6 +147,7 @@ class UnderWay:
     :param attempt: try number of the task.
     :param links: what the task shows in Airflow's UI.
     :param others: what the task instance's other executions came to, oldest first.
+    :param deferred: whether the try goes on after a triggerer has waited for its jobs.
     :param until_the_end: closes what the end of the load still needs.
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
@@ -167,6 +168,7 @@ class UnderWay:
     attempt: int
     links: Links
     until_the_end: ExitStack
+    deferred: bool = False
     others: Sequence[Entry] = ()
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None

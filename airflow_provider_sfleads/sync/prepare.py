@@ -116,9 +116,14 @@ class _Problems:
             if isinstance(value, Refusal):
                 self.sentences.append(f"ladder {rung!r} -> {info.name}: {value.message}")
 
-    def email_column(self, request: Request) -> str | None:
+    def email_column(self, request: Request, lead: SObjectInfo) -> str | None:
         if not request.match_email:
             return None
+        info = lead.find("Email")
+        if info is not None and not info.filterable:
+            self.sentences.append(
+                "match_email: Salesforce finds no leads by Email, as it is encrypted (Shield Platform Encryption)"
+            )
         for column, name in request.field_map.columns.items():
             if name.lower() == "email":
                 return column
@@ -137,7 +142,7 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=not updates)
     reserved = (external.name,) if external else ()
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, reserved)
-    email = problems.email_column(request)
+    email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request), ground.columns)
     if problems.sentences or mapping is None:
         raise MappingError(tuple(problems.sentences))
@@ -183,7 +188,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=False)
     stage_field = _stage_field(request, ground.lead, problems)
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, (request.stage_field,))
-    email = problems.email_column(request)
+    email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))

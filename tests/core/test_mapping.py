@@ -27,6 +27,7 @@ FIELDS = (
     FieldInfo(name="OnlyOnce__c", type="string", updateable=False),
     FieldInfo(name="Key__c", type="string", length=36, external_id=True, unique=True),
     FieldInfo(name="Loose__c", type="string", external_id=True),
+    FieldInfo(name="Sealed__c", type="string", external_id=True, filterable=False),
 )
 LEAD = SObjectInfo(name="Lead", fields={info.name.lower(): info for info in FIELDS})
 BOTH = Purpose(creates=True, updates=True)
@@ -159,6 +160,7 @@ def test_required_fields_can_wait() -> None:
         ("Company", True, "not an external ID"),
         ("Loose__c", True, "not unique"),
         ("Email", True, "not unique"),
+        ("Sealed__c", False, "finds no leads by it"),
     ],
 )
 def test_fields_that_cannot_be_the_key(name: str, unique: bool, words: str) -> None:  # noqa: FBT001

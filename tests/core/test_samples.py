@@ -88,6 +88,16 @@ def test_both_operators_plan_on_a_recorded_lead(name: str) -> None:
     stage_plan(lead=lead)
 
 
+@pytest.mark.parametrize("name", DESCRIBES)
+def test_what_leads_are_found_by_can_be_filtered(name: str) -> None:
+    """The fields in the conditions of the provider's queries, beside the external ID; a long text cannot."""
+    lead = lead_of(name, KEY)
+    found_by = ("Id", "Email", "LastName", "CreatedDate", "CreatedById", "External_Id__c")
+
+    assert all(info.filterable for info in map(lead.find, found_by) if info is not None)
+    assert [info.name for info in lead.fields.values() if not info.filterable] == ["Description"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[f"{n}-{page.request.split()[0]}" for n, page in enumerate(PAGES)])
 def test_recorded_pages_of_results_are_read(page: Answer) -> None:
     """Each record has its id, or its error with code, message and fields."""

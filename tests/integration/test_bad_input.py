@@ -110,7 +110,7 @@ def test_one_error_lists_all_problems_of_a_mapping(emulator: EmulatorServer, tmp
             "c": "Email",
             "d": "email",
         },
-        constants={"NumberOfEmployees": "many", "IsConverted": True},
+        constants={"NumberOfEmployees": "many", "ConvertedDate": "2026-01-01"},
     )
 
     for part in (
@@ -120,7 +120,7 @@ def test_one_error_lists_all_problems_of_a_mapping(emulator: EmulatorServer, tmp
         "Budget__c",
         "column 'd' -> Email",
         "NumberOfEmployees",
-        "IsConverted",
+        "ConvertedDate: the field is read-only",
         "external_id_field Company",
         "Company: Salesforce requires it",
     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID
-from airflow_provider_sfleads.exceptions import ObjectAccessError
+from airflow_provider_sfleads.exceptions import MappingError, ObjectAccessError
 from tests.integration.support import FIELDS, Ran, creating, moving, no_retry, people, run, writes
 
 if TYPE_CHECKING:
@@ -49,6 +49,22 @@ def test_match_email_without_access_to_contacts_says_so_before_anything_is_sent(
     assert "Read on Contact" in said
     assert "sObject type 'Contact' is not supported" in said
     assert not [request for request in emulator.requests() if "composite" in str(request["route"])]
+
+
+def test_what_is_encrypted_at_random_finds_nobody_and_is_said_before_anything_is_sent(
+    emulator: EmulatorServer, tmp_path: Path, api: str
+) -> None:
+    """Shield Platform Encryption: a query by such an Email, or by such a key, would be refused."""
+    sealed = {"length": 80, "encrypted": True}
+    key = {**sealed, "name": "External_Id__c", "external_id": True, "id_lookup": True, "unique": True}
+    emulator.change_settings(extra_fields=[{**sealed, "name": "Email", "type": "email"}, key])
+    ran = run(creating(people(3, mail="x@acme.example"), tmp_path, api=api, **MAILED))
+
+    assert isinstance(ran.error, MappingError)
+    assert no_retry(ran.error)
+    assert "match_email: Salesforce finds no leads by Email" in str(ran.error)
+    assert "external_id_field External_Id__c: Salesforce finds no leads by it" in str(ran.error)
+    assert writes(emulator) == []
 
 
 def test_a_move_by_email_reads_no_contacts(emulator: EmulatorServer, tmp_path: Path, api: str) -> None:

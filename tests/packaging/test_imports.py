@@ -20,6 +20,7 @@ print(json.dumps({"seconds": seconds, "modules": sorted(set(sys.modules) - befor
 """
 SLOW = {
     "adbc_driver_manager",
+    "cryptography",
     "duckdb",
     "fsspec",
     "numpy",
