@@ -32,6 +32,7 @@ def test_the_emulator_as_shipped_holds_in_every_line(check: Check) -> None:
 
     assert broken(contract) == untried(contract) == set()
     assert sorted(each.name for each in contract.findings) == sorted(NAMES)
+    assert "by client credentials" in seen(contract, "token")
     assert "5 leads on 3 pages" in seen(contract, "query_job.pages")
     assert "5 leads of 5" in seen(contract, "lookup.by_key")
     assert "4 contacts" in seen(contract, "contact.read")
