@@ -134,11 +134,11 @@ class RequestRefusedError(SalesforceLeadsError):
 
 
 class ObjectAccessError(RequestRefusedError):
-    """The Run-As user may not read an object, or a field of it, that the sync needs."""
+    """The Run-As user may not do with an object, or a field of it, what the sync needs."""
 
 
 class LeadAccessError(ObjectAccessError):
-    """The Run-As user cannot see the Lead object."""
+    """The Run-As user cannot see the Lead object, or may not create or edit leads."""
 
 
 class ContractBrokenError(SalesforceLeadsError):

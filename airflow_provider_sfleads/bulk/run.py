@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -50,6 +51,7 @@ class BulkRun:
     :param diary: which job carries which load.
     :param settling: looks parts up, and settles loads.
     :param terms: how it is carried out.
+    :param active_rule: asks for the org's active assignment rule for leads.
     :param scratch: local folder for CSV files.
     :param halted: why sending stopped early.
     """
@@ -60,12 +62,12 @@ class BulkRun:
     diary: Diary
     settling: Settling
     terms: Terms
+    active_rule: Callable[[], str | None]
     scratch: Path
     halted: SalesforceLeadsError | None = None
     _watch: Watch = field(init=False)
     _unknown: set[str] = field(default_factory=set)
     _looked_up: dict[str, float] = field(default_factory=dict)
-    _rule: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Watch nothing yet."""
@@ -301,10 +303,7 @@ class BulkRun:
             return None
         if auto_assign != "TRUE":
             return auto_assign
-        if not self._rule:
-            self._rule.append(self.jobs.active_rule())
-            log.info("The active assignment rule for leads: %s.", self._rule[0] or "none")
-        return self._rule[0]
+        return self.active_rule()
 
     def _collect(self, piece: Piece, job: JobInfo | None) -> None:
         if job is None:

@@ -7,7 +7,7 @@ may not be seen (REST API Developer Guide, "sObject Describe").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,14 +87,31 @@ class FieldInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SObjectInfo:
-    """An sObject's fields, found without regard to letter case as Salesforce does."""
+    """An sObject's fields, found without regard to letter case as Salesforce does.
+
+    ``createable`` and ``updateable`` say what the running user may do to its records.
+    """
 
     name: str
     fields: Mapping[str, FieldInfo] = field(repr=False)
+    createable: bool = True
+    updateable: bool = True
 
     def find(self, name: str) -> FieldInfo | None:
         """The field of that name, or ``None`` where it does not exist or may not be seen."""
         return self.fields.get(name.lower())
+
+    def visible(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some fields that may be asked for, each once.
+
+        One field too many costs the whole query, so every look-up asks for these alone: a lookup field is hidden from
+        who may not read the object that it leads to (REST API Developer Guide, "sObject Describe").
+        """
+        return tuple(dict.fromkeys(name for name in names if self.find(name) is not None))
+
+    def unseen(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some fields that may not."""
+        return tuple(dict.fromkeys(name for name in names if self.find(name) is None))
 
     @property
     def required_on_create(self) -> tuple[FieldInfo, ...]:
@@ -109,7 +126,12 @@ def parse_describe(body: Mapping[str, Any]) -> SObjectInfo:
     """
     try:
         infos = [_field(raw) for raw in body["fields"]]
-        return SObjectInfo(name=_name(body["name"]), fields={info.name.lower(): info for info in infos})
+        return SObjectInfo(
+            name=_name(body["name"]),
+            fields={info.name.lower(): info for info in infos},
+            createable=body.get("createable") is not False,
+            updateable=body.get("updateable") is not False,
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ServiceUnavailableError(
             f"Salesforce describes an object in a form that is none ({type(error).__name__}). Try again later; if it "

@@ -11,6 +11,9 @@ from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
 
 Record = Mapping[str, FieldValue]
 
+# A field without access looks just like one that does not exist.
+_GIVE = "(field-level security: give it in a permission set)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMap:
@@ -34,6 +37,10 @@ class Purpose:
 
     creates: bool
     updates: bool
+
+    def within(self, lead: SObjectInfo) -> Purpose:
+        """As much of it as the Run-As user may do to leads at all: for the rest no field is to blame."""
+        return Purpose(creates=self.creates and lead.createable, updates=self.updates and lead.updateable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +176,15 @@ def _writable(lead: SObjectInfo, name: str, source: str, purpose: Purpose, probl
     info = lead.find(name)
     if info is None:
         problems.append(
-            f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it (field-level security)"
+            f"{source} -> {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
         )
         return None
-    refused = _refused(info, purpose)
+    refused = _refused(info, purpose.within(lead))
     if refused:
-        problems.append(f"{source} -> {info.name}: the field is read-only on {refused}")
+        problems.append(
+            f"{source} -> {info.name}: the field is read-only on {refused}, by its kind, or since the Run-As user has "
+            f"no Edit access to it {_GIVE}"
+        )
         return None
     return info
 
@@ -193,10 +203,7 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
     """
     info = lead.find(name)
     if info is None:
-        return (
-            f"external_id_field {name}: Lead has no such field, or the Run-As user has no access to it "
-            f"(field-level security)"
-        )
+        return f"external_id_field {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
     if not (info.external_id or info.id_lookup):
         return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
     if not info.filterable:
@@ -204,8 +211,11 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
             f"external_id_field {info.name}: Salesforce finds no leads by it, as it is encrypted (Shield Platform "
             f"Encryption): have it encrypted deterministically, or take another field"
         )
-    if purpose.creates and not info.createable:
-        return f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it"
+    if purpose.within(lead).creates and not info.createable:
+        return (
+            f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it: by its kind, "
+            f"or since the Run-As user has no Edit access to it {_GIVE}"
+        )
     if unique and not info.unique:
         return (
             f"external_id_field {info.name}: it is not unique, so Salesforce would create a lead twice; "

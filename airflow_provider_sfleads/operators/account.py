@@ -70,6 +70,7 @@ def report_of(
         unchanged_reasons=dict(tally.unchanged.most_common()),
         api_usage={"used": usage.used, "max": usage.max} if usage else None,
         executions=(),
+        not_visible=(),
     )
 
 

@@ -101,4 +101,13 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         scratch=scratch,
         newer=late_check(load, plan),
     )
-    return BulkRun(pieces=pieces, jobs=jobs, book=book, diary=diary, settling=settling, terms=terms, scratch=scratch)
+    return BulkRun(
+        pieces=pieces,
+        jobs=jobs,
+        book=book,
+        diary=diary,
+        settling=settling,
+        terms=terms,
+        active_rule=load.active_rule,
+        scratch=scratch,
+    )

@@ -70,7 +70,7 @@ class Ground:
     """What a plan stands on.
 
     :param lead: Lead's describe.
-    :param columns: the export's columns.
+    :param columns: the export's columns; none before it is opened.
     :param seen: remembers keys and ids.
     :param late: how long after it was sent a call may still take effect.
     :param claim: takes leads for rows of this run.
@@ -194,6 +194,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
         raise MappingError(tuple(problems.sentences))
     rule = request.rule.of_field(stage_field)
     rules = stage.StageRules(
+        lead=ground.lead,
         rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,

@@ -54,7 +54,7 @@ def ask(
         now=lambda: at,
     )
     rows = [(item(number, **record), Doubt.at(SENT, USER)) for number, record in enumerate(records)]
-    return inquiry.ask(rows, LeadLookup(send=org.send, conn_id="sf"), **more)
+    return inquiry.ask(rows, LeadLookup(send=org.send, conn_id="sf", lead=describe()), **more)
 
 
 def standings(fates: Sequence[Fate]) -> list[Standing]:
@@ -208,7 +208,7 @@ def test_a_key_answers_for_its_row(is_as_sent: bool) -> None:  # noqa: FBT001
     inquiry = Inquiry(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT
     )
-    (fate,) = inquiry.ask([(keyed, Doubt.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf"))
+    (fate,) = inquiry.ask([(keyed, Doubt.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf", lead=describe()))
     assert fate.lead_id == (lead if is_as_sent else None)
 
 
@@ -222,7 +222,7 @@ def test_a_row_that_has_changed_since(then: str, standing: Standing) -> None:
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT + LATE
     )
     (fate,) = inquiry.ask(
-        [(item(1, LastName="Mueller", Company="Acme"), doubt)], LeadLookup(send=org.send, conn_id="sf")
+        [(item(1, LastName="Mueller", Company="Acme"), doubt)], LeadLookup(send=org.send, conn_id="sf", lead=describe())
     )
     assert (fate.standing, fate.lead_id) == (standing, lead if standing is Standing.THERE else None)
 
