@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.check.assumption import Assumption, Finding, State
@@ -52,18 +52,21 @@ def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()
 
     :param known: findings of earlier probes.
     """
-    states = {finding.name: finding.state for finding in known}
+    causes = {finding.name: "" if finding.state is State.HOLDS else finding.name for finding in known}
     for probe in probes:
-        for finding in _asked(probe, org, states):
-            states[finding.name] = finding.state
+        lacking = next(filter(None, (causes.get(name, name) for name in probe.needs)), None)
+        if lacking is not None:
+            # What needs this one in turn is told of the first cause.
+            causes[probe.name] = lacking
+            why = "no token" if lacking == "token" else f"{lacking} does not hold"
+            yield _of(probe, State.NOT_TRIED, why, f"See {lacking}.")
+            continue
+        for finding in _asked(probe, org):
+            causes[finding.name] = "" if finding.state is State.HOLDS else finding.name
             yield finding
 
 
-def _asked(probe: Probe, org: Org, states: Mapping[str, State]) -> Iterator[Finding]:
-    lacking = next((name for name in probe.needs if states.get(name) is not State.HOLDS), None)
-    if lacking is not None:
-        yield _of(probe, State.NOT_TRIED, f"{lacking} does not hold", f"See {lacking}.")
-        return
+def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
     try:
         yield from probe.ask(org)
     except SalesforceLeadsError as error:

@@ -138,7 +138,7 @@ def by_id(org: Org) -> Iterator[Finding]:
 def by_key(org: Org) -> Iterator[Finding]:
     """Look the leads up that have a key, among keys that nobody has."""
     info = org.lead.find(org.wanted.external_id_field or "")
-    if info is None:
+    if info is None or not info.filterable:
         seen = "no external ID was named" if org.wanted.external_id_field is None else f"{EXTERNAL.name} does not hold"
         remedy = "Give --external-id FIELD." if org.wanted.external_id_field is None else f"See {EXTERNAL.name}."
         yield BY_KEY.not_tried(seen, remedy)
@@ -196,7 +196,8 @@ def by_email(org: Org) -> Iterator[Finding]:
     if not org.wanted.match_email:
         yield BY_EMAIL.not_tried("match_email is not used", "Give --match-email.")
         return
-    if org.lead.find("Email") is None:
+    info = org.lead.find(_EMAIL_FIELD.name)
+    if info is None or not info.filterable:
         yield BY_EMAIL.not_tried(f"{EMAIL.name} does not hold", f"See {EMAIL.name}.")
         return
     yield _found_again(BY_EMAIL, org, _EMAIL_FIELD, (_NOBODY,))
