@@ -10,6 +10,7 @@ from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
 
 Record = Mapping[str, FieldValue]
+_OWNER = "ownerid"
 
 # A field without access looks just like one that does not exist.
 _GIVE = "(field-level security: give it in a permission set)"
@@ -222,6 +223,27 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
             f'tick "Unique" on the field'
         )
     return info
+
+
+def overruled_owner(field_map: FieldMap, auto_assign: str) -> tuple[str, ...]:
+    """A sentence where a mapped owner would be lost to an assignment rule.
+
+    A rule that runs on a write decides who owns the lead, whatever ``OwnerId`` was sent with it (REST API Developer
+    Guide, "Assignment Rule Header").
+
+    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id.
+    """
+    sources = [f"column {column!r}" for column, name in field_map.columns.items() if name.lower() == _OWNER]
+    sources += ["constant" for name in field_map.constants if name.lower() == _OWNER]
+    if auto_assign == "FALSE" or not sources:
+        return ()
+    given, rule = ("'default'", "the org's active rule") if auto_assign == "TRUE" else (f"{auto_assign!r}", "that rule")
+    sentence = (
+        f"{' and '.join(sources)} -> OwnerId: assignment_rule={given} has {rule} choose the owner of each lead that it "
+        "runs on, so the mapped one would be lost; take assignment_rule=None to keep the mapped owner, or leave "
+        "OwnerId out to have the rule route the leads"
+    )
+    return (sentence,)
 
 
 def missing_columns(wanted: Mapping[str, str], columns: Iterable[str]) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ class LeadSyncOperator(TellsLineage):
     :param full_refresh: with ``changed_only``, look at every row once more, and remember anew.
     :param match_email: also find existing people by the e-mail address mapped to ``Email``.
     :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
-        ``None`` runs none, an id runs that rule.
+        ``None`` runs none, an id runs that rule. A rule chooses the owner, whatever is mapped to ``OwnerId``: map that
+        only with ``None``.
     """
 
     template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS

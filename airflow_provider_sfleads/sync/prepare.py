@@ -15,6 +15,7 @@ from airflow_provider_sfleads.core.mapping import (
     bind,
     check_external_id,
     missing_columns,
+    overruled_owner,
 )
 from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal, convert
@@ -108,6 +109,9 @@ class _Problems:
         self.sentences += bound
         return None
 
+    def owner(self, request: Request) -> None:
+        self.sentences += overruled_owner(request.field_map, request.auto_assign)
+
     def ladder(self, info: FieldInfo, rule: StageRule) -> None:
         problem = ladder_problem(rule.stage, rule.ladder, info.compared)
         self.sentences += [problem] if problem else []
@@ -142,6 +146,7 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=not updates)
     reserved = (external.name,) if external else ()
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, reserved)
+    problems.owner(request)
     email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request), ground.columns)
     if problems.sentences or mapping is None:
@@ -188,6 +193,7 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=False)
     stage_field = _stage_field(request, ground.lead, problems)
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, (request.stage_field,))
+    problems.owner(request)
     email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:

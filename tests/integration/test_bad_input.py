@@ -157,7 +157,8 @@ def test_values_that_salesforce_would_refuse_for_sure_cost_no_call(emulator: Emu
     }
     empty = dict.fromkeys(fields)
     rows = [{**empty, **people(1)[0], "key": key, **cells} for key, (cells, _) in bad.items()]
-    ran = run(creating([*rows, {**empty, **people(1)[0]}], tmp_path, fields=fields, max_rejects=len(bad)))
+    how: dict[str, Any] = {"fields": fields, "max_rejects": len(bad), "assignment_rule": None}
+    ran = run(creating([*rows, {**empty, **people(1)[0]}], tmp_path, **how))
 
     assert {row["key"]: row["error_code"] for row in ran.rows if row["error_code"]} == {
         key.strip(): code for key, (_, code) in bad.items()
