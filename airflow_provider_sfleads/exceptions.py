@@ -6,7 +6,8 @@
     ├── ConfigurationError            mend the Dag or the connection; a retry cannot help
     │   ├── ConnectionFieldError      a field of the Airflow connection cannot be right
     │   ├── ParameterError            an operator parameter cannot be right
-    │   └── MappingError              the mapping does not fit Lead's describe; lists every problem
+    │   ├── MappingError              the mapping does not fit Lead's describe; lists every problem
+    │   └── TrialRefusedError         the contract check may not write to this org, or cannot; nothing was written
     ├── ExportError                   the export cannot be read (missing file, column, wrong encoding ...)
     │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
     ├── AuthenticationError           Salesforce gives no usable token
@@ -18,7 +19,9 @@
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
     ├── ObjectAccessError             the Run-As user may not read an object that the sync needs
     │   └── LeadAccessError           the Run-As user cannot see the Lead object
+    ├── ContractBrokenError           the contract check found that an assumption does not hold
     ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
+    ├── LeadsLeftError                the contract check could not delete all leads that it made; names them
     ├── BulkJobError                  a Bulk API 2.0 job ended before its end, and another one would as well
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
@@ -78,6 +81,10 @@ class MappingError(ConfigurationError):
         super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing was sent:{lines}")
 
 
+class TrialRefusedError(ConfigurationError):
+    """The contract check writes to no such org, or has no field to find its leads by; nothing was written."""
+
+
 class ExportError(SalesforceLeadsError):
     """The export cannot be read to its end."""
 
@@ -134,8 +141,16 @@ class LeadAccessError(ObjectAccessError):
     """The Run-As user cannot see the Lead object, or may not create or edit leads."""
 
 
+class ContractBrokenError(SalesforceLeadsError):
+    """The org or its Run-As user is not as this provider assumes; the message names what does not hold."""
+
+
 class ReplyTooLargeError(SalesforceLeadsError):
     """An answer is larger than any that Salesforce gives; it was not read to its end."""
+
+
+class LeadsLeftError(SalesforceLeadsError):
+    """Leads or jobs that the contract check made are still there; the message says which, and how to find them."""
 
 
 class BulkJobError(SalesforceLeadsError):

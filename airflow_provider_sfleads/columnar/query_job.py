@@ -38,10 +38,11 @@ _LONGEST_HEADER = 1 << 17
 _DAMAGED = "The results of a job are no CSV, or a damaged one."
 
 
-def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | None:
+def query_leads(reading: Reading, soql: str, names: Sequence[str], *, page_rows: int = PAGE_ROWS) -> Leads | None:
     """Run a query job and return the leads it found, as strings, a null for what a lead does not have.
 
     :param names: the fields of the SELECT.
+    :param page_rows: rows to a page of results.
     :return: ``None`` where Salesforce would not run the job, or it failed: then there are other ways to read.
     :raises Stopped: where the run is to end; the job is aborted.
     """
@@ -56,7 +57,7 @@ def query_leads(reading: Reading, soql: str, names: Sequence[str]) -> Leads | No
         _drop(reading, abort_query(job.id))
         raise
     if job.succeeded:
-        return _pages(reading, job, names)
+        return _pages(reading, job, names, page_rows)
     log.warning("Query job %s ended as %s; the leads are read by calls instead.", job.id, job.state)
     _drop(reading, delete_query(job.id))
     return None
@@ -79,7 +80,7 @@ def _finished(reading: Reading, job: JobInfo) -> JobInfo:
     return job
 
 
-def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Leads:
+def _pages(reading: Reading, job: JobInfo, names: Sequence[str], page_rows: int) -> Leads:
     path = reading.directory / f"query-{job.id}.csv"
     locator: str | None = None
     trail = Trail("GET jobs/query/.../results", reading.conn_id)
@@ -87,12 +88,12 @@ def _pages(reading: Reading, job: JobInfo, names: Sequence[str]) -> Leads:
         while True:
             if reading.stopped():
                 raise Stopped
-            call = query_results(job.id, locator, PAGE_ROWS)
+            call = query_results(job.id, locator, page_rows)
             reply = expect(call, reading.download(call, path), conn_id=reading.conn_id)
             count = 0
             for batch in read_page(path, names):
                 count += batch.num_rows
-                if count > PAGE_ROWS:
+                if count > page_rows:
                     raise trail.broken("has more rows on a page than were asked for")
                 yield batch
             following = next_locator(reply)

@@ -162,6 +162,11 @@ def abort_job(job_id: str) -> Call:
     return Call(method="PATCH", path=f"{_INGEST}/{job_id}", body={"state": JobState.ABORTED.value})
 
 
+def delete_job(job_id: str) -> Call:
+    """Delete a job that is over, with its results (delete_job.htm); after that it is not found."""
+    return Call(method="DELETE", path=f"{_INGEST}/{job_id}")
+
+
 def get_job(job_id: str) -> Call:
     """Ask how a job stands (get_job_info.htm)."""
     return Call(method="GET", path=f"{_INGEST}/{job_id}")

@@ -164,3 +164,11 @@ def effect_headers(auto_assign: str, *, allow_duplicates: bool) -> dict[str, str
 def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:
     """Read up to 2,000 leads by id in one request; a lead that is missing or deleted comes as ``null``."""
     return Call(method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)})
+
+
+def delete_call(ids: Sequence[str]) -> Call:
+    """Delete up to 200 leads; they go into the recycle bin.
+
+    Twice does no harm. It is no write that ``max_api_usage`` may keep from going out: it tidies up.
+    """
+    return Call(method="DELETE", path="composite/sobjects", params={"ids": ",".join(ids), "allOrNone": "false"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from airflow_provider_sfleads.emulator import (
     sobject_collections,
 )
 from airflow_provider_sfleads.emulator.gate import Gate, Resource
+from airflow_provider_sfleads.emulator.stamped import Stamped
 from airflow_provider_sfleads.emulator.state import Emulator
 from airflow_provider_sfleads.emulator.wire import Call, Reply, not_found
 
@@ -118,4 +120,7 @@ def build_app(emulator: Emulator) -> Starlette:
     """The application that serves this emulator."""
     gate = Gate(emulator)
     routes = [route for resource in RESOURCES for route in _routes(resource, gate)]
-    return Starlette(routes=[*routes, *control.routes(emulator), *pages.routes(emulator)])
+    return Starlette(
+        routes=[*routes, *control.routes(emulator), *pages.routes(emulator)],
+        middleware=[Middleware(Stamped, emulator=emulator)],
+    )

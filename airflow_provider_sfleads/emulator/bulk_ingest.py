@@ -220,7 +220,7 @@ def abort(call: Call, job: Job) -> None:
     """End a job at once; rows already written stay written."""
     if job.over:
         raise _not_allowed("Aborting", job)
-    call.emulator.jobs.end(job, "Aborted", _now(call))
+    call.emulator.jobs.end(job, "Failed" if "abort" in call.emulator.settings.broken else "Aborted", _now(call))
 
 
 def _not_allowed(what: str, job: Job) -> ApiError:
@@ -238,7 +238,8 @@ def remove(call: Call, job: Job) -> Reply:
     with call.emulator.jobs.changed:
         if job.state in {"Open", "InProgress"}:
             raise ApiError("INVALIDJOBSTATE", f"InvalidJobState : Deleting a job that is {job.state} is not allowed")
-        call.emulator.jobs.remove(job)
+        if "job_delete" not in call.emulator.settings.broken:
+            call.emulator.jobs.remove(job)
     return Reply(status=204)
 
 

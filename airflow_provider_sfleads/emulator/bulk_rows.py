@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,13 +67,16 @@ def _written(emulator: Emulator, job: Job, rows: Sequence[Sequence[str]]) -> lis
     operation = _OPERATIONS[job.operation]
     if key is not None and key.type == "id":
         return _by_id(emulator, job, records)
-    return execute(emulator, records, _write(job, operation, key), emulator.bulk_reader)
+    write = _write(job, operation, key)
+    if job.assignment_rule_id is None and "rule_in_job" in emulator.settings.broken:
+        write = replace(write, auto_assign="TRUE")
+    return execute(emulator, records, write, emulator.bulk_reader)
 
 
 def _write(job: Job, operation: Literal["create", "update", "upsert", "delete"], key: FieldSpec | None) -> Write:
     # Without a rule in the job none runs; and no header can let duplicates pass.
     rule = job.assignment_rule_id or "FALSE"
-    return Write(operation=operation, request=job.request, key=key, auto_assign=rule, allow_save=False)
+    return Write(operation=operation, request=job.request, key=key, auto_assign=rule, allow_save=False, by_job=True)
 
 
 def _by_id(emulator: Emulator, job: Job, records: Sequence[Mapping[str, Any]]) -> list[RowResult]:
@@ -110,14 +113,22 @@ def error_text(error: RowError) -> str:
     return f"{error.code}:{error.message}:{fields}--"
 
 
-def result_lines(job: Job, rows: Sequence[Sequence[str]], results: Sequence[RowResult]) -> tuple[str, str]:
-    """The lines of the successful and of the failed rows, as the results will show them."""
+def result_lines(
+    job: Job, rows: Sequence[Sequence[str]], results: Sequence[RowResult], broken: Collection[str] = ()
+) -> tuple[str, str]:
+    """The lines of the successful and of the failed rows, as the results will show them.
+
+    :param broken: deviations.
+    """
+    wrong = "job_created" in broken and job.operation == "upsert"
+    if "job_echo" in broken:
+        rows = [[cell.strip() for cell in row] for row in rows]
     form = job.form
     good, bad = [], []
     for row, result in zip(rows, results, strict=True):
         if result.success:
             created = result.created if result.created is not None else job.operation == "insert"
-            good.append(form.line([result.id or "", str(created).lower(), *row]))
+            good.append(form.line([result.id or "", str(created is not wrong).lower(), *row]))
         else:
             # Of several errors the first: how more than one is written is not documented.
             bad.append(form.line([result.known_id or "", error_text(result.errors[0]), *row]))

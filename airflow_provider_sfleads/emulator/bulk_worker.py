@@ -196,7 +196,7 @@ class Worker:
         taken, problem = self._take(job, count, len(content.columns))
         if taken:
             results = bulk_rows.write_rows(self._emulator, job, taken)
-            good, bad = bulk_rows.result_lines(job, taken, results)
+            good, bad = bulk_rows.result_lines(job, taken, results, self._emulator.settings.broken)
             for kind, lines in (("successful", good), ("failed", bad)):
                 with self._jobs.file(job, kind).open("a", encoding="utf-8", newline="") as file:
                     file.write(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from airflow_provider_sfleads.emulator.drafts import Draft
 from airflow_provider_sfleads.emulator.fields import FieldSpec, ObjectSchema, key_of
@@ -137,8 +137,25 @@ def _matches(draft: Draft, store: Store) -> set[str]:
     return found
 
 
-def check_unique(drafts: Sequence[Draft], schema: ObjectSchema, store: Store, settings: EmulatorSettings) -> None:
-    """Unique fields, against the store and against earlier records of the same request."""
+def refuse_deletes(drafts: Iterable[Draft]) -> None:
+    """What a trigger of the org does."""
+    for draft in drafts:
+        if not draft.errors:
+            draft.fail("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "KeepLeads: execution of BeforeDelete caused by: no")
+
+
+def check_unique(
+    drafts: Sequence[Draft],
+    schema: ObjectSchema,
+    store: Store,
+    settings: EmulatorSettings,
+    *,
+    forgiven: Collection[str],
+) -> None:
+    """Unique fields, against the store and against earlier records of the same request.
+
+    :param forgiven: deviations: `existing_key` and `key_twice`.
+    """
     for spec in schema.unique:
         keyed = {
             position: key_of(spec, value)
@@ -148,10 +165,12 @@ def check_unique(drafts: Sequence[Draft], schema: ObjectSchema, store: Store, se
         holders: dict[str, str | None] = {
             key: ids[0] for key, ids in store.find_keys(spec.name, set(keyed.values())).items()
         }
+        stored = frozenset(holders)
         for position, key in keyed.items():
             draft = drafts[position]
+            other = "existing_key" if key in stored else "key_twice"
             holder = holders.setdefault(key, draft.id)
-            if holder != draft.id:
+            if holder != draft.id and other not in forgiven:
                 _fail_unique(draft, spec, holder, settings)
 
 

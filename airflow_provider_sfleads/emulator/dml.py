@@ -50,6 +50,7 @@ class Write:
     allow_save: bool = False
     update_only: bool = False
     actor: str = RUN_AS_USER_ID
+    by_job: bool = False
 
     @property
     def limited(self) -> bool:
@@ -69,16 +70,25 @@ def execute(
     store = emulator.store
     with store.transaction():
         if write.operation in {"update", "delete"}:
-            targets.find_by_id(drafts, store)
+            targets.find_by_id(drafts, store, takes_deleted="deleted_update" in emulator.settings.broken)
         elif write.key is not None:
             faults, language = emulator.faults, emulator.settings.language
-            targets.find_by_key(drafts, write.key, store, overtaken=faults.overtaken, language=language)
+            twice = _has(emulator, write, "key_twice")
+            targets.find_by_key(
+                drafts, write.key, store, overtaken=faults.overtaken, language=language, takes_twice=twice
+            )
         _check(emulator, drafts, write)
         done = [draft for draft in drafts if not draft.errors]
         if write.all_or_none and len(done) < len(drafts):
             return [_rolled_back(draft, write) for draft in drafts]
-        _save(emulator, done, write)
+        if write.operation != "update" or not _has(emulator, write, "update"):
+            _save(emulator, done, write)
     return [_result(draft, write) for draft in drafts]
+
+
+def _has(emulator: Emulator, write: Write, deviation: str) -> bool:
+    """Whether a deviation, of which jobs have one of their own, is switched on for a write through the API."""
+    return write.limited and f"{deviation}{'_in_job' if write.by_job else ''}" in emulator.settings.broken
 
 
 def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
@@ -87,6 +97,8 @@ def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
         checks.check_access(drafts, emulator.permissions, deletes=write.operation == "delete")
     checks.check_locks(drafts, emulator.faults.locked)
     if write.operation == "delete":
+        if write.limited and "undeletable" in settings.broken:
+            checks.refuse_deletes(drafts)
         return
     seen = emulator.schema if write.limited else schema
     checks.check_fields([draft for draft in drafts if draft.placed], schema, seen)
@@ -99,7 +111,8 @@ def _check(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
     new = [draft for draft in drafts if draft.current is None and not draft.errors]
     for draft, lead_id in zip(new, store.new_ids(len(new)), strict=True):
         draft.id = lead_id
-    checks.check_unique(drafts, schema, store, settings)
+    forgiven = {name for name in ("key_twice", "existing_key") if _has(emulator, write, name)}
+    checks.check_unique(drafts, schema, store, settings, forgiven=forgiven)
     _assign(emulator, drafts, write)
 
 

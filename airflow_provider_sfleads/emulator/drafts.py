@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_sfleads.emulator.deviations import deviating
 from airflow_provider_sfleads.emulator.fields import ObjectSchema
 from airflow_provider_sfleads.emulator.values import Converter, FieldProblem, Stored, converter
 from airflow_provider_sfleads.emulator.wire import ApiError, RowError
@@ -53,11 +54,12 @@ class Draft:
 class Reader:
     """Turns records as sent into drafts, by the fields that the run-as user may see."""
 
-    def __init__(self, schema: ObjectSchema, *, per_row: bool) -> None:
+    def __init__(self, schema: ObjectSchema, *, per_row: bool, broken: Collection[str] = ()) -> None:
         self._schema = schema
         self._per_row = per_row
+        self._broken = frozenset(broken)
         self._converters: dict[str, tuple[str, Converter]] = {
-            name: (name, converter(spec)) for name, spec in schema.fields.items()
+            name: (name, deviating(spec, converter(spec), self._broken)) for name, spec in schema.fields.items()
         }
 
     def read(self, record: Mapping[str, Any]) -> Draft:
@@ -82,6 +84,8 @@ class Reader:
         spec = self._schema.find(name)
         if spec is not None:
             return self._converters[spec.name]
+        if "unknown_field" in self._broken:
+            return None
         message = f"No such column '{name}' on sobject of type {self._schema.name}"
         self._refuse(draft, FieldProblem("INVALID_FIELD", message, field=name, structural=True))
         return None

@@ -43,7 +43,8 @@ def run(call: Call) -> Reply:
         raise ApiError("QUERY_TOO_COMPLICATED", f"SOQL statements cannot be longer than {_MAX_SOQL} characters.")
     emulator = call.emulator
     parsed = parse(text)
-    asked = compiled(emulator, parsed, include_deleted=call.template.endswith("/queryAll"))
+    every = call.template.endswith("/queryAll") and "deleted_query" not in emulator.settings.broken
+    asked = compiled(emulator, parsed, include_deleted=every)
     with emulator.store.transaction():
         rows: list[Any] = emulator.store.read(asked.sql, asked.parameters)
     virtual = VirtualLeads(emulator)

@@ -23,10 +23,11 @@ _KEY_IN_BODY = "The {} field should not be specified in the sobject data."
 def headers_of(call: Call) -> dict[str, Any]:
     """What the request's headers say about a write."""
     rule = call.headers.get("sforce-duplicate-rule-header", "")
-    allow_save = "allowsave=true" in rule.lower().replace(" ", "")
+    broken = call.emulator.settings.broken
+    allow_save = "allowsave=true" in rule.lower().replace(" ", "") and "allow_save" not in broken
     return {
         "request": call.number,
-        "auto_assign": call.headers.get("sforce-auto-assign"),
+        "auto_assign": None if "auto_assign" in broken else call.headers.get("sforce-auto-assign"),
         "allow_save": allow_save,
     }
 

@@ -38,7 +38,6 @@ class _Server(uvicorn.Server):
         while not self.should_exit:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._told.wait(), 0.1)
-            # Keeps the Date header right.
             await self.on_tick(0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -76,6 +75,8 @@ def make_server(emulator: Emulator) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        # The org's clock says what goes in there.
+        date_header=False,
         proxy_headers=False,
         timeout_keep_alive=300,
         h11_max_incomplete_event_size=256 * 1024,

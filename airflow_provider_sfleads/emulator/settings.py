@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
+from airflow_provider_sfleads.emulator.deviations import check_deviations
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.permissions import check_known
@@ -39,11 +40,13 @@ class EmulatorSettings:
     the field in `fields`; `duplicate_value_wording` `unknown` - its text names neither field nor record;
     `language` `de` - its text is translated, and the identity URL says so.
 
-    Rules of the org: `assignment_rule_active`; `duplicate_rule` `off`, `alert` (allow and alert, so that
-    `allowSave=true` overrides it) or `block`; `forward_only` stages in order (none: no such rule), so that a
-    validation rule refuses to move `Lead_Stage__c` back, also to one that is not among them; `hidden_fields`
-    are withheld by field-level security; `extra_fields` are added to Lead, or replace its fields of the same
-    name.
+    Assumptions of clients: `broken` names those that do not hold, all in `deviations.DEVIATIONS`.
+
+    The org and its rules: `organization_type`; `is_sandbox`; `assignment_rule_active`; `duplicate_rule` `off`,
+    `alert` (allow and alert, so that `allowSave=true` overrides it) or `block`; `forward_only` stages in order
+    (none: no such rule), so that a validation rule refuses to move `Lead_Stage__c` back, also to one that is not
+    among them; `hidden_fields` are withheld by field-level security; `extra_fields` are added to Lead, or replace
+    its fields of the same name.
 
     Bulk API 2.0: `bulk_rate` rows a second that each job is processed at (None: at once); `bulk_delay`
     seconds that a job waits in UploadComplete; `bulk_upload_limit` bytes of an upload;
@@ -56,7 +59,8 @@ class EmulatorSettings:
     the keys K-0000001 and so on.
 
     Wire: `latency_ms` from a request's arrival to its answer; `gzip_replies` compresses for clients that
-    accept it; `query_page_size` records a query page; `versions` that the org serves.
+    accept it; `query_page_size` records a query page; `versions` that the org serves; `clock_offset` seconds that
+    its clock is ahead; `withheld_headers`, such as Date, which a proxy takes out of the answers.
     """
 
     client_id: str = "emulator-key"
@@ -81,6 +85,9 @@ class EmulatorSettings:
     duplicate_value_fields: bool = False
     duplicate_value_wording: Literal["named", "unknown"] = "named"
     language: Literal["en", "de"] = "en"
+    broken: tuple[str, ...] = ()
+    organization_type: str = "Enterprise Edition"
+    is_sandbox: bool = True
     assignment_rule_active: bool = True
     duplicate_rule: Literal["off", "alert", "block"] = "off"
     forward_only: tuple[str, ...] = ()
@@ -89,6 +96,8 @@ class EmulatorSettings:
     latency_ms: float = 0.0
     gzip_replies: bool = True
     query_page_size: int = 2000
+    clock_offset: float = 0.0
+    withheld_headers: tuple[str, ...] = ()
     versions: Versions = _VERSIONS
     bulk_rate: float | None = None
     bulk_delay: float = 0.0
@@ -107,6 +116,7 @@ class EmulatorSettings:
             message = f"Setting bulk_rate cannot be {self.bulk_rate}; to hold jobs back, set bulk_delay"
             raise ValueError(message)
         check_known(self.denied, self.extra_fields)
+        check_deviations(self.broken)
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""
@@ -124,15 +134,10 @@ class EmulatorSettings:
         return shown
 
 
-_LISTS = frozenset(
-    {"denied", "forward_only", "hidden_fields", "hidden_objects", "jwt_audiences", "jwt_certificates", "versions"}
-)
-
-
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in _LISTS:
+    if hint == tuple[str, ...]:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

@@ -40,7 +40,7 @@ def _page(call: Call) -> tuple[list[dict[str, Any]], bool]:
         raise ApiError("REQUIRED_FIELD_MISSING", "At least 1 record is required")
     if len(records) > MAX_RECORDS:
         raise _over_limit(MAX_RECORDS)
-    return records, all_or_none
+    return records, all_or_none or "all_or_none" in call.emulator.settings.broken
 
 
 def _types(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -86,7 +86,8 @@ def _rendered(call: Call, result: RowResult) -> dict[str, Any]:
     shown["success"] = result.success
     shown["errors"] = [error.in_collection() for error in result.errors]
     if result.created is not None and full:
-        shown["created"] = result.created if result.success else None
+        wrong = "upsert_created" in call.emulator.settings.broken
+        shown["created"] = result.created is not wrong if result.success else None
     return shown
 
 
@@ -169,5 +170,6 @@ def _retrieved(call: Call, ids: list[str], fields: list[str]) -> Reply:
     body = []
     for lead_id in wanted:
         row = found.get(lead_id)
-        body.append(None if row is None or row["IsDeleted"] else render(row))
+        gone = row is None or (row["IsDeleted"] and "deleted_retrieve" not in call.emulator.settings.broken)
+        body.append(None if row is None or gone else render(row))
     return Reply(body=body, records=len(body))

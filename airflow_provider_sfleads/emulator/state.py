@@ -36,9 +36,11 @@ class Emulator:
         db: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.clock = clock
+        self.clock: Callable[[], float] = lambda: clock() + self.settings.clock_offset
+        # It has to tell the time before it is set up.
+        self.settings: EmulatorSettings = settings or EmulatorSettings()
         self.store = Store(db)
-        self.tokens = Tokens(clock)
+        self.tokens = Tokens(self.clock)
         self.journal = Journal()
         self.faults = Faults()
         self.locators = Locators()
@@ -46,7 +48,7 @@ class Emulator:
         self._changing = threading.Lock()
         self._indexed: frozenset[FieldSpec] | None = None
         self._seen: tuple[tuple[FieldSpec, ...], Permissions] | None = None
-        self._apply(settings or EmulatorSettings())
+        self._apply(self.settings)
         self.jobs = Jobs(self.store, Path(f"{db}.bulk") if db else None)
         self.worker = Worker(self)
 
@@ -55,6 +57,7 @@ class Emulator:
         permissions = Permissions.of(settings)
         visible = permissions.seen(full)
         self.store.ensure_columns("Lead", full.fields.values())
+        self.store.rename_org(settings.organization_type, is_sandbox=settings.is_sandbox)
         self.store.activate_rule(ACTIVE_RULE_ID, active=settings.assignment_rule_active)
         keyed = frozenset(spec for spec in full.fields.values() if spec.keyed)
         if keyed != self._indexed:
@@ -68,11 +71,11 @@ class Emulator:
         self.schema: ObjectSchema = visible
         self.contacts = permissions.seen(self.store.contacts)
         self.permissions: Permissions = permissions
-        self.reader = Reader(visible, per_row=settings.structural_errors == "row")
-        self.full_reader = Reader(full, per_row=settings.structural_errors == "row")
-        self.bulk_reader = Reader(visible, per_row=True)
+        self.reader = Reader(visible, per_row=settings.structural_errors == "row", broken=settings.broken)
+        self.full_reader = Reader(full, per_row=settings.structural_errors == "row", broken=settings.broken)
+        self.bulk_reader = Reader(visible, per_row=True, broken=settings.broken)
         self.defaults: dict[str, Any] = _defaults(full)
-        self.settings: EmulatorSettings = settings
+        self.settings = settings
 
     def change_settings(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """Replace some settings, from the next request on."""

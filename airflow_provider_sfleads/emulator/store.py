@@ -180,6 +180,11 @@ class Store:
             rows = self._db.execute(f"SELECT * FROM {quoted(schema.name)}").fetchall()
             keys.add(self._db, [entry for row in rows for entry in keys.entries(dict(row), schema)])
 
+    def rename_org(self, kind: str, *, is_sandbox: bool) -> None:
+        """Say in Organization what edition it is, and whether it is a sandbox."""
+        with self.transaction():
+            self._db.execute('UPDATE "Organization" SET OrganizationType = ?, IsSandbox = ?', [kind, int(is_sandbox)])
+
     def activate_rule(self, rule_id: str, *, active: bool) -> None:
         """Say in AssignmentRule whether the rule is active."""
         with self.transaction():

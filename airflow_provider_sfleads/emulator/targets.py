@@ -13,8 +13,11 @@ from airflow_provider_sfleads.emulator.store import Store
 _TWICE_TEXT = {"en": "Duplicate external id specified: {}", "de": "Externe ID doppelt angegeben: {}"}
 
 
-def find_by_id(drafts: Sequence[Draft], store: Store) -> None:
-    """Give each draft of an update or delete the lead of its `Id`, or the reason why it has none."""
+def find_by_id(drafts: Sequence[Draft], store: Store, *, takes_deleted: bool = False) -> None:
+    """Give each draft of an update or delete the lead of its `Id`, or the reason why it has none.
+
+    :param takes_deleted: whether those in the recycle bin will do; a deviation.
+    """
     for draft in drafts:
         _read_id(draft)
     counts = Counter(draft.id for draft in drafts if draft.id)
@@ -27,7 +30,7 @@ def find_by_id(drafts: Sequence[Draft], store: Store) -> None:
             draft.lose("DUPLICATE_VALUE", f"Duplicate id specified: {draft.id}", "Id")
         elif draft.current is None:
             draft.lose("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", status=404)
-        else:
+        elif not takes_deleted:
             _check_usable(draft)
 
 
@@ -52,11 +55,18 @@ def _check_usable(draft: Draft) -> None:
 
 
 def find_by_key(
-    drafts: Sequence[Draft], key: FieldSpec, store: Store, *, overtaken: Callable[[Draft], bool], language: str
+    drafts: Sequence[Draft],
+    key: FieldSpec,
+    store: Store,
+    *,
+    overtaken: Callable[[Draft], bool],
+    language: str,
+    takes_twice: bool = False,
 ) -> None:
     """Give each draft of an upsert the lead that holds its key, if one does.
 
     :param overtaken: whether its lead is committed too late to be found.
+    :param takes_twice: whether one key may stand twice in a request; a deviation.
     """
     keys = _keys(drafts, key)
     counts = Counter(keys.values())
@@ -64,7 +74,7 @@ def find_by_key(
     leads = store.by_ids({lead_id for ids in found.values() for lead_id in ids})
     for position, text in keys.items():
         draft, ids = drafts[position], found.get(text, [])
-        if counts[text] > 1:
+        if counts[text] > 1 and not takes_twice:
             message = _TWICE_TEXT[language].format(draft.values[key.name])
             draft.lose("DUPLICATE_VALUE", message, key.name)
         elif len(ids) > 1:

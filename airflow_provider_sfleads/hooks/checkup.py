@@ -11,6 +11,8 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
 from airflow_provider_sfleads.transport import Client
 
+#: The Test button goes by a connection id that Airflow makes up, so the user has to put in the right one.
+WHOLE_CHECK = "python -m airflow_provider_sfleads.check CONNECTION_ID"
 _VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
 _FORBIDDEN, _MISSING = 403, 404
 _LEAD = Call(method="GET", path="sobjects/Lead/describe")
@@ -40,7 +42,10 @@ def check(client: Client) -> str:
     who = f"user {client.user_id or 'unknown'} of org {client.org_id or 'unknown'}"
     version = client.settings.api_version
     written = f"leads can be written{_unseen(lead)}"
-    return f"Connected to {client.base_url} as {who}, API version {version}; {written}{used}{ceiling}."
+    return (
+        f"Connected to {client.base_url} as {who}, API version {version}; {written}{used}{ceiling}. "
+        f"For all else that syncs rely on, run: {WHOLE_CHECK}"
+    )
 
 
 def _unseen(lead: Mapping[str, Any]) -> str:

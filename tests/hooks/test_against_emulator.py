@@ -41,6 +41,7 @@ def test_the_test_button_is_green(hook: SalesforceLeadsHook) -> None:
     good, text = hook.test_connection()
     assert good, text
     assert "API requests used" in text
+    assert text.endswith("run: python -m airflow_provider_sfleads.check CONNECTION_ID")
 
 
 def test_leads_go_in_are_found_and_are_read_back(emulator: EmulatorServer, hook: SalesforceLeadsHook) -> None:

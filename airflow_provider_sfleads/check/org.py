@@ -1,0 +1,99 @@
+"""The org that is checked: what is asked of it, and all its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_sfleads.core.describe import SObjectInfo
+from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
+from airflow_provider_sfleads.transport import Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What of the org the user's Dags use.
+
+    :param external_id_field: Lead's external-ID field; ``None`` where there is none.
+    :param stage_field: field that holds the stage.
+    :param match_email: whether people are also found by e-mail.
+    :param fields: further fields that they write.
+    """
+
+    external_id_field: str | None = None
+    stage_field: str | None = None
+    match_email: bool = False
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """What one probe found out and others build on.
+
+    :param lead: Lead's describe, read.
+    :param leads: some of the org's leads.
+    :param edition: the org's, with whether it is a sandbox.
+    """
+
+    lead: SObjectInfo | None = None
+    leads: Sequence[Mapping[str, Any]] = ()
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One call and its answer, for :mod:`.recording`.
+
+    :param text: CSV of an answer that went into a file.
+    :param sent: CSV of a body that lay in one.
+    """
+
+    call: Call
+    reply: Reply
+    text: str | None = field(default=None, repr=False)
+    sent: str | None = field(default=None, repr=False)
+
+
+class Org:
+    """Sends calls for the check, and keeps every answer.
+
+    :param client: the connection's client.
+    :param wanted: what the check is about.
+    :param patience: seconds for which a job is waited for.
+    """
+
+    def __init__(self, client: Client, wanted: Wanted, *, patience: float = 300.0) -> None:
+        self.client = client
+        self.wanted = wanted
+        self.patience = patience
+        self.exchanges: list[Exchange] = []
+        self.known = Known()
+
+    @property
+    def lead(self) -> SObjectInfo:
+        """Lead as the Run-As user sees it; for probes that need ``lead.read``."""
+        return self.known.lead or SObjectInfo(name="Lead", fields={})
+
+    @property
+    def conn_id(self) -> str:
+        """Names the connection in messages."""
+        return self.client.settings.conn_id
+
+    def send(self, call: Call) -> Reply:
+        """Send a call as every operator does.
+
+        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.transport.Client.send`.
+        """
+        reply = self.client.send(call)
+        sent = call.body.path.read_text(encoding="utf-8") if isinstance(call.body, FileBody) else None
+        self.exchanges.append(Exchange(call=call, reply=reply, sent=sent))
+        return reply
+
+    def download(self, call: Call, path: Path) -> Reply:
+        """Send a call that is answered with CSV, which goes to ``path``."""
+        reply = self.client.download(call, path)
+        text = path.read_text(encoding="utf-8") if reply.taken else None
+        self.exchanges.append(Exchange(call=call, reply=reply, text=text))
+        return reply

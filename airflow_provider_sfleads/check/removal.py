@@ -1,0 +1,149 @@
+"""Delete what a check has made: its jobs, then its leads, also those that no answer told of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_sfleads.check.trial_leads import Trial
+from airflow_provider_sfleads.core import bulk
+from airflow_provider_sfleads.core.collections import MAX_RECORDS, delete_call
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.paging import checked, cut, expect, query_pages
+from airflow_provider_sfleads.core.replies import results_of
+from airflow_provider_sfleads.core.soql import quote
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+
+# Leads are looked for and deleted so often, at pauses that double; while an answer is missing, as long as patience has.
+_ROUNDS = 4
+_PAUSE = 0.5
+_GONE, _LOCKED = "ENTITY_IS_DELETED", "UNABLE_TO_LOCK_ROW"
+_NOT_FOUND = 404
+_MOST_FOUND = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What became of the leads and jobs of a check.
+
+    :param deleted: how many leads are in the recycle bin.
+    :param leads: ids of leads that are still there, and why.
+    :param jobs: ids of jobs that are still there.
+    :param unanswered: whether a request had no answer, and what it may still make was not seen.
+    :param problem: why the org could not be asked.
+    """
+
+    deleted: int = 0
+    leads: Mapping[str, str] = field(default_factory=dict)
+    jobs: tuple[str, ...] = ()
+    unanswered: bool = False
+    problem: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left."""
+        return not (self.leads or self.jobs or self.unanswered or self.problem)
+
+    def told(self, trial: Trial) -> str:
+        """Say what was deleted, or what is left, and how to find and delete that by hand."""
+        job = " A job without rows may be left open, which does no harm." if trial.empty_job else ""
+        if self.is_clean:
+            return f"{self.deleted} trial leads are deleted; they lie in the recycle bin for 15 days.{job}"
+        parts = [
+            f"{', '.join(lead_id for lead_id in self.leads if self.leads[lead_id] == why)} still there ({why})"
+            for why in dict.fromkeys(self.leads.values())
+        ]
+        parts += [f"job {job_id} is still there" for job_id in self.jobs]
+        parts += ["a request had no answer and may still make leads for 10 minutes"] if self.unanswered else []
+        parts += [f"the org could not be asked: {self.problem}"] if self.problem else []
+        return f"{'; '.join(parts)}. {by_hand(trial)}{job}"
+
+
+def by_hand(trial: Trial) -> str:
+    """Say how to find the leads of a check and delete them by hand."""
+    found = f"SELECT Id FROM Lead WHERE {trial.key.name} LIKE {quote(trial.prefix + '%')}"  # noqa: S608 - for people
+    return (
+        f"Delete by hand the leads that {found} finds, as a user who has Delete on Lead; jobs are under Setup > Bulk "
+        "Data Load Jobs."
+    )
+
+
+class Removal:
+    """Deletes what a trial has made; may be run again.
+
+    :param trial: knows of it.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._refused: dict[str, str] = {}
+        self._in_bin = 0
+
+    def run(self) -> Left:
+        """Delete jobs and leads, as far as that can be done now.
+
+        :raises KeyboardInterrupt: where whoever waits had enough of it; so does :class:`SystemExit`.
+        """
+        jobs = tuple(job_id for job_id in sorted(self._trial.jobs) if not self._dropped(job_id))
+        there: Collection[str] = ()
+        problem, waited, turn = "", 0.0, 0
+        while True:
+            try:
+                there = self._find()
+                problem = ""
+                if not self._trial.unanswered and set(there) <= self._refused.keys():
+                    break
+                self._delete([lead_id for lead_id in there if lead_id not in self._refused])
+            except SalesforceLeadsError as error:
+                problem = str(error)
+            if turn >= _ROUNDS and (waited >= self._trial.patience.late or not self._trial.unanswered):
+                break
+            if turn:
+                self._trial.interruptions.pause(_PAUSE * 2**turn)
+                waited += _PAUSE * 2**turn
+            turn += 1
+        return Left(
+            deleted=self._in_bin,
+            leads={lead_id: self._refused.get(lead_id, "not deleted yet") for lead_id in there},
+            jobs=jobs,
+            unanswered=bool(self._trial.unanswered),
+            problem=problem,
+        )
+
+    def _dropped(self, job_id: str) -> bool:
+        """Abort a job that is not over and delete it; whether it is gone."""
+        try:
+            self._trial.send(bulk.abort_job(job_id))
+            for turn in range(_ROUNDS):
+                reply = self._trial.send(bulk.delete_job(job_id))
+                if reply.taken or reply.status == _NOT_FOUND:
+                    self._trial.jobs.discard(job_id)
+                    return True
+                # It is just being processed.
+                self._trial.interruptions.pause(_PAUSE * 2**turn)
+        except SalesforceLeadsError:
+            return False
+        return False
+
+    def _find(self) -> tuple[str, ...]:
+        """Return the ids of the trial's leads that are not deleted; of keys without an answer, say which were seen."""
+        trial = self._trial
+        key, condition = trial.key.name, f"{trial.key.name} LIKE {quote(trial.prefix + '%')}"
+        if trial.ids:
+            condition += f" OR Id IN ({', '.join(map(quote, sorted(trial.ids)))})"
+        soql = f"SELECT Id, {key}, IsDeleted FROM Lead WHERE {condition}"  # noqa: S608 - of ours
+        pages = query_pages(trial.send, soql, resource="queryAll", conn_id=trial.conn_id, most=_MOST_FOUND)
+        records = [record for page in pages for record in page]
+        found = checked(records, (key, "IsDeleted"), sobject="Lead", conn_id=trial.conn_id)
+        trial.unanswered -= {str(lead[key]) for lead in found}
+        self._in_bin = sum(bool(lead["IsDeleted"]) for lead in found)
+        return tuple(to_18(lead["Id"]) or lead["Id"] for lead in found if not lead["IsDeleted"])
+
+    def _delete(self, ids: list[str]) -> None:
+        for page in cut(ids, MAX_RECORDS):
+            call = delete_call(page)
+            reply = expect(call, self._trial.send(call), conn_id=self._trial.conn_id)
+            for lead_id, result in zip(page, results_of(reply, len(page)), strict=True):
+                code = "" if result.success else result.errors[0].code
+                if code and code not in (_GONE, _LOCKED):
+                    self._refused[lead_id] = code

@@ -1,0 +1,185 @@
+"""The leads that a check makes: who they are, what is sent of them, and what has to be deleted again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_sfleads.check.interruptions import Interruptions
+from airflow_provider_sfleads.check.made_up import person
+from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.core import bulk
+from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.core.values import FieldValue
+from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
+from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
+
+#: Leads that one check may make at most.
+MOST_LEADS = 20
+# A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
+_CREATE_JOB = ("POST", bulk.create_job(bulk.JobSpec(operation="insert")).path)
+INSERT = PageKind(operation="insert", repeatable=False)
+UPDATE = PageKind(operation="update")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a check waits, in seconds.
+
+    :param jobs: for its jobs, all together.
+    :param late: for what a request without an answer may still make.
+    :param poll: before a job is asked about again, by how long it has been under way.
+    """
+
+    jobs: float = 600.0
+    late: float = 30.0
+    poll: Callable[[float], float] = bulk.next_poll
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """Makes leads under one prefix of keys, and remembers all of them from before they are sent.
+
+    :param org: where to.
+    :param lead: its Lead.
+    :param key: the external-ID field that holds the keys.
+    :param prefix: what the keys begin with.
+    :param interruptions: ends the check between two requests.
+    :param folder: local folder for files of jobs.
+    :param ids: of leads, as they were answered.
+    :param unanswered: keys of leads in requests without an answer.
+    :param jobs: ids of ingest jobs.
+    :param empty_job: whether there may be a job of which only Salesforce knows.
+    :param records: how many leads were made up.
+    """
+
+    org: Org
+    lead: SObjectInfo
+    key: FieldInfo
+    prefix: str
+    interruptions: Interruptions
+    folder: Path
+    patience: Patience = Patience()
+    ids: set[str] = field(default_factory=set)
+    unanswered: set[str] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+    empty_job: bool = False
+    records: int = 0
+    _rule: list[str | None] = field(default_factory=list)
+
+    @property
+    def lookup(self) -> LeadLookup:
+        """Looks leads up as a sync does."""
+        return LeadLookup(send=self.send, conn_id=self.conn_id, lead=self.lead)
+
+    @property
+    def user_id(self) -> str | None:
+        """Id of the Run-As user."""
+        return to_18(self.org.client.user_id or "")
+
+    @property
+    def conn_id(self) -> str:
+        """Names the connection in messages."""
+        return self.org.conn_id
+
+    def person(self, **values: FieldValue) -> dict[str, FieldValue]:
+        """Make up a lead with a key of its own.
+
+        :param values: fields that are to hold something else.
+        :raises RuntimeError: beyond :data:`MOST_LEADS`.
+        """
+        number = self._counted()
+        key = f"{self.prefix}{number:02}"
+        return {**person(self.lead, key), self.key.name: key, **values}
+
+    def again(self, record: Record, **values: FieldValue) -> dict[str, FieldValue]:
+        """Return a record once more, to see what a second one comes to.
+
+        :raises RuntimeError: as :meth:`person`.
+        """
+        self._counted()
+        return {**record, **values}
+
+    def _counted(self) -> int:
+        self.records += 1
+        if self.records > MOST_LEADS:
+            raise RuntimeError(f"A check makes no more than {MOST_LEADS} leads")
+        return self.records
+
+    def key_of(self, record: Record) -> str:
+        """Return a record's key."""
+        return str(record[self.key.name])
+
+    def send(self, call: Call) -> Reply:
+        """Send a call as every operator does, unless the check is to end."""
+        self.interruptions.check()
+        try:
+            with self.interruptions.waiting():
+                return self.org.send(call)
+        except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
+            self.empty_job = self.empty_job or (call.method, call.path) == _CREATE_JOB
+            raise
+
+    def download(self, call: Call, path: Path) -> Reply:
+        """Send a call that is answered with CSV."""
+        with self.interruptions.waiting():
+            return self.org.download(call, path)
+
+    def write(self, kind: PageKind, records: Sequence[Record]) -> list[Verdict]:
+        """Send a page and take note of the leads that it made.
+
+        :raises RequestRefusedError: where the page as a whole was refused.
+        """
+        call = kind.call(records)
+        return verdicts_of(expect(call, self.note(call, records), conn_id=self.conn_id), len(records))
+
+    def note(self, call: Call, records: Sequence[Record]) -> Reply:
+        """Send a call that writes leads, and take note of the ids that come back, or of the keys if nothing does."""
+        keys = {self.key_of(record) for record in records if self.key.name in record}
+        self.interruptions.check()
+        self.unanswered |= keys
+        try:
+            reply = self.send(call)
+        except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
+            raise
+        except Exception:
+            # What surely was not carried out has made nothing.
+            self.unanswered -= keys
+            raise
+        self.ids |= set(_ids_in(reply.body))
+        self.unanswered -= keys
+        return reply
+
+    def by_key(self, records: Iterable[Record], fields: Sequence[str] = ()) -> list[LeadRecord]:
+        """Read the leads with these records' keys, as a sync looks them up."""
+        keys = list(dict.fromkeys(map(self.key_of, records)))
+        return [lead for leads in self.lookup.by_field(self.key, keys, fields).values() for lead in leads]
+
+    def by_id(self, lead_id: str, fields: Iterable[str]) -> LeadRecord:
+        """Read one lead, of the fields those that may be seen; empty where it is not there."""
+        seen = tuple(info.name for name in fields if (info := self.lead.find(name)) is not None)
+        return self.lookup.by_id([lead_id], ("Id", *seen)).get(lead_id, {})
+
+    def active_rule(self) -> str | None:
+        """Return the id of the active assignment rule, asked for once; none where rules cannot be seen."""
+        if not self._rule:
+            call = bulk.active_rule_call()
+            try:
+                self._rule.append(bulk.active_rule_of(call, self.send(call), conn_id=self.conn_id))
+            except ObjectAccessError:
+                self._rule.append(None)
+        return self._rule[0]
+
+
+def _ids_in(body: object) -> list[str]:
+    items: list[Mapping[str, Any]] = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else []
+    if isinstance(body, dict):
+        items = [body]
+    return [full for item in items if isinstance(raw := item.get("id"), str) and (full := to_18(raw))]

@@ -1,0 +1,209 @@
+"""Odd values: which field of this org can hold each, and whether it comes back as a sync expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.core.bulk import EMPTIED
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.same import same_value
+from airflow_provider_sfleads.core.values import NUMBERS, FieldValue, Refusal, convert
+
+COLLECTIONS, JOB = "through collections", "through a job"
+_REMEDY = (
+    "changed_only and existing='update' send such rows again and again, and a row whose answer was lost is not found "
+    "by its values. Look for a trigger that changes this field; else clean the values in the export."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oddity:
+    """One kind of odd value.
+
+    :param assumption: that it comes back.
+    :param names: fields that can hold it, by preference.
+    :param suits: which other fields can.
+    :param value: as an export has it, for a field.
+    :param ways: how it is sent.
+    :param as_it_is: whether it is sent without the provider's own conversion, which would mend it.
+    """
+
+    assumption: Assumption
+    names: tuple[str, ...]
+    suits: Callable[[FieldInfo], bool]
+    value: Callable[[FieldInfo], object]
+    ways: tuple[str, ...] = (COLLECTIONS, JOB)
+    as_it_is: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Trip:
+    """Odd values on their way.
+
+    :param sent: what was sent, by field.
+    :param back: what came back; ``None`` where no lead was made.
+    :param problem: why not.
+    """
+
+    sent: Record
+    back: Mapping[str, object] | None = None
+    problem: str = ""
+
+
+def _oddity(name: str, text: str, *, expected: str = "the same value") -> Assumption:
+    return Assumption(
+        name=f"values.{name}", text=f"{text} come back as a sync expects", expected=expected, remedy=_REMEDY
+    )
+
+
+def _is(*types: str, length: int = 0) -> Callable[[FieldInfo], bool]:
+    return lambda info: info.type in types and info.length >= length and not info.restricted_picklist
+
+
+def _text(value: str) -> Callable[[FieldInfo], object]:
+    return lambda _info: value
+
+
+def _fraction(info: FieldInfo) -> object:
+    return Decimal("1.123456789012345678"[: info.scale + 2])
+
+
+def _other_case(info: FieldInfo) -> object:
+    return next((value.swapcase() for value in info.picklist_values if value.swapcase() != value), None)
+
+
+#: Stands for all of them, should they not be judged.
+VALUES = _oddity("all", "Odd values")
+_LINE, _SHORT = 60, 30
+# What the check needs itself, and what some orgs take only some values for.
+_KEPT = (
+    "LastName", "Email", "Longitude", "Status", "OwnerId", "State", "Country", "PostalCode", "Jigsaw", "CleanStatus",
+    "CompanyDunsNumber", "GeocodeAccuracy",
+)  # fmt: skip
+ODDITIES = (
+    Oddity(
+        assumption=_oddity("line_breaks", "Line breaks", expected="LF for each of LF, CR and CRLF"),
+        names=("Description",),
+        suits=_is("textarea", length=_LINE),
+        value=_text("first\nsecond\r\nthird\rfourth\n\nsixth"),
+    ),
+    Oddity(
+        assumption=_oddity(
+            "blanks", "Blanks, of which those around a value go", expected="trimmed, no less and no more"
+        ),
+        names=("Title",),
+        suits=_is("string", length=_LINE),
+        value=_text("  two  blanks  between  "),
+    ),
+    Oddity(
+        assumption=_oddity("tabs_and_nbsp", "Tabs and no-break spaces"),
+        names=("Street",),
+        suits=_is("textarea", "string", length=_LINE),
+        value=_text("\u00a0no-break\u00a0space, a\ttab\u00a0"),
+    ),
+    Oddity(
+        assumption=_oddity("not_available", "The letters #N/A in a request, which empty a field only in a job"),
+        names=("FirstName",),
+        suits=_is("string"),
+        value=_text(EMPTIED),
+        ways=(COLLECTIONS,),
+    ),
+    Oddity(
+        assumption=_oddity("quotes", "Quotes, commas and backslashes"),
+        names=("Company",),
+        suits=_is("string", length=_LINE),
+        value=_text("""a "quoted", 'single' one; back\\slash, end\\"""),
+    ),
+    Oddity(
+        assumption=_oddity("emoji", "Letters beyond the first 65,536, and accents of their own"),
+        names=("City",),
+        suits=_is("string", length=_SHORT),
+        value=_text("\U0001f600 \U0001f468\u200d\U0001f680 e\u0301 \u00e9"),
+    ),
+    Oddity(
+        assumption=_oddity("decimals", "All decimals of a number"),
+        names=("Latitude",),
+        suits=lambda info: info.type in NUMBERS and info.scale > 0,
+        value=_fraction,
+    ),
+    Oddity(
+        assumption=_oddity(
+            "picklist_case", "Values of a picklist in other letter case", expected="the same but for case"
+        ),
+        names=("Industry", "LeadSource", "Rating"),
+        suits=_is("picklist"),
+        value=_other_case,
+        as_it_is=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Odd values in fields of this org.
+
+    :param fields: the field of each, as far as there is one.
+    """
+
+    fields: Mapping[str, FieldInfo] = field(default_factory=dict)
+
+    def record(self, way: str) -> dict[str, FieldValue]:
+        """Return the odd values that are sent one way."""
+        record: dict[str, FieldValue] = {}
+        for oddity in ODDITIES:
+            info = self.fields.get(oddity.assumption.name)
+            if info is None or way not in oddity.ways:
+                continue
+            raw = oddity.value(info)
+            value = raw if oddity.as_it_is and isinstance(raw, str) else convert(info, raw)
+            if value is not None and not isinstance(value, Refusal):
+                record[info.name] = value
+        if "Latitude" in record:
+            # One coordinate alone may be refused.
+            record["Longitude"] = record["Latitude"]
+        return record
+
+    def findings(self, trips: Mapping[str, Trip]) -> Iterator[Finding]:
+        """Judge each kind of value, whichever way it was sent."""
+        for oddity in ODDITIES:
+            info = self.fields.get(oddity.assumption.name)
+            if info is None:
+                yield oddity.assumption.not_tried("the Run-As user may write no field that could hold it")
+                continue
+            yield _judged(oddity, info, {way: trip for way, trip in trips.items() if way in oddity.ways})
+
+
+def _judged(oddity: Oddity, info: FieldInfo, trips: Mapping[str, Trip]) -> Finding:
+    backs = {way: trip for way, trip in trips.items() if trip.back is not None and info.name in trip.sent}
+    if not backs:
+        reasons = "; ".join(trip.problem for trip in trips.values() if trip.problem) or "no trial lead could be made"
+        return oddity.assumption.not_tried(reasons)
+    changed = [way for way, trip in backs.items() if not _came_back(info, trip)]
+    seen = "; ".join(f"{way}: {'changed' if way in changed else 'as expected'}" for way in backs)
+    return oddity.assumption.judged(f"{info.name} {seen}", holds=not changed)
+
+
+def _came_back(info: FieldInfo, trip: Trip) -> bool:
+    return same_value(info, trip.sent[info.name], (trip.back or {}).get(info.name))
+
+
+def placed(lead: SObjectInfo, *taken: str) -> Placed:
+    """Find a field of its own for each odd value.
+
+    :param taken: fields that the check itself needs.
+    """
+    used = {name.lower() for name in (*taken, *_KEPT)}
+    fields: dict[str, FieldInfo] = {}
+    for oddity in ODDITIES:
+        named = [info for name in oddity.names if (info := lead.find(name)) is not None]
+        others = [info for info in lead.fields.values() if not info.external_id and not info.unique]
+        for info in (*named, *others):
+            if info.createable and oddity.suits(info) and info.name.lower() not in used:
+                used.add(info.name.lower())
+                fields[oddity.assumption.name] = info
+                break
+    return Placed(fields)

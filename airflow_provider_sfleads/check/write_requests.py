@@ -1,0 +1,198 @@
+"""What only a write through collections shows: owners, keys, and what an answer says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from airflow_provider_sfleads.check.assumption import Assumption, Finding
+from airflow_provider_sfleads.check.findings import Probe
+from airflow_provider_sfleads.check.made_up import renamed
+from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE
+from airflow_provider_sfleads.check.values import COLLECTIONS, Trip
+from airflow_provider_sfleads.check.write_context import Need, WriteContext
+from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
+from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id, errors_of, plain_text
+from airflow_provider_sfleads.core.same import same_record
+
+_INSERT = Assumption(
+    name="collections.insert",
+    text="Leads are made through collections, and the answer names the id of each",
+    expected="success with an id",
+    remedy="Give the Run-As user Create on Lead and Edit on its fields. Other codes: a validation rule, a trigger or a "
+    "duplicate rule of this org refuses a lead that is made up.",
+)
+_OWNER = Assumption(
+    name="collections.auto_assign_false",
+    text="Sforce-Auto-Assign: FALSE keeps the assignment rule from running, so that the owner stays",
+    expected="the owner that was sent",
+    remedy="assignment_rule=None has no effect here with api='collections'. Take api='bulk', or look for a trigger or "
+    "a flow that changes owners.",
+)
+_UPDATE = Assumption(
+    name="collections.update",
+    text="Leads are updated by id through collections",
+    expected="success, and the new value",
+    remedy="Give the Run-As user Edit on Lead and on its fields.",
+)
+_CREATED = Assumption(
+    name="collections.upsert_created",
+    text="An upsert says whether it created the lead",
+    expected="created true, then created false with the same id",
+    remedy="With existing='update', created and updated are not told apart here. Use api_version 46.0 or later.",
+)
+_TWICE = Assumption(
+    name="collections.same_key_twice",
+    text="Of two records with one key in a request no two leads are made",
+    expected="DUPLICATE_VALUE for both, or for one",
+    remedy="Tick Unique on the external-ID field.",
+)
+_EXISTING = Assumption(
+    name="collections.existing_key",
+    text="A second lead with a key that exists is refused",
+    expected="DUPLICATE_VALUE",
+    remedy="Tick Unique on the external-ID field: without it a lead can be made twice.",
+)
+_UNKNOWN_FIELD = Assumption(
+    name="collections.unknown_field",
+    text="A field that does not exist is refused with INVALID_FIELD, for its record or for the whole page",
+    expected="one of the two",
+    remedy="Check that nothing between this machine and Salesforce changes requests.",
+)
+
+
+_ODD = Assumption(
+    name="collections.odd_values",
+    text="A lead with line breaks, quotes, emoji and the like is taken",
+    expected="success with an id",
+    remedy="The code says what refuses it, such as a validation rule; the lines of values are not tried by this way.",
+)
+
+
+def write_requests(context: WriteContext) -> list[Probe]:
+    """Return the probes, in the order in which they rely on each other."""
+    return [
+        context.probe(_insert, _INSERT, _OWNER, needs=()),
+        context.probe(_update, _UPDATE, needs=(Need.LEAD,)),
+        context.probe(_upsert, _CREATED, needs=(Need.LEAD, Need.UPDATE)),
+        context.probe(_same_key_twice, _TWICE, needs=(Need.LEAD,)),
+        context.probe(_existing_key, _EXISTING, needs=(Need.LEAD,)),
+        context.probe(_odd_values, _ODD, needs=(Need.LEAD,)),
+        context.probe(_unknown_field, _UNKNOWN_FIELD, needs=(Need.SECOND, Need.UPDATE)),
+    ]
+
+
+def outcome(verdict: Verdict) -> str:
+    """Say what became of a record, without its values."""
+    if verdict.error is None:
+        return "success"
+    fields = f" ({', '.join(verdict.error.fields)})" if verdict.error.fields else ""
+    return verdict.error.code + fields
+
+
+def judge_owner(context: WriteContext, assumption: Assumption, lead: Mapping[str, object]) -> Finding:
+    """Judge whether the Run-As user owns a lead, as it should."""
+    kept = to_18(str(lead.get("OwnerId"))) == context.trial.user_id
+    return assumption.judged(f"the owner {'stayed' if kept else 'was changed'}", holds=kept)
+
+
+def _insert(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    info = trial.lead.find("OwnerId")
+    owner = trial.user_id if info is not None and info.createable else None
+    record = trial.person()
+    (verdict,) = trial.write(INSERT, [{**record, "OwnerId": owner} if owner else record])
+    yield _INSERT.judged(outcome(verdict), holds=verdict.id is not None)
+    if verdict.id is None:
+        yield _OWNER.not_tried(Need.LEAD.value)
+        return
+    context.base, context.base_id = record, verdict.id
+    if owner is None:
+        yield _OWNER.not_tried("the Run-As user may not write OwnerId, or the token does not name that user")
+    elif trial.active_rule() is None:
+        yield _OWNER.not_tried(Need.RULE.value, "Activate a lead assignment rule to have it tried.")
+    else:
+        yield judge_owner(context, _OWNER, trial.by_id(verdict.id, ["OwnerId"]))
+
+
+def _update(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    changed = renamed(trial.lead, f"{trial.prefix}update")
+    (verdict,) = trial.write(UPDATE, [{"Id": context.base_id, **changed}])
+    context.updates = verdict.error is None
+    if verdict.error is not None:
+        yield _UPDATE.judged(outcome(verdict), holds=False)
+        return
+    same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
+    if same:
+        context.base = {**(context.base or {}), **changed}
+    yield _UPDATE.judged(f"success, and the {'new' if same else 'old'} value", holds=same)
+
+
+def _upsert(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
+    record = trial.person()
+    (made,) = trial.write(kind, [record])
+    if made.id is None:
+        yield _CREATED.judged(outcome(made), holds=False)
+        return
+    context.second, context.second_id = record, made.id
+    changed = {trial.key.name: record[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert")}
+    (again,) = trial.write(kind, [changed])
+    other = "" if again.id == made.id else " for another lead"
+    holds = (made.created, again.created, again.id) == (True, False, made.id)
+    yield _CREATED.judged(f"created {_created(made)}, then {_created(again)}{other}", holds=holds)
+
+
+def _created(verdict: Verdict) -> str:
+    return verdict.error.code if verdict.error else str(verdict.created).lower().replace("none", "not said")
+
+
+def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
+    record = trial.person()
+    verdicts = trial.write(kind, [record, trial.again(record)])
+    made = len(trial.by_key([record]))
+    yield _TWICE.judged(f"{', '.join(map(outcome, verdicts))}; leads made: {made}", holds=made <= 1)
+
+
+def _existing_key(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    key = trial.key.name
+    taken = (context.base or {})[key]
+    (verdict,) = trial.write(INSERT, [{**trial.person(), key: taken}])
+    error = verdict.error
+    refused = error is not None and error.code == "DUPLICATE_VALUE"
+    if error is not None and refused:
+        context.worded[COLLECTIONS] = (
+            bool(duplicate_fields(error, [key])) and duplicate_id(error, key=str(taken)) is not None
+        )
+    yield _EXISTING.judged(outcome(verdict), holds=refused)
+
+
+def _odd_values(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    odd = context.odd.record(COLLECTIONS)
+    (verdict,) = trial.write(INSERT, [trial.person(**odd)])
+    taken = verdict.id is not None
+    back = trial.by_id(verdict.id, odd) if verdict.id else None
+    problem = "" if taken else f"their lead was refused through collections ({outcome(verdict)})"
+    context.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
+    yield _ODD.judged(outcome(verdict), holds=taken)
+
+
+def _unknown_field(context: WriteContext) -> Iterator[Finding]:
+    trial = context.trial
+    bad = {"Id": context.base_id, "Sfleads_No_Such_Field__c": "x"}
+    good = {"Id": context.second_id, **renamed(trial.lead, f"{trial.prefix}good")}
+    reply = trial.send(UPDATE.call([bad, good]))
+    if not reply.taken:
+        refused = any(error.code == "INVALID_FIELD" for error in errors_of(reply))
+        seen = f"HTTP {reply.status}: {plain_text(errors_of(reply))}"
+        yield _UNKNOWN_FIELD.judged(f"the whole page: {seen}", holds=refused)
+        return
+    first, second = verdicts_of(reply, 2)
+    holds = first.error is not None and first.error.code == "INVALID_FIELD" and second.error is None
+    yield _UNKNOWN_FIELD.judged(f"only its record: {outcome(first)}; its neighbour: {outcome(second)}", holds=holds)
