@@ -12,8 +12,8 @@
     │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
     ├── AuthenticationError           Salesforce gives no usable token
     │   ├── WrongHostError            no Salesforce token endpoint answers at this host
-    │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's
-    │   ├── FlowNotEnabledError       client-credentials flow off, or no usable Run-As user
+    │   ├── WrongKeyOrSecretError     consumer key or secret is not this org's, or the private key not the app's
+    │   ├── FlowNotEnabledError       the flow is off, or it has no usable Run-As user
     │   ├── ApiAccessError            the Run-As user or the org has no API access
     │   └── SessionRejectedError      a new token is refused just like the old one
     ├── RequestRefusedError           Salesforce refused a whole request (4xx)
@@ -22,7 +22,7 @@
     ├── ContractBrokenError           the contract check found that an assumption does not hold
     ├── ReplyTooLargeError            an answer is larger than any of Salesforce's
     ├── LeadsLeftError                the contract check could not delete all leads that it made; names them
-    ├── BulkJobError                  a Bulk API 2.0 job ended without having been processed to its end
+    ├── BulkJobError                  a Bulk API 2.0 job ended before its end, and another one would as well
     ├── ApiLimitError                 a request limit is reached; worth a later retry
     │   └── ConcurrencyLimitError     too many long requests at once; worth a retry in some minutes
     ├── ServiceUnavailableError       Salesforce cannot serve just now; worth a retry
@@ -104,11 +104,11 @@ class WrongHostError(AuthenticationError):
 
 
 class WrongKeyOrSecretError(AuthenticationError):
-    """The consumer key or the consumer secret is not this org's."""
+    """The consumer key or secret is not this org's, or the private key is not that of the app's certificate."""
 
 
 class FlowNotEnabledError(AuthenticationError):
-    """The client-credentials flow is off, or it has no Run-As user that may use the API."""
+    """The flow is off, or it has no Run-As user that may use the API."""
 
 
 class ApiAccessError(AuthenticationError):
@@ -134,11 +134,11 @@ class RequestRefusedError(SalesforceLeadsError):
 
 
 class ObjectAccessError(RequestRefusedError):
-    """The Run-As user may not read an object, or a field of it, that the sync needs."""
+    """The Run-As user may not do with an object, or a field of it, what the sync needs."""
 
 
 class LeadAccessError(ObjectAccessError):
-    """The Run-As user cannot see the Lead object."""
+    """The Run-As user cannot see the Lead object, or may not create or edit leads."""
 
 
 class ContractBrokenError(SalesforceLeadsError):
@@ -154,7 +154,10 @@ class LeadsLeftError(SalesforceLeadsError):
 
 
 class BulkJobError(SalesforceLeadsError):
-    """A Bulk API 2.0 job failed as a whole, was aborted, or was deleted before its end."""
+    """A Bulk API 2.0 job failed as a whole for a reason that stays.
+
+    Of the sensor: it failed for whatever reason, was aborted, or was deleted before its end.
+    """
 
 
 class ApiLimitError(SalesforceLeadsError):

@@ -59,10 +59,51 @@ def _connection_type() -> dict[str, Any]:
                 "host": "acme.my.salesforce.com",
                 "port": "443",
                 "login": "of the External Client App",
-                "password": "of the External Client App",
+                "password": "of the External Client App; none with jwt_bearer",
             },
         },
         "conn-fields": _extras(),
+    }
+
+
+def _bearer() -> dict[str, Any]:
+    """Return the fields of the two flows.
+
+    Airflow hides what is saved by the name of a field, and what is entered by its format, which is then one line.
+    """
+    hidden = {"type": ["string", "null"], "format": "password"}
+    return {
+        "auth": {
+            "label": "Authentication",
+            "description": "client_credentials takes the consumer secret, jwt_bearer a private key and a username.",
+            "schema": {
+                "type": ["string", "null"],
+                "enum": ["client_credentials", "jwt_bearer"],
+                "default": "client_credentials",
+            },
+        },
+        "username": {
+            "label": "Username",
+            "description": "For jwt_bearer: of the Run-As user, who is pre-authorised for the app.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "private_key": {
+            "label": "Private key",
+            "description": "For jwt_bearer: the text of the PEM file, whose certificate the app has; RSA, from 2,048 "
+            "bits. That its line breaks are lost here does no harm.",
+            "schema": hidden,
+        },
+        "private_key_password": {
+            "label": "Private key password",
+            "description": "For jwt_bearer, where the private key is encrypted.",
+            "schema": hidden,
+        },
+        "audience": {
+            "label": "Audience",
+            "description": "For jwt_bearer: https://login.salesforce.com, https://test.salesforce.com (sandboxes, "
+            "scratch orgs) or the My Domain URL; what fits the host if empty.",
+            "schema": {"type": ["string", "null"]},
+        },
     }
 
 
@@ -73,6 +114,7 @@ def _extras() -> dict[str, Any]:
     to nothing, and any of them when the wheel is turned over the field.
     """
     return {
+        **_bearer(),
         "api_version": {
             "label": "API version",
             "description": "Salesforce REST API version, such as 60.0 or v60.0.",

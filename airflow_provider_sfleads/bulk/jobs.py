@@ -177,11 +177,6 @@ class Jobs:
             unprocessed=files[ResultKind.UNPROCESSED],
         )
 
-    def active_rule(self) -> str | None:
-        """The org's active assignment rule for leads."""
-        call = bulk.active_rule_call()
-        return bulk.active_rule_of(call, self.send(call), conn_id=self.conn_id)
-
     def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path, rows: int) -> Path:
         path = folder / f"{job.id}-{kind.value}.csv"
         call = bulk.results(job.id, kind, most=bulk.most_results(rows))

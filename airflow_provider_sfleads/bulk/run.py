@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,14 +19,15 @@ from airflow_provider_sfleads.bulk.watch import Over, Watch
 from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.columnar.staged import field_names, write_csv
 from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState, longest_queued
+from airflow_provider_sfleads.core.job_failures import heals, unfinished
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.exceptions import (
+    BulkJobError,
     DisownedError,
     ObjectAccessError,
     OutcomeUnknownError,
     RequestRefusedError,
     SalesforceLeadsError,
-    ServiceUnavailableError,
 )
 from airflow_provider_sfleads.sync.answers import reason_for
 
@@ -49,6 +51,7 @@ class BulkRun:
     :param diary: which job carries which load.
     :param settling: looks parts up, and settles loads.
     :param terms: how it is carried out.
+    :param active_rule: asks for the org's active assignment rule for leads.
     :param scratch: local folder for CSV files.
     :param halted: why sending stopped early.
     """
@@ -59,12 +62,12 @@ class BulkRun:
     diary: Diary
     settling: Settling
     terms: Terms
+    active_rule: Callable[[], str | None]
     scratch: Path
     halted: SalesforceLeadsError | None = None
     _watch: Watch = field(init=False)
     _unknown: set[str] = field(default_factory=set)
     _looked_up: dict[str, float] = field(default_factory=dict)
-    _rule: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Watch nothing yet."""
@@ -171,10 +174,17 @@ class BulkRun:
             else:
                 log.info("Job %s, begun before, is in state %s.", job.id, job.state)
                 if job.is_over:
-                    # However it ended: this is the next try, which sends what it left out.
-                    self._settle(piece, job)
+                    self._settle_begun_before(piece, job)
                 else:
                     self._watch.add(piece, job)
+
+    def _settle_begun_before(self, piece: Piece, job: JobInfo) -> None:
+        """Settle a job that ended unseen: the next try sends what it left out, unless that is sure to fail again."""
+        is_lasting = job.state is JobState.FAILED and not heals(job.error_message)
+        if is_lasting or self.terms.deferred:
+            self._collect(piece, job)
+        else:
+            self._settle(piece, job)
 
     def _lost(self, piece: Piece, job_id: str) -> None:
         """A job is gone, and with it what it says of its rows."""
@@ -293,23 +303,14 @@ class BulkRun:
             return None
         if auto_assign != "TRUE":
             return auto_assign
-        if not self._rule:
-            self._rule.append(self.jobs.active_rule())
-            log.info("The active assignment rule for leads: %s.", self._rule[0] or "none")
-        return self._rule[0]
+        return self.active_rule()
 
     def _collect(self, piece: Piece, job: JobInfo | None) -> None:
         if job is None:
             self._lost(piece, self.diary.jobs().get(piece.slot.label, "?"))
             return
         if self._settle(piece, job) and job.state is not JobState.JOB_COMPLETE and not self.terms.stop.is_set():
-            said = f": {job.error_message}" if job.error_message else ""
-            self._halt(
-                ServiceUnavailableError(
-                    f"Job {job.id} ended {job.state} after {job.processed:,} of {piece.rows:,} rows{said}. What it did "
-                    "not process is sent in the next try."
-                )
-            )
+            self._halt(unfinished(job, rows=piece.rows, conn_id=self.jobs.conn_id))
 
     def _settle(self, piece: Piece, job: JobInfo) -> bool:
         """Settle a load; whether that went well."""
@@ -338,6 +339,7 @@ class BulkRun:
         if isinstance(error, ObjectAccessError) and not self.diary.jobs():
             # Nothing is under way that had to be waited for, and no retry mends it.
             raise error
-        if self.halted is None:
+        # That no retry helps is what has to be told, whatever else went wrong before.
+        if self.halted is None or (isinstance(error, BulkJobError) and not isinstance(self.halted, BulkJobError)):
             self.halted = error
             log.error("Sending stops: %s", error)

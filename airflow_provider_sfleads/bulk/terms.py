@@ -33,6 +33,7 @@ class Terms:
     :param asks: whether any row may have been sent before, since records are lost.
     :param longest_queued: seconds for which a job may stand in the queue at first, where its leads must be looked up
         right before.
+    :param deferred: whether this goes on with the try that made the jobs, after a triggerer has waited for them.
     :param doubt: when, and as whom, rows of a job of the execution may have been written that does not tell it.
     """
 
@@ -47,6 +48,7 @@ class Terms:
     since: datetime | None = None
     asks: bool = False
     longest_queued: float = LONGEST_QUEUED
+    deferred: bool = False
 
     def stamped(self, outcome: Outcome) -> Outcome:
         """A line with what only the run knows of it."""

@@ -95,7 +95,8 @@ def token(org: Org) -> Iterator[Finding]:
     """Fetch the token; all other calls take it."""
     org.client.login()
     named = org.client.org_id is not None and org.client.user_id is not None
-    seen = "given" if named else "given, but it does not say to whom"
+    flow = "JWT bearer" if org.client.settings.bearer else "client credentials"
+    seen = f"given, by {flow}" if named else "given, but it does not say to whom"
     yield TOKEN.judged(seen, holds=named, remedy="Check what stands between this machine and Salesforce.")
 
 

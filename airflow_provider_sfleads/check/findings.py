@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.check.assumption import Assumption, Finding, State
 from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.core.replies import errors_of, plain_text
+from airflow_provider_sfleads.exceptions import RequestRefusedError, SalesforceLeadsError
 
 __all__ = ["Finding", "Probe", "State", "findings_of"]
 
@@ -51,22 +52,33 @@ def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()
 
     :param known: findings of earlier probes.
     """
-    states = {finding.name: finding.state for finding in known}
+    causes = {finding.name: "" if finding.state is State.HOLDS else finding.name for finding in known}
     for probe in probes:
-        for finding in _asked(probe, org, states):
-            states[finding.name] = finding.state
+        lacking = next(filter(None, (causes.get(name, name) for name in probe.needs)), None)
+        if lacking is not None:
+            # What needs this one in turn is told of the first cause.
+            causes[probe.name] = lacking
+            why = "no token" if lacking == "token" else f"{lacking} does not hold"
+            yield _of(probe, State.NOT_TRIED, why, f"See {lacking}.")
+            continue
+        for finding in _asked(probe, org):
+            causes[finding.name] = "" if finding.state is State.HOLDS else finding.name
             yield finding
 
 
-def _asked(probe: Probe, org: Org, states: Mapping[str, State]) -> Iterator[Finding]:
-    lacking = next((name for name in probe.needs if states.get(name) is not State.HOLDS), None)
-    if lacking is not None:
-        yield _of(probe, State.NOT_TRIED, f"{lacking} does not hold", f"See {lacking}.")
-        return
+def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
     try:
         yield from probe.ask(org)
     except SalesforceLeadsError as error:
-        yield _of(probe, State.BROKEN, str(error), probe.remedy)
+        yield _of(probe, State.BROKEN, _said(error, org), probe.remedy)
+
+
+def _said(error: SalesforceLeadsError, org: Org) -> str:
+    """What Salesforce said, where that is why: what to do has a column of its own."""
+    reply = org.exchanges[-1].reply if org.exchanges else None
+    if not isinstance(error, RequestRefusedError) or reply is None or reply.taken:
+        return str(error)
+    return f"HTTP {reply.status}: {plain_text(errors_of(reply))}"
 
 
 def _of(probe: Probe, state: State, seen: str, remedy: str) -> Finding:

@@ -100,11 +100,8 @@ def describe(org: Org) -> Iterator[Finding]:
     if not reply.taken or not isinstance(reply.body, dict):
         raise no_lead_access(reply, conn_id=org.conn_id)
     org.known.lead = lead = parse_describe(reply.body)
-    raw = reply.body["fields"]
-    org.known.filterable = frozenset(str(each["name"]).lower() for each in raw if each.get("filterable") is not False)
     yield READ.judged(f"{len(lead.fields)} fields", holds=True)
-    for assumption in (CREATE, EDIT):
-        allowed = reply.body.get(assumption.expected) is not False
+    for assumption, allowed in ((CREATE, lead.createable), (EDIT, lead.updateable)):
         yield assumption.judged(assumption.expected if allowed else f"not {assumption.expected}", holds=allowed)
 
 
@@ -147,17 +144,14 @@ def external_id(org: Org) -> Iterator[Finding]:
     objections = [
         "no External ID" if not info.external_id else "",
         "not unique" if not info.unique else "",
+        "no query finds by it (Shield Platform Encryption)" if not info.filterable else "",
         f"of type {info.type}" if info.type not in _KEYS else "",
-        "not createable" if not info.createable and _may(org, "createable") else "",
+        # Where no lead may be created at all, that is another line.
+        "not createable" if not info.createable and org.lead.createable else "",
     ]
     said = ", ".join(filter(None, objections))
     case = "letter case counts" if info.case_sensitive else "letter case does not count"
     yield EXTERNAL.judged(f"{info.name}: {said or f'External ID, unique, {case}'}", holds=not said)
-
-
-def _may(org: Org, flag: str) -> bool:
-    """Whether any field may be written so; where none may, that is the object's own line."""
-    return any(getattr(info, flag) for info in org.lead.fields.values())
 
 
 def stage_field(org: Org) -> Iterator[Finding]:
@@ -172,7 +166,7 @@ def stage_field(org: Org) -> Iterator[Finding]:
         return
     objections = [
         f"of type {info.type}" if info.type not in _STAGES else "",
-        "not updateable" if not info.updateable and _may(org, "updateable") else "",
+        "not updateable" if not info.updateable and org.lead.updateable else "",
     ]
     said = ", ".join(filter(None, objections))
     stages = f" of {len(info.picklist_values)} values" if info.type == "picklist" else ""
@@ -184,10 +178,12 @@ def email(org: Org) -> Iterator[Finding]:
     if not org.wanted.match_email:
         yield EMAIL.not_tried("match_email is not used", "Give --match-email.")
         return
-    there = org.lead.find("Email") is not None
-    fine = there and "email" in org.known.filterable
-    seen = "visible" if fine else "cannot be filtered on" if there else "not visible"
-    yield EMAIL.judged(seen, holds=fine)
+    info = org.lead.find("Email")
+    if info is None:
+        yield EMAIL.judged("not visible", holds=False)
+        return
+    seen = "visible" if info.filterable else "no query finds by it (Shield Platform Encryption)"
+    yield EMAIL.judged(seen, holds=info.filterable)
 
 
 def written_fields(org: Org) -> Iterator[Finding]:
@@ -198,7 +194,7 @@ def written_fields(org: Org) -> Iterator[Finding]:
     lacking = _lacking(org, org.wanted.fields)
     infos = [info for info in map(org.lead.find, org.wanted.fields) if info is not None]
     closed = [info.name for info in infos if not (info.createable or info.updateable)]
-    closed = closed if _may(org, "createable") or _may(org, "updateable") else []
+    closed = closed if org.lead.createable or org.lead.updateable else []
     said = [
         f"not there, or not visible: {', '.join(lacking)}" if lacking else "",
         f"read-only: {', '.join(closed)}" if closed else "",

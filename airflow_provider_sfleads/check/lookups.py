@@ -17,7 +17,7 @@ from airflow_provider_sfleads.core.ids import checksum
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.paging import checked, query_pages
 from airflow_provider_sfleads.core.values import NUMBERS
-from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup
+from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, check_contacts
 from airflow_provider_sfleads.sync.made import Window
 
 #: Values that a query has to quote. Nobody has such a name or key.
@@ -103,12 +103,7 @@ def probes() -> tuple[Probe, ...]:
 
 
 def _lookup(org: Org) -> LeadLookup:
-    return LeadLookup(send=org.send, conn_id=org.conn_id)
-
-
-def _standing(org: Org) -> tuple[str, ...]:
-    """The fields that tell how a lead stands, as far as they may be seen; the others have lines of their own."""
-    return tuple(name for name in STANDING if org.lead.find(name))
+    return LeadLookup(send=org.send, conn_id=org.conn_id, lead=org.lead)
 
 
 def some_leads(org: Org) -> Iterator[Finding]:
@@ -116,7 +111,7 @@ def some_leads(org: Org) -> Iterator[Finding]:
     external = org.wanted.external_id_field
     wanted = (external, org.wanted.stage_field, "Email" if org.wanted.match_email else None)
     infos = [org.lead.find(name) for name in wanted if name]
-    names = list(dict.fromkeys([*_standing(org), *(info.name for info in infos if info)]))
+    names = list(dict.fromkeys([*org.lead.visible(STANDING), *(info.name for info in infos if info)]))
     soql = f"SELECT {', '.join(names)} FROM Lead ORDER BY CreatedDate DESC LIMIT {_SOME}"  # noqa: S608 - names of describe
     pages = query_pages(org.send, soql, resource="query", conn_id=org.conn_id, most=_SOME)
     org.known.leads = checked([record for page in pages for record in page], names, sobject="Lead", conn_id=org.conn_id)
@@ -135,7 +130,7 @@ def by_id(org: Org) -> Iterator[Finding]:
     """Read the leads that were found, among as many unknown ids as a call takes."""
     real = [str(lead["Id"]) for lead in org.known.leads]
     ids = [*real, *_unknown_ids(MAX_RETRIEVE_IDS - len(real))]
-    found = _lookup(org).by_id(ids, _standing(org))
+    found = _lookup(org).by_id(ids, STANDING)
     fine = set(found) == set(real)
     yield BY_ID.judged(f"{MAX_RETRIEVE_IDS:,} answers, {len(found)} of them leads of {len(real)}", holds=fine)
 
@@ -143,7 +138,7 @@ def by_id(org: Org) -> Iterator[Finding]:
 def by_key(org: Org) -> Iterator[Finding]:
     """Look the leads up that have a key, among keys that nobody has."""
     info = org.lead.find(org.wanted.external_id_field or "")
-    if info is None:
+    if info is None or not info.filterable:
         seen = "no external ID was named" if org.wanted.external_id_field is None else f"{EXTERNAL.name} does not hold"
         remedy = "Give --external-id FIELD." if org.wanted.external_id_field is None else f"See {EXTERNAL.name}."
         yield BY_KEY.not_tried(seen, remedy)
@@ -157,7 +152,7 @@ def _found_again(assumption: Assumption, org: Org, info: FieldInfo, odd: Sequenc
     values = {str(lead["Id"]): key_text(lead.get(info.name)) for lead in org.known.leads}
     sought = {lead_id: value for lead_id, value in values.items() if value}
     asked = list(dict.fromkeys([*sought.values(), *odd]))
-    found = _lookup(org).by_field(info, asked, _standing(org))
+    found = _lookup(org).by_field(info, asked, STANDING)
     compare = compared_by(info)
     again = [
         lead_id
@@ -171,7 +166,7 @@ def _found_again(assumption: Assumption, org: Org, info: FieldInfo, odd: Sequenc
 def quoting(org: Org) -> Iterator[Finding]:
     """Look for names that hold what a query has to quote; that nobody has them does not matter."""
     info = org.lead.find("LastName") or FieldInfo(name="LastName", type="string")
-    _lookup(org).by_field(info, ODD, _standing(org))
+    _lookup(org).by_field(info, ODD, STANDING)
     yield QUOTING.judged("taken as values", holds=True)
 
 
@@ -201,7 +196,8 @@ def by_email(org: Org) -> Iterator[Finding]:
     if not org.wanted.match_email:
         yield BY_EMAIL.not_tried("match_email is not used", "Give --match-email.")
         return
-    if org.lead.find("Email") is None:
+    info = org.lead.find(_EMAIL_FIELD.name)
+    if info is None or not info.filterable:
         yield BY_EMAIL.not_tried(f"{EMAIL.name} does not hold", f"See {EMAIL.name}.")
         return
     yield _found_again(BY_EMAIL, org, _EMAIL_FIELD, (_NOBODY,))
@@ -213,7 +209,7 @@ def contacts(org: Org) -> Iterator[Finding]:
         yield CONTACT.not_tried("match_email is not used", "Give --match-email.")
         return
     lookup = _lookup(org)
-    lookup.check_contacts()
+    check_contacts(org.send, conn_id=org.conn_id)
     addresses = [key_text(lead.get("Email")) for lead in org.known.leads]
     asked = list(dict.fromkeys([*filter(None, addresses), _NOBODY]))
     found = lookup.by_field(_EMAIL_FIELD, asked, (), sobject="Contact")

@@ -33,13 +33,11 @@ class Known:
     """What one probe found out and others build on.
 
     :param lead: Lead's describe, read.
-    :param filterable: fields that a query may filter on, in lower case.
     :param leads: some of the org's leads.
     :param edition: the org's, with whether it is a sandbox.
     """
 
     lead: SObjectInfo | None = None
-    filterable: frozenset[str] = frozenset()
     leads: Sequence[Mapping[str, Any]] = ()
     edition: str = ""
 

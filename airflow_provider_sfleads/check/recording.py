@@ -73,8 +73,9 @@ def _taught(org: Org) -> Redactor:
     hosts = {host.partition("://")[2] for host in (settings.host.url, client.base_url)}
     hosts |= {host.partition(":")[0] for host in hosts}
     known = client.token_requests > 0 and bool(org.exchanges)
+    username = settings.bearer.username if settings.bearer else ""
     redactor = Redactor(
-        (*secrets_in(settings), settings.consumer_key, *hosts),
+        (*secrets_in(settings), settings.consumer_key, username, *hosts),
         org_id=client.org_id if known else None,
         user_id=client.user_id if known else None,
     )

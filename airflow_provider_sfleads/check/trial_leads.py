@@ -77,7 +77,7 @@ class Trial:
     @property
     def lookup(self) -> LeadLookup:
         """Looks leads up as a sync does."""
-        return LeadLookup(send=self.send, conn_id=self.conn_id)
+        return LeadLookup(send=self.send, conn_id=self.conn_id, lead=self.lead)
 
     @property
     def user_id(self) -> str | None:

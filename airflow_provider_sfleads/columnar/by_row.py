@@ -30,7 +30,7 @@ def decide_by_row(
     found: list[pa.RecordBatch] = []
     apart: dict[int, Settled] = {}
     with ThreadPoolExecutor(reading.concurrency, thread_name_prefix="salesforce") as pool:
-        lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, gather=side_by_side(pool))
+        lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, lead=plan.rules.lead, gather=side_by_side(pool))
         for group in _groups(batches, plan.group_size):
             if reading.stopped():
                 raise Stopped

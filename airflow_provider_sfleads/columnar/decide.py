@@ -113,7 +113,8 @@ def _coded(codes: npt.NDArray[np.int8], words: tuple[Action, ...] | tuple[Reason
 def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _Draft:
     """Leave alone whom the ladder keeps; the rest is moved, by id."""
     rule, stage_field = plan.rules.rule, plan.rules.stage_field.name
-    question = Question(external=plan.rules.external, key_column="key", read=(*STANDING, stage_field))
+    read_fields = plan.rules.lead.visible((*STANDING, stage_field))
+    question = Question(external=plan.rules.external, key_column="key", read=read_fields)
     sought = seek(batches, question)
     standing = Standing(question, len(sought.tail), stage_field=stage_field)
     with closing(read(sought.wanted)) as leads:
@@ -153,7 +154,7 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
     question = Question(
         external=external,
         key_column=FIELD + external.name if external else "key",
-        read=STANDING,
+        read=rules.lead.visible(STANDING),
         compared=plan.recipe.fields if updates else (),
         required=rules.mapping.required if updates else (),
     )

@@ -92,14 +92,20 @@ class Standing:
         # Where several leads of the batch are one row's, they counted as one, and the last one's id is there.
         self.hits[rows[self._ids[rows] != ids]] += 1
         self.converted[rows] = _is_true(batch.column("IsConverted"))
-        contacts = batch.column("ConvertedContactId")
-        if contacts.null_count < len(contacts):
-            there = contacts.is_valid()
-            self._contacts.append((rows[bools(there)], contacts.filter(there)))
+        self._take_contacts(batch, rows)
         if self._stage_field is not None:
             self.stages[rows] = self._coded(batch.column(self._stage_field))
         if cells is not None:
             self.same[rows] = cells.same(batch, rows)
+
+    def _take_contacts(self, batch: pa.RecordBatch, rows: Positions) -> None:
+        if "ConvertedContactId" not in batch.schema.names:
+            # Who may not read contacts does not see that field.
+            return
+        contacts = batch.column("ConvertedContactId")
+        if contacts.null_count < len(contacts):
+            there = contacts.is_valid()
+            self._contacts.append((rows[bools(there)], contacts.filter(there)))
 
     def _coded(self, stages: pa.Array) -> npt.NDArray[np.int32]:
         coded = stages.dictionary_encode()

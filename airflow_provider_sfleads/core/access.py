@@ -1,15 +1,64 @@
-"""Objects beside Lead that a sync reads, which a Run-As user made for leads alone may not see."""
+"""What the Run-As user has to be allowed before a sync can begin: to write leads, and to read objects beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.replies import errors_of, plain_text
 from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import ObjectAccessError
+from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
 
 # What hides an object, and what hides a field of it: SOAP API Developer Guide, "ExceptionCode".
 _HIDDEN = frozenset({"INVALID_TYPE", "INVALID_FIELD", "INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a sync does, whatever its rows are.
+
+    :param creates: leads are created.
+    :param updates: leads are changed.
+    :param contacts: contacts are looked up by e-mail.
+    :param active_rule: the org's active assignment rule is to run.
+    """
+
+    creates: bool = False
+    updates: bool = False
+    contacts: bool = False
+    active_rule: bool = False
+
+
+def check_writable(lead: SObjectInfo, needs: Needs, *, conn_id: str) -> None:
+    """Refuse what the Run-As user may not do to leads, by what describe says of the object.
+
+    :raises LeadAccessError: naming the permissions.
+    """
+    wanted = {"Create": needs.creates and not lead.createable, "Edit": needs.updates and not lead.updateable}
+    lacking = [permission for permission, is_lacking in wanted.items() if is_lacking]
+    if lacking:
+        raise LeadAccessError(
+            f"The Run-As user of connection {conn_id!r} may not {' and '.join(lacking).lower()} leads. Give it a "
+            f"permission set with {' and '.join(lacking)} on Lead.",
+            status=200,
+        )
+
+
+def in_one(problems: Sequence[SalesforceLeadsError], *, conn_id: str) -> SalesforceLeadsError:
+    """Make one error of all that is lacking, so that whoever mends it does so once."""
+    if len(problems) == 1:
+        return problems[0]
+    sentences: list[str] = []
+    for problem in problems:
+        sentences += problem.problems if isinstance(problem, MappingError) else [str(problem)]
+    refused = [problem for problem in problems if isinstance(problem, ObjectAccessError)]
+    lines = "".join(f"\n  - {sentence}" for sentence in sentences)
+    return ObjectAccessError(
+        f"The Run-As user of connection {conn_id!r} cannot do this; nothing was read of the export or sent:{lines}",
+        status=refused[0].status,
+        codes=tuple(code for problem in refused for code in problem.codes),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,12 @@ LONGEST_QUEUED = 30.0
 # Twice as long each time, but no more than 16 times as long (8 minutes); after the last time it is left to wait.
 _LONGEST_TIMES, _TIMES_ABORTED = 16, 6
 _LOCATOR = re.compile(r"[?&]queryLocator=([^&#]+)")
-# The message may hold colons and line breaks; the code holds neither, and the fields follow the last colon.
-_ROW_ERROR = re.compile(r"([A-Z][A-Z0-9_]*):(.*?)(?::([\w.,\s]*)--)?\s*", re.DOTALL)
+_ROW_CODE = re.compile(r"[A-Z][A-Z0-9_]*")
+# Fields follow the last colon at once, with commas or blanks between. With blanks they are fields only where each looks
+# like an API name, which is Camel or custom__c; else they are the last words of the message.
+_NAME = r"(?:\w+\.)*(?:[A-Z]\w*|\w+__[a-z]{1,3})"
+_ROW_FIELDS = re.compile(rf"(?:[\w.]+(?:,[\w.]+)*|{_NAME}(?:[,\s]+{_NAME})*)?\s*", re.ASCII)
+_BETWEEN = re.compile(r"[,\s]+")
 
 
 class JobState(StrEnum):
@@ -313,13 +317,17 @@ def next_locator(reply: Reply) -> str | None:
 def row_error(text: str) -> ApiError:
     """Read a row's ``sf__Error``: ``CODE:message:Field1,Field2 --``, or ``CODE:message:--`` without fields.
 
-    What is not of this form becomes the message of an ``UNKNOWN_EXCEPTION``.
+    Fields are separated by commas, blanks or both. What has no code becomes the message of an ``UNKNOWN_EXCEPTION``.
     """
-    found = _ROW_ERROR.fullmatch(text)
-    if found is None:
+    code, colon, rest = text.partition(":")
+    if not colon or not _ROW_CODE.fullmatch(code):
         return ApiError("UNKNOWN_EXCEPTION", text.strip() or "no reason given")
-    names = (name.strip() for name in (found[3] or "").split(","))
-    return ApiError(found[1], found[2], tuple(name for name in names if name))
+    rest = rest.rstrip()
+    # The message may hold colons and line breaks.
+    message, colon, names = rest.removesuffix("--").rpartition(":")
+    if not (colon and rest.endswith("--") and _ROW_FIELDS.fullmatch(names)):
+        return ApiError(code, rest)
+    return ApiError(code, message, tuple(filter(None, _BETWEEN.split(names))))
 
 
 def next_poll(elapsed: float) -> float:

@@ -7,7 +7,7 @@ may not be seen (REST API Developer Guide, "sObject Describe").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,9 @@ _MOST = 10**9
 class FieldInfo:
     """One field of an sObject, with its type in Salesforce's own spelling.
 
-    ``picklist_values`` are the active ones, ``inactive_values`` the others, both as the org spells them.
+    ``picklist_values`` are the active ones, ``inactive_values`` the others, both as the org spells them. A field that
+    is not ``filterable`` can be read, and no query finds records by it: long text areas, and fields that are encrypted
+    at random (Shield Platform Encryption).
     """
 
     name: str
@@ -44,6 +46,7 @@ class FieldInfo:
     unique: bool = False
     case_sensitive: bool = False
     restricted_picklist: bool = False
+    filterable: bool = True
     picklist_values: Collection[str] = ()
     inactive_values: Collection[str] = ()
     _spellings: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -84,14 +87,31 @@ class FieldInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SObjectInfo:
-    """An sObject's fields, found without regard to letter case as Salesforce does."""
+    """An sObject's fields, found without regard to letter case as Salesforce does.
+
+    ``createable`` and ``updateable`` say what the running user may do to its records.
+    """
 
     name: str
     fields: Mapping[str, FieldInfo] = field(repr=False)
+    createable: bool = True
+    updateable: bool = True
 
     def find(self, name: str) -> FieldInfo | None:
         """The field of that name, or ``None`` where it does not exist or may not be seen."""
         return self.fields.get(name.lower())
+
+    def visible(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some fields that may be asked for, each once.
+
+        One field too many costs the whole query, so every look-up asks for these alone: a lookup field is hidden from
+        who may not read the object that it leads to (REST API Developer Guide, "sObject Describe").
+        """
+        return tuple(dict.fromkeys(name for name in names if self.find(name) is not None))
+
+    def unseen(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some fields that may not."""
+        return tuple(dict.fromkeys(name for name in names if self.find(name) is None))
 
     @property
     def required_on_create(self) -> tuple[FieldInfo, ...]:
@@ -106,7 +126,12 @@ def parse_describe(body: Mapping[str, Any]) -> SObjectInfo:
     """
     try:
         infos = [_field(raw) for raw in body["fields"]]
-        return SObjectInfo(name=_name(body["name"]), fields={info.name.lower(): info for info in infos})
+        return SObjectInfo(
+            name=_name(body["name"]),
+            fields={info.name.lower(): info for info in infos},
+            createable=body.get("createable") is not False,
+            updateable=body.get("updateable") is not False,
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ServiceUnavailableError(
             f"Salesforce describes an object in a form that is none ({type(error).__name__}). Try again later; if it "
@@ -150,6 +175,7 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         unique=bool(raw.get("unique")),
         case_sensitive=bool(raw.get("caseSensitive")),
         restricted_picklist=bool(raw.get("restrictedPicklist")),
+        filterable=bool(raw.get("filterable", True)),
         picklist_values=tuple(_text(value["value"]) for value in values if value.get("active", True)),
         inactive_values=tuple(_text(value["value"]) for value in values if not value.get("active", True)),
     )

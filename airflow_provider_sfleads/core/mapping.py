@@ -10,6 +10,10 @@ from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
 
 Record = Mapping[str, FieldValue]
+_OWNER = "ownerid"
+
+# A field without access looks just like one that does not exist.
+_GIVE = "(field-level security: give it in a permission set)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,10 @@ class Purpose:
 
     creates: bool
     updates: bool
+
+    def within(self, lead: SObjectInfo) -> Purpose:
+        """As much of it as the Run-As user may do to leads at all: for the rest no field is to blame."""
+        return Purpose(creates=self.creates and lead.createable, updates=self.updates and lead.updateable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +177,15 @@ def _writable(lead: SObjectInfo, name: str, source: str, purpose: Purpose, probl
     info = lead.find(name)
     if info is None:
         problems.append(
-            f"{source} -> {name}: Lead has no such field, or the Run-As user has no access to it (field-level security)"
+            f"{source} -> {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
         )
         return None
-    refused = _refused(info, purpose)
+    refused = _refused(info, purpose.within(lead))
     if refused:
-        problems.append(f"{source} -> {info.name}: the field is read-only on {refused}")
+        problems.append(
+            f"{source} -> {info.name}: the field is read-only on {refused}, by its kind, or since the Run-As user has "
+            f"no Edit access to it {_GIVE}"
+        )
         return None
     return info
 
@@ -193,20 +204,46 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
     """
     info = lead.find(name)
     if info is None:
-        return (
-            f"external_id_field {name}: Lead has no such field, or the Run-As user has no access to it "
-            f"(field-level security)"
-        )
+        return f"external_id_field {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
     if not (info.external_id or info.id_lookup):
         return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
-    if purpose.creates and not info.createable:
-        return f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it"
+    if not info.filterable:
+        return (
+            f"external_id_field {info.name}: Salesforce finds no leads by it, as it is encrypted (Shield Platform "
+            f"Encryption): have it encrypted deterministically, or take another field"
+        )
+    if purpose.within(lead).creates and not info.createable:
+        return (
+            f"external_id_field {info.name}: the field is read-only, so the key cannot be written to it: by its kind, "
+            f"or since the Run-As user has no Edit access to it {_GIVE}"
+        )
     if unique and not info.unique:
         return (
             f"external_id_field {info.name}: it is not unique, so Salesforce would create a lead twice; "
             f'tick "Unique" on the field'
         )
     return info
+
+
+def overruled_owner(field_map: FieldMap, auto_assign: str) -> tuple[str, ...]:
+    """A sentence where a mapped owner would be lost to an assignment rule.
+
+    A rule that runs on a write decides who owns the lead, whatever ``OwnerId`` was sent with it (REST API Developer
+    Guide, "Assignment Rule Header").
+
+    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id.
+    """
+    sources = [f"column {column!r}" for column, name in field_map.columns.items() if name.lower() == _OWNER]
+    sources += ["constant" for name in field_map.constants if name.lower() == _OWNER]
+    if auto_assign == "FALSE" or not sources:
+        return ()
+    given, rule = ("'default'", "the org's active rule") if auto_assign == "TRUE" else (f"{auto_assign!r}", "that rule")
+    sentence = (
+        f"{' and '.join(sources)} -> OwnerId: assignment_rule={given} has {rule} choose the owner of each lead that it "
+        "runs on, so the mapped one would be lost; take assignment_rule=None to keep the mapped owner, or leave "
+        "OwnerId out to have the rule route the leads"
+    )
+    return (sentence,)
 
 
 def missing_columns(wanted: Mapping[str, str], columns: Iterable[str]) -> tuple[str, ...]:

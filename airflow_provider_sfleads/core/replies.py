@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, has_form, to_18
+from airflow_provider_sfleads.core.remedies import remedies_for
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
 
@@ -212,8 +213,10 @@ def refusal(call: Call, reply: Reply, *, conn_id: str) -> RequestRefusedError:
     """Make the error for a whole request that Salesforce refused, for callers that cannot use the reply."""
     errors = errors_of(reply)
     said = plain_text(errors) if errors else "the body is not Salesforce's; a proxy may have answered"
+    codes = tuple(error.code for error in errors)
     return RequestRefusedError(
-        f"Salesforce refused {call_name(call)} (connection {conn_id!r}) with HTTP {reply.status}: {said}.",
+        f"Salesforce refused {call_name(call)} (connection {conn_id!r}) with HTTP {reply.status}: {said}. "
+        f"{remedies_for(codes)}".rstrip(),
         status=reply.status,
-        codes=tuple(error.code for error in errors),
+        codes=codes,
     )

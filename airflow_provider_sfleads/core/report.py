@@ -70,7 +70,8 @@ class SyncReport:
     ``read`` is always the sum of ``filtered``, ``duplicate_keys``, ``unchanged``, ``created``, ``updated``,
     ``rejected``, ``not_sent``, ``would_create`` and ``would_update``, which are those of one execution.
     ``executions`` has the counts of each execution of the task instance, oldest first and this one among them; see
-    :mod:`~airflow_provider_sfleads.core.executions` for what they come to.
+    :mod:`~airflow_provider_sfleads.core.executions` for what they come to. ``not_visible`` names Lead fields that the
+    Run-As user may not see, for which reason the results lack what they would hold.
     """
 
     read: int
@@ -102,10 +103,14 @@ class SyncReport:
     unchanged_reasons: Mapping[str, int]
     api_usage: Mapping[str, int] | None
     executions: tuple[Mapping[str, Any], ...] = ()
+    not_visible: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """The report as plain JSON values."""
-        return {**asdict(self), "job_ids": list(self.job_ids), "executions": [dict(each) for each in self.executions]}
+        """The report as plain JSON values; ``not_visible`` is there only where something is."""
+        lists = {"job_ids": list(self.job_ids), "executions": [dict(each) for each in self.executions]}
+        values = {**asdict(self), **lists}
+        del values["not_visible"]
+        return {**values, "not_visible": list(self.not_visible)} if self.not_visible else values
 
     @property
     def seconds(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The client-credentials flow, less the sending."""
+"""The client-credentials flow, and what all flows have in common, less the sending."""
 
 from __future__ import annotations
 
@@ -19,11 +19,22 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 
+# A word for each: an error, or words of its description; what is raised; what to do.
+Causes = tuple[tuple[str, type[SalesforceLeadsError], str], ...]
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.
 _LONGEST_TOKEN, _LONGEST_URL = 8192, 2000
-_TRANSIENT = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable"})
+# Errors that the same request can outlive: by their code, and by words of the description, under whatever code.
+_PASSING = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable", "unknown_error"})
+_PASSING_WORDS = ("retry your request", "already being processed", "login rate exceeded")
+# Of these another login within the next minutes is one more that is counted.
+_RATE = ("rate_limit_exceeded", "rate exceeded")
+_SOME_MINUTES = 300.0
+_PASSING_STATUS = frozenset({408, 420, 429})
+_BAD_REQUEST, _SERVER_ERROR = 400, 500
+_NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name, or none just now
+_MAINTENANCE = re.compile(r"maintenance|temporarily|unavailable|try again|upgrad", re.IGNORECASE)
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
 
 _KEY = (
@@ -43,6 +54,11 @@ _ADDRESS = (
 )
 _USER = "Activate or unfreeze the Run-As user"
 _ORG = "The org is locked, closed or under maintenance; ask its Salesforce admin"
+_INSTALL = (
+    "The app is not installed in this org, which is not a matter of the secret: the Salesforce admin installs it in "
+    "Setup > Connected Apps OAuth Usage, or gives the Run-As user the permission Approve Uninstalled Connected Apps "
+    "(Use Any API Client under API Access Control); or take an External Client App made in this org"
+)
 _DOMAIN = "Enter the org's own My Domain host, such as acme.my.salesforce.com, into Host"
 
 
@@ -64,11 +80,6 @@ class Grant:
 def token_form(key: str, secret: str) -> dict[str, str]:
     """Return the form fields of the token request."""
     return {"grant_type": "client_credentials", "client_id": key, "client_secret": secret}
-
-
-def is_transient(body: object) -> bool:
-    """Whether a token error is one that the same request can outlive."""
-    return isinstance(body, dict) and body.get("error") in _TRANSIENT
 
 
 def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
@@ -111,43 +122,78 @@ def _url(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= _LONGEST_URL else ""
 
 
-def refusal(status: int, body: object, *, host: Host, conn_id: str) -> SalesforceLeadsError:
-    """Make the error for a token request that was not answered with a token.
+def refusal(
+    status: int, body: object, *, page: str | None = None, host: Host, conn_id: str, causes: Causes = ()
+) -> SalesforceLeadsError:
+    """Make the error for a token request that was not answered with a token; where it is transient, ask again.
 
-    Judged by ``error`` and ``error_description``, not by status: Salesforce answers nearly all with 400. A body that is
-    no OAuth error does not come from a token endpoint.
+    Judged by ``error`` and ``error_description`` first: Salesforce answers nearly all with 400. Then by status: 5xx,
+    408, 420 and 429 pass. A web page is a maintenance page by its words; with 200 it is one of something in between,
+    which passes as well. Anything else does not come from a token endpoint.
+
+    :param page: the answer, where it is a web page, or cannot be read.
+    :param causes: what lasting refusals of the flow mean, ahead of those of any flow.
     """
     where = f"{host.name} (connection {conn_id!r})"
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, str) or not _SHOWN.fullmatch(error):
-        return WrongHostError(
-            f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token "
-            f"endpoint. {_DOMAIN}."
+    values: Mapping[str, object] = body if isinstance(body, dict) else {}
+    error, detail = values.get("error"), values.get("error_description")
+    if isinstance(error, str) and _SHOWN.fullmatch(error):
+        said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
+        return _told(error, said, status, where, causes)
+    if status >= _SERVER_ERROR or status in _PASSING_STATUS:
+        return ServiceUnavailableError(
+            f"Salesforce at {where} could not give a token (HTTP {status}). {_later(status)}."
         )
-    detail = body.get("error_description") if isinstance(body, dict) else None
-    said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
-    kind, cure = _cause(error, said.lower())
-    return kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
+    if page is not None and (status < _BAD_REQUEST or _MAINTENANCE.search(page)):
+        return ServiceUnavailableError(
+            f"{where} answered the token request with a web page, or with what cannot be read (HTTP {status}): "
+            "Salesforce is under maintenance, or a proxy or a login page stands between. Try again later; if it stays, "
+            "check the proxies and Host."
+        )
+    return WrongHostError(
+        f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token "
+        f"endpoint. {_DOMAIN}."
+    )
 
 
-def _cause(error: str, said: str) -> tuple[type[SalesforceLeadsError], str]:
-    if error in _TRANSIENT:
-        return ServiceUnavailableError, "Try again later"
+def _later(status: int) -> str:
+    if status == _NO_SUCH_ROUTE:
+        return (
+            "Its edge routes no org of this name just now. Try again later; if it stays, the name is misspelt, the My "
+            "Domain was renamed, or a scratch org has expired: check Host"
+        )
+    return "Try again later"
+
+
+def _told(error: str, said: str, status: int, where: str, causes: Causes) -> SalesforceLeadsError:
+    kind, cure = _cause(error, said.lower(), status, causes)
+    told = kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
+    if kind is ServiceUnavailableError and any(words in f"{error} {said}".lower() for words in _RATE):
+        told.retry_after = _SOME_MINUTES
+    return told
+
+
+def _cause(error: str, said: str, status: int, causes: Causes) -> tuple[type[SalesforceLeadsError], str]:
+    if error in _PASSING or any(words in said for words in _PASSING_WORDS):
+        return ServiceUnavailableError, "This passes by itself: try again later"
+    for words, kind, cure in (*causes, *_CAUSES):
+        if words in (error, said) or (" " in words and words in said):
+            return kind, cure
     if error == "invalid_client":
         # OAuth servers say invalid_client for either half; the description tells which.
         return WrongKeyOrSecretError, _KEY if "identifier" in said else _SECRET
-    for words, kind, cure in _CAUSES:
-        if words in (error, said) or (" " in words and words in said):
-            return kind, cure
+    if status >= _SERVER_ERROR or status in _PASSING_STATUS:
+        return ServiceUnavailableError, "Try again later"
     return AuthenticationError, "Look the user up in Setup > Login History, which names the reason"
 
 
 # By error, or by words of its description; salesforce-api.md 1.1.
-_CAUSES: tuple[tuple[str, type[SalesforceLeadsError], str], ...] = (
+_CAUSES: Causes = (
     ("invalid_client_id", WrongKeyOrSecretError, _KEY),
     ("app_not_found", WrongKeyOrSecretError, _KEY),
     ("unsupported_grant_type", FlowNotEnabledError, _FLOW),
     ("unauthorized_client", FlowNotEnabledError, _FLOW),
+    ("must be installed", AuthenticationError, _INSTALL),
     ("no client credentials user", FlowNotEnabledError, _RUN_AS),
     ("not supported on this domain", WrongHostError, _DOMAIN),
     ("ip restricted", AuthenticationError, _ADDRESS),

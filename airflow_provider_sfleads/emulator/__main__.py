@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--db", metavar="FILE", help="SQLite file that keeps the leads (default: in memory)")
     add("--client-id", help=f"consumer key (default: {default_of('client_id')})")
     add("--client-secret", help=f"consumer secret (default: {default_of('client_secret')})")
+    add("--certificate", metavar="FILE", action="append", help="PEM certificate of the app, for the JWT bearer flow")
     add("--token-lifetime", type=float, metavar="SECONDS", help="of an unused token (default: 7200)")
     add("--api-limit", type=int, metavar="CALLS", help="daily API requests of the org (default: 115000)")
     add("--latency-ms", type=float, metavar="MS", help="from a request's arrival to its answer (default: 0)")
@@ -63,6 +64,8 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     changes = {name: getattr(args, name) for name in named if getattr(args, name) is not None}
     if args.fields:
         changes["extra_fields"] = json.loads(Path(args.fields).read_text(encoding="utf-8"))
+    if args.certificate:
+        changes["jwt_certificates"] = [Path(name).read_text(encoding="utf-8") for name in args.certificate]
     if args.hide_field:
         changes["hidden_fields"] = args.hide_field
     for item in args.set:

@@ -33,7 +33,8 @@ class FieldSpec:
     `digits` is the largest count of digits of an `int`. `default` is written where a create leaves
     the field out. A field that is `external_id` or `id_lookup` can key an upsert. `labels` are those of
     the `picklist`'s values, where they differ from them. What is `always_visible` field-level security
-    cannot withhold, though it could of a field like it.
+    cannot withhold, though it could of a field like it. An `encrypted` one is so at random (Shield Platform
+    Encryption), and no query finds it by its value.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FieldSpec:
     picklist: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     always_visible: bool = False
+    encrypted: bool = False
     default: str | float | bool | None = None
     reference_to: tuple[str, ...] = ()
     relationship: str | None = None
@@ -86,9 +88,14 @@ class FieldSpec:
         return self.type == "textarea" and self.length > LONGEST_PLAIN_TEXT
 
     @property
+    def filterable(self) -> bool:
+        """Whether describe says that a query may find records by it."""
+        return not (self.is_long_text or self.encrypted)
+
+    @property
     def sortable(self) -> bool:
         """Whether a query may order by it."""
-        return self.type not in {"address", "multipicklist"} and not self.is_long_text
+        return self.type not in {"address", "multipicklist"} and self.filterable
 
     @property
     def permissionable(self) -> bool:

@@ -1,4 +1,4 @@
-"""The token endpoint and its neighbours: client credentials, introspect, revoke, userinfo."""
+"""The token endpoint and its neighbours: client credentials, JWT bearer, introspect, revoke, userinfo."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
+from airflow_provider_sfleads.emulator import jwt_bearer
 from airflow_provider_sfleads.emulator.ids import ORG_ID, RUN_AS_USER_ID
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
@@ -130,19 +131,29 @@ def _identity(call: Call) -> str:
     return f"{call.base_url}/id/{ORG_ID}/{RUN_AS_USER_ID}"
 
 
-def token(call: Call) -> Reply:
-    """`POST /services/oauth2/token`."""
+def _check_grant(call: Call, form: Mapping[str, str]) -> Reply | None:
     settings = call.emulator.settings
-    form = _form(call)
-    if form.get("grant_type") != CLIENT_CREDENTIALS:
+    grant_type = form.get("grant_type")
+    if grant_type == jwt_bearer.GRANT_TYPE and settings.flow_enabled:
+        reason = jwt_bearer.refusal(form.get("assertion", ""), settings, now=call.emulator.clock())
+        return None if reason is None else _refused(*reason)
+    if grant_type != CLIENT_CREDENTIALS:
         return _refused("unsupported_grant_type", "grant type not supported")
     refused = _check_client(call, form)
     if refused is not None:
         return refused
     if not settings.flow_enabled:
         return _refused("unsupported_grant_type", "grant type not supported")
-    if not settings.run_as_user:
-        return _refused("invalid_grant", "no client credentials user enabled")
+    return None if settings.run_as_user else _refused("invalid_grant", "no client credentials user enabled")
+
+
+def token(call: Call) -> Reply:
+    """`POST /services/oauth2/token`."""
+    settings = call.emulator.settings
+    form = _form(call)
+    refused = _check_grant(call, form)
+    if refused is not None:
+        return refused
     identity = _identity(call)
     issued_at = str(int(call.emulator.clock() * 1000))
     digest = hmac.new(settings.client_secret.encode(), (identity + issued_at).encode(), hashlib.sha256).digest()

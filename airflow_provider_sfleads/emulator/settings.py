@@ -10,6 +10,7 @@ from airflow_provider_sfleads.emulator.deviations import check_deviations
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.json_types import Json
 from airflow_provider_sfleads.emulator.permissions import check_known
+from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
 
 Versions = tuple[str, ...]
 _VERSIONS: Versions = tuple(f"{number}.0" for number in range(31, 69))
@@ -28,6 +29,10 @@ class EmulatorSettings:
     `/limits` is refused; `denied` takes permissions of the run-as user away by name (`Lead.Edit`, `Contact.Read`,
     `ViewSetup`, `Lead.Email.Read` ..., all in `permissions.known_permissions`); `api_limit` is the M of
     `Sforce-Limit-Info`.
+
+    JWT bearer: `jwt_certificates` of the app, in PEM (none: no assertion is good); an app has one, and
+    while a key is rotated two, as two apps of one key would; `jwt_username` of the user that is
+    approved for the app, with `jwt_approved` False that user is not; `jwt_audiences` that the org takes.
 
     Disputed facts, so that a client can be tried both ways: `structural_errors` - an unknown field or a
     wrong JSON type costs the whole `page` or only its `row`; `failed_row_ids` - failed rows carry `id`
@@ -65,6 +70,10 @@ class EmulatorSettings:
     token_lifetime: float = 7200.0
     token_calls: int | None = None
     instance_url: str | None = None
+    jwt_certificates: tuple[str, ...] = ()
+    jwt_username: str = RUN_AS_USERNAME
+    jwt_approved: bool = True
+    jwt_audiences: tuple[str, ...] = ("https://login.salesforce.com",)
     api_enabled: bool = True
     lead_access: bool = True
     hidden_objects: tuple[str, ...] = ()
@@ -128,7 +137,7 @@ class EmulatorSettings:
 def _checked(name: str, raw: Json, hint: Json) -> Json:
     if name == "extra_fields":
         return tuple(f if isinstance(f, FieldSpec) else FieldSpec.from_json(f) for f in _items(name, raw))
-    if name in {"broken", "denied", "forward_only", "hidden_fields", "hidden_objects", "versions", "withheld_headers"}:
+    if hint == tuple[str, ...]:
         return tuple(str(item) for item in _items(name, raw))
     allowed = get_args(hint)
     if allowed and all(isinstance(item, str) for item in allowed):

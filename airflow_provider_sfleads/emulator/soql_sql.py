@@ -89,7 +89,7 @@ class _Compiler:
         spec = self._field(token)
         if spec.type == "address":
             self._refuse("INVALID_FIELD", token, "Address fields can only be filtered using Distance expressions")
-        if spec.is_long_text:
+        if not spec.filterable:
             self._refuse("INVALID_FIELD", token, f"field '{spec.name}' can not be filtered in a query call")
         return spec
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from airflow_provider_sfleads.core.replies import errors_of, plain_text
 from airflow_provider_sfleads.core.wire import Call, Reply
@@ -39,10 +41,17 @@ def check(client: Client) -> str:
     ceiling = f"; syncs stop writing at {100 * client.settings.max_api_usage:g}% of them" if usage else ""
     who = f"user {client.user_id or 'unknown'} of org {client.org_id or 'unknown'}"
     version = client.settings.api_version
+    written = f"leads can be written{_unseen(lead)}"
     return (
-        f"Connected to {client.base_url} as {who}, API version {version}; leads can be written{used}{ceiling}. "
+        f"Connected to {client.base_url} as {who}, API version {version}; {written}{used}{ceiling}. "
         f"For all else that syncs rely on, run: {WHOLE_CHECK}"
     )
+
+
+def _unseen(lead: Mapping[str, Any]) -> str:
+    """What results will lack; a sync runs all the same."""
+    names = {item.get("name") for item in lead.get("fields") or () if isinstance(item, dict)}
+    return "" if "ConvertedContactId" in names else ", contact ids are not shown (no Read on Contact)"
 
 
 def _refused(client: Client, reply: Reply) -> SalesforceLeadsError:

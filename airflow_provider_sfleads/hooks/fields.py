@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from airflow_provider_sfleads.core.host import Host, parse_host
 from airflow_provider_sfleads.core.values import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
+from airflow_provider_sfleads.hooks.bearer_fields import read_bearer
 from airflow_provider_sfleads.transport import Settings
 from airflow_provider_sfleads.transport.settings import DEFAULT_API_VERSION, normalise_version
 
@@ -28,7 +29,10 @@ _PATH = re.compile(r"[/\\.]")
 _PROXIED = re.compile(r"(?:https?|all)(?:://\S+)?")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _BLANK = re.compile(r"\s")
-_FLOW = "client_credentials"
+_FLOWS = ("client_credentials", "jwt_bearer")
+_OTHER_FLOWS = frozenset(
+    {"password", "username_password", "refresh_token", "authorization_code", "saml_bearer", "token_exchange", "device"}
+)
 Value = TypeVar("Value")
 
 
@@ -63,16 +67,19 @@ def read_settings(connection: Fields) -> Settings:
     extra = read(lambda: _extra(connection.extra), nothing)
     host = read(lambda: parse_host(connection.host, connection.schema, connection.port), Host("", "", loopback=False))
     key, secret = (connection.login or "").strip(), (connection.password or "").strip()
-    for value, empty in (
-        (key, "Consumer key (Login) is empty; enter the consumer key"),
-        (secret, "Consumer secret (Password) is empty; enter the consumer secret"),
-    ):
-        problems += [] if value else [f"{empty} of the External Client App."]
+    flow = read(lambda: _flow(_first(extra, "auth", default=_FLOWS[0])), _FLOWS[0])
+    if not key:
+        problems.append("Consumer key (Login) is empty; enter the consumer key of the External Client App.")
+    if not secret and flow == _FLOWS[0]:
+        problems.append(
+            "Consumer secret (Password) is empty; enter the consumer secret of the External Client App, or set auth to "
+            "jwt_bearer, which takes a private key instead."
+        )
     version = read(lambda: normalise_version(_first(extra, "api_version", default=DEFAULT_API_VERSION)), "")
     timeout = read(lambda: _timeout(extra), DEFAULT_TIMEOUT)
     share = read(lambda: _share(extra), DEFAULT_MAX_API_USAGE)
     proxies = read(lambda: _proxies(_first(extra, "proxies", "proxy")), None)
-    read(lambda: _check_flow(_first(extra, "auth", default=_FLOW)), None)
+    bearer = read_bearer(extra, host if host.name else None, problems) if flow == "jwt_bearer" else None
     verify = read(lambda: _verify(_first(extra, "verify", "verify_ssl", default=True)), trusted)
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
@@ -81,6 +88,7 @@ def read_settings(connection: Fields) -> Settings:
         host=host,
         consumer_key=key,
         consumer_secret=secret,
+        bearer=bearer,
         api_version=version,
         timeout=timeout,
         max_api_usage=share,
@@ -91,9 +99,10 @@ def read_settings(connection: Fields) -> Settings:
 
 
 def secrets_in(settings: Settings) -> tuple[str, ...]:
-    """Return what no log may show: the consumer secret, and the passwords of proxies."""
+    """Return what no log may show: the consumer secret, the private key and its password, the passwords of proxies."""
     passwords = (urlsplit(url).password for url in (settings.proxies or {}).values())
-    return (settings.consumer_secret, *(password for password in passwords if password))
+    bearer = settings.bearer.secrets if settings.bearer else ()
+    return (settings.consumer_secret, *bearer, *(password for password in passwords if password))
 
 
 def no_connection(conn_id: str) -> ConnectionFieldError:
@@ -137,9 +146,13 @@ def _share(extra: Mapping[str, object]) -> float:
     return float(number / _ALL if is_percent or number > 1 else number)
 
 
-def _check_flow(value: object) -> None:
-    if str(value).strip() != _FLOW:
-        raise ConnectionFieldError(f"auth must be {_FLOW}; there is no other flow yet.")
+def _flow(value: object) -> str:
+    flow = value.strip() if isinstance(value, str) else ""
+    if flow not in _FLOWS:
+        # Anything else is not repeated: it may be a password.
+        named = f" There is no flow {flow!r} here." if flow in _OTHER_FLOWS else ""
+        raise ConnectionFieldError(f"auth must be {' or '.join(_FLOWS)}.{named}")
+    return flow
 
 
 def _proxies(value: object) -> dict[str, str] | None:

@@ -141,7 +141,8 @@ class SalesforceLeadsHook(HttpHook):
         :param records: field values by API name; any number.
         :param sobject: API name of the object.
         :param batch_size: records a request, up to 200.
-        :param assignment_rule: ``"default"`` runs the org's active rule, ``None`` none, an id that rule.
+        :param assignment_rule: ``"default"`` runs the org's active rule, ``None`` none, an id that rule; a rule
+            overwrites ``OwnerId``.
         :param duplicates: ``"allow"`` saves in spite of duplicate rules that merely alert.
         """
         effects = (assignment_rule, duplicates)

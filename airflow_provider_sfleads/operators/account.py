@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 from airflow_provider_sfleads.core.executions import Entry, entry_of, in_all
 from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.remedies import record_remedy
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import (
+    BulkJobError,
     RejectsExceededError,
     ResultsError,
     RowsNotSentError,
@@ -22,7 +24,7 @@ from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.transport.client import Client
 
-_NAMED_REASONS = 5
+_NAMED_REASONS, _NAMED_REMEDIES = 5, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ def report_of(
         unchanged_reasons=dict(tally.unchanged.most_common()),
         api_usage={"used": usage.used, "max": usage.max} if usage else None,
         executions=(),
+        not_visible=(),
     )
 
 
@@ -95,6 +98,8 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
 
     Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.
     """
+    if report.not_sent and isinstance(run.halted, BulkJobError):
+        return _beyond_retry(run.halted, report)
     if report.not_sent:
         cause = run.halted or run.export_error
         reason = f" Sending stopped: {run.halted}" if run.halted else ""
@@ -120,9 +125,25 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
         return RejectsExceededError(
             f"{report.rejected:,} of {report.read:,} rows were rejected{_top(report.reject_reasons)}, more than "
             f"max_rejects={max_rejects} allows; everything else is done. Mend the rows in {report.rejects_path} and "
-            f"feed the file back as a FileExport."
+            f"feed the file back as a FileExport.{_remedies(report.reject_reasons)}"
         )
     return None
+
+
+def _beyond_retry(halted: BulkJobError, report: SyncReport) -> BulkJobError:
+    """The error of a run whose job failed for a reason that the next try would meet again."""
+    error = BulkJobError(
+        f"{report.not_sent:,} of {report.read:,} rows were not sent, and no retry is made. {halted} When that is done, "
+        f"clear the task: it goes on with these rows. Per row: {report.results_path}"
+    )
+    error.__cause__ = halted
+    return error
+
+
+def _remedies(reasons: Mapping[str, int]) -> str:
+    """What to do about the commonest codes whose cure does not lie in the rows."""
+    found = [f" {code}: {remedy}" for code in reasons if (remedy := record_remedy(code))]
+    return "".join(found[:_NAMED_REMEDIES])
 
 
 def misrecorded(run: Course, folder: ResultsFolder) -> ResultsError | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_sfleads.core.access import Needs
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
     from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan, Waiting
@@ -79,7 +80,8 @@ class LeadSyncOperator(TellsLineage):
     :param full_refresh: with ``changed_only``, look at every row once more, and remember anew.
     :param match_email: also find existing people by the e-mail address mapped to ``Email``.
     :param assignment_rule: ``"default"`` runs the org's active lead assignment rule on leads that are created or moved,
-        ``None`` runs none, an id runs that rule.
+        ``None`` runs none, an id runs that rule. A rule chooses the owner, whatever is mapped to ``OwnerId``: map that
+        only with ``None``.
     """
 
     template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS
@@ -161,6 +163,10 @@ class LeadSyncOperator(TellsLineage):
     @abstractmethod
     def _prepare(self, ground: Ground) -> Plan:
         """Bring the rendered parameters, the org and the export together in a plan."""
+
+    @abstractmethod
+    def _needs(self) -> Needs:
+        """What the Run-As user has to be allowed."""
 
     @abstractmethod
     def _may_undo(self) -> bool:
@@ -266,6 +272,7 @@ class LeadSyncOperator(TellsLineage):
             allow_duplicates=self._allow_duplicates(),
             changed_only=read.as_flag("changed_only", self.changed_only),
             full_refresh=read.as_flag("full_refresh", self.full_refresh),
+            needs=self._needs(),
             may_undo=self._may_undo(),
             stop=stop,
         )
@@ -289,6 +296,11 @@ class LeadSyncOperator(TellsLineage):
         from airflow_provider_sfleads.operators.parameters import as_choice
 
         return as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow"
+
+    def _runs_active_rule(self) -> bool:
+        from airflow_provider_sfleads.core.collections import auto_assign
+
+        return auto_assign(self.assignment_rule) == "TRUE"
 
     def _common_request(self) -> dict[str, Any]:
         """The part of a request that both operators ask for alike."""

@@ -32,6 +32,7 @@ def terms_of(load: UnderWay) -> Terms:
         since=load.began if load.resumed else None,
         asks=load.execution.asks_from is not None,
         longest_queued=settings.longest_queued,
+        deferred=load.deferred,
         doubt=load.doubt,
     )
 
@@ -100,4 +101,13 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         scratch=scratch,
         newer=late_check(load, plan),
     )
-    return BulkRun(pieces=pieces, jobs=jobs, book=book, diary=diary, settling=settling, terms=terms, scratch=scratch)
+    return BulkRun(
+        pieces=pieces,
+        jobs=jobs,
+        book=book,
+        diary=diary,
+        settling=settling,
+        terms=terms,
+        active_rule=load.active_rule,
+        scratch=scratch,
+    )

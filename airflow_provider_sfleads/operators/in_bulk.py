@@ -15,6 +15,7 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.exceptions import DisownedError, ExportError, RecordsLostError, SalesforceLeadsError
 from airflow_provider_sfleads.operators import by_rows
+from airflow_provider_sfleads.operators.permissions import hides_rule
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
@@ -83,6 +84,18 @@ def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
         return stream.columns
     with load.folder.staged().open(COLUMNS) as file:
         return tuple(json.load(file))
+
+
+def _goes_by_pages(load: UnderWay, rows: int) -> tuple[bool, str]:
+    """Whether ``api="auto"`` sends rows page by page, and why."""
+    if rows <= MOST_BY_ROWS:
+        return True, "and up to 2,000 go through sObject Collections"
+    if hides_rule(load):
+        return True, (
+            "and bulk would have to name the active assignment rule (assignment_rule='default'), but the Run-As user "
+            "may not read AssignmentRule, for which it needs View Setup and Configuration"
+        )
+    return False, "more than 2,000"
 
 
 def _stage_anew(load: UnderWay, columns: Sequence[str]) -> None:
@@ -164,16 +177,16 @@ class _Course:
             self.pieces.publish()
             self.leave(*Role)
             return False
-        is_few = load.settings.api == "auto" and staging.rows <= MOST_BY_ROWS
-        few, many = "and up to 2,000 go through sObject Collections", "more than 2,000"
+        by_pages = False
         if load.settings.api == "auto":
-            reason = f"auto: {staging.rows:,} rows to send, {few if is_few else many}"
-            log.info("%s: %s.", "sObject Collections" if is_few else "Bulk API 2.0", reason)
+            by_pages, why = _goes_by_pages(load, staging.rows)
+            reason = f"auto: {staging.rows:,} rows to send, {why}"
+            log.info("%s: %s.", "sObject Collections" if by_pages else "Bulk API 2.0", reason)
             load.choose("bulk", reason)
         if load.confirmed is not None:
             load.confirmed.keep(load.folder.staged())
         with self.book.marked(STAGED):
-            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if is_few else {})
+            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if by_pages else {})
         load.keep(read=staging.read)
         return True
 

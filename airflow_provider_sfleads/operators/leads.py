@@ -9,6 +9,7 @@ from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.base import COMMON_TEMPLATE_FIELDS, LeadSyncOperator
 
 if TYPE_CHECKING:
+    from airflow_provider_sfleads.core.access import Needs
     from airflow_provider_sfleads.operators.under_way import Plan
     from airflow_provider_sfleads.sync.prepare import Ground
 
@@ -57,6 +58,17 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
             )
         return prepare_create(request, ground)
 
+    def _needs(self) -> Needs:
+        from airflow_provider_sfleads.core.access import Needs
+        from airflow_provider_sfleads.operators.parameters import as_flag
+
+        return Needs(
+            creates=True,
+            updates=self._may_undo(),
+            contacts=as_flag("match_email", self.match_email),
+            active_rule=self._runs_active_rule(),
+        )
+
     def _may_undo(self) -> bool:
         return self.existing == "update"
 
@@ -95,6 +107,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         "ladder",
     )
     operation = "update_stage"
+    _has_warned = False
 
     def __init__(
         self,
@@ -132,7 +145,8 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
 
         stage = read.as_text("stage", self.stage).strip()
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        if ladder is None:
+        if ladder is None and not self._has_warned:
+            self._has_warned = True
             self.log.warning(
                 "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
             )
@@ -154,6 +168,11 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         if not (request.lead_id or request.external_id_field or request.match_email):
             raise ParameterError("lead_id or external_id_field must be given, to find the lead by")
         return prepare_stage(request, ground)
+
+    def _needs(self) -> Needs:
+        from airflow_provider_sfleads.core.access import Needs
+
+        return Needs(updates=True, active_rule=self._runs_active_rule())
 
     def _may_undo(self) -> bool:
         return self.ladder is None

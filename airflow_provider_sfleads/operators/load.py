@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_sfleads.core.describe import parse_describe
 from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally
@@ -42,6 +41,7 @@ from airflow_provider_sfleads.operators.memory import (
     was_cleared,
 )
 from airflow_provider_sfleads.operators.ownership import Ownership
+from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.turns import give_up, turn
 from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
@@ -53,6 +53,7 @@ from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import open_rows
 from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
+from airflow_provider_sfleads.sync.lookup import STANDING
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def load(
         links = Links(context["ti"])
         links.tell_executions(others)
         closing.callback(settings.hook.client.close)
-        lead = parse_describe(settings.hook.describe("Lead"))
+        lead = describe_lead(settings)
         links.show_results(folder)
         links.show_leads(settings.hook.client.base_url)
         if deferred is not None:
@@ -104,10 +105,12 @@ def load(
             interval=interval,
             attempt=try_number(context),
             links=links,
+            deferred=deferred is not None,
             until_the_end=closing,
             others=others,
         )
         try:
+            check_permissions(under_way)
             closing.enter_context(turn(under_way))
             course = choice.carry_out(under_way)
             if isinstance(course, Waiting):
@@ -211,6 +214,7 @@ def _report(under_way: UnderWay) -> SyncReport:
     client, operation = under_way.settings.hook.client, under_way.settings.operation
     tally = under_way.tally or Tally()
     report = report_of(tally, operation, client, under_way.folder, under_way.execution, under_way.interval)
+    report = replace(report, not_visible=under_way.lead.unseen(STANDING))
     return with_executions(report, _others(under_way), under_way.execution)
 
 

@@ -68,12 +68,12 @@ def _found(load: UnderWay, plan: Plan, tally: Tally) -> tuple[Found, str]:
     if load.execution.api == "bulk":
         return _found_in_bulk(load, plan, look_ups, unsure)
     groups = _groups(load, plan, part_names(load.folder.directory))
-    return Found(look_ups=look_ups, rest=tally, groups=groups, unsure=unsure), reason
+    return Found(look_ups=look_ups, rest=tally, rule=load.rule_calls, groups=groups, unsure=unsure), reason
 
 
 def _look_ups(load: UnderWay, plan: Plan) -> tuple[int, tuple[str, ...]]:
-    """How many calls the look-ups of all rows took: each try but for its describe."""
-    calls = load.settings.hook.client.api_calls - 1
+    """How many calls the look-ups of all rows took: each try but for its describe, and for the assignment rule."""
+    calls = load.settings.hook.client.api_calls - 1 - load.rule_calls
     if not load.resumed or not looks_up(plan):
         return calls, ()
     # What a killed try took nobody has counted.
@@ -108,6 +108,7 @@ def _found_in_bulk(load: UnderWay, plan: Plan, look_ups: int, unsure: tuple[str,
     found = Found(
         look_ups=look_ups,
         rest=rest,
+        rule=load.rule_calls,
         groups=_groups(load, plan, pages, ahead=len(rows)),
         parts=parts,
         again=look_up_calls(plan, rows),

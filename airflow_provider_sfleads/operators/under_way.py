@@ -14,7 +14,8 @@ from random import uniform
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
+from airflow_provider_sfleads.core.access import Needs
+from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED, active_rule_call, active_rule_of
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.executions import Entry
@@ -76,6 +77,7 @@ _NOTE_EVERY = 5.0
 class LoadSettings:
     """The rendered and checked parameters of a load; see the operators for their meaning.
 
+    :param needs: what the Run-As user has to be allowed.
     :param may_undo: whether a run of an older interval could undo what a newer one wrote.
     :param pace: how runs that could undo each other take turns.
     :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
@@ -99,6 +101,7 @@ class LoadSettings:
     full_refresh: bool
     allow_duplicates: bool
     stop: Event
+    needs: Needs = field(default_factory=Needs)
     may_undo: bool = False
     pace: Pace = field(default_factory=Pace)
     late_commit: timedelta = LATE_COMMIT
@@ -147,12 +150,15 @@ class UnderWay:
     :param attempt: try number of the task.
     :param links: what the task shows in Airflow's UI.
     :param others: what the task instance's other executions came to, oldest first.
+    :param deferred: whether the try goes on after a triggerer has waited for its jobs.
     :param until_the_end: closes what the end of the load still needs.
     :param confirmed: fingerprints of the execution's rows, where they are to be remembered.
     :param planned: the plan, once there is one.
     :param tally: the account, as far as it is known where the load breaks off.
     :param lease: the load's turn, where runs take turns.
     :param newer: rows that newer runs have brought up to date, where that matters.
+    :param rule: the org's active assignment rule, once it is known.
+    :param rule_calls: how often it was asked for.
     :param written_back: rows that the write-back wrote, once it has.
     """
 
@@ -167,12 +173,15 @@ class UnderWay:
     attempt: int
     links: Links
     until_the_end: ExitStack
+    deferred: bool = False
     others: Sequence[Entry] = ()
     confirmed: ConfirmedValues | None = None
     planned: Plan | None = None
     tally: Tally | None = None
     lease: Lease | None = None
     newer: NewerRows | None = None
+    rule: tuple[str | None, ...] = ()
+    rule_calls: int = 0
     written_back: int | None = None
     _kept: float = 0.0
 
@@ -284,15 +293,11 @@ class UnderWay:
     def plan(self, columns: Sequence[str], seen: Seen) -> Plan:
         """Bring the parameters, the org and the export together.
 
+        :param columns: the export's; none before it is opened.
         :raises MappingError: with every problem, before anything is sent.
-        :raises ObjectAccessError: where the Run-As user may not read what the plan looks up beside leads.
         """
         claim = LeadClaims(self.folder).take
-        is_first = self.planned is None
         self.planned = self.prepare(Ground(lead=self.lead, columns=columns, seen=seen, late=self._late, claim=claim))
-        people = self.planned.rules.people
-        if is_first and people is not None and people.contacts:
-            self.lookup().check_contacts()
         return self.planned
 
     @property
@@ -316,7 +321,20 @@ class UnderWay:
 
     def lookup(self) -> LeadLookup:
         """Reads leads."""
-        return LeadLookup(send=self.settings.hook.client.send, conn_id=self.settings.hook.salesforce_conn_id)
+        hook = self.settings.hook
+        return LeadLookup(send=hook.client.send, conn_id=hook.salesforce_conn_id, lead=self.lead)
+
+    def active_rule(self) -> str | None:
+        """The org's active assignment rule for leads, asked for once.
+
+        :raises ObjectAccessError: where the Run-As user may not see rules.
+        """
+        if not self.rule:
+            call, hook = active_rule_call(), self.settings.hook
+            self.rule_calls += 1
+            self.rule = (active_rule_of(call, hook.client.send(call), conn_id=hook.salesforce_conn_id),)
+            log.info("The active assignment rule for leads: %s.", self.rule[0] or "none")
+        return self.rule[0]
 
     def lead_url(self, lead_id: str) -> str:
         """A lead's address."""

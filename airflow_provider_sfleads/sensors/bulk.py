@@ -100,13 +100,15 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
 
         :raises BulkJobError: where it was not.
         """
+        from airflow_provider_sfleads.core.job_failures import advice
+
         _, state, processed, failed = _shown(job)
         if state != _COMPLETE:
             reason = f": {job['error']}" if job.get("error") else ""
             raise BulkJobError(
                 f"Job {self.job_id} (connection {self.salesforce_conn_id!r}) is {state}{reason}. It processed "
                 f"{processed} rows, {failed} of which failed; what it wrote stays written. See Setup > Bulk Data Load "
-                "Jobs for the rest."
+                f"Jobs for the rest. {advice(job.get('error'))}".rstrip()
             )
         return {"job_id": self.job_id, "state": state, "processed": processed, "failed": failed}
 

@@ -27,6 +27,7 @@ class Found:
     """What a dry run has found, as far as the cost of a live run hangs on it.
 
     :param look_ups: API calls that its own look-ups took; where one was a job, with its polls.
+    :param rule: API calls that asked for the assignment rule, before it was known whether there is anything to send.
     :param rest: the rows of the export, less those of ``parts``.
     :param groups: of a plan that sends right after each look-up: rows to send of each group that is looked up together.
     :param parts: the rows of each part that would go out in bulk jobs.
@@ -36,6 +37,7 @@ class Found:
 
     look_ups: int
     rest: Tally
+    rule: int = 0
     groups: Sequence[int] = ()
     parts: Sequence[Tally] = ()
     again: int = 0
@@ -79,7 +81,7 @@ def estimate(plan: Plan, found: Found, *, batch_size: int, concurrency: int, def
         "describe": 1,
         "look_ups": (found.look_ups if looks_up(plan) else 0) + found.again,
         "pages": pages,
-        "assignment_rule": int(any(kind.auto_assign == "TRUE" for kind in kinds)),
+        "assignment_rule": max(found.rule, any(kind.auto_assign == "TRUE" for kind in kinds)),
         "jobs": _JOB_CALLS * len(jobs),
         "polls": len(jobs),
         # One file of the rows that went well, and one of those that did not, where there are any.
@@ -150,7 +152,11 @@ class _Org:
 
 def _ask(plan: Plan, group: Sequence[Candidate], org: _Org) -> None:
     if group:
-        list(plan.look_up(group, LeadLookup(send=org.send, conn_id=""), lambda _value, _space: True))
+        list(
+            plan.look_up(
+                group, LeadLookup(send=org.send, conn_id="", lead=plan.rules.lead), lambda _value, _space: True
+            )
+        )
 
 
 def _candidate(plan: Plan, row: Outcome) -> Candidate:

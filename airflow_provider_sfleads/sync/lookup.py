@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_sfleads.core.access import CONTACT, contacts_call
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve_call
-from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.paging import MOST_FOUND, checked, cut, expect, objects, query_pages, sequence
@@ -19,7 +19,7 @@ from airflow_provider_sfleads.core.soql import in_queries
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.core.wire import Send
 
-# What must be known of a lead before anything is done to it.
+# What is to be known of a lead before anything is done to it; the contact is only told.
 STANDING = ("Id", "IsConverted", "ConvertedContactId")
 
 T = TypeVar("T")
@@ -42,22 +42,36 @@ def side_by_side(pool: Executor) -> Gather:
     return gather
 
 
+def check_contacts(send: Send, *, conn_id: str) -> None:
+    """Make sure that contacts can be looked up by e-mail.
+
+    :raises ObjectAccessError: where the Run-As user may not read them, or their Email.
+    """
+    call = contacts_call()
+    reply = send(call)
+    CONTACT.check(reply, conn_id=conn_id)
+    expect(call, reply, conn_id=conn_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadLookup:
-    """Reads leads, many to a request.
+    """Reads leads, many to a request; fields that the Run-As user may not see are left out.
 
     :param send: the transport.
     :param conn_id: the connection that errors name.
+    :param lead: the org's Lead.
     :param gather: runs several requests; side by side where the caller has threads.
     """
 
     send: Send
     conn_id: str
+    lead: SObjectInfo
     gather: Gather = one_by_one
 
     def by_id(self, ids: Iterable[str], fields: Sequence[str]) -> dict[str, LeadRecord]:
         """Leads by 18-character id; those missing or deleted are not among them."""
-        pages = [lambda page=page: self._retrieve(page, fields) for page in cut(ids, MAX_RETRIEVE_IDS)]
+        seen = self.lead.visible(fields)
+        pages = [lambda page=page: self._retrieve(page, seen) for page in cut(ids, MAX_RETRIEVE_IDS)]
         records = (record for page in self.gather(pages) for record in page)
         return {to_18(record["Id"]) or record["Id"]: record for record in records}
 
@@ -82,7 +96,8 @@ class LeadLookup:
         :param where: further condition, in SOQL.
         :param deleted: also those in the recycle bin.
         """
-        select = tuple(dict.fromkeys(("Id", info.name, *fields)))
+        seen = self.lead.visible(fields) if sobject == "Lead" else fields
+        select = tuple(dict.fromkeys(("Id", info.name, *seen)))
         if info.type in NUMBERS:
             queries = [soql for soql, _ in in_queries(select, sobject, info.name, map(Decimal, values), where=where)]
         else:
@@ -92,16 +107,6 @@ class LeadLookup:
         for record in self._all(queries, select, sobject=sobject, resource="queryAll" if deleted else "query"):
             found[compare(key_text(record[info.name]))].append(record)
         return dict(found)
-
-    def check_contacts(self) -> None:
-        """Make sure that contacts can be looked up by e-mail.
-
-        :raises ObjectAccessError: where the Run-As user may not read them, or their Email.
-        """
-        call = contacts_call()
-        reply = self.send(call)
-        CONTACT.check(reply, conn_id=self.conn_id)
-        expect(call, reply, conn_id=self.conn_id)
 
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
         """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""

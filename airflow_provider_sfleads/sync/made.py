@@ -140,7 +140,7 @@ class Search:
             # Which blanks Salesforce cuts off is not known for sure.
             texts = [text_of(record[name]) for record in sent if record.get(name)]
             values = dict.fromkeys(form for text in texts for form in (text.strip(" "), key_text(text)) if form)
-            if info is not None and values:
+            if info is not None and info.filterable and values:
                 groups = self.lookup.by_field(info, list(values), fields, where=window.condition, deleted=True)
                 found |= {to_18(each["Id"]) or str(each["Id"]): each for group in groups.values() for each in group}
         taken = self.claimed(found, window.since) if found else ()

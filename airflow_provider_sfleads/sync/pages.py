@@ -11,6 +11,7 @@ from functools import partial
 from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.core.remedies import remedies_for
 from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
@@ -268,7 +269,7 @@ class _Page:
             code = codes.pop()
             self.delivery.stop = self.delivery.stop or RequestRefusedError(
                 f"Salesforce refuses every record with {code} (connection {self.sender.conn_id!r}); see error_message "
-                "in the results.",
+                f"in the results. {remedies_for((code,))}".rstrip(),
                 status=_BAD_REQUEST,
                 codes=(code,),
             )

@@ -15,6 +15,7 @@ from airflow_provider_sfleads.core.mapping import (
     bind,
     check_external_id,
     missing_columns,
+    overruled_owner,
 )
 from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal, convert
@@ -70,7 +71,7 @@ class Ground:
     """What a plan stands on.
 
     :param lead: Lead's describe.
-    :param columns: the export's columns.
+    :param columns: the export's columns; none before it is opened.
     :param seen: remembers keys and ids.
     :param late: how long after it was sent a call may still take effect.
     :param claim: takes leads for rows of this run.
@@ -108,6 +109,9 @@ class _Problems:
         self.sentences += bound
         return None
 
+    def owner(self, request: Request) -> None:
+        self.sentences += overruled_owner(request.field_map, request.auto_assign)
+
     def ladder(self, info: FieldInfo, rule: StageRule) -> None:
         problem = ladder_problem(rule.stage, rule.ladder, info.compared)
         self.sentences += [problem] if problem else []
@@ -116,9 +120,14 @@ class _Problems:
             if isinstance(value, Refusal):
                 self.sentences.append(f"ladder {rung!r} -> {info.name}: {value.message}")
 
-    def email_column(self, request: Request) -> str | None:
+    def email_column(self, request: Request, lead: SObjectInfo) -> str | None:
         if not request.match_email:
             return None
+        info = lead.find("Email")
+        if info is not None and not info.filterable:
+            self.sentences.append(
+                "match_email: Salesforce finds no leads by Email, as it is encrypted (Shield Platform Encryption)"
+            )
         for column, name in request.field_map.columns.items():
             if name.lower() == "email":
                 return column
@@ -137,7 +146,8 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=not updates)
     reserved = (external.name,) if external else ()
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, reserved)
-    email = problems.email_column(request)
+    problems.owner(request)
+    email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request), ground.columns)
     if problems.sentences or mapping is None:
         raise MappingError(tuple(problems.sentences))
@@ -183,12 +193,14 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=False)
     stage_field = _stage_field(request, ground.lead, problems)
     mapping = problems.mapping(_own_fields(request), ground.lead, purpose, (request.stage_field,))
-    email = problems.email_column(request)
+    problems.owner(request)
+    email = problems.email_column(request, ground.lead)
     problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))
     rule = request.rule.of_field(stage_field)
     rules = stage.StageRules(
+        lead=ground.lead,
         rule=rule,
         stage_field=stage_field,
         lead_id=request.lead_id,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind
-from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.ids import lead_id, to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
@@ -26,6 +26,7 @@ from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 class StageRules:
     """What the operator asks for.
 
+    :param lead: the org's Lead.
     :param rule: the stage, its filters and its ladder.
     :param stage_field: Lead field that holds the stage.
     :param lead_id: export column with the Lead id.
@@ -35,6 +36,7 @@ class StageRules:
     :param people: finds leads by e-mail, where asked for.
     """
 
+    lead: SObjectInfo
     rule: StageRule
     stage_field: FieldInfo
     lead_id: str | None

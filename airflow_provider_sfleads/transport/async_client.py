@@ -37,7 +37,7 @@ class AsyncClient(Metered):
     :param sleep: waits between attempts.
     :param random: draws from [0, 1) for the jitter of the waits.
     :param now: wall clock in seconds since the epoch.
-    :param on_secret: told every token before it is used, to mask it in logs.
+    :param on_secret: told every token and assertion before it is used, to mask it in logs.
     """
 
     def __init__(
@@ -121,5 +121,8 @@ class AsyncClient(Metered):
     async def _ask(self) -> Grant:
         self._meter.asked()
         settings = self.settings
-        answer = await self._line.exchange("POST", login.url(settings), headers={}, data=login.form(settings))
+        form = login.form(settings, now=self._meter.now())
+        for secret in login.secrets_in(form):
+            await self._on_secret(secret)
+        answer = await self._line.exchange("POST", login.url(settings), headers={}, data=form)
         return login.read(answer, settings, now=self._meter.now())

@@ -41,7 +41,7 @@ class Client(Metered):
     :param random: draws from [0, 1) for the jitter of the waits.
     :param now: wall clock in seconds since the epoch.
     :param clock: seconds on a clock that never goes back; it and ``sleep`` go together.
-    :param on_secret: told every token before it is used, to mask it in logs.
+    :param on_secret: told every token and assertion before it is used, to mask it in logs.
     """
 
     def __init__(
@@ -191,7 +191,10 @@ class Client(Metered):
 
     def _ask(self) -> Grant:
         self._meter.asked()
-        answer = self._line.exchange("POST", login.url(self.settings), headers={}, data=login.form(self.settings))
+        form = login.form(self.settings, now=self._meter.now())
+        for secret in login.secrets_in(form):
+            self._on_secret(secret)
+        answer = self._line.exchange("POST", login.url(self.settings), headers={}, data=form)
         heard = answer if isinstance(answer, Failure) else _heard(answer[0])
         return login.read(heard, self.settings, now=self._meter.now())
 

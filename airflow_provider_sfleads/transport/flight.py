@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from airflow_provider_sfleads import __version__
-from airflow_provider_sfleads.core.limits import ApiUsage, parse_retry_after
+from airflow_provider_sfleads.core.limits import AN_HOUR, ApiUsage, parse_retry_after
 from airflow_provider_sfleads.core.replies import call_name
 from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
 from airflow_provider_sfleads.exceptions import (
@@ -24,7 +24,7 @@ from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.tokens import Token
-from airflow_provider_sfleads.transport.verdict import AN_HOUR, Again, Answer, Fail, Renew, Verdict, judge
+from airflow_provider_sfleads.transport.verdict import Again, Answer, Fail, Renew, Verdict, judge
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
 HEADERS = {

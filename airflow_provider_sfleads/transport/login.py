@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from airflow_provider_sfleads.core import jwt_bearer
 from airflow_provider_sfleads.core import token as oauth
-from airflow_provider_sfleads.core.limits import parse_retry_after
+from airflow_provider_sfleads.core.limits import parse_http_date, parse_retry_after
 from airflow_provider_sfleads.core.token import TOKEN_PATH, Grant
-from airflow_provider_sfleads.exceptions import (
-    ConnectionFailedError,
-    SalesforceLeadsError,
-    ServiceUnavailableError,
-    WrongHostError,
-)
+from airflow_provider_sfleads.exceptions import ConnectionFailedError, WrongHostError
 from airflow_provider_sfleads.transport.codec import decode
 from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.flight import Heard
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
+from airflow_provider_sfleads.transport.signing import sign
 from airflow_provider_sfleads.transport.verdict import Again
 
-_NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name
+# Bytes of a web page that are looked at for what it says.
+_LONGEST_LOOKED_AT = 50_000
+_OK = 200
 
 
 def url(settings: Settings) -> str:
@@ -26,9 +27,25 @@ def url(settings: Settings) -> str:
     return settings.host.url + TOKEN_PATH
 
 
-def form(settings: Settings) -> dict[str, str]:
-    """Return what is posted there."""
+def form(settings: Settings, *, now: float) -> dict[str, str]:
+    """Return what is posted there, for one attempt: an assertion is made anew for each.
+
+    :param now: seconds since the epoch.
+    """
+    if settings.bearer is not None:
+        claims = jwt_bearer.claims(
+            consumer_key=settings.consumer_key,
+            username=settings.bearer.username,
+            audience=settings.bearer.audience,
+            now=now,
+        )
+        return jwt_bearer.token_form(sign(claims, settings.bearer.key))
     return oauth.token_form(settings.consumer_key, settings.consumer_secret)
+
+
+def secrets_in(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what no log may show of a form, beyond what is secret in the connection itself."""
+    return (fields["assertion"],) if "assertion" in fields else ()
 
 
 def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
@@ -40,10 +57,20 @@ def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
     """
     if isinstance(answer, Failure):
         raise _unreachable(answer, settings)
-    body, _ = decode(answer.content or b"", answer.headers.get("content-type", ""))
-    if answer.status == 200:  # noqa: PLR2004
+    body, is_readable = decode(answer.content or b"", answer.headers.get("content-type", ""))
+    if answer.status == _OK and is_readable and not (isinstance(body, dict) and "error" in body):
         return oauth.read_grant(body, configured=settings.host, conn_id=settings.conn_id)
     raise _refused(answer, body, settings, now=now)
+
+
+def _page(answer: Heard, body: object) -> str | None:
+    """The beginning of an answer that is a web page, or that was to be a token and cannot be read; ``None`` for others.
+
+    What it is shows in its first character: proxies send pages under any type.
+    """
+    content = (answer.content or b"")[:_LONGEST_LOOKED_AT].lstrip()
+    is_garbled = answer.status == _OK and body is None
+    return content.decode(errors="replace") if content.startswith(b"<") or is_garbled else None
 
 
 def _unreachable(failure: Failure, settings: Settings) -> Exception:
@@ -62,6 +89,13 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
+def _causes(answer: Heard, settings: Settings, *, now: float) -> oauth.Causes:
+    if settings.bearer is None:
+        return ()
+    theirs = parse_http_date(answer.headers.get("date"))
+    return jwt_bearer.causes(audience=settings.bearer.audience, offset=None if theirs is None else theirs - now)
+
+
 def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> Exception:
     status = answer.status
     where = f"{settings.host.name} (connection {settings.conn_id!r})"
@@ -70,15 +104,11 @@ def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> 
             f"{where} answered the token request with a redirect (HTTP {status}), which is not followed with a secret. "
             "If the org's My Domain was renamed, enter the new host into Host."
         )
-    if not (status in (420, 429) or status >= 500 or oauth.is_transient(body)):  # noqa: PLR2004
-        return oauth.refusal(status, body, host=settings.host, conn_id=settings.conn_id)
-    error: SalesforceLeadsError = ServiceUnavailableError(
-        f"Salesforce at {where} could not give a token (HTTP {status}). Try again later."
-    )
-    if status == _NO_SUCH_ROUTE:
-        error = WrongHostError(
-            f"Salesforce routes no org at {where} (HTTP {status}): misspelt, renamed, or an expired scratch org. "
-            "Check Host."
-        )
-    error.retry_after = parse_retry_after(answer.headers.get("retry-after"), now=now)
-    return TryAgain(Again(error, ambiguous=False, retry_after=error.retry_after))
+    causes = _causes(answer, settings, now=now)
+    page, conn_id = _page(answer, body), settings.conn_id
+    error = oauth.refusal(status, body, page=page, host=settings.host, conn_id=conn_id, causes=causes)
+    if not error.transient:
+        return error
+    asked = parse_retry_after(answer.headers.get("retry-after"), now=now)
+    error.retry_after = error.retry_after if asked is None else asked
+    return TryAgain(Again(error, ambiguous=False, retry_after=asked))

@@ -58,12 +58,17 @@ class Rhythm:
         return state.attempt_number >= retries.attempts or spent + state.upcoming_sleep > retries.total
 
     def _say(self, state: RetryCallState) -> None:
-        _log.warning(
-            "Attempt %d of %d failed, next in %.1f s: %s",
+        """Warn once that something passing is in the way, and how long it is outlasted; of later attempts only tell."""
+        retries, error = self._retries, _again(state).error
+        is_first = state.attempt_number == 1
+        _log.log(
+            logging.WARNING if is_first else logging.INFO,
+            "Attempt %d of %d failed, next in %.1f s%s: %s",
             state.attempt_number,
-            self._retries.attempts,
+            retries.attempts,
             state.upcoming_sleep,
-            _again(state).error,
+            f", {retries.cap:.0f} s at most between attempts" if is_first else "",
+            error,
         )
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.host import Host
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 DEFAULT_API_VERSION = "60.0"
 _VERSION = re.compile(r"[vV]?(\d{2,3})(?:\.0)?")
@@ -45,10 +49,28 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JwtBearer:
+    """What token requests are signed with, in place of a consumer secret.
+
+    :param key: read once, for it may have been encrypted, which takes time to undo.
+    :param username: of the user as whom the org is used.
+    :param audience: what assertions are addressed to.
+    :param secrets: texts of the key, in whole and line by line, and its password; no log may show them.
+    """
+
+    key: RSAPrivateKey = field(repr=False)
+    username: str = field(repr=False)
+    audience: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One connection, checked.
 
     :param host: where the token is fetched.
+    :param consumer_secret: empty where ``bearer`` stands in for it.
+    :param bearer: what signs token requests in the JWT bearer flow; ``None`` for the client-credentials flow.
     :param api_version: REST version in any of its spellings; kept as ``60.0``.
     :param timeout: seconds to connect, and to wait for each part of an answer.
     :param max_api_usage: share of the org's daily requests from which on no write is sent.
@@ -64,7 +86,8 @@ class Settings:
 
     host: Host
     consumer_key: str
-    consumer_secret: str = field(repr=False)
+    consumer_secret: str = field(default="", repr=False)
+    bearer: JwtBearer | None = None
     api_version: str = DEFAULT_API_VERSION
     timeout: float = 60.0
     max_api_usage: float = 0.9

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from airflow_provider_sfleads.core.limits import bulk_used_up, is_bulk_limit, used_up
+from airflow_provider_sfleads.core.remedies import remedies_for
 from airflow_provider_sfleads.core.replies import ApiError, call_name, errors_in, plain_text
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
-    ApiLimitError,
     ConcurrencyLimitError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -24,18 +26,17 @@ _NOT_BEGUN = frozenset(
         "SERVER_UNAVAILABLE",
         "UNABLE_TO_LOCK_ROW",
         "TXN_SECURITY_METERING_ERROR",
+        "TXN_SECURITY_RUNTIME_ERROR",
         "API_CURRENTLY_DISABLED",
         "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
     }
 )
-# Bulk API's own limits: jobs, batches and records of the last 24 hours.
-_BULK_LIMITS = frozenset({"EXCEEDEDQUOTA", "LIMIT_EXCEEDED"})
-# Seconds after which another try is worthwhile, where Salesforce names no time: a day's allowance comes back bit by
-# bit; long requests end within ten minutes, most of them sooner.
-AN_HOUR = 3600.0
+# Seconds after which another try is worthwhile, where Salesforce names no time: long requests end within ten minutes,
+# most of them sooner.
 _SOME_MINUTES = 300.0
 _SLOW_DOWN = frozenset({429, 503})
 _HOST = re.compile(r"[\w.:-]{1,260}", re.ASCII)
+_PASSWORD_EXPIRED = "INVALID_OPERATION_WITH_EXPIRED_PASSWORD"  # noqa: S105 - an error code
 _INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
@@ -113,7 +114,7 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verd
     if status < 400:  # noqa: PLR2004
         return Fail(_redirected(what, answer))
     errors = errors_in(answer.body)
-    if status == 401:  # noqa: PLR2004
+    if status == 401 or any(error.code == _PASSWORD_EXPIRED for error in errors):  # noqa: PLR2004
         return _unauthorised(what, errors)
     if status == 410 or any(error.code == "UNSUPPORTED_API_VERSION" for error in errors):  # noqa: PLR2004
         return Fail(_retired(what, status, errors, api_version))
@@ -130,9 +131,28 @@ def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
     )
 
 
+def _rejected(what: str, said: str, codes: Collection[str]) -> SalesforceLeadsError | None:
+    """The error of a session that a new token would fare no better than; ``None`` where one may."""
+    if _PASSWORD_EXPIRED in codes:
+        return SessionRejectedError(
+            f"Salesforce refused {what}: the password of the Run-As user has expired ({_PASSWORD_EXPIRED}), and a new "
+            "token does not help. An API-only user is never asked for a new password: the Salesforce admin resets it "
+            "in Setup > Users, and gives the user the permission Password Never Expires."
+        )
+    if "INVALID_AUTH_HEADER" in codes:
+        return SessionRejectedError(
+            f"The Authorization header of {what} did not reach Salesforce as it was sent: {said}. Check proxies "
+            "and gateways on the way, which may take it out or change it."
+        )
+    return None
+
+
 def _unauthorised(what: str, errors: tuple[ApiError, ...]) -> Verdict:
     said = plain_text(errors)
     words = " ".join(error.message for error in errors).lower()
+    lasting = _rejected(what, said, {error.code for error in errors})
+    if lasting is not None:
+        return Fail(lasting)
     if any(part in words for part in _INCURABLE_401):
         return Fail(
             SessionRejectedError(
@@ -146,7 +166,7 @@ def _unauthorised(what: str, errors: tuple[ApiError, ...]) -> Verdict:
         "Run-As user's "
         "sessions against this machine's outgoing address, and the app's session policies."
     )
-    return Fail(error) if any(item.code == "INVALID_AUTH_HEADER" for item in errors) else Renew(error)
+    return Renew(error)
 
 
 def _retired(what: str, status: int, errors: tuple[ApiError, ...], api_version: str) -> SalesforceLeadsError:
@@ -177,25 +197,17 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict
             )
             busy.retry_after = _SOME_MINUTES
             return Again(busy, ambiguous=False, retry_after=answer.retry_after, overload=True)
-        return Fail(_used_up("its API requests", what, said, place="Company Information > API Requests"))
-    if codes & _BULK_LIMITS:
-        return Fail(_used_up("what Bulk API takes", what, said, place="Bulk Data Load Jobs"))
+        return Fail(used_up("its API requests", what, said, place="Company Information > API Requests"))
+    if any(map(is_bulk_limit, codes)):
+        return Fail(bulk_used_up(what, said))
     if codes & _NOT_BEGUN:
         error = ServiceUnavailableError(
-            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(answer)}."
+            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(answer)}. "
+            f"{remedies_for(codes)}".rstrip()
         )
         overload = "SERVER_UNAVAILABLE" in codes or answer.status in _SLOW_DOWN
         return Again(error, ambiguous=False, retry_after=answer.retry_after, overload=overload)
     return None
-
-
-def _used_up(allowance: str, what: str, said: str, *, place: str) -> ApiLimitError:
-    error = ApiLimitError(
-        f"The org has used up {allowance}, at {what}: {said}. The allowance covers the last 24 hours and comes back "
-        f"bit by bit: retry in an hour or more, and see Setup > {place} for who uses it."
-    )
-    error.retry_after = AN_HOUR
-    return error
 
 
 def _when(answer: Answer, otherwise: str = "later") -> str:

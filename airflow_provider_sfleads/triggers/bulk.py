@@ -257,7 +257,9 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             connection = await get_async_connection(self.salesforce_conn_id)
         except AirflowNotFoundException as error:
             raise no_connection(self.salesforce_conn_id) from error
-        settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
+        # A thread, for to decrypt a private key takes its time, and other triggers wait for the loop.
+        found = await asyncio.to_thread(read_settings, connection)
+        settings = dataclasses.replace(found, conn_id=self.salesforce_conn_id)
         for secret in secrets_in(settings):
             await amask_secret(secret)
         return settings

@@ -53,7 +53,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     }
     with real_airflow(postgres_url, folder, dags, settings) as running:
         running.log_in(ADMIN, PASSWORD)
-        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 7, "seven Dags are read")
+        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 8, "eight Dags are read")
         assert running.call("GET", "/connections")["connections"] == []
         yield running
 

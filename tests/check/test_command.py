@@ -14,6 +14,7 @@ from rich.console import Console
 from airflow_provider_sfleads.check.__main__ import main
 from airflow_provider_sfleads.check.table import as_text, show
 from tests.check.conftest import people
+from tests.integration.copied import DAGS
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -94,7 +95,8 @@ def test_a_wrong_secret_is_a_line_of_the_table(emulator: EmulatorServer, capsys:
     told = " ".join(capsys.readouterr().out.split())
     assert "1 broken" in told
     assert "Broken: token." in told
-    assert "lead.read, " in told
+    assert "Not tried: versions.offered, api, org" in told
+    assert told.endswith("token.reused (no token).")
 
 
 @pytest.mark.usefixtures("salesforce_conn")
@@ -139,6 +141,8 @@ def test_writing_into_a_sandbox_leaves_nothing_and_tells_nobody(
     assert "Up to 20 trial leads" in told.err
     assert emulator.leads() == before
     text = path.read_text()
+    page = (DAGS.parent / "docs/contract-check.md").read_text(encoding="utf-8")
+    assert [each["name"] for each in json.loads(text)["findings"] if f"`{each['name']}`" not in page] == []
     secret = [value for lead in people(3) for name, value in lead.items() if name in ("Email", "External_Id__c")]
     assert [each for each in (*ids, *secret, *emulator.tokens_issued()) if each in text] == []
 

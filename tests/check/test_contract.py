@@ -32,6 +32,7 @@ def test_the_emulator_as_shipped_holds_in_every_line(check: Check) -> None:
 
     assert broken(contract) == untried(contract) == set()
     assert sorted(each.name for each in contract.findings) == sorted(NAMES)
+    assert "by client credentials" in seen(contract, "token")
     assert "5 leads on 3 pages" in seen(contract, "query_job.pages")
     assert "5 leads of 5" in seen(contract, "lookup.by_key")
     assert "4 contacts" in seen(contract, "contact.read")
@@ -129,6 +130,7 @@ def _field(name: str, **more: Any) -> FieldSpec:
     return FieldSpec(name=name, label=name, length=64, **more)
 
 
+KEY: dict[str, Any] = {"external_id": True, "unique": True}
 CONNECTION = {"consumer_secret": "wrong"}
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "language": ({"language": "de"}, "user.language"),
@@ -148,6 +150,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "contact id hidden": ({"hidden_fields": ["ConvertedContactId"]}, "lead.converted_contact"),
     "key not unique": ({"extra_fields": [_field("External_Id__c", external_id=True)]}, "lead.external_id"),
     "key no external ID": ({"extra_fields": [_field("External_Id__c", unique=True)]}, "lead.external_id"),
+    "key encrypted": ({"extra_fields": [_field("External_Id__c", **KEY, encrypted=True)]}, "lead.external_id"),
     "stage is a date": ({"extra_fields": [_field("Lead_Stage__c", type="date")]}, "lead.stage_field"),
     "company hidden": ({"hidden_fields": ["Company"]}, "lead.required_fields"),
     "rules hidden": ({"hidden_objects": ["AssignmentRule"]}, "assignment_rule.read"),
@@ -226,6 +229,7 @@ def test_a_wrong_secret_is_the_token_s_line_alone(check: Check) -> None:
     assert broken(contract) == {"token"}
     assert "consumer secret" in seen(contract, "token")
     assert len(untried(contract)) == len(contract.findings) - 1
+    assert {each.seen for each in contract.findings if each.name != "token"} == {"no token"}
     assert contract.heading.startswith("Connection salesforce_leads_default: http://127.0.0.1")
 
 

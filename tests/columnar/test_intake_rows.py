@@ -52,6 +52,8 @@ def requests(draw: st.DrawFn) -> CreateRequest:
     return create_request(
         external_id_field=external,
         existing=draw(st.sampled_from(["skip", "update"])) if external else "skip",
+        # A rule would overwrite the owner, where that is mapped.
+        auto_assign="FALSE",
         field_map=FieldMap(
             columns={"name": "LastName", "value": name},
             constants=constants,

@@ -58,6 +58,8 @@ def requests(draw: st.DrawFn) -> CreateRequest:
     """A request that maps one column to LastName, one to any field and one to none."""
     return create_request(
         external_id_field=draw(st.sampled_from([None, *KEYS])),
+        # A rule would overwrite the owner, where that is mapped.
+        auto_assign="FALSE",
         field_map=FieldMap(
             columns={"name": "LastName", "value": draw(st.sampled_from(FIELDS))},
             constants={"Company": "Acme"},

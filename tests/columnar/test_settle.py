@@ -126,7 +126,8 @@ def org() -> Org:
 def collector(chosen: Case, asked: Org) -> Collector:
     """What settles the load."""
     return Collector(
-        plan=chosen.plan, sending=chosen.sending, lead=describe(), lookup=LeadLookup(send=asked.send, conn_id="sf"),
+        plan=chosen.plan, sending=chosen.sending, lead=describe(),
+        lookup=LeadLookup(send=asked.send, conn_id="sf", lead=describe()),
         conn_id="sf", job_id=JOB, terms=TERMS, doubt=None,
     )  # fmt: skip
 
@@ -151,7 +152,7 @@ def files_of(batches: list[pa.RecordBatch], fates: list[Fate], folder: Path) -> 
 
 def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked: Org) -> Iterator[tuple[str, Any]]:
     """The row code's word on each row: an outcome, or what is to be done with it."""
-    lookup = LeadLookup(send=asked.send, conn_id="sf")
+    lookup = LeadLookup(send=asked.send, conn_id="sf", lead=describe())
     items = [item for batch in batches for item in rebuild(batch, range(batch.num_rows), describe(), chosen.sending)]
     for number, (item, (state, error)) in enumerate(zip(items, fates, strict=True)):
         verdict = Verdict(error=row_error(ERRORS[error]))

@@ -135,7 +135,7 @@ def planned(
 ) -> list[Line]:
     """What the plan itself decides; rows that may not go through Bulk API 2.0 are left out."""
     asked = [candidate for candidate, tail in zip(candidates, tails, strict=True) if not tail]
-    lines = map(shown, plan.look_up(asked, LeadLookup(send=org.send, conn_id="sf"), seen))
+    lines = map(shown, plan.look_up(asked, LeadLookup(send=org.send, conn_id="sf", lead=describe()), seen))
     return [("left to the row code",) if tail else next(lines) for tail in tails]
 
 

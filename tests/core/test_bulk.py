@@ -16,7 +16,8 @@ from airflow_provider_sfleads.exceptions import RequestRefusedError, ServiceUnav
 
 JOB = "7505g00000XyZaBAAV"
 ASKED = bulk.get_job(JOB)
-NAMES = st.from_regex(r"[A-Za-z]\w{0,10}(__c)?", fullmatch=True)
+NO_DATE = "Failed to deserialize field at col 3. Due to, '2003-04-98' is not a valid value for the type xsd:date"
+NAMES = st.from_regex(r"[A-Z][A-Za-z0-9_]{0,10}(__c)?|[a-z][A-Za-z0-9_]{0,10}__c", fullmatch=True)
 
 
 def body(**changes: object) -> dict[str, object]:
@@ -183,6 +184,14 @@ def test_the_active_rule_is_its_id_or_none() -> None:
         ),
         ("CUSTOM:one\ntwo: three\n:Ext__c --", ApiError("CUSTOM", "one\ntwo: three\n", ("Ext__c",))),
         ("CODE:cut off", ApiError("CODE", "cut off")),
+        ("CODE:text:LastName Company --", ApiError("CODE", "text", ("LastName", "Company"))),
+        ("CODE:text:LastName, ns__Ext__c --", ApiError("CODE", "text", ("LastName", "ns__Ext__c"))),
+        ("CODE:text:ext__c owner__r.Name --", ApiError("CODE", "text", ("ext__c", "owner__r.Name"))),
+        ("CODE:text:ext_ID__c Person__pc\n--\n", ApiError("CODE", "text", ("ext_ID__c", "Person__pc"))),
+        ("CODE:mend it: please try again --:--", ApiError("CODE", "mend it: please try again --")),
+        ("CODE:mend it:please try again --", ApiError("CODE", "mend it:please try again --")),
+        ("CODE:mend it: Please --", ApiError("CODE", "mend it: Please --")),
+        (f"INVALID_FIELD:{NO_DATE}:CloseDate --", ApiError("INVALID_FIELD", NO_DATE, ("CloseDate",))),
         (
             "InvalidBatch : Field name not found : X",
             ApiError("UNKNOWN_EXCEPTION", "InvalidBatch : Field name not found : X"),
@@ -195,10 +204,15 @@ def test_a_row_error_is_taken_apart(text: str, error: ApiError) -> None:
     assert bulk.row_error(text) == error
 
 
-@given(st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True), st.text(), st.lists(NAMES, max_size=3))
-def test_every_message_comes_back_as_it_was(code: str, message: str, fields: list[str]) -> None:
-    """Colons, dashes and line breaks in a message do not break it."""
-    end = f"{','.join(fields)} --" if fields else "--"
+@given(
+    st.from_regex(r"[A-Z][A-Z0-9_]{0,20}", fullmatch=True),
+    st.text(),
+    st.lists(NAMES, max_size=3),
+    st.sampled_from([",", ", ", " ", "\n"]),
+)
+def test_every_message_comes_back_as_it_was(code: str, message: str, fields: list[str], between: str) -> None:
+    """Colons, dashes and line breaks in a message do not break it, whatever stands between the fields."""
+    end = f"{between.join(fields)} --" if fields else "--"
     assert bulk.row_error(f"{code}:{message}:{end}") == ApiError(code, message, tuple(fields))
 
 

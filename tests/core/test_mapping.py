@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.mapping import (
     bind,
     check_external_id,
     missing_columns,
+    overruled_owner,
 )
 from airflow_provider_sfleads.core.values import Refusal
 
@@ -27,6 +28,7 @@ FIELDS = (
     FieldInfo(name="OnlyOnce__c", type="string", updateable=False),
     FieldInfo(name="Key__c", type="string", length=36, external_id=True, unique=True),
     FieldInfo(name="Loose__c", type="string", external_id=True),
+    FieldInfo(name="Sealed__c", type="string", external_id=True, filterable=False),
 )
 LEAD = SObjectInfo(name="Lead", fields={info.name.lower(): info for info in FIELDS})
 BOTH = Purpose(creates=True, updates=True)
@@ -159,6 +161,7 @@ def test_required_fields_can_wait() -> None:
         ("Company", True, "not an external ID"),
         ("Loose__c", True, "not unique"),
         ("Email", True, "not unique"),
+        ("Sealed__c", False, "finds no leads by it"),
     ],
 )
 def test_fields_that_cannot_be_the_key(name: str, unique: bool, words: str) -> None:  # noqa: FBT001
@@ -205,3 +208,18 @@ def test_a_required_field_is_not_cleared() -> None:
     """A row that would empty a required field of a lead is refused here and costs no call."""
     mapping = bound(FieldMap(columns={"name": "LastName"}, nulls="clear"), UPDATE)
     assert isinstance(mapping.record({"name": None}), Refusal)
+
+
+@pytest.mark.parametrize(("rule", "said"), [("TRUE", "'default'"), ("01Q5g0000000001EAA", "'01Q5g0000000001EAA'")])
+@pytest.mark.parametrize("name", ["OwnerId", "ownerid", "OWNERID"])
+def test_a_mapped_owner_is_lost_to_a_rule(name: str, rule: str, said: str) -> None:
+    """Column or constant, in any letter case, to any rule; both ways out are named."""
+    for field_map, source in (
+        (FieldMap(columns={"who": name}), "column 'who' -> OwnerId"),
+        (FieldMap(constants={name: "005"}), "constant -> OwnerId"),
+    ):
+        (sentence,) = overruled_owner(field_map, rule)
+        for words in (source, f"assignment_rule={said}", "assignment_rule=None", "leave OwnerId out"):
+            assert words in sentence
+        assert overruled_owner(field_map, "FALSE") == ()
+    assert overruled_owner(FieldMap(columns=MINIMAL), rule) == ()

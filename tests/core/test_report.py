@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -89,7 +90,7 @@ def test_a_report_is_json() -> None:
         **counts, api_calls=1, token_requests=1, api="none", api_reason="", job_ids=("750",), results_path="r",
         rejects_path="x", dry_run=False, started_at="", finished_at="", host="h", operation="create",
         interval_start=None, interval_end=None, attempts=1, reject_reasons={"A": 1}, unchanged_reasons={},
-        api_usage={"used": 1, "max": 2}, executions=(),
+        api_usage={"used": 1, "max": 2}, executions=(), not_visible=(),
     )  # fmt: skip
     shown = report.as_json()
     assert json.loads(json.dumps(shown)) == shown
@@ -98,6 +99,8 @@ def test_a_report_is_json() -> None:
         "started_at", "finished_at", "api_reason", "host", "operation", "interval_start", "interval_end", "attempts",
         "reject_reasons", "unchanged_reasons", "api_usage", "executions",
     }  # fmt: skip
+    assert replace(report, not_visible=("A",)).as_json() == {**shown, "not_visible": ["A"]}
+    assert SyncReport.from_json({**shown, "not_visible": ["A"]}).not_visible == ("A",)
 
 
 @given(reports)

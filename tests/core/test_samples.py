@@ -84,8 +84,19 @@ def test_both_operators_plan_on_a_recorded_lead(name: str) -> None:
     lead = lead_of(name, KEY, STAGE)
     field_map = FieldMap(columns=COLUMNS)
     for existing in ("skip", "update"):
-        create_plan(("id", *COLUMNS), lead=lead, field_map=field_map, existing=existing, match_email=True)
+        asked = {"field_map": field_map, "auto_assign": "FALSE", "existing": existing, "match_email": True}
+        create_plan(("id", *COLUMNS), lead=lead, **asked)
     stage_plan(lead=lead)
+
+
+@pytest.mark.parametrize("name", DESCRIBES)
+def test_what_leads_are_found_by_can_be_filtered(name: str) -> None:
+    """The fields in the conditions of the provider's queries, beside the external ID; a long text cannot."""
+    lead = lead_of(name, KEY)
+    found_by = ("Id", "Email", "LastName", "CreatedDate", "CreatedById", "External_Id__c")
+
+    assert all(info.filterable for info in map(lead.find, found_by) if info is not None)
+    assert [info.name for info in lead.fields.values() if not info.filterable] == ["Description"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[f"{n}-{page.request.split()[0]}" for n, page in enumerate(PAGES)])
@@ -122,12 +133,10 @@ def test_a_recorded_duplicate_value_names_its_record_or_none() -> None:
         for item in sample("errors/duplicate_value.json")["texts"]
     )
 
-    names = ["ID_from_HPC__c", "Other__c"]
-    assert (duplicate_id(nobody), duplicate_fields(nobody, names)) == (None, frozenset())
-    assert (duplicate_id(other, "006"), duplicate_fields(other, names)) == (
-        "006Ov000004iYzqIAE",
-        frozenset({"ID_from_HPC__c"}),
-    )
+    unique = ("ID_from_HPC__c", "External_Id__c")
+    assert (duplicate_id(nobody), duplicate_fields(nobody, unique)) == (None, frozenset())
+    assert duplicate_id(other, "006") == "006Ov000004iYzqIAE"
+    assert duplicate_fields(other, unique) == {"ID_from_HPC__c"}
     assert duplicate_id(other) is None
 
 

@@ -3,8 +3,13 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_sfleads.core.host import parse_host
-from airflow_provider_sfleads.core.token import is_transient, read_grant, refusal
-from airflow_provider_sfleads.exceptions import WrongHostError, WrongKeyOrSecretError
+from airflow_provider_sfleads.core.token import read_grant, refusal
+from airflow_provider_sfleads.exceptions import (
+    AuthenticationError,
+    ServiceUnavailableError,
+    WrongHostError,
+    WrongKeyOrSecretError,
+)
 
 ACME = parse_host("acme.my.salesforce.com")
 
@@ -42,7 +47,78 @@ def test_odd_descriptions_are_not_repeated() -> None:
     assert "<b>" not in str(error)
 
 
-@pytest.mark.parametrize("body", [None, [], {"error": "invalid_grant"}, "x"])
-def test_other_bodies_are_not_transient(body: object) -> None:
-    """Only three named errors pass by themselves."""
-    assert not is_transient(body)
+Answer = tuple[int, object, str | None]
+MAINTENANCE = "<html><body><h1>We are down for maintenance.</h1></body></html>"
+PASSING: list[Answer] = [
+    (400, {"error": "unknown_error", "error_description": "retry your request"}, None),
+    (400, {"error": "unknown_error"}, None),
+    (200, {"error": "unknown_error", "error_description": "retry your request"}, None),
+    (400, {"error": "invalid_grant", "error_description": "token request is already being processed"}, None),
+    (400, {"error": "invalid_grant", "error_description": "Login rate exceeded"}, None),
+    (400, {"error": "invalid_client", "error_description": "login rate exceeded"}, None),
+    (400, {"error": "rate_limit_exceeded"}, None),
+    (400, {"error": "server_error"}, None),
+    (503, {"error": "temporarily_unavailable"}, None),
+    (500, {"error": "unheard_of"}, None),
+    (429, {"error": "invalid_grant"}, None),
+    *((status, None, None) for status in (408, 420, 429, 500, 502, 503, 504)),
+    (500, [{"errorCode": "SERVER_UNAVAILABLE"}], None),
+    (503, None, "<html>"),
+    *((status, None, MAINTENANCE) for status in (200, 400, 403, 404, 503)),
+    (200, None, "<!DOCTYPE html><title>Proxy login</title>"),
+    (200, None, "half an ans"),
+]
+LASTING: list[Answer] = [
+    (400, {"error": "invalid_client_id", "error_description": "client identifier invalid"}, None),
+    (400, {"error": "invalid_client", "error_description": "invalid client credentials"}, None),
+    (500, {"error": "invalid_client", "error_description": "invalid client credentials"}, None),
+    (400, {"error": "invalid_client", "error_description": "app must be installed into org"}, None),
+    (400, {"error": "invalid_grant", "error_description": "no client credentials user enabled"}, None),
+    (400, {"error": "invalid_grant"}, None),
+    (400, {"error": "inactive_org"}, None),
+    (400, {"error": "unheard_of"}, None),
+    (404, None, "<html><h1>Not Found</h1></html>"),
+    (400, None, None),
+    (400, [], None),
+    (404, "x", None),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "page"), PASSING)
+def test_what_passes_by_itself_is_worth_another_request(status: int, body: object, page: str | None) -> None:
+    """Whatever the status, or whatever the words: the error is no fault of the connection, and names that."""
+    error = refusal(status, body, page=page, host=ACME, conn_id="sf")
+    assert type(error) is ServiceUnavailableError
+    assert error.transient
+    assert "acme.my.salesforce.com (connection 'sf')" in str(error)
+    assert "ry again later" in str(error)
+
+
+@pytest.mark.parametrize(("status", "body", "page"), LASTING)
+def test_what_lasts_is_no_more_than_told(status: int, body: object, page: str | None) -> None:
+    """No second request finds it otherwise."""
+    error = refusal(status, body, page=page, host=ACME, conn_id="sf")
+    assert isinstance(error, AuthenticationError)
+    assert not error.transient
+
+
+def test_an_app_that_is_not_installed_is_not_a_wrong_secret() -> None:
+    """Nobody rotates a secret for it: the app is installed, or the user is let use others."""
+    body = {"error": "invalid_client", "error_description": "app must be installed into org"}
+    error = refusal(400, body, host=ACME, conn_id="sf")
+    assert type(error) is AuthenticationError
+    for words in ("Connected Apps OAuth Usage", "Approve Uninstalled Connected Apps", "External Client App"):
+        assert words in str(error)
+    assert "current consumer secret" not in str(error)
+
+
+def test_a_login_rate_is_given_some_minutes() -> None:
+    """A retry of the task within the minute would be one login more."""
+    body = {"error": "invalid_grant", "error_description": "login rate exceeded"}
+    assert refusal(400, body, host=ACME, conn_id="sf").retry_after == 300.0
+    assert refusal(400, {"error": "server_error"}, host=ACME, conn_id="sf").retry_after is None
+
+
+def test_a_web_page_is_not_repeated() -> None:
+    """What it says is nobody's to show."""
+    assert "<h1>" not in str(refusal(200, None, page=MAINTENANCE, host=ACME, conn_id="sf"))

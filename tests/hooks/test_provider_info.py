@@ -124,4 +124,4 @@ print(json.dumps([manager.providers["airflow-provider-sfleads"].version, hook.ho
         text=True,
         check=True,
     )
-    assert json.loads(run.stdout.splitlines()[-1]) == ["9.9.9", "Salesforce Leads", True, "salesforce_conn_id", 5]
+    assert json.loads(run.stdout.splitlines()[-1]) == ["9.9.9", "Salesforce Leads", True, "salesforce_conn_id", 10]

@@ -42,7 +42,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(CONFIG, folder / "home" / "config")
     settings = SETTINGS | {"AIRFLOW_VAR_SALESFORCE_RESULTS": str(folder / "results")}
     with real_airflow(postgres_url, folder, ROOT / "dags", settings) as running:
-        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 6, "six Dags are read")
+        running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 7, "seven Dags are read")
         yield Backfilling(running)
 
 

@@ -101,7 +101,6 @@ def test_one_error_lists_all_problems_of_a_mapping(emulator: EmulatorServer, tmp
         emulator,
         tmp_path,
         external_id_field="Company",
-        key="no_such_key",
         fields={
             "last": "LastName",
             "company": "Compny",
@@ -110,17 +109,16 @@ def test_one_error_lists_all_problems_of_a_mapping(emulator: EmulatorServer, tmp
             "c": "Email",
             "d": "email",
         },
-        constants={"NumberOfEmployees": "many", "IsConverted": True},
+        constants={"NumberOfEmployees": "many", "ConvertedDate": "2026-01-01"},
     )
 
     for part in (
-        "'no_such_key'",
         "Compny",
         "CreatedDate: the field is read-only",
         "Budget__c",
         "column 'd' -> Email",
         "NumberOfEmployees",
-        "IsConverted",
+        "ConvertedDate: the field is read-only",
         "external_id_field Company",
         "Company: Salesforce requires it",
     ):
@@ -159,7 +157,8 @@ def test_values_that_salesforce_would_refuse_for_sure_cost_no_call(emulator: Emu
     }
     empty = dict.fromkeys(fields)
     rows = [{**empty, **people(1)[0], "key": key, **cells} for key, (cells, _) in bad.items()]
-    ran = run(creating([*rows, {**empty, **people(1)[0]}], tmp_path, fields=fields, max_rejects=len(bad)))
+    how: dict[str, Any] = {"fields": fields, "max_rejects": len(bad), "assignment_rule": None}
+    ran = run(creating([*rows, {**empty, **people(1)[0]}], tmp_path, **how))
 
     assert {row["key"]: row["error_code"] for row in ran.rows if row["error_code"]} == {
         key.strip(): code for key, (_, code) in bad.items()
@@ -285,23 +284,16 @@ def test_a_warehouse_s_error_does_not_repeat_a_person_s_data(tmp_path: Path, mon
 
 
 def test_a_stage_task_checks_its_fields_and_columns_too(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """Stage field, score, current stage and id are all looked at before anything is sent."""
+    """Fields are looked at before the export is opened, its columns before anything is sent."""
     emulator.seed_leads(leads(people(1)))
-    ran = run(
-        moving(
-            people(1),
-            tmp_path,
-            stage_field="Stage__c",
-            lead_id="sf_id",
-            score="points",
-            threshold=1,
-            current_stage="phase",
-            from_stages=["Lead"],
-            external_id_field="Ext__c",
-        )
-    )
+    columns: dict[str, Any] = {"key": "no_such_key", "lead_id": "sf_id", "score": "points", "threshold": 1}
+    columns |= {"current_stage": "phase", "from_stages": ["Lead"]}
+    fields = {"stage_field": "Stage__c", "external_id_field": "Ext__c"}
+    before = run(moving(people(1), tmp_path, **columns, **fields))
+    ran = run(moving(people(1), tmp_path, **columns))
 
+    assert no_retry(before.error)
     assert no_retry(ran.error)
-    for part in ("Stage__c", "'sf_id'", "'points'", "'phase'", "Ext__c"):
-        assert part in str(ran.error)
+    assert all(part in str(before.error) for part in ("Stage__c", "Ext__c"))
+    assert all(part in str(ran.error) for part in ("'no_such_key'", "'sf_id'", "'points'", "'phase'"))
     assert writes(emulator) == []

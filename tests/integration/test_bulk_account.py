@@ -63,6 +63,7 @@ def test_a_line_has_the_address_of_its_lead_where_the_lead_is_known(emulator: Em
     rows[0]["owner"] = ids.INACTIVE_USER_ID
     odd = {"key": "odd", "id": "no id", "owner": ids.SALES_USER_ID}
     more: Record = {"external_id_field": None, "lead_id": "id", "fields": {"owner": "OwnerId"}, "api": "bulk"}
+    more |= {"assignment_rule": None}
     ran = run(moving([*rows, odd], tmp_path, max_rejects=2, **more))
 
     assert ran.counts == {"updated": 99, "not_sent": 200, "rejected": 2}

@@ -142,11 +142,12 @@ def test_what_salesforce_refuses_can_be_mended_and_fed_back(emulator: EmulatorSe
         row["owner"] = ids.INACTIVE_USER_ID
     fields = FIELDS | {"owner": "OwnerId", "text": "Description"}
     emulator.add_fault("lock", key="^K-7$", count=2)
-    first = run(creating(rows, tmp_path, fields=fields, max_rejects=3, **BULK))
+    how: dict[str, Any] = {"fields": fields, "assignment_rule": None, **BULK}
+    first = run(creating(rows, tmp_path, max_rejects=3, **how))
     path = tmp_path / "mended.csv"
     rejects = Path(first.full["rejects_path"].removeprefix("file://")).read_text()
     path.write_text(rejects.replace(ids.INACTIVE_USER_ID, ids.SALES_USER_ID))
-    second = Task(run_id="mended").run(creating(FileExport(str(path)), tmp_path, fields=fields, **BULK))
+    second = Task(run_id="mended").run(creating(FileExport(str(path)), tmp_path, **how))
 
     assert (first.error, first.counts) == (None, {"created": 297, "rejected": 3})
     assert {row["error_code"] for row in first.rejects} == {"INACTIVE_OWNER_OR_USER"}

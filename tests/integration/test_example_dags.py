@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_sfleads.emulator.permissions import known_permissions
 from airflow_provider_sfleads.exports import SqlExport
 from airflow_provider_sfleads.intervals import INTERVAL_MACROS
 from tests.integration.copied import DAGS, copied_dag
@@ -68,6 +69,24 @@ def test_both_example_dags_create_and_qualify_what_is_new_in_the_interval(
     assert report_of(moved, "move_to_mql")["updated"] == 1
     stages = {lead["External_Id__c"]: lead["Lead_Stage__c"] for lead in emulator.leads()}
     assert stages == {"L-0": None, "L-1": "MQL"}
+
+
+@pytest.mark.usefixtures("salesforce_conn", "warehouse")
+def test_the_example_dags_run_with_what_the_documentation_lists(run_dag: RunDag, emulator: EmulatorServer) -> None:
+    """Every permission that the page does not name is taken away, of all fields that no task maps, too."""
+    dags = [example_dag(path.stem) for path in sorted(DAGS.glob("salesforce_*.py"))]
+    own = {"External_Id__c", "Lead_Stage__c"}
+    for dag in dags:
+        for task in dag.tasks:
+            own |= {*(getattr(task, "fields", None) or {}).values(), *(getattr(task, "constants", None) or {})}
+    listed = {"ApiEnabled", "ViewSetup", "Lead.Read", "Lead.Create", "Lead.Edit", "Contact.Read", "Contact.Email.Read"}
+    listed |= {f"Lead.{name}.{kind}" for name in own for kind in ("Read", "Edit")}
+    emulator.change_settings(denied=[name for name in known_permissions() if name not in listed])
+
+    runs = [run_dag(dag, logical_date=DAY.replace(hour=3 + n)) for n, dag in enumerate(dags)]
+
+    assert [run.state for run in runs] == ["success"] * len(dags)
+    assert len(emulator.leads()) == 2
 
 
 BOTH = pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.emulator.ids import ACTIVE_RULE_ID
-from airflow_provider_sfleads.exceptions import ObjectAccessError
+from airflow_provider_sfleads.exceptions import MappingError, ObjectAccessError
 from tests.integration.support import FIELDS, Ran, creating, moving, no_retry, people, run, writes
 
 if TYPE_CHECKING:
@@ -51,6 +51,22 @@ def test_match_email_without_access_to_contacts_says_so_before_anything_is_sent(
     assert not [request for request in emulator.requests() if "composite" in str(request["route"])]
 
 
+def test_what_is_encrypted_at_random_finds_nobody_and_is_said_before_anything_is_sent(
+    emulator: EmulatorServer, tmp_path: Path, api: str
+) -> None:
+    """Shield Platform Encryption: a query by such an Email, or by such a key, would be refused."""
+    sealed = {"length": 80, "encrypted": True}
+    key = {**sealed, "name": "External_Id__c", "external_id": True, "id_lookup": True, "unique": True}
+    emulator.change_settings(extra_fields=[{**sealed, "name": "Email", "type": "email"}, key])
+    ran = run(creating(people(3, mail="x@acme.example"), tmp_path, api=api, **MAILED))
+
+    assert isinstance(ran.error, MappingError)
+    assert no_retry(ran.error)
+    assert "match_email: Salesforce finds no leads by Email" in str(ran.error)
+    assert "external_id_field External_Id__c: Salesforce finds no leads by it" in str(ran.error)
+    assert writes(emulator) == []
+
+
 def test_a_move_by_email_reads_no_contacts(emulator: EmulatorServer, tmp_path: Path, api: str) -> None:
     """Only leads have a stage."""
     emulator.change_settings(hidden_objects=["Contact", "AssignmentRule"])
@@ -80,7 +96,7 @@ def test_only_bulk_reads_the_assignment_rule_and_says_so_before_it_makes_a_job(
     said = told(ran, emulator)
     assert "assignment_rule='default'" in said
     assert "View Setup and Configuration" in said
-    assert ran.counts == {"not_sent": 3}
+    assert ran.full["read"] == 0
 
 
 @pytest.mark.parametrize("rule", [None, ACTIVE_RULE_ID])
@@ -94,7 +110,7 @@ def test_a_named_rule_or_none_needs_no_access_to_rules(
 
 
 def test_a_moved_bulk_load_is_refused_likewise(emulator: EmulatorServer, tmp_path: Path, api: str) -> None:
-    """A lead that moves is routed, too; nothing of the load is sent before the rule is known."""
+    """A lead that moves is routed, too; nothing of the export is read before the rule is known."""
     emulator.change_settings(hidden_objects=["assignmentrule"])
     rows = people(3)
     emulator.seed_leads([{"LastName": "A", "Company": "X", "External_Id__c": row["key"]} for row in rows])

@@ -10,6 +10,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
+    BulkJobError,
     ExportError,
     RejectsExceededError,
     RowsNotSentError,
@@ -87,6 +88,33 @@ def test_the_message_of_rows_not_sent() -> None:
         assert words in str(failure)
     assert failure.transient
     assert failure.__cause__ is halted
+
+
+def test_the_message_of_rejects_says_what_no_mended_row_cures() -> None:
+    """Of the two commonest such codes; where the values are to be mended there is nothing to add."""
+    codes = {
+        "STRING_TOO_LONG": 9,
+        "DUPLICATES_DETECTED": 3,
+        "INSUFFICIENT_ACCESS_OR_READONLY": 2,
+        "ENTITY_IS_DELETED": 1,
+    }
+    text = str(failure_of(run_of(), report_of(codes=codes), 0))
+    assert "FileExport. DUPLICATES_DETECTED: A duplicate rule" in text
+    assert "INSUFFICIENT_ACCESS_OR_READONLY: Give the Run-As user" in text
+    assert "recycle bin" not in text
+    assert str(failure_of(run_of(), report_of(codes={"STRING_TOO_LONG": 1}), 0)).endswith("as a FileExport.")
+
+
+def test_rows_of_a_job_that_would_fail_again_are_no_matter_of_a_retry() -> None:
+    """It says so, with what the job said; where no row was left, the run is a success."""
+    halted = BulkJobError("Job 750 ended Failed: InvalidBatch : x. Do this.")
+    failure = failure_of(run_of(halted=halted), report_of(not_sent=1200, created=34), 0)
+    assert type(failure) is BulkJobError
+    assert not failure.transient
+    for words in ("1,200 of 1,234 rows", "no retry", "InvalidBatch : x. Do this.", "clear the task", FOLDER):
+        assert words in str(failure)
+    assert failure.__cause__ is halted
+    assert failure_of(run_of(halted=halted), report_of(created=1), 0) is None
 
 
 def test_the_order() -> None:

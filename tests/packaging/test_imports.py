@@ -14,11 +14,13 @@ airflow.sdk.BaseNotifier
 before = set(sys.modules)
 started = time.process_time()
 import airflow_provider_sfleads.operators.leads, airflow_provider_sfleads.notifications.report
+import airflow_provider_sfleads.check
 seconds = time.process_time() - started
 print(json.dumps({"seconds": seconds, "modules": sorted(set(sys.modules) - before)}))
 """
 SLOW = {
     "adbc_driver_manager",
+    "cryptography",
     "duckdb",
     "fsspec",
     "numpy",

@@ -26,6 +26,8 @@ ROOMS = {
 # And of other people's packages these belong to these rooms alone.
 OUTSIDE = {
     "airflow": "rim",
+    "cryptography": "transport hooks emulator",
+    "jwt": "transport emulator",
     "requests": "transport hooks",
     "fastapi": "ui",
     "starlette": "emulator",

@@ -59,6 +59,13 @@ def execute(made: SalesforceBulkJobSensor) -> object:
 DONE = {"job_id": JOB, "state": "JobComplete", "processed": 7, "failed": 2}
 
 
+def test_a_job_that_failed_over_a_hidden_field_says_what_to_give(stub: Stub) -> None:
+    """As the operators do."""
+    stub.script = lambda _got: job("Failed", errorMessage="InvalidBatch : Field name not found : Score__c")
+    with pytest.raises(BulkJobError, match="edit access to Score__c"):
+        execute(sensor())
+
+
 def test_it_pokes_until_the_job_is_over(stub: Stub) -> None:
     """Its counts are what it returns, with one token for all pokes."""
     answers = [job("UploadComplete"), job("InProgress"), job("JobComplete")]

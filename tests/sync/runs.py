@@ -61,6 +61,9 @@ def describe(**changes: dict[str, Any]) -> SObjectInfo:
         field_of("Lead_Stage__c", "picklist", length=255),
         field_of("Score__c", "double", **number),
         field_of("IsConverted", "boolean", createable=False, updateable=False),
+        field_of("ConvertedContactId", "reference", createable=False, updateable=False),
+        field_of("CreatedDate", "datetime", createable=False, updateable=False),
+        field_of("CreatedById", "reference", createable=False, updateable=False),
     ]
     return parse_describe({"name": "Lead", "fields": [one | changes.get(one["name"], {}) for one in fields]})
 
@@ -199,7 +202,7 @@ def prepared(
     run = SyncRun(
         plan=plan,
         sender=PageSender(send=send, pause=pause, stopped=stop.is_set, number=lambda: str(next(numbers)), conn_id="sf"),
-        lookup=LeadLookup(send=send, conn_id="sf"),
+        lookup=LeadLookup(send=send, conn_id="sf", lead=describe()),
         seen=seen,
         sink=_Forward(holder),
         before=Before(earlier=earlier, confirmed=confirmed),

@@ -160,7 +160,7 @@ class Task:
                 number=lambda: str(next(numbers)),
                 conn_id="sf",
             ),
-            lookup=LeadLookup(send=send, conn_id="sf"),
+            lookup=LeadLookup(send=send, conn_id="sf", lead=describe()),
             seen=seen,
             sink=_MortalSink(writer, life),
             tally=tally,

@@ -50,6 +50,53 @@ def refused(code: str, message: str = "", status: int = 400) -> Say:
 EXPIRED = refused("INVALID_SESSION_ID", "Session expired or invalid", 401)
 
 
+def _token_error(error: str, description: str | None = None, status: int = 400) -> Say:
+    return Say(status, {"error": error} | ({"error_description": description} if description else {}))
+
+
+_MAINTENANCE = b"<html><title>Maintenance</title><h1>We are down for maintenance.</h1></html>"
+_HTML = {"Content-Type": "text/html"}
+#: Answers of a token endpoint that are other ones a little later.
+PASSING = {
+    "retry your request": _token_error("unknown_error", "retry your request"),
+    "unknown": _token_error("unknown_error"),
+    "being processed": _token_error("invalid_grant", "token request is already being processed"),
+    "login rate": _token_error("invalid_grant", "login rate exceeded"),
+    "rate limit": _token_error("rate_limit_exceeded"),
+    "server error": _token_error("server_error"),
+    "unavailable": _token_error("temporarily_unavailable", status=503),
+    "420": Say(420),
+    "429": Say(429),
+    "500": Say(500),
+    "502": Say(502, b"Bad Gateway", {"Content-Type": "text/plain"}),
+    "503 page": Say(503, _MAINTENANCE, _HTML),
+    "400 page": Say(400, _MAINTENANCE, _HTML),
+    "200 page": Say(200, _MAINTENANCE, _HTML),
+    "proxy's page": Say(200, b"<!DOCTYPE html><title>Sign in</title>", _HTML),
+    "untyped page": Say(200, b" <html>", {"Content-Type": "application/json"}),
+    "half an answer": Say(200, b'{"access_tok'),
+}
+#: And those that stay.
+LASTING = {
+    "key": _token_error("invalid_client_id", "client identifier invalid"),
+    "secret": _token_error("invalid_client", "invalid client credentials"),
+    "not installed": _token_error("invalid_client", "app must be installed into org"),
+    "no user": _token_error("invalid_grant", "no client credentials user enabled"),
+    "inactive": _token_error("inactive_user"),
+    "not approved": _token_error("invalid_app_access", "user is not admin approved to access this app"),
+    "ip": _token_error("invalid_grant", "ip restricted"),
+    "flow": _token_error("unsupported_grant_type", "grant type not supported"),
+    "unheard of": _token_error("unheard_of"),
+    "another site": Say(404, b"<html><h1>Not Found</h1></html>", _HTML),
+}
+
+
+def twice(stub: Stub, say: Say) -> Script:
+    """Answer two token requests so, and give a token from then on."""
+    token = Say(body={"access_token": "token", "instance_url": stub.url})
+    return lambda got: say if got.number <= 2 else token
+
+
 class Stub:
     """What arrived, and what to answer: ``script`` for calls; tokens are numbered ``token-1``, ``token-2`` ..."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
+    AuthenticationError,
     ConnectionFailedError,
     ConnectionFieldError,
     OutcomeUnknownError,
@@ -27,7 +29,7 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.transport import Retries, Settings
 from airflow_provider_sfleads.transport.async_client import AsyncClient
-from tests.transport.stub import EXPIRED, Say, Script, refused, serving
+from tests.transport.stub import EXPIRED, LASTING, PASSING, Say, Script, refused, serving, twice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,6 +206,37 @@ def test_a_wrong_secret_is_asked_with_once(stub: Stub, run: Loop) -> None:
 
     assert {type(error) for error in run(work)} == {WrongKeyOrSecretError}
     assert len(stub.token_forms) == 1
+
+
+@pytest.mark.parametrize("say", PASSING.values(), ids=PASSING)
+def test_a_token_error_that_passes_costs_one_warning(
+    stub: Stub, run: Loop, say: Say, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the same rule as for threads."""
+    stub.token_script = twice(stub, say)
+    assert run(ask).status == 200
+    assert run.counts == (1, 3)
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == ["WARNING"]
+    stub.token_script = lambda _got: say
+    with pytest.raises(ServiceUnavailableError):
+        run(ask, retries=Retries(attempts=1))
+
+
+@pytest.mark.parametrize("say", LASTING.values(), ids=LASTING)
+def test_a_token_error_that_lasts_is_met_once(stub: Stub, run: Loop, say: Say) -> None:
+    """Likewise."""
+    stub.token_script = lambda _got: say
+    with pytest.raises(AuthenticationError):
+        run(ask)
+    assert (run.counts, run.waits) == ((0, 1), [])
+
+
+def test_an_expired_password_is_no_matter_of_the_token(stub: Stub, run: Loop) -> None:
+    """No other token is fetched."""
+    stub.script = script(refused("INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "Your password has expired.", 401))
+    with pytest.raises(SessionRejectedError, match="Password Never Expires"):
+        run(ask)
+    assert run.counts == (1, 1)
 
 
 def test_a_token_endpoint_that_is_busy_is_asked_again(stub: Stub, run: Loop) -> None:

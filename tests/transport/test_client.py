@@ -359,13 +359,18 @@ def test_retries_end_with_the_time_for_them(stub: Stub, make_client: MakeClient)
     assert make_client.waits == [50.25, 50.25]
 
 
+EXPIRED_PASSWORD = "INVALID_OPERATION_WITH_EXPIRED_PASSWORD"
 ERRORS: list[tuple[Say, type[SalesforceLeadsError], str]] = [
     (refused("API_DISABLED_FOR_ORG", "The REST API is not enabled", 403), ApiAccessError, "API Enabled"),
     (refused("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", 403), ApiLimitError, "retry in an hour"),
     (refused("UNSUPPORTED_API_VERSION", "gone", 410), RequestRefusedError, "API version 60.0"),
     (Say(410), RequestRefusedError, "API version 60.0"),
     (Say(301, headers={"Location": "https://new.my.salesforce.com/x?y"}), WrongHostError, "to new.my.salesforce.com "),
-    (refused("INVALID_AUTH_HEADER", "", 401), SessionRejectedError, "INVALID_AUTH_HEADER"),
+    (refused("INVALID_AUTH_HEADER", "", 401), SessionRejectedError, "INVALID_AUTH_HEADER.*Check proxies"),
+    (refused(EXPIRED_PASSWORD, "Your password has expired.", 401), SessionRejectedError, "Password Never Expires"),
+    (refused(EXPIRED_PASSWORD, "Ihr Kennwort ist abgelaufen.", 403), SessionRejectedError, "Password Never Expires"),
+    *((refused(code, "x"), ApiLimitError, "retry in an hour") for code in ("EXCEEDEDQUOTA", "LIMIT_EXCEEDED")),
+    (refused("ExceededQuota", "x"), ApiLimitError, "Bulk Data Load Jobs"),
 ]
 
 
@@ -379,6 +384,14 @@ def test_what_no_retry_mends_is_raised_at_once(
         make_client().send(CREATE)
     assert "'sf'" in str(caught.value)
     assert len(stub.requests) == 1
+
+
+def test_a_security_policy_that_fails_is_waited_out_and_then_named(stub: Stub, make_client: MakeClient) -> None:
+    """The org's admin can exempt the user from it."""
+    stub.script = script(refused("TXN_SECURITY_RUNTIME_ERROR", "", 400))
+    with pytest.raises(ServiceUnavailableError, match="exempts the Run-As user"):
+        make_client().send(CREATE)
+    assert len(stub.requests) == 5
 
 
 def test_too_many_long_requests_end_as_a_limit(stub: Stub, make_client: MakeClient) -> None:

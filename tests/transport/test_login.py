@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import MaxRetryError, SSLError
 
 from airflow_provider_sfleads.core.host import parse_host
+from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     AuthenticationError,
     ConnectionFailedError,
@@ -21,8 +22,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
     WrongKeyOrSecretError,
 )
-from airflow_provider_sfleads.transport import Client, Settings
-from tests.transport.stub import Say
+from airflow_provider_sfleads.transport import Client, Retries, Settings
+from tests.transport.stub import EXPIRED, LASTING, PASSING, Say, twice
 
 if TYPE_CHECKING:
     from requests_mock import Mocker
@@ -100,11 +101,9 @@ def test_each_cause_has_its_error_and_its_cure(
     "answer",
     [
         {"status_code": 404, "text": "<html>"},
-        {"status_code": 200, "text": "<html>"},
         {"status_code": 200, "json": {"token_type": "Bearer"}},
         {"status_code": 302, "headers": {"Location": "https://evil.example"}},
         {"status_code": 400, "json": [{"errorCode": "X"}]},
-        {"status_code": 420, "text": ""},
     ],
 )
 def test_what_is_no_token_endpoint_is_the_wrong_host(requests_mock: Mocker, answer: dict[str, Any]) -> None:
@@ -141,14 +140,68 @@ def test_calls_go_to_the_instance_url(requests_mock: Mocker) -> None:
     assert client.base_url == "https://acme2.my.salesforce.com"
 
 
-@pytest.mark.parametrize("name", ["rate_limit_exceeded", "server_error", "temporarily_unavailable"])
-def test_passing_token_errors_are_waited_out(stub: Stub, make_client: MakeClient, name: str) -> None:
-    """The three errors that pass are asked again, and then are no fault of the connection."""
-    stub.token_script = lambda _got: Say(400, {"error": name})
+@pytest.mark.parametrize("say", PASSING.values(), ids=PASSING)
+def test_passing_token_errors_are_waited_out(stub: Stub, make_client: MakeClient, say: Say) -> None:
+    """What passes is asked again, and then is no fault of the connection: Airflow tries the task again."""
+    stub.token_script = lambda _got: say
     client = make_client()
     with pytest.raises(ServiceUnavailableError):
         client.login()
     assert client.token_requests == 5
+
+
+@pytest.mark.parametrize("say", PASSING.values(), ids=PASSING)
+def test_what_passes_after_two_requests_costs_one_warning(
+    stub: Stub, make_client: MakeClient, say: Say, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says what is in the way, how often and with what pauses that is tried; later attempts only tell."""
+    caplog.set_level("INFO")
+    stub.token_script = twice(stub, say)
+    client = make_client()
+    client.login()
+    assert (client.token_requests, len(make_client.waits)) == (3, 2)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for words in ("Attempt 1 of 5", "60 s at most", "127.0.0.1", "'sf'"):
+        assert words in warning
+    assert "the-secret" not in caplog.text
+
+
+@pytest.mark.parametrize("say", LASTING.values(), ids=LASTING)
+def test_what_lasts_is_asked_once(
+    stub: Stub, make_client: MakeClient, say: Say, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No pause, no warning of another attempt."""
+    stub.token_script = lambda _got: say
+    client = make_client()
+    with pytest.raises(AuthenticationError):
+        client.login()
+    assert (client.token_requests, make_client.waits, caplog.records) == (1, [], [])
+
+
+def test_a_failure_that_passes_does_not_stick(stub: Stub, make_client: MakeClient) -> None:
+    """Whoever asks after it has been told asks the endpoint, and what lasts is kept."""
+    answers = {1: Say(503), 2: Say(200, {"access_token": "t", "instance_url": stub.url})}
+    stub.token_script = lambda got: answers[min(got.number, 2)]
+    client = make_client(retries=Retries(attempts=1))
+    with pytest.raises(ServiceUnavailableError):
+        client.login()
+    client.login()
+    assert client.token_requests == 2
+    stub.script = lambda got: Say(200, {}) if got.number > 1 else EXPIRED
+    stub.token_script = lambda _got: Say(400, {"error": "inactive_user"})
+    for _ in range(2):
+        with pytest.raises(AuthenticationError, match="unfreeze"):
+            client.send(Call(method="GET", path="x"))
+        stub.requests.clear()
+    assert client.token_requests == 3
+
+
+def test_what_retry_after_asks_is_heeded(stub: Stub, make_client: MakeClient) -> None:
+    """Also where a login rate alone would have been given some minutes."""
+    answer = {"error": "invalid_grant", "error_description": "login rate exceeded"}
+    stub.token_script = twice(stub, Say(400, answer, {"Retry-After": "20"}))
+    make_client().login()
+    assert make_client.waits == [20.25, 20.25]
 
 
 def failing(cause: BaseException) -> requests.ConnectionError:

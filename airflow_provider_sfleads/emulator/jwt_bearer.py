@@ -1,0 +1,67 @@
+"""The JWT bearer flow: what an assertion has to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sfleads.emulator.settings import EmulatorSettings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_LONGEST = 300  # seconds from now until an assertion expires
+_INVALID = ("invalid_grant", "invalid assertion")
+
+
+def refusal(assertion: str, settings: EmulatorSettings, *, now: float) -> tuple[str, str] | None:
+    """Why no token is given: `error` and `error_description`.
+
+    Salesforce grants some minutes to a clock that is slow; a client that relies on them had better be refused here.
+    """
+    claims = _unverified(assertion)
+    if claims is None:
+        return _INVALID
+    expires = claims.get("exp", 0)
+    is_time = isinstance(expires, int) and expires <= now + _LONGEST
+    checks = (
+        (claims.get("iss") == settings.client_id, ("invalid_client_id", "client identifier invalid")),
+        (any(_is_signed(assertion, certificate) for certificate in settings.jwt_certificates), _INVALID),
+        (claims.get("aud") in settings.jwt_audiences, ("invalid_grant", "audience is invalid")),
+        (is_time, _INVALID),
+        (is_time and expires > now, ("invalid_grant", "expired authorization code")),
+        (claims.get("sub") == settings.jwt_username, ("invalid_grant", "user hasn't approved this consumer")),
+        (settings.jwt_approved, ("invalid_app_access", "user is not admin approved to access this app")),
+    )
+    return next((reason for passed, reason in checks if not passed), None)
+
+
+def _unverified(assertion: str) -> dict[str, Any] | None:
+    import jwt
+
+    try:
+        claims: dict[str, Any] = jwt.decode(assertion, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return None
+    return claims
+
+
+def _is_signed(assertion: str, certificate: str) -> bool:
+    import jwt
+
+    # Only the signature: the claims are held against the emulator's own clock and settings.
+    options: Any = {"verify_exp": False, "verify_aud": False}
+    try:
+        jwt.decode(assertion, _public_key(certificate), algorithms=["RS256"], options=options)  # type: ignore[arg-type]
+    except jwt.InvalidTokenError:
+        return False
+    return True
+
+
+def _public_key(pem: str) -> PublicKeyTypes:
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from cryptography.x509 import load_pem_x509_certificate
+
+    if "CERTIFICATE" in pem:
+        return load_pem_x509_certificate(pem.encode()).public_key()
+    return load_pem_public_key(pem.encode())

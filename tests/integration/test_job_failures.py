@@ -1,0 +1,210 @@
+"""Jobs that Salesforce fails as a whole: what is made again, what is not, and what people are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_sfleads.exceptions import ApiLimitError, BulkJobError, RowsNotSentError
+from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
+from tests.integration.support import (
+    Ran,
+    StateStore,
+    Task,
+    by_external_id,
+    creating,
+    deferred,
+    folder_of,
+    leads,
+    moving,
+    no_retry,
+    people,
+    results_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_sfleads.emulator import EmulatorServer
+    from airflow_provider_sfleads.emulator.watching import Sight
+    from airflow_provider_sfleads.operators.base import LeadSyncOperator
+
+pytestmark = pytest.mark.usefixtures("salesforce_conn")
+
+BULK: dict[str, Any] = {"api": "bulk"}
+PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk"}
+HIDDEN = "InvalidBatch : Field name not found : Company"
+LINES = "ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is LF"
+LASTING = [HIDDEN, LINES, "InvalidEntity : Lead"]
+LIMITS = ["ExceededQuota : Batches Limit exceeded.", "EXCEEDEDQUOTA : x", "LIMIT_EXCEEDED : x"]
+HEALING = ["InternalServerError : x", "TooManyLockFailure : Too many lock failure (200)"]
+
+
+def fail_jobs(emulator: EmulatorServer, message: str) -> None:
+    """Have each job fail in the queue as soon as it is closed, until :func:`heal`."""
+    emulator.change_settings(bulk_delay=60.0)
+
+    def look(sight: Sight) -> None:
+        if sight.method == "PATCH" and "/jobs/ingest/" in sight.target and sight.phase == "done":
+            for job in emulator.jobs():
+                if job["state"] == "UploadComplete":
+                    emulator.fail_job(job["id"], message)
+
+    emulator.watch(look)
+
+
+def heal(emulator: EmulatorServer) -> None:
+    """Let jobs go through again."""
+    emulator.emulator.watchers.clear()
+    emulator.change_settings(bulk_delay=0.0)
+
+
+def reasons(ran: Ran) -> set[str]:
+    """Why rows were not sent."""
+    return {row["reason"] for row in ran.rows if row["action"] == "not_sent"}
+
+
+@pytest.mark.parametrize("how", [PLAIN, BULK, BULK | {"existing": "update"}], ids=["plain", "skip", "update"])
+@pytest.mark.parametrize("message", LASTING)
+def test_a_job_that_would_fail_again_is_made_once(
+    message: str, how: dict[str, Any], emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """The task fails without retry, its rows are there to be sent, and when the cause is mended a clear sends them."""
+    fail_jobs(emulator, message)
+    task = Task()
+    first = task.run(creating(people(500), tmp_path, **how))
+    told = reasons(first)
+
+    assert isinstance(first.error, BulkJobError)
+    assert no_retry(first.error)
+    assert message in str(first.error)
+    assert "500 of 500 rows were not sent" in str(first.error)
+    assert (first.counts, told) == ({"not_sent": 500}, {"stopped"})
+    assert [job["rows"] for job in emulator.jobs()] == [500]
+
+    heal(emulator)
+    second = task.run(creating(people(500), tmp_path, **how))
+    assert (second.error, second.counts) == (None, {"created": 500})
+    assert len(emulator.leads()) == len({row["salesforce_id"] for row in second.rows}) == 500
+
+
+def test_a_field_that_is_hidden_after_describe_is_named(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """Access is lost while the export is read: the emulator itself fails the job, and a move fails likewise."""
+    ids = emulator.seed_leads(leads(people(300)))
+
+    def look(sight: Sight) -> None:
+        if sight.method == "POST" and sight.target.endswith("/jobs/ingest"):
+            emulator.change_settings(hidden_fields=["Lead_Stage__c"])
+
+    emulator.watch(look)
+    ran = Task().run(moving(people(300), tmp_path, **BULK))
+
+    assert isinstance(ran.error, BulkJobError)
+    assert no_retry(ran.error)
+    for words in ("Field name not found : Lead_Stage__c", "edit access to Lead_Stage__c", "field-level security"):
+        assert words in str(ran.error)
+    assert (ran.counts, len(ids)) == ({"not_sent": 300}, 300)
+
+
+@pytest.mark.parametrize("message", LIMITS)
+def test_a_quota_that_a_job_meets_is_a_limit(message: str, emulator: EmulatorServer, tmp_path: Path) -> None:
+    """As at a refused request: the next try comes in an hour."""
+    fail_jobs(emulator, message)
+    task = Task()
+    first = task.run(creating(people(500), tmp_path, **BULK))
+    told = reasons(first)
+    heal(emulator)
+    second = task.run(creating(people(500), tmp_path, **BULK))
+
+    check_limit(first.error)
+    assert (first.counts, told) == ({"not_sent": 500}, {"api_usage_limit"})
+    assert (second.error, second.counts) == (None, {"created": 500})
+    assert len(by_external_id(emulator)) == 500
+
+
+def check_limit(error: BaseException | None) -> None:
+    """The error of a limit: worth a retry, in an hour."""
+    assert isinstance(error, RowsNotSentError)
+    assert isinstance(error.__cause__, ApiLimitError)
+    assert (no_retry(error), error.retry_after) == (False, 3600.0)
+    assert RetryWhenWorthwhile().evaluate(error, 1, 3) is not None
+
+
+@pytest.mark.parametrize("message", HEALING)
+def test_a_job_that_may_heal_is_made_again_in_the_next_try(
+    message: str, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """Not in the same one, which would meet the same trouble."""
+    fail_jobs(emulator, message)
+    task = Task()
+    first = task.run(creating(people(500), tmp_path, **PLAIN))
+    jobs = len(emulator.jobs())
+    heal(emulator)
+    second = task.run(creating(people(500), tmp_path, **PLAIN))
+
+    assert isinstance(first.error, RowsNotSentError)
+    assert (jobs, no_retry(first.error)) == (1, False)
+    assert (second.error, second.counts, len(emulator.jobs())) == (None, {"created": 500}, 2)
+
+
+def complete(operator: LeadSyncOperator, emulator: EmulatorServer, message: str, store: StateStore) -> Ran:
+    """Defer a task, have its job fail meanwhile, and go on with what the trigger says."""
+    emulator.change_settings(bulk_delay=60.0)
+    said, context = deferred(operator, store)
+    (job_id,) = said.trigger.serialize()[1]["job_ids"]
+    emulator.fail_job(job_id, message)
+    emulator.change_settings(bulk_delay=0.0)
+    pushed: dict[str, Any] = {}
+    context["ti"].xcom_push = lambda key, value: pushed.update({key: value})
+    event = {"status": "finished", "jobs": [{"id": job_id, "state": "Failed", "error": message}], "api_calls": 1}
+    try:
+        report = operator.execute_complete(context, event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the test judges it
+        return Ran(report=pushed.get("return_value"), error=error)
+    return Ran(report=report, error=None)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that leave the wait to the triggerer at once."""
+    monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("message", [*LASTING, *LIMITS, *HEALING])
+def test_a_job_that_fails_while_the_task_is_deferred_ends_the_try(
+    message: str, emulator: EmulatorServer, tmp_path: Path
+) -> None:
+    """By the same rule as in the worker: no second job of the same try, and no deferral without end."""
+    store = StateStore()
+    ran = complete(creating(people(500), tmp_path, deferrable=True, **BULK), emulator, message, store)
+
+    assert [job["rows"] for job in emulator.jobs()] == [500]
+    assert ran.counts == {"not_sent": 500}
+    assert no_retry(ran.error) is (message in LASTING)
+    if message in LIMITS:
+        check_limit(ran.error)
+    again = Task(run_id="r", store=store, tries=1).run(creating(people(500), tmp_path, **BULK))
+    assert (again.error, again.counts) == (None, {"created": 500})
+    assert folder_of(again.full) == ran.folder
+    assert len(results_of(again.full)) == 500
+
+
+def test_a_job_that_failed_for_good_unseen_is_not_made_again(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """The worker was gone when it did: the next try tells why, and sends nothing."""
+    store, operator = StateStore(), creating(people(500), tmp_path, **PLAIN)
+    emulator.change_settings(bulk_delay=60.0)
+    operator.deferrable = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+        deferred(operator, store)
+    emulator.fail_job(emulator.jobs()[0]["id"], HIDDEN)
+    emulator.change_settings(bulk_delay=0.0)
+    task = Task(run_id="r", store=store, tries=1)
+    ran = task.run(creating(people(500), tmp_path, **PLAIN))
+
+    assert isinstance(ran.error, BulkJobError)
+    assert (ran.counts, len(emulator.jobs())) == ({"not_sent": 500}, 1)
+    again = task.run(creating(people(500), tmp_path, **PLAIN))
+    assert (again.error, again.counts, len(emulator.jobs())) == (None, {"created": 500}, 2)
