@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,7 +64,8 @@ def test_the_emulator_as_shipped_is_green_and_as_empty_as_before(emulator: Emula
     assert named(findings, State.NOT_TRIED) == UNTRIED
     assert emulator.leads() == before
     assert emulator.jobs() == []
-    assert len(findings) == len({finding.name for finding in findings})
+    page = (Path(__file__).parents[2] / "docs/contract-check.md").read_text(encoding="utf-8")
+    assert [finding.name for finding in findings if page.count(f"`{finding.name}`") != 1] == []
     assert {step["lead_id"] for step in emulator.history() if step["request"]}.isdisjoint(others)
 
 
