@@ -73,7 +73,7 @@ class Interruptions:
         self._count += 1
         self._signal = number
         self._told.set()
-        # Not by print or a log: the signal may have come in the middle of one. Whether anybody reads it does not matter.
+        # Not by print or a log: the signal may have come in the middle of one. Nobody has to read it.
         with suppress(OSError, ValueError):
             os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._said.encode())
         if self._waits and self._count >= _ASKED_AGAIN:
