@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -73,8 +73,9 @@ class Interruptions:
         self._count += 1
         self._signal = number
         self._told.set()
-        # Not by print or a log: the signal may have come in the middle of one.
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._said.encode())
+        # Not by print or a log: the signal may have come in the middle of one. Nobody has to read it.
+        with suppress(OSError, ValueError):
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._said.encode())
         if self._waits and self._count >= _ASKED_AGAIN:
             raise self._end()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from airflow_provider_sfleads.check.trial_leads import Trial
 from airflow_provider_sfleads.core import bulk
@@ -85,30 +86,36 @@ class Removal:
         :raises KeyboardInterrupt: where whoever waits had enough of it; so does :class:`SystemExit`.
         """
         jobs = tuple(job_id for job_id in sorted(self._trial.jobs) if not self._dropped(job_id))
-        there: Collection[str] = ()
-        problem, waited, turn = "", 0.0, 0
-        while True:
-            try:
-                there = self._find()
-                problem = ""
-                if not self._trial.unanswered and set(there) <= self._refused.keys():
-                    break
-                self._delete([lead_id for lead_id in there if lead_id not in self._refused])
-            except SalesforceLeadsError as error:
-                problem = str(error)
-            if turn >= _ROUNDS and (waited >= self._trial.patience.late or not self._trial.unanswered):
+        there: frozenset[str] = frozenset()
+        problem, waited, pause = "", 0.0, _PAUSE
+        for turn in count():
+            there, problem = self._round()
+            is_left = bool(problem) or not there <= self._refused.keys()
+            may_come = bool(self._trial.unanswered) and waited < self._trial.patience.late
+            if not may_come and (not is_left or turn == _ROUNDS):
                 break
-            if turn:
-                self._trial.interruptions.pause(_PAUSE * 2**turn)
-                waited += _PAUSE * 2**turn
-            turn += 1
+            self._trial.interruptions.pause(pause)
+            waited, pause = waited + pause, 2 * pause
         return Left(
             deleted=self._in_bin,
-            leads={lead_id: self._refused.get(lead_id, "not deleted yet") for lead_id in there},
+            leads={lead_id: self._refused.get(lead_id, "locked, or new") for lead_id in sorted(there)},
             jobs=jobs,
             unanswered=bool(self._trial.unanswered),
             problem=problem,
         )
+
+    def _round(self) -> tuple[frozenset[str], str]:
+        """Delete what is there; what still is, and why the org could not be asked."""
+        there: frozenset[str] = frozenset()
+        try:
+            there = self._find()
+            wanted = sorted(there - self._refused.keys())
+            if wanted:
+                self._delete(wanted)
+                there = self._find()
+        except SalesforceLeadsError as error:
+            return there, str(error)
+        return there, ""
 
     def _dropped(self, job_id: str) -> bool:
         """Abort a job that is not over and delete it; whether it is gone."""
@@ -125,7 +132,7 @@ class Removal:
             return False
         return False
 
-    def _find(self) -> tuple[str, ...]:
+    def _find(self) -> frozenset[str]:
         """Return the ids of the trial's leads that are not deleted; of keys without an answer, say which were seen."""
         trial = self._trial
         key, condition = trial.key.name, f"{trial.key.name} LIKE {quote(trial.prefix + '%')}"
@@ -137,7 +144,7 @@ class Removal:
         found = checked(records, (key, "IsDeleted"), sobject="Lead", conn_id=trial.conn_id)
         trial.unanswered -= {str(lead[key]) for lead in found}
         self._in_bin = sum(bool(lead["IsDeleted"]) for lead in found)
-        return tuple(to_18(lead["Id"]) or lead["Id"] for lead in found if not lead["IsDeleted"])
+        return frozenset(to_18(lead["Id"]) or lead["Id"] for lead in found if not lead["IsDeleted"])
 
     def _delete(self, ids: list[str]) -> None:
         for page in cut(ids, MAX_RECORDS):

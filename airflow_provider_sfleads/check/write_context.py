@@ -32,7 +32,6 @@ class WriteContext:
     :param base_id: its id.
     :param second: another one.
     :param second_id: its id.
-    :param victim_id: id of one that may be deleted.
     :param updates: whether leads can be updated.
     :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
     :param odd: odd values in fields of this org.
@@ -44,7 +43,6 @@ class WriteContext:
     base_id: str = ""
     second: Record = field(default_factory=dict)
     second_id: str = ""
-    victim_id: str = ""
     updates: bool = False
     worded: dict[str, bool] = field(default_factory=dict)
     odd: Placed = field(default_factory=Placed)

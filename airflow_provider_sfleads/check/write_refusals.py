@@ -89,7 +89,6 @@ def _bad_records(context: WriteContext) -> Iterator[Finding]:
     if email is not None:
         bad[_EMAIL] = trial.person(Email="nobody@")
     first, *others = trial.write(INSERT, [good, *bad.values()])
-    context.victim_id = first.id or ""
     yield _ALONE.judged(outcome(first), holds=first.error is None)
     verdicts = dict(zip(bad, others, strict=True))
     for assumption in (_LONG, _EMAIL):
@@ -107,7 +106,8 @@ def _writable(trial: Trial, *names: str) -> FieldInfo | None:
 
 def _deleted(context: WriteContext) -> Iterator[Finding]:
     trial = context.trial
-    lead_id = context.victim_id or context.second_id or context.base_id
+    (made,) = trial.write(INSERT, [trial.person()])
+    lead_id = made.id or context.base_id
     call = delete_call([lead_id])
     (gone,) = results_of(expect(call, trial.send(call), conn_id=trial.conn_id), 1)
     if not gone.success:

@@ -31,6 +31,9 @@ request, or 200 rows of a job, at a time, so nothing ever races inside the org; 
 batches are constants; lengths count code points; numbers are rounded to their scale; a value that a picklist does not
 list keeps the spelling in which it is sent; a bulk job is not retried, does not grow old, and names one error a row.
 
+What clients assume can be made untrue, one assumption at a time: `broken=("auto_assign",)`; `deviations.DEVIATIONS`
+lists what there is.
+
 What is not served: Bulk API 1.0, hard deletes, composite, batch, tree and graph, other flows than client credentials,
 writes to other objects than Lead, record types, person accounts, other validation rules, triggers, state and country
 picklists, undelete, SOQL relationships, functions, GROUP BY and date literals such as TODAY, conditional headers on

@@ -1,0 +1,45 @@
+"""Checks of the emulator that write."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sfleads.check.assumption import Finding, State
+from airflow_provider_sfleads.check.findings import findings_of
+from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.trial_leads import Patience
+from airflow_provider_sfleads.check.writing import write_probes
+from tests.check.conftest import client_of
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.emulator import EmulatorServer
+
+BY_KEY = Wanted(external_id_field="External_Id__c")
+#: What the emulator as shipped gives no occasion for.
+UNTRIED = {"converted.update", "duplicates.allow_save"}
+IMPATIENT = Patience(jobs=60.0, late=5.0, poll=lambda _elapsed: 0.02)
+
+
+def written(emulator: EmulatorServer, wanted: Wanted = BY_KEY, patience: Patience = IMPATIENT) -> list[Finding]:
+    """Try all that writes, and leave."""
+    with closing(client_of(emulator.url)) as client:
+        org = Org(client, wanted)
+        with write_probes(org, wanted, patience) as probes:
+            return list(findings_of(probes, org))
+
+
+def named(findings: list[Finding], state: State) -> set[str]:
+    """The names of the findings in a state."""
+    return {finding.name for finding in findings if finding.state is state}
+
+
+def seen(findings: list[Finding], name: str) -> str:
+    """What was seen of an assumption."""
+    (finding,) = (finding for finding in findings if finding.name == name)
+    return finding.seen
+
+
+def made(emulator: EmulatorServer) -> list[dict[str, Any]]:
+    """All leads that were ever made."""
+    return emulator.leads(include_deleted=True)
