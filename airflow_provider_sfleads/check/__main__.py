@@ -25,7 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: 0 where all assumptions hold; 1 where one does not; 2 where the connection or an option is wrong.
     """
     asked = _parser().parse_args(arguments)
-    _log_to_stderr()
     wanted = Wanted(
         external_id_field=asked.external_id,
         stage_field=asked.stage_field,
@@ -79,4 +78,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # Not in main(): who calls that has a log of its own.
+    _log_to_stderr()
     sys.exit(main())
