@@ -128,17 +128,20 @@ def test_writing_into_production_is_refused_and_says_so(
 
 @pytest.mark.usefixtures("salesforce_conn")
 def test_writing_into_a_sandbox_leaves_nothing_and_tells_nobody(
-    emulator: EmulatorServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    emulator: EmulatorServer,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     """What others have is not touched, and is not in the answers."""
     ids = emulator.seed_leads(people(3))
     before = emulator.leads()
     path = tmp_path / "answers.json"
+    caplog.set_level("INFO", "airflow_provider_sfleads.check")
     assert main([CONN, *OPTIONS, "--write", "--json", str(path)]) == 0
 
-    told = capsys.readouterr()
-    assert "trial_leads." in told.out
-    assert "Up to 20 trial leads" in told.err
+    assert "trial_leads." in capsys.readouterr().out
+    assert "Up to 20 trial leads" in caplog.text
     assert emulator.leads() == before
     text = path.read_text()
     page = (DAGS.parent / "docs/contract-check.md").read_text(encoding="utf-8")
