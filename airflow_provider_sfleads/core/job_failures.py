@@ -56,8 +56,8 @@ def advice(message: str | None) -> str:
         return remedies_for((_code(message),))
     return (
         f"The Run-As user does not see the field {hidden[1]}: it was deleted or renamed, or the user has lost access. "
-        f"Give the user edit access to {hidden[1]} in its field-level security, by a permission set; for later runs it "
-        "can be taken out of fields instead."
+        f"Give the user edit access to {hidden[1]} in its field-level security, by a permission set, or take the "
+        "field out of the Dag."
     )
 
 
