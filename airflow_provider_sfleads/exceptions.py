@@ -78,7 +78,7 @@ class MappingError(ConfigurationError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing was sent:{lines}")
+        super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing is sent:{lines}")
 
 
 class TrialRefusedError(ConfigurationError):

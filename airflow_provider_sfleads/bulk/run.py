@@ -19,12 +19,10 @@ from airflow_provider_sfleads.bulk.watch import Over, Watch
 from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.columnar.staged import field_names, write_csv
 from airflow_provider_sfleads.core.bulk import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState, longest_queued
-from airflow_provider_sfleads.core.job_failures import heals, unfinished
+from airflow_provider_sfleads.core.job_failures import LASTING, heals, unfinished
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.exceptions import (
-    BulkJobError,
     DisownedError,
-    ObjectAccessError,
     OutcomeUnknownError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -53,6 +51,7 @@ class BulkRun:
     :param terms: how it is carried out.
     :param active_rule: asks for the org's active assignment rule for leads.
     :param scratch: local folder for CSV files.
+    :param by_pages: whether what no job carries yet is left to others; jobs are brought to their end.
     :param halted: why sending stopped early.
     """
 
@@ -64,6 +63,7 @@ class BulkRun:
     terms: Terms
     active_rule: Callable[[], str | None]
     scratch: Path
+    by_pages: bool = False
     halted: SalesforceLeadsError | None = None
     _watch: Watch = field(init=False)
     _unknown: set[str] = field(default_factory=set)
@@ -202,6 +202,10 @@ class BulkRun:
 
     def _sendable(self) -> list[Piece]:
         """What is to be looked up, or to be sent."""
+        return [] if self.by_pages else self.uncarried()
+
+    def uncarried(self) -> list[Piece]:
+        """What no job carries: parts, and loads that were not sent, or are to be sent once more."""
         waiting = self._watch.marks | self._unknown
         return [p for p in self.pieces.all() if p.role in (Role.PART, Role.LOAD) and p.mark not in waiting]
 
@@ -336,10 +340,7 @@ class BulkRun:
         if isinstance(error, DisownedError):
             # Neither is anything sent, nor waited for and written down.
             raise error
-        if isinstance(error, ObjectAccessError) and not self.diary.jobs():
-            # Nothing is under way that had to be waited for, and no retry mends it.
-            raise error
         # That no retry helps is what has to be told, whatever else went wrong before.
-        if self.halted is None or (isinstance(error, BulkJobError) and not isinstance(self.halted, BulkJobError)):
+        if self.halted is None or (isinstance(error, LASTING) and not isinstance(self.halted, LASTING)):
             self.halted = error
             log.error("Sending stops: %s", error)

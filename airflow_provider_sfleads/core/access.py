@@ -55,7 +55,7 @@ def in_one(problems: Sequence[SalesforceLeadsError], *, conn_id: str) -> Salesfo
     refused = [problem for problem in problems if isinstance(problem, ObjectAccessError)]
     lines = "".join(f"\n  - {sentence}" for sentence in sentences)
     return ObjectAccessError(
-        f"The Run-As user of connection {conn_id!r} cannot do this; nothing was read of the export or sent:{lines}",
+        f"The Run-As user of connection {conn_id!r} cannot do this; nothing is read of the export or sent:{lines}",
         status=refused[0].status,
         codes=tuple(code for problem in refused for code in problem.codes),
     )

@@ -10,13 +10,20 @@ import re
 from airflow_provider_sfleads.core.bulk import JobInfo, JobState
 from airflow_provider_sfleads.core.limits import bulk_used_up, is_bulk_limit
 from airflow_provider_sfleads.core.remedies import remedies_for
-from airflow_provider_sfleads.exceptions import BulkJobError, SalesforceLeadsError, ServiceUnavailableError
+from airflow_provider_sfleads.exceptions import (
+    BulkJobError,
+    ObjectAccessError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+)
 
+#: Errors that end a bulk load, and that every retry would meet again.
+LASTING = (BulkJobError, ObjectAccessError)
 _CODE = re.compile(r"\s*([A-Za-z][A-Za-z_]{2,99})\s*(?::|$)", re.ASCII)
 _NOT_FOUND = re.compile(r"Field name not found\s*:\s*([A-Za-z][\w.]{0,254})", re.ASCII)
 # The rows, the job or the user are refused: another job with the same rows is refused as well. All else may heal -
 # InternalServerError, Timeout, TooManyLockFailure, UNABLE_TO_LOCK_ROW, InvalidSessionId, and what nobody knows yet.
-_LASTING = frozenset(
+_LASTING_CODES = frozenset(
     {
         "CLIENTINPUTERROR",
         "FEATURENOTENABLED",
@@ -39,7 +46,7 @@ _LASTING = frozenset(
 
 def heals(message: str | None) -> bool:
     """Whether a job that failed with this ``errorMessage`` may go through when it is made again."""
-    return _bare(_code(message)) not in _LASTING
+    return _bare(_code(message)) not in _LASTING_CODES
 
 
 def advice(message: str | None) -> str:
@@ -49,8 +56,8 @@ def advice(message: str | None) -> str:
         return remedies_for((_code(message),))
     return (
         f"The Run-As user does not see the field {hidden[1]}: it was deleted or renamed, or the user has lost access. "
-        f"Give the user edit access to {hidden[1]} in its field-level security, by a permission set; for later runs it "
-        "can be taken out of fields instead."
+        f"Give the user edit access to {hidden[1]} in its field-level security, by a permission set, or take the "
+        "field out of the Dag."
     )
 
 

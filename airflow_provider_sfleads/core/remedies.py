@@ -27,7 +27,10 @@ _RECORD = {
         "Run-As user bypass it."
     ),
     "DUPLICATE_EXTERNAL_ID": "Several leads have this external ID: merge them, and make the field unique.",
-    "DUPLICATE_VALUE": "Another record has this value of a unique field already: error_message names it.",
+    "DUPLICATE_VALUE": (
+        "Another record has this value of a unique field already: error_message names it, or the Run-As user does not "
+        "see it (View All on Lead shows the leads of other owners)."
+    ),
     "ENTITY_IS_DELETED": "The lead lies in the recycle bin: restore it there, or leave the row out.",
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": (
         "A validation rule of the org is in the way: mend the rows as it says, or the Salesforce admin exempts the "

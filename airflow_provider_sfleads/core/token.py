@@ -25,6 +25,7 @@ TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.
 _LONGEST_TOKEN, _LONGEST_URL = 8192, 2000
+_LONGEST_JUDGED = 10_000  # characters of a description
 # Errors that the same request can outlive: by their code, and by words of the description, under whatever code.
 _PASSING = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable", "unknown_error"})
 _PASSING_WORDS = ("retry your request", "already being processed", "login rate exceeded")
@@ -137,9 +138,8 @@ def refusal(
     where = f"{host.name} (connection {conn_id!r})"
     values: Mapping[str, object] = body if isinstance(body, dict) else {}
     error, detail = values.get("error"), values.get("error_description")
-    if isinstance(error, str) and _SHOWN.fullmatch(error):
-        said = detail if isinstance(detail, str) and _SHOWN.fullmatch(detail) else ""
-        return _told(error, said, status, where, causes)
+    if isinstance(error, str) and _SHOWN.fullmatch(error.strip()):
+        return _told(error.strip(), detail if isinstance(detail, str) else "", status, where, causes)
     if status >= _SERVER_ERROR or status in _PASSING_STATUS:
         return ServiceUnavailableError(
             f"Salesforce at {where} could not give a token (HTTP {status}). {_later(status)}."
@@ -165,12 +165,19 @@ def _later(status: int) -> str:
     return "Try again later"
 
 
-def _told(error: str, said: str, status: int, where: str, causes: Causes) -> SalesforceLeadsError:
-    kind, cure = _cause(error, said.lower(), status, causes)
-    told = kind(f"Salesforce at {where} gave no token: {error}{f' ({said})' if said else ''}. {cure}.")
-    if kind is ServiceUnavailableError and any(words in f"{error} {said}".lower() for words in _RATE):
+def _told(error: str, detail: str, status: int, where: str, causes: Causes) -> SalesforceLeadsError:
+    said = _plain(detail)
+    kind, cure = _cause(_plain(error), said, status, causes)
+    shown = f" ({detail.strip()})" if _SHOWN.fullmatch(detail.strip()) else ""
+    told = kind(f"Salesforce at {where} gave no token: {error}{shown}. {cure}.")
+    if kind is ServiceUnavailableError and any(words in f"{_plain(error)} {said}" for words in _RATE):
         told.retry_after = _SOME_MINUTES
     return told
+
+
+def _plain(text: str) -> str:
+    """Words as they are judged, whether or not they may be shown: letter case and line breaks mean nothing."""
+    return " ".join(text[:_LONGEST_JUDGED].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
 
 
 def _cause(error: str, said: str, status: int, causes: Causes) -> tuple[type[SalesforceLeadsError], str]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from airflow_provider_sfleads.core.executions import Entry, entry_of, in_all
+from airflow_provider_sfleads.core.job_failures import LASTING
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.remedies import record_remedy
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import (
     BulkJobError,
+    ObjectAccessError,
     RejectsExceededError,
     ResultsError,
     RowsNotSentError,
@@ -98,7 +100,7 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
 
     Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.
     """
-    if report.not_sent and isinstance(run.halted, BulkJobError):
+    if report.not_sent and isinstance(run.halted, LASTING):
         return _beyond_retry(run.halted, report)
     if report.not_sent:
         cause = run.halted or run.export_error
@@ -130,12 +132,17 @@ def failure_of(run: Course, report: SyncReport, max_rejects: float) -> Salesforc
     return None
 
 
-def _beyond_retry(halted: BulkJobError, report: SyncReport) -> BulkJobError:
-    """The error of a run whose job failed for a reason that the next try would meet again."""
-    error = BulkJobError(
+def _beyond_retry(halted: BulkJobError | ObjectAccessError, report: SyncReport) -> SalesforceLeadsError:
+    """The error of a run that stopped for a reason that the next try would meet again."""
+    told = (
         f"{report.not_sent:,} of {report.read:,} rows were not sent, and no retry is made. {halted} When that is done, "
-        f"clear the task: it goes on with these rows. Per row: {report.results_path}"
+        f"clear the task: what was not sent is sent then. Per row: {report.results_path}"
     )
+    error: SalesforceLeadsError
+    if isinstance(halted, ObjectAccessError):
+        error = ObjectAccessError(told, status=halted.status, codes=halted.codes)
+    else:
+        error = BulkJobError(told)
     error.__cause__ = halted
     return error
 

@@ -25,8 +25,8 @@ def carry_out(load: UnderWay) -> Course | Waiting:
     """Choose, and carry the load out.
 
     A try that goes on with an execution stays with what its first try chose: what is under way there is not known to
-    the other API. But where its records are lost, nothing is under way any more, and bulk's own error advises to take
-    collections.
+    the other API. What bulk has staged, and no job carries, goes by pages where the Dag asks for collections by now.
+    Where its records are lost, nothing is under way any more, and bulk's own error advises to take collections.
 
     :raises ParameterError: ``api="bulk"`` together with ``duplicates="allow"``.
     """

@@ -90,12 +90,28 @@ def _goes_by_pages(load: UnderWay, rows: int) -> tuple[bool, str]:
     """Whether ``api="auto"`` sends rows page by page, and why."""
     if rows <= MOST_BY_ROWS:
         return True, "and up to 2,000 go through sObject Collections"
-    if hides_rule(load):
-        return True, (
-            "and bulk would have to name the active assignment rule (assignment_rule='default'), but the Run-As user "
-            "may not read AssignmentRule, for which it needs View Setup and Configuration"
+    no_bulk = _rules_bulk_out(load, makes_jobs=True)
+    return no_bulk is not None, "more than 2,000" if no_bulk is None else f"and {no_bulk}"
+
+
+def _rules_bulk_out(load: UnderWay, *, makes_jobs: bool) -> str | None:
+    """Why no job is made, though the load goes this way; ``None`` where nothing is said against it.
+
+    What is mended after a job has failed may be the Dag, and permissions come and go between two tries.
+
+    :param makes_jobs: whether there is anything to make one of: only then the rule is asked for.
+    """
+    settings = load.settings
+    if settings.api == "collections":
+        return "api='collections' asks for it by now"
+    if settings.allow_duplicates:
+        return "duplicates='allow' takes a header that bulk does not have"
+    if makes_jobs and settings.api == "auto" and hides_rule(load):
+        return (
+            "bulk would have to name the active assignment rule (assignment_rule='default'), but the Run-As user may "
+            "not read AssignmentRule, for which it needs View Setup and Configuration"
         )
-    return False, "more than 2,000"
+    return None
 
 
 def _stage_anew(load: UnderWay, columns: Sequence[str]) -> None:
@@ -127,7 +143,7 @@ class _Course:
                 "What earlier tries of this task sent is not recorded any more, so bulk could create leads twice. "
                 "Take api='collections', which looks for each lead before it is sent."
             )
-        staged = stream is None
+        self.is_taken_up = staged = stream is None
         if not staged:
             load.drop_jobs()
             # The parts of a try that did not get to the end of the export are written anew.
@@ -177,7 +193,7 @@ class _Course:
             self.pieces.publish()
             self.leave(*Role)
             return False
-        by_pages = False
+        by_pages = load.settings.api == "collections"
         if load.settings.api == "auto":
             by_pages, why = _goes_by_pages(load, staging.rows)
             reason = f"auto: {staging.rows:,} rows to send, {why}"
@@ -195,10 +211,32 @@ class _Course:
         from airflow_provider_sfleads.operators.bulk_parts import bulk_run
 
         self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory)
+        by_pages = self._turns_to_pages() if self.is_taken_up else None
+        self.run.by_pages = by_pages is not None
         patience = _PATIENCE if self.load.settings.deferrable else None
         job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted
+        if by_pages is not None and not job_ids:
+            self._leave_to_pages(by_pages, self.run.uncarried())
         return Waiting(job_ids=job_ids, elapsed=self.run.elapsed, queued=self.run.queued) if job_ids else None
+
+    def _turns_to_pages(self) -> str | None:
+        """Why what an earlier try has staged for jobs goes page by page now, as far as no job carries it."""
+        from airflow_provider_sfleads.bulk.pieces import Role
+
+        carried = self.load.execution.jobs
+        staged = [piece for piece in self.pieces.all() if piece.role in (Role.PART, Role.LOAD)]
+        makes_jobs = any(piece.role is Role.PART or piece.slot.label not in carried for piece in staged)
+        return _rules_bulk_out(self.load, makes_jobs=makes_jobs) if staged else None
+
+    def _leave_to_pages(self, reason: str, pieces: Sequence[Piece]) -> None:
+        from airflow_provider_sfleads.bulk.pieces import Role
+
+        for piece in pieces:
+            self.pieces.pass_on(piece, Role.TAIL)
+        if pieces:
+            log.info("What no job carries goes through sObject Collections: %s.", reason)
+            self.load.choose("bulk", f"{self.load.execution.api_reason}; what was left later went by pages: {reason}")
 
     def send_tail(self) -> None:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_sfleads.core.executions import Entry
+from airflow_provider_sfleads.core.job_failures import LASTING
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import (
@@ -50,7 +51,7 @@ from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.executions import other_executions
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
-from airflow_provider_sfleads.results.recorded import open_rows
+from airflow_provider_sfleads.results.recorded import any_unknown, open_rows
 from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
 from airflow_provider_sfleads.sync.lookup import STANDING
@@ -155,7 +156,7 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
         _ask_next(under_way, course)
         return Ending(report=report, failure=broken)
     unwritten = _tell(under_way, course, report)
-    is_open = bool(report.not_sent or course.export_error or unwritten or not course.is_read)
+    is_open = bool(unwritten) or _goes_on(under_way, course, report)
     # The writer completes its last part only when it is closed.
     under_way.keep(**_calls(under_way), open=is_open, next_part=next_number(under_way.folder.directory))
     if not is_open:
@@ -163,6 +164,18 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
     # What a job of this run that nobody has heard of may still write is not in the memory.
     give_up(under_way, for_good=not (unwritten or (is_open and under_way.execution.jobs)))
     return Ending(report=report, failure=unwritten or failure, written_back=under_way.written_back)
+
+
+def _goes_on(under_way: UnderWay, course: Course, report: SyncReport) -> bool:
+    """Whether the next try goes on with this execution.
+
+    It does not where bulk has stopped for a reason that stays, and no row may be in Salesforce that is not recorded:
+    what is mended then may be the Dag, so the next one reads the export anew, by the mapping as it is by then.
+    """
+    if course.export_error or not course.is_read:
+        return True
+    is_for_good = under_way.execution.api == "bulk" and isinstance(course.halted, LASTING)
+    return bool(report.not_sent) and not (is_for_good and not any_unknown(under_way.folder))
 
 
 def _ask_next(under_way: UnderWay, course: Course) -> None:

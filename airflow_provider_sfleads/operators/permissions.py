@@ -37,13 +37,11 @@ def check_permissions(load: UnderWay) -> None:
     """
     settings, conn_id = load.settings, load.settings.hook.salesforce_conn_id
     problems: list[SalesforceLeadsError] = []
-    checks: list[Callable[[], object]] = [
-        lambda: load.plan((), lambda _value, _space: True),
-        lambda: _check_contacts(settings),
-    ]
-    # Jobs that are under way have their rule, and are brought to their end in any case.
-    if not load.execution.jobs:
+    checks: list[Callable[[], object]] = [lambda: load.plan((), lambda _value, _space: True)]
+    # Jobs that are under way are brought to their end in any case, by the rule that they have.
+    if not _is_carried(load):
         checks.insert(0, lambda: check_writable(load.lead, settings.needs, conn_id=conn_id))
+        checks.append(lambda: _check_contacts(settings))
         if settings.needs.active_rule and settings.api == "bulk" and load.execution.api != "collections":
             checks.append(load.active_rule)
     for check in checks:
@@ -65,6 +63,15 @@ def hides_rule(load: UnderWay) -> bool:
         log.warning("%s", error)
         return True
     return False
+
+
+def _is_carried(load: UnderWay) -> bool:
+    """Whether rows are staged of which a job has not been settled yet."""
+    if not load.execution.jobs or not load.folder.has_staged:
+        return False
+    from airflow_provider_sfleads.bulk.pieces import Pieces, Role
+
+    return any(piece.slot.label in load.execution.jobs for piece in Pieces(load.folder.staged()).all(Role.LOAD))
 
 
 def _check_contacts(settings: LoadSettings) -> None:

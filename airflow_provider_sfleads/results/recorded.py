@@ -77,6 +77,12 @@ def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
             yield row["key"], row["finished_at"]
 
 
+def any_unknown(folder: ResultsFolder) -> bool:
+    """Whether there is a row of which nobody knows whether it was written."""
+    reasons = (batch.column("reason").unique().to_pylist() for batch in _batches(folder, ("reason",)))
+    return any(Reason.OUTCOME_UNKNOWN in found for found in reasons)
+
+
 def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
     """Yield keys and Lead ids of the rows of an execution whose values were found, or known, to be right."""
     import pyarrow.compute as pc

@@ -19,6 +19,7 @@ from airflow_provider_sfleads.transport.verdict import Again
 
 # Bytes of a web page that are looked at for what it says.
 _LONGEST_LOOKED_AT = 50_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OK = 200
 
 
@@ -68,7 +69,7 @@ def _page(answer: Heard, body: object) -> str | None:
 
     What it is shows in its first character: proxies send pages under any type.
     """
-    content = (answer.content or b"")[:_LONGEST_LOOKED_AT].lstrip()
+    content = (answer.content or b"")[:_LONGEST_LOOKED_AT].removeprefix(_BYTE_ORDER_MARK).lstrip()
     is_garbled = answer.status == _OK and body is None
     return content.decode(errors="replace") if content.startswith(b"<") or is_garbled else None
 

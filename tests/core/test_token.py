@@ -6,6 +6,8 @@ from airflow_provider_sfleads.core.host import parse_host
 from airflow_provider_sfleads.core.token import read_grant, refusal
 from airflow_provider_sfleads.exceptions import (
     AuthenticationError,
+    FlowNotEnabledError,
+    SalesforceLeadsError,
     ServiceUnavailableError,
     WrongHostError,
     WrongKeyOrSecretError,
@@ -100,6 +102,29 @@ def test_what_lasts_is_no_more_than_told(status: int, body: object, page: str | 
     error = refusal(status, body, page=page, host=ACME, conn_id="sf")
     assert isinstance(error, AuthenticationError)
     assert not error.transient
+
+
+WORDINGS: list[tuple[str, str, type[SalesforceLeadsError]]] = [
+    ("unknown_error", "Retry your request.\n", ServiceUnavailableError),
+    ("Unknown_Error", "x", ServiceUnavailableError),
+    (" unknown_error ", "x", ServiceUnavailableError),
+    ("invalid_grant", "Token request is  already\nbeing processed (try again)", ServiceUnavailableError),
+    ("invalid_grant", "Login Rate Exceeded: please wait", ServiceUnavailableError),
+    ("invalid_grant", f"login rate exceeded; {'x' * 200}", ServiceUnavailableError),
+    ("INVALID_CLIENT", "Invalid Client Credentials", WrongKeyOrSecretError),
+    ("invalid_client", "App must be installed into org: 00D5g00000AbCdE", AuthenticationError),
+    ("invalid_grant", "no client credentials user enabled (app)", FlowNotEnabledError),
+    ("invalid_grant", "user hasn\N{RIGHT SINGLE QUOTATION MARK}t approved this consumer", AuthenticationError),
+]
+
+
+@pytest.mark.parametrize(("error", "said", "kind"), WORDINGS)
+def test_words_are_judged_though_they_may_not_be_shown(error: str, said: str, kind: type[SalesforceLeadsError]) -> None:
+    """Letter case, line breaks, brackets and length do not make a passing error a lasting one, or a cause another."""
+    found = refusal(400, {"error": error, "error_description": said}, host=ACME, conn_id="sf")
+    assert type(found) is kind
+    assert "Login History" not in str(found)
+    assert "consumer secret" not in str(found) or kind is WrongKeyOrSecretError
 
 
 def test_an_app_that_is_not_installed_is_not_a_wrong_secret() -> None:

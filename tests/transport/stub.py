@@ -72,6 +72,7 @@ PASSING = {
     "503 page": Say(503, _MAINTENANCE, _HTML),
     "400 page": Say(400, _MAINTENANCE, _HTML),
     "200 page": Say(200, _MAINTENANCE, _HTML),
+    "page with a mark": Say(400, b"\xef\xbb\xbf" + _MAINTENANCE, _HTML),
     "proxy's page": Say(200, b"<!DOCTYPE html><title>Sign in</title>", _HTML),
     "untyped page": Say(200, b" <html>", {"Content-Type": "application/json"}),
     "half an answer": Say(200, b'{"access_tok'),
