@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
@@ -17,23 +18,31 @@ _INVALID = ("invalid_grant", "invalid assertion")
 def refusal(assertion: str, settings: EmulatorSettings, *, now: float) -> tuple[str, str] | None:
     """Why no token is given: `error` and `error_description`.
 
-    Salesforce grants some minutes to a clock that is slow; a client that relies on them had better be refused here.
+    Stricter than Salesforce, which grants some minutes to a clock that is slow, and takes assertions that are good
+    for much longer: a client that relies on that had better be refused here.
     """
     claims = _unverified(assertion)
     if claims is None:
         return _INVALID
-    expires = claims.get("exp", 0)
-    is_time = isinstance(expires, int) and expires <= now + _LONGEST
+    expires = _seconds(claims.get("exp", 0))
+    is_time = expires is not None and expires <= now + _LONGEST
     checks = (
         (claims.get("iss") == settings.client_id, ("invalid_client_id", "client identifier invalid")),
         (any(_is_signed(assertion, certificate) for certificate in settings.jwt_certificates), _INVALID),
         (claims.get("aud") in settings.jwt_audiences, ("invalid_grant", "audience is invalid")),
         (is_time, _INVALID),
-        (is_time and expires > now, ("invalid_grant", "expired authorization code")),
+        (expires is not None and expires > now, ("invalid_grant", "expired authorization code")),
         (claims.get("sub") == settings.jwt_username, ("invalid_grant", "user hasn't approved this consumer")),
         (settings.jwt_approved, ("invalid_app_access", "user is not admin approved to access this app")),
     )
     return next((reason for passed, reason in checks if not passed), None)
+
+
+def _seconds(expiry: object) -> int | None:
+    """A point in time; as text, too, since that is how simple-salesforce sends it."""
+    if isinstance(expiry, str) and re.fullmatch(r"[0-9]{1,18}", expiry):
+        return int(expiry)
+    return expiry if isinstance(expiry, int) else None
 
 
 def _unverified(assertion: str) -> dict[str, Any] | None:

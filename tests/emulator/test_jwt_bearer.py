@@ -75,6 +75,12 @@ def test_what_is_wrong_with_an_assertion_is_said_as_salesforce_does(
     assert reply.json() == {"error": error, "error_description": description}
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(180, 200), (-60, 400), (3600, 400)])
+def test_an_expiry_may_be_text(emulator: EmulatorServer, seconds: int, status: int) -> None:
+    """As simple-salesforce sends it, and real orgs take it."""
+    assert ask(emulator, exp=str(int(time.time()) + seconds)).status_code == status
+
+
 @pytest.mark.parametrize("assertion", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJpc3MiOiJlbXVsYXRvci1rZXkifQ."])
 def test_what_is_not_signed_is_no_assertion(emulator: EmulatorServer, assertion: str) -> None:
     """Nor is what says that it needs no signature."""
