@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import (
 )
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-# Salesforce takes no assertion that is valid for much longer.
+# Salesforce takes longer ones, too; one that is stolen should not be good for long.
 LIFETIME = 180
 PRODUCTION, SANDBOX = "https://login.salesforce.com", "https://test.salesforce.com"
 _LOGIN = re.compile(r"https://(?:login|test)\.(?:salesforce\.com|salesforce\.mil|sfcrmproducts\.cn)")
@@ -40,7 +40,7 @@ _SCOPES = "Give the app the scopes 'Manage user data via APIs (api)' and 'Perfor
 
 
 def claims(*, consumer_key: str, username: str, audience: str, now: float) -> dict[str, str | int]:
-    """Return what an assertion says.
+    """Return what an assertion says, and last when it expires; all before that is the same each time.
 
     :param now: seconds since the epoch.
     """
@@ -57,9 +57,9 @@ def audience_of(host: Host) -> str:
 
     Government and China clouds have login hosts of their own, so their orgs are addressed by My Domain.
     """
-    if _COPIES.search(host.name):
-        return SANDBOX
-    return PRODUCTION if host.loopback or host.name.endswith(_COMMERCIAL) else host.url
+    if not (host.loopback or host.name.endswith(_COMMERCIAL)):
+        return host.url
+    return SANDBOX if _COPIES.search(host.name) else PRODUCTION
 
 
 def parse_audience(value: object) -> str:

@@ -22,6 +22,9 @@ _OTHERS = {
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _WIDTH = 64
 _SHORTEST = 8  # characters of a line that is worth hiding: shorter ones stand in logs by chance
+ENCRYPT_ANEW = (
+    "its cipher is not known here; encrypt the key anew, by openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
+)
 _ENTER = "Enter the whole text of the key file, from -----BEGIN to the -----END line"
 
 
@@ -56,6 +59,8 @@ def parse_pem(given: object) -> Pem:
     if label == "OPENSSH PRIVATE KEY":
         raise ConnectionFieldError("private_key is in OpenSSH's own form; convert it by ssh-keygen -p -m PEM -f FILE.")
     header = _HEADER.match(inside)
+    if header is None and "Proc-Type:" in inside:
+        raise ConnectionFieldError(f"private_key cannot be read: {ENCRYPT_ANEW}.")
     chunks = (inside[header.end() :] if header else inside).split()
     body = "".join(chunks)
     if not _BASE64.fullmatch(body) or len(body) % 4:

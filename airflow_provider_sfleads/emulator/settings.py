@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from airflow_provider_sfleads.emulator.deviations import check_deviations
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.json_types import Json
+from airflow_provider_sfleads.emulator.jwt_bearer import check_certificates
 from airflow_provider_sfleads.emulator.permissions import check_known
 from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
 
@@ -117,6 +118,7 @@ class EmulatorSettings:
             raise ValueError(message)
         check_known(self.denied, self.extra_fields)
         check_deviations(self.broken)
+        check_certificates(self.jwt_certificates)
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
         """These settings with some replaced; values may come from JSON and are checked."""

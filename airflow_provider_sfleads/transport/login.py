@@ -14,7 +14,7 @@ from airflow_provider_sfleads.transport.failures import Failure
 from airflow_provider_sfleads.transport.flight import Heard
 from airflow_provider_sfleads.transport.rhythm import TryAgain
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.signing import sign
+from airflow_provider_sfleads.transport.signing import lasting_part, sign
 from airflow_provider_sfleads.transport.verdict import Again
 
 # Bytes of a web page that are looked at for what it says.
@@ -45,8 +45,8 @@ def form(settings: Settings, *, now: float) -> dict[str, str]:
 
 
 def secrets_in(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what no log may show of a form, beyond what is secret in the connection itself."""
-    return (fields["assertion"],) if "assertion" in fields else ()
+    """Return what no log may show of a form, beyond what is secret in the connection itself; the same for each form."""
+    return (lasting_part(fields["assertion"]),) if "assertion" in fields else ()
 
 
 def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:

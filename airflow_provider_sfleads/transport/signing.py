@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.pem import Pem
+from airflow_provider_sfleads.core.pem import ENCRYPT_ANEW, Pem
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+_EXPIRY = 24  # characters in which the claims of an assertion end, and the expiry stands
 _LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
 
 
@@ -34,7 +35,7 @@ def read_key(pem: Pem, password: str | None) -> RSAPrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Their texts and causes are OpenSSL's, and no help.
         raise ConnectionFieldError(
-            "private_key_password does not open private_key."
+            f"private_key_password does not open private_key. If it is the right one, {ENCRYPT_ANEW}."
             if pem.encrypted
             else "private_key is damaged, or of a kind that cannot be read; enter the whole text of the key file."
         ) from None
@@ -54,3 +55,13 @@ def sign(claims: Mapping[str, str | int], key: RSAPrivateKey) -> str:
     import jwt
 
     return jwt.encode(dict(claims), key, algorithm="RS256")
+
+
+def lasting_part(assertion: str) -> str:
+    """Return what all assertions of a connection begin with: all claims but the expiry, which comes last.
+
+    To hide it hides each of them. Whole they would not do: the masker of a triggerer never forgets, and looks for, and
+    compiles anew, all that it ever learned.
+    """
+    signed, _, _ = assertion.rpartition(".")
+    return signed[:-_EXPIRY]

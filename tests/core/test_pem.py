@@ -63,6 +63,7 @@ def test_every_line_of_a_key_is_among_its_pieces(name: str, shape: str) -> None:
         (pem()[:900], "its last line is missing"),
         (pem().replace("\n", "\n+", 2)[:-40] + "-----END PRIVATE KEY-----", "damaged"),
         (pem().replace("M", "M%", 2), "damaged"),
+        (pem(password=PASSWORD, form=PrivateFormat.TraditionalOpenSSL).replace("AES-256-CBC", "ARIA-256-CBC"), "anew"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----", "ssh-keygen"),
     ],
     ids=lambda value: None if isinstance(value, str) and "-----" in value else repr(value),

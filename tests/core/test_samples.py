@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from airflow_provider_sfleads.core.replies import (
     results_of,
 )
 from airflow_provider_sfleads.core.wire import Reply
-from tests.samples.replay import Answer, answers, sample
+from tests.samples.replay import SAMPLES, Answer, answers, sample
 from tests.sync.runs import create_plan, stage_plan
 
 DESCRIBES = ("describe/lead_describe_v42_grouparoo.json", "describe/lead_describe_v59_cumulusci.json")
@@ -48,6 +51,14 @@ def lead_of(name: str, *more: dict[str, Any]) -> SObjectInfo:
     """A recorded Lead, with the fields that an admin has added for the sync."""
     body: dict[str, Any] = answers(sample(name))[0].reply
     return parse_describe({**body, "fields": [*body["fields"], *more]})
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/*.json")), ids=lambda path: path.name)
+def test_each_sample_says_its_origin(path: Path) -> None:
+    """Itself, or in the README beside it; and none holds a token."""
+    text = path.read_text(encoding="utf-8")
+    assert path.parent.name == "token" or json.loads(text)["origin"]
+    assert not re.search(r"00D\w{12}!|access_token|client_secret|Bearer |PRIVATE KEY", text)
 
 
 @pytest.mark.parametrize("name", DESCRIBES)

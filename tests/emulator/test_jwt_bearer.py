@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
-from tests.signing_keys import certificate, key, public
+from tests.signing_keys import certificate, key, material, pem, public
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
+
+
+ELLIPTIC = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 
 
 def ask(emulator: EmulatorServer, name: str = "first", *, algorithm: str = "RS256", **claims: Any) -> requests.Response:
@@ -75,6 +85,12 @@ def test_what_is_wrong_with_an_assertion_is_said_as_salesforce_does(
     assert reply.json() == {"error": error, "error_description": description}
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(180, 200), (-60, 400), (3600, 400)])
+def test_an_expiry_may_be_text(emulator: EmulatorServer, seconds: int, status: int) -> None:
+    """As simple-salesforce sends it, and real orgs take it."""
+    assert ask(emulator, exp=str(int(time.time()) + seconds)).status_code == status
+
+
 @pytest.mark.parametrize("assertion", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJpc3MiOiJlbXVsYXRvci1rZXkifQ."])
 def test_what_is_not_signed_is_no_assertion(emulator: EmulatorServer, assertion: str) -> None:
     """Nor is what says that it needs no signature."""
@@ -99,6 +115,18 @@ def test_two_certificates_are_taken_until_the_old_one_goes(emulator: EmulatorSer
     assert [ask(emulator, name).status_code for name in ("first", "second")] == [200, 200]
     emulator.change_settings(jwt_certificates=[public("second")])
     assert [ask(emulator, name).status_code for name in ("first", "second")] == [400, 200]
+
+
+@pytest.mark.parametrize("text", ["garbage", "", pem(), certificate()[:300], ELLIPTIC])
+def test_what_is_no_certificate_is_refused_at_once(emulator: EmulatorServer, text: str) -> None:
+    """The key instead of its certificate is the likely slip; nothing of it is repeated, and the old one stays."""
+    reply = requests.patch(
+        f"{emulator.url}/_emulator/settings", json={"jwt_certificates": [certificate(), text]}, timeout=10
+    )
+    assert reply.status_code == 400
+    assert "certificate 2 " in reply.text
+    assert not [line for line in material(text) if line in reply.text]
+    assert ask(emulator).status_code == 200
 
 
 def test_time_is_the_emulators_own(emulator: EmulatorServer) -> None:

@@ -16,6 +16,9 @@ from simple_salesforce.exceptions import (
 )
 from simple_salesforce.format import format_soql
 
+from airflow_provider_sfleads.emulator.setup_data import RUN_AS_USERNAME
+from tests.signing_keys import certificate, pem
+
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
 
@@ -48,6 +51,15 @@ def connect(emulator: EmulatorServer, secret: str) -> Client:
     )
 
 
+def sign_in(emulator: EmulatorServer, name: str) -> Client:
+    """Log in with what simple-salesforce signs."""
+    session = requests.Session()
+    session.mount("https://", ToEmulator(emulator.url))
+    return Salesforce(
+        username=RUN_AS_USERNAME, domain="login", consumer_key="emulator-key", privatekey=pem(name), session=session
+    )
+
+
 @pytest.fixture
 def sf(emulator: EmulatorServer) -> Client:
     """A client that has logged in."""
@@ -63,6 +75,14 @@ def test_it_is_told_of_a_wrong_secret(emulator: EmulatorServer) -> None:
     """In a way that it understands."""
     with pytest.raises(SalesforceAuthenticationFailed, match="invalid client credentials"):
         connect(emulator, "wrong")
+
+
+def test_it_signs_in(emulator: EmulatorServer) -> None:
+    """With the key of the app's certificate, and no other."""
+    emulator.change_settings(jwt_certificates=[certificate()])
+    assert sign_in(emulator, "first").session_id in emulator.emulator.tokens.issued
+    with pytest.raises(SalesforceAuthenticationFailed, match="invalid assertion"):
+        sign_in(emulator, "second")
 
 
 def test_rows(sf: Client, emulator: EmulatorServer) -> None:

@@ -77,7 +77,7 @@ def test_the_token_request_is_an_assertion_and_no_secret(stub: Stub, make_hook: 
         ({"private_key": ["x"]}, "private_key is no private key in PEM"),
         ({"private_key": certificate()}, "a certificate, which belongs into the app"),
         ({"private_key": pem(password=PASSWORD)}, "private_key is encrypted; enter its password"),
-        ({"private_key": pem(password=PASSWORD), "private_key_password": "wrong"}, "does not open private_key"),
+        ({"private_key": pem(password=PASSWORD), "private_key_password": "wrong"}, "does not open private_key. If"),
         ({"private_key": ELLIPTIC.decode()}, "no RSA key"),
         ({"private_key": pem(bits=1024)}, "1024 bits"),
         ({"private_key": pem().replace("\n", "\nAAAA", 1)}, "damaged"),
@@ -140,11 +140,13 @@ def test_an_encrypted_key_opens_once(stub: Stub, make_hook: MakeHook, password: 
         ("sandbox.my.salesforce.com", "https://login.salesforce.com"),
         ("acme.my.salesforce.mil", "https://acme.my.salesforce.mil"),
         ("acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn"),
+        ("acme--uat.sandbox.my.salesforce.mil", "https://acme--uat.sandbox.my.salesforce.mil"),
+        ("acme--uat.sandbox.my.sfcrmproducts.cn", "https://acme--uat.sandbox.my.sfcrmproducts.cn"),
         ("http://127.0.0.1:8990", "https://login.salesforce.com"),
     ],
 )
 def test_the_audience_fits_the_host(host: str, audience: str) -> None:
-    """Sandboxes and scratch orgs have one of their own."""
+    """Sandboxes and scratch orgs have one of their own; other clouds know neither."""
     assert audience_of(parse_host(host)) == audience
 
 
