@@ -75,7 +75,8 @@ FIELDS = Assumption(
     "lead.fields",
     "The fields that are written may be written",
     "each is visible and may be edited",
-    "Give the Run-As user Read and Edit on them in a permission set.",
+    "Give the Run-As user Read and Edit on them in a permission set. What is read-only for everybody, such as Name and "
+    "formulas, cannot be written.",
 )
 ASSUMPTIONS = (READ, CREATE, EDIT, REQUIRED, SYSTEM, CONVERTED, EXTERNAL, STAGE, EMAIL, FIELDS)
 
