@@ -125,7 +125,9 @@ def converted_contact(org: Org) -> Iterator[Finding]:
 def required_fields(org: Org) -> Iterator[Finding]:
     """Look for the fields without which Salesforce creates no lead."""
     closed = [name for name in _REQUIRED if not _createable(org.lead.find(name))]
-    yield REQUIRED.judged(f"not createable: {', '.join(closed)}" if closed else "both are", holds=not closed)
+    more = ", ".join(info.name for info in org.lead.required_on_create if info.name not in _REQUIRED)
+    fine = f"both are; this org also requires {more}" if more else "both are"
+    yield REQUIRED.judged(f"not createable: {', '.join(closed)}" if closed else fine, holds=not closed)
 
 
 def _createable(info: FieldInfo | None) -> bool:

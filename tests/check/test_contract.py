@@ -112,6 +112,38 @@ def test_a_lead_that_is_deleted_meanwhile_is_no_fault(check: Check, emulator: Em
     assert broken(contract) == set()
 
 
+TEMPORARY: dict[str, dict[str, Any]] = {
+    "maintenance": {"effect": "html_503"},
+    "no connection": {"effect": "drop_before"},
+    "timeout": {"effect": "status", "status": 400, "reply": [{"errorCode": "QUERY_TIMEOUT", "message": "too long"}]},
+}
+
+
+@pytest.mark.parametrize("fault", TEMPORARY.values(), ids=list(TEMPORARY))
+def test_a_passing_fault_is_not_put_down_to_a_permission(
+    check: Check, emulator: EmulatorServer, fault: dict[str, Any]
+) -> None:
+    """Whoever is told to run the check again gives no rights away."""
+    emulator.add_fault(path="AssignmentRule", **fault)
+    contract = check()
+
+    assert broken(contract) == {"assignment_rule.read"}
+    assert "/ Run the check again later." in seen(contract, "assignment_rule.read")
+
+
+def test_a_token_that_is_refused_later_is_not_put_down_to_a_permission(check: Check, emulator: EmulatorServer) -> None:
+    """What was seen says what to do."""
+    reply = [{"errorCode": "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "message": "Your password has expired."}]
+    emulator.add_fault("status", path="/describe", status=401, reply=reply)
+    assert "under seen" in seen(check(), "lead.read")
+
+
+def test_what_an_org_requires_besides_is_named(check: Check, emulator: EmulatorServer) -> None:
+    """The mapping has to have it."""
+    emulator.change_settings(extra_fields=[_field("Region__c", nillable=False)])
+    assert "also requires Region__c" in seen(check(), "lead.required_fields")
+
+
 def test_an_empty_org_holds_as_far_as_it_can_be_seen(emulator: EmulatorServer, check: Check) -> None:
     """What takes leads says that there are none."""
     emulator.reset()
