@@ -7,15 +7,6 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from airflow_provider_sfleads.check.command import checked_path, run
-from airflow_provider_sfleads.check.findings import State
-from airflow_provider_sfleads.check.org import Wanted
-from airflow_provider_sfleads.check.table import show
-from airflow_provider_sfleads.exceptions import ConfigurationError
-from airflow_provider_sfleads.reports.table import in_one_line
-
 _INTERRUPTED = 130
 
 
@@ -25,22 +16,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: 0 where all assumptions hold; 1 where one does not; 2 where the connection or an option is wrong.
     """
     asked = _parser().parse_args(arguments)
+    try:
+        return _checked(asked)
+    except KeyboardInterrupt:
+        return _stopped()
+
+
+def _stopped() -> int:
+    print("Stopped.", file=sys.stderr)  # noqa: T201 - talks to a terminal
+    return _INTERRUPTED
+
+
+def _command() -> int:
+    """Check what was asked for, with a log of its own, which whoever calls :func:`main` has already."""
+    try:
+        # Airflow takes two seconds to import, in which somebody may press Ctrl-C, and sets up a log as it likes.
+        import airflow_provider_sfleads.check.command  # noqa: F401
+    except KeyboardInterrupt:
+        return _stopped()
+    _log_to_stderr()
+    return main()
+
+
+def _checked(asked: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from airflow_provider_sfleads.check.command import run
+    from airflow_provider_sfleads.check.findings import State
+    from airflow_provider_sfleads.check.org import Wanted
+    from airflow_provider_sfleads.check.table import show
+    from airflow_provider_sfleads.exceptions import ConfigurationError
+    from airflow_provider_sfleads.reports.table import in_one_line
+
     wanted = Wanted(
         external_id_field=asked.external_id,
         stage_field=asked.stage_field,
         match_email=asked.match_email,
         fields=tuple(asked.field),
     )
+    console = Console(highlight=False)
     try:
-        contract = run(asked.conn_id, wanted, write=asked.write, json_path=checked_path(asked.json))
+        contract = run(
+            asked.conn_id, wanted, lambda found: show(found, console), write=asked.write, json_path=asked.json
+        )
     except (ConfigurationError, OSError) as problem:
         for line in str(problem).splitlines():
-            print(in_one_line(line), file=sys.stderr)  # noqa: T201 - talks to a terminal
+            print(in_one_line(line), file=sys.stderr)  # noqa: T201
         return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)  # noqa: T201
-        return _INTERRUPTED
-    show(contract, Console(highlight=False))
     return 1 if contract.named(State.BROKEN) else 0
 
 
@@ -78,6 +100,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # Not in main(): who calls that has a log of its own.
-    _log_to_stderr()
-    sys.exit(main())
+    sys.exit(_command())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,7 @@ from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 log = logging.getLogger(__name__)
 
 
-def checked_path(json_path: str | None) -> Path | None:
-    """Return where the answers go, before anything is asked.
-
-    :raises ParameterError: where nothing can be written there.
-    """
+def _checked(json_path: str | None) -> Path | None:
     if json_path is None:
         return None
     path = Path(json_path)
@@ -35,17 +32,22 @@ def checked_path(json_path: str | None) -> Path | None:
     return path
 
 
-def run(conn_id: str, wanted: Wanted, *, write: bool = False, json_path: Path | None = None) -> Contract:
-    """Check an org, and write down its answers.
+def run(
+    conn_id: str, wanted: Wanted, show: Callable[[Contract], object], *, write: bool = False, json_path: str | None
+) -> Contract:
+    """Check an org, show what was found, and only then write down its answers, which may fail.
 
     :raises ConnectionFieldError: where the connection cannot be used.
     :raises OSError: where the answers cannot be written.
+    :raises ParameterError: likewise, before anything is asked.
     """
+    path = _checked(json_path)
     client = SalesforceLeadsHook(conn_id).client
     try:
         contract = carry_out(Org(client, wanted), write=write)
-        if json_path is not None:
-            write_private(json_path, recording_of(contract))
+        show(contract)
+        if path is not None:
+            write_private(path, recording_of(contract))
     finally:
         client.close()
     return contract
@@ -57,8 +59,11 @@ def run_logged(conn_id: str, wanted: Wanted, *, write: bool, json_path: str | No
 
     :raises ContractBrokenError: where an assumption does not hold.
     """
-    contract = run(conn_id, wanted, write=write, json_path=checked_path(json_path))
-    log.info("%s", as_text(contract))
+
+    def tell(contract: Contract) -> None:
+        log.info("%s", as_text(contract))
+
+    contract = run(conn_id, wanted, tell, write=write, json_path=json_path)
     broken = contract.named(State.BROKEN)
     if broken:
         raise ContractBrokenError(

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from airflow_provider_sfleads.check.assumption import Assumption, Finding, State
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.replies import errors_of, plain_text
-from airflow_provider_sfleads.exceptions import RequestRefusedError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import (
+    ApiAccessError,
+    ApiLimitError,
+    AuthenticationError,
+    ConnectionFailedError,
+    RequestRefusedError,
+    SalesforceLeadsError,
+)
 
+_LATER = "Run the check again later."
+_TIMEOUT = "QUERY_TIMEOUT"
 __all__ = ["Finding", "Probe", "State", "findings_of"]
 
 
@@ -70,7 +79,16 @@ def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
     try:
         yield from probe.ask(org)
     except SalesforceLeadsError as error:
-        yield _of(probe, State.BROKEN, _said(error, org), probe.remedy)
+        yield _of(probe, State.BROKEN, _said(error, org), _remedy(error, probe))
+
+
+def _remedy(error: SalesforceLeadsError, probe: Probe) -> str:
+    """What to do about a question that failed: a permission mends no network and no maintenance."""
+    if isinstance(error, AuthenticationError) and not isinstance(error, ApiAccessError) and probe.needs:
+        return "Do what is said under seen."
+    if isinstance(error, ConnectionFailedError | ApiLimitError) or _TIMEOUT in getattr(error, "codes", ()):
+        return _LATER
+    return f"{_LATER} Where it stays so: {probe.remedy}" if error.transient else probe.remedy
 
 
 def _said(error: SalesforceLeadsError, org: Org) -> str:

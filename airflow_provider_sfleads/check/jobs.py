@@ -96,7 +96,8 @@ def _judged(org: Org, exchanges: Sequence[Exchange], rows: int | None) -> Iterat
         yield PAGES.not_tried("too few leads for a second page", f"Have {_PAGE_ROWS + 1} leads in the org.")
     else:
         ends = locators[-1] == "null" and "null" not in locators[:-1]
-        paged = len(locators) == -(-rows // _PAGE_ROWS)
+        # A page may have less than was asked for.
+        paged = len(locators) > 1
         yield PAGES.judged(f"{rows} leads on {len(locators)} pages", holds=ends and paged)
 
 

@@ -75,7 +75,8 @@ FIELDS = Assumption(
     "lead.fields",
     "The fields that are written may be written",
     "each is visible and may be edited",
-    "Give the Run-As user Read and Edit on them in a permission set.",
+    "Give the Run-As user Read and Edit on them in a permission set. What is read-only for everybody, such as Name and "
+    "formulas, cannot be written.",
 )
 ASSUMPTIONS = (READ, CREATE, EDIT, REQUIRED, SYSTEM, CONVERTED, EXTERNAL, STAGE, EMAIL, FIELDS)
 
@@ -124,7 +125,9 @@ def converted_contact(org: Org) -> Iterator[Finding]:
 def required_fields(org: Org) -> Iterator[Finding]:
     """Look for the fields without which Salesforce creates no lead."""
     closed = [name for name in _REQUIRED if not _createable(org.lead.find(name))]
-    yield REQUIRED.judged(f"not createable: {', '.join(closed)}" if closed else "both are", holds=not closed)
+    more = ", ".join(info.name for info in org.lead.required_on_create if info.name not in _REQUIRED)
+    fine = f"both are; this org also requires {more}" if more else "both are"
+    yield REQUIRED.judged(f"not createable: {', '.join(closed)}" if closed else fine, holds=not closed)
 
 
 def _createable(info: FieldInfo | None) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from airflow_provider_sfleads import __version__
 from airflow_provider_sfleads.check.contract import Contract
 from airflow_provider_sfleads.check.org import Exchange, Org
-from airflow_provider_sfleads.check.redacted import Redactor, literals_in
+from airflow_provider_sfleads.check.redacted import Redactor, literals_in, number_text
 from airflow_provider_sfleads.core.wire import Call, FileBody
 from airflow_provider_sfleads.hooks.fields import secrets_in
 
@@ -140,7 +140,11 @@ def _of_records(node: object, *, inside: bool) -> Iterator[tuple[str, str]]:
             if isinstance(value, dict | list):
                 yield from _of_records(value, inside=inside and name == "records") if name != "attributes" else ()
             elif (is_record or (inside and "records" not in node)) and not isinstance(value, bool | None):
-                yield (name, str(value)) if name not in _PUBLIC else (name, "")
+                yield (name, _text_of(value)) if name not in _PUBLIC else (name, "")
+
+
+def _text_of(value: str | float) -> str:
+    return value if isinstance(value, str) else number_text(value)
 
 
 def _table(text: str | bytes) -> tuple[list[str], list[list[str]]]:
@@ -228,7 +232,8 @@ def _csv(text: str, redactor: Redactor) -> str:
     header, rows = _table(text)
     made = io.StringIO(newline="")
     writer = csv.writer(made, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerows([header] if header else [])
+    # Names of columns, unless something else than a table calls itself one.
+    writer.writerows([list(map(redactor.message, header))] if header else [])
     for row in rows:
         named = zip(header, row, strict=False)
         writer.writerow(

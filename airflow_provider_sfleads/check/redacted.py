@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
+from urllib.parse import quote as percent_encoded
+from urllib.parse import quote_plus, unquote_plus
 
 from airflow_provider_sfleads.core.ids import checksum, to_18
 from airflow_provider_sfleads.core.soql import quote
@@ -16,7 +19,8 @@ _SHORT = 15
 _ID = re.compile(r"(?<![a-zA-Z0-9])[a-zA-Z0-9]{15}(?:[A-Z0-5]{3})?(?![a-zA-Z0-9])")
 # What an org's record ids begin with; words of 15 letters do not.
 _KEY_PREFIX = re.compile(r"\d|[a-z]\d")
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
+# A local part has up to 64 characters (RFC 5321), which also bounds the search; in a URL the at sign is encoded.
+_EMAIL = re.compile(r"(?:[\w.+%&!#$*^~-]|(?<=\w)'(?=\w)){1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"https?://[^/\s\"'<>?#]+")
 _TOKEN = re.compile(r"00D\w{12,15}![\w.]+|eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _PHONE = re.compile(r"(?<![\w.:-])\+?\(?\d[\d ()/.-]{6,}\d(?![\w:-])")
@@ -24,6 +28,8 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _NUMBERS_IN = re.compile(r"(?<=IN \()[-\d.,]+(?=\))")
+# A word begins also where a URL has a quote or a blank.
+_AT_WORD = r"(?:(?<!\w)|(?<=%[0-9a-fA-F]{2}))"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 # Times of the system say nothing of a person, and others are read by them.
@@ -42,6 +48,11 @@ def literals_in(soql: str) -> list[str]:
     return [plain_of(found) for found in _QUOTED.findall(soql)]
 
 
+def number_text(value: float | Decimal) -> str:
+    """Return the one text of a number, which an answer may have as 1.0E17 and a query as 100000000000000000."""
+    return format(Decimal(str(value)).normalize(), "f")
+
+
 class Redactor:
     """Replaces what is somebody's.
 
@@ -54,6 +65,8 @@ class Redactor:
         self._secrets = sorted({text for text in secrets if text}, key=len, reverse=True)
         self._ids = {real: made for real, made in ((org_id, ORG_ID), (user_id, USER_ID)) if real}
         self._values: dict[str, str] = {}
+        # As they were written: lower case and upper case are no mirror images, as of the Turkish dotted I.
+        self._spelled: set[str] = set()
         self._ours: set[str] = set()
         self._known_ids = set(self._ids)
         self._public: set[tuple[str, str]] = set()
@@ -62,7 +75,7 @@ class Redactor:
 
     def sent(self, text: str) -> None:
         """Learn a text that the check sends: what no answer held before is made up, and says nothing of anybody."""
-        if text.lower() not in self._values and to_18(text) not in self._known_ids:
+        if text.casefold() not in self._values and to_18(text) not in self._known_ids:
             self._ours.add(text)
 
     def seen(self, field: str, value: str) -> None:
@@ -70,7 +83,10 @@ class Redactor:
         if self._is_somebodys(field, value):
             kind = "person-{}@example.invalid" if _EMAIL.fullmatch(value) else "text-{}"
             made = str(1000 + len(self._values)) if _NUMBER.fullmatch(value) else kind.format(len(self._values) + 1)
-            self._values.setdefault(value.lower(), made)
+            made = self._values.setdefault(value.casefold(), made)
+            # A look-up sends it trimmed.
+            self._values.setdefault(value.strip().casefold(), made)
+            self._spelled |= {value.strip(), value.strip().casefold()}
 
     def named(self, text: str) -> None:
         """Learn the ids in an answer."""
@@ -86,12 +102,12 @@ class Redactor:
         if isinstance(value, bool) or value is None:
             return value
         if isinstance(value, int | float):
-            made = self._values.get(str(value).lower())
+            made = self._values.get(number_text(value))
             return value if made is None else int(made)
         text = str(value)
         if not self._is_somebodys(field, text):
             return self._moment(field, text) if _MOMENT.fullmatch(text) else self.ids(text)
-        return self._values.get(text.lower(), "text")
+        return self._values.get(text.casefold(), "text")
 
     def _is_somebodys(self, field: str, value: str) -> bool:
         if not value or value in self._ours or (field.lower(), value) in self._public:
@@ -129,19 +145,24 @@ class Redactor:
         return self.ids(_EMAIL.sub(self._address, text))
 
     def _address(self, found: re.Match[str]) -> str:
-        return found[0] if found[0] in self._ours else self._values.get(found[0].lower(), "person@example.invalid")
+        return found[0] if found[0] in self._ours else self._values.get(found[0].casefold(), "person@example.invalid")
 
     def message(self, text: str) -> str:
         """Replace in a message also the values of records, and what has the form of a telephone number."""
-        pattern = self._pattern()
-        text = self.text(text if pattern is None else pattern.sub(lambda found: self._values[found[0].lower()], text))
+        text = self.text(self._pattern().sub(lambda found: self._stand_in(found[0]), text))
         return _PHONE.sub("+0 000 000", text)
 
-    def _pattern(self) -> re.Pattern[str] | None:
+    def _stand_in(self, text: str) -> str:
+        made = self._values.get(text.casefold())
+        return made or self._values.get(unquote_plus(text).casefold(), "text")
+
+    def _pattern(self) -> re.Pattern[str]:
         if self._found is None:
-            values = [each for each in self._values if len(each) >= _LEAST_FOUND and each not in self._vocabulary]
-            any_of = "|".join(map(re.escape, sorted(values, key=len, reverse=True)))
-            self._found = re.compile(rf"(?<!\w)(?:{any_of})(?!\w)", re.IGNORECASE) if any_of else re.compile(r"(?!)")
+            words = (each for each in self._spelled if each.casefold() not in self._vocabulary)
+            values = [each for each in words if len(each) >= _LEAST_FOUND]
+            values += [form for each in values for form in (quote_plus(each), percent_encoded(each, safe=""))]
+            any_of = "|".join(map(re.escape, sorted(set(values), key=len, reverse=True)))
+            self._found = re.compile(rf"{_AT_WORD}(?:{any_of})(?!\w)", re.IGNORECASE) if any_of else re.compile(r"(?!)")
         return self._found
 
     def soql(self, soql: str) -> str:
@@ -150,4 +171,4 @@ class Redactor:
         return _NUMBERS_IN.sub(lambda found: ",".join(map(self._number, found[0].split(","))), text)
 
     def _number(self, text: str) -> str:
-        return self._values.get(text, text)
+        return self._values.get(number_text(Decimal(text)), text)

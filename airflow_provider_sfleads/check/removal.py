@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from airflow_provider_sfleads.check.trial_leads import Trial
+from airflow_provider_sfleads.check.trial_leads import MOST_LEADS, Trial
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, delete_call
 from airflow_provider_sfleads.core.ids import to_18
@@ -108,11 +108,11 @@ class Removal:
         """Delete what is there; what still is, and why the org could not be asked."""
         there: frozenset[str] = frozenset()
         try:
-            there = self._find()
+            there = self.find()
             wanted = sorted(there - self._refused.keys())
             if wanted:
                 self._delete(wanted)
-                there = self._find()
+                there = self.find()
         except SalesforceLeadsError as error:
             return there, str(error)
         return there, ""
@@ -122,6 +122,8 @@ class Removal:
         try:
             self._trial.send(bulk.abort_job(job_id))
             for turn in range(_ROUNDS):
+                if job_id in self._trial.unread:
+                    self._learn(job_id)
                 reply = self._trial.send(bulk.delete_job(job_id))
                 if reply.taken or reply.status == _NOT_FOUND:
                     self._trial.jobs.discard(job_id)
@@ -132,8 +134,18 @@ class Removal:
             return False
         return False
 
-    def _find(self) -> frozenset[str]:
-        """Return the ids of the trial's leads that are not deleted; of keys without an answer, say which were seen."""
+    def _learn(self, job_id: str) -> None:
+        """Ask a job for its leads, while it can be asked."""
+        path = self._trial.folder / f"{job_id}-left.csv"
+        call = bulk.results(job_id, bulk.ResultKind.SUCCESSFUL, most=bulk.most_results(MOST_LEADS))
+        if self._trial.download(call, path).taken:
+            self._trial.learn(job_id, path)
+
+    def find(self) -> frozenset[str]:
+        """Return the ids of the trial's leads that are not deleted; of keys without an answer, say which were seen.
+
+        :raises RequestRefusedError: where leads cannot be found by the beginning of their keys.
+        """
         trial = self._trial
         key, condition = trial.key.name, f"{trial.key.name} LIKE {quote(trial.prefix + '%')}"
         if trial.ids:

@@ -101,6 +101,7 @@ class TrialJobs:
     def _note(self, _label: str, job_id: str | None) -> None:
         if job_id is not None:
             self._trial.jobs.add(job_id)
+            self._trial.unread.add(job_id)
 
     def run(self, kind: PageKind, records: Sequence[Record], ids: Sequence[str] = ()) -> Ended:
         """Send records through a job, without an assignment rule, and fetch its results.
@@ -115,6 +116,7 @@ class TrialJobs:
         spec = JobSpec(operation=kind.operation, external_id_field=kind.external_id_field)
         job = self._finished(self.jobs.start(_LABEL, spec, csv))
         files = self.jobs.fetch(job, self._trial.folder, rows=len(records))
+        self._trial.learn(job.id, files.successful)
         return Ended(job=job, batch=batch, files=files)
 
     def create(self, spec: JobSpec) -> JobInfo:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_sfleads.check.interruptions import Interruptions
 from airflow_provider_sfleads.check.made_up import person
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.columnar.job_results import ID
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
@@ -56,6 +57,7 @@ class Trial:
     :param ids: of leads, as they were answered.
     :param unanswered: keys of leads in requests without an answer.
     :param jobs: ids of ingest jobs.
+    :param unread: those of them whose results are not known.
     :param empty_job: whether there may be a job of which only Salesforce knows.
     :param records: how many leads were made up.
     """
@@ -70,6 +72,7 @@ class Trial:
     ids: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
     empty_job: bool = False
     records: int = 0
     _rule: list[str | None] = field(default_factory=list)
@@ -132,6 +135,17 @@ class Trial:
         with self.interruptions.waiting():
             return self.org.download(call, path)
 
+    def learn(self, job_id: str, successful: Path | None) -> None:
+        """Take note of the leads that a job made or changed: a trigger may have given them other keys.
+
+        :param successful: its result file; ``None`` where there is none.
+        """
+        from airflow_provider_sfleads.columnar.query_job import read_page
+
+        batches = read_page(successful, (ID,)) if successful is not None else ()
+        self.ids |= {full for batch in batches for each in batch.column(0).to_pylist() if (full := to_18(each or ""))}
+        self.unread.discard(job_id)
+
     def write(self, kind: PageKind, records: Sequence[Record]) -> list[Verdict]:
         """Send a page and take note of the leads that it made.
 
@@ -182,4 +196,6 @@ def _ids_in(body: object) -> list[str]:
     items: list[Mapping[str, Any]] = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else []
     if isinstance(body, dict):
         items = [body]
-    return [full for item in items if isinstance(raw := item.get("id"), str) and (full := to_18(raw))]
+    # One that was not written can bear an id all the same, and not its own (sobject collections, "allOrNone").
+    done = (item.get("id") for item in items if item.get("success") is True)
+    return [full for raw in done if isinstance(raw, str) and (full := to_18(raw))]

@@ -93,7 +93,7 @@ ODDITIES = (
     ),
     Oddity(
         assumption=_oddity(
-            "blanks", "Blanks, of which those around a value go", expected="trimmed, no less and no more"
+            "blanks", "Blanks, of which those around a value go,", expected="trimmed, no less and no more"
         ),
         names=("Title",),
         suits=_is("string", length=_LINE),
@@ -106,7 +106,7 @@ ODDITIES = (
         value=_text("\u00a0no-break\u00a0space, a\ttab\u00a0"),
     ),
     Oddity(
-        assumption=_oddity("not_available", "The letters #N/A in a request, which empty a field only in a job"),
+        assumption=_oddity("not_available", "The letters #N/A in a request, which empty a field only in a job,"),
         names=("FirstName",),
         suits=_is("string"),
         value=_text(EMPTIED),

@@ -18,9 +18,13 @@ from airflow_provider_sfleads.core.same import same_record
 _INSERT = Assumption(
     name="collections.insert",
     text="Leads are made through collections, and the answer names the id of each",
-    expected="success with an id",
+    expected="success with an id, and the lead under its key",
     remedy="Give the Run-As user Create on Lead and Edit on its fields. Other codes: a validation rule, a trigger or a "
     "duplicate rule of this org refuses a lead that is made up.",
+)
+_KEY_CHANGED = (
+    "A trigger or a flow of this org changes the external ID, or hides the lead: exempt the Run-As user from it. Until "
+    "then leads are made twice."
 )
 _OWNER = Assumption(
     name="collections.auto_assign_false",
@@ -102,8 +106,12 @@ def _insert(context: WriteContext) -> Iterator[Finding]:
     owner = trial.user_id if info is not None and info.createable else None
     record = trial.person()
     (verdict,) = trial.write(INSERT, [{**record, "OwnerId": owner} if owner else record])
-    yield _INSERT.judged(outcome(verdict), holds=verdict.id is not None)
-    if verdict.id is None:
+    kept = verdict.id in {to_18(each["Id"]) for each in trial.by_key([record])} if verdict.id else False
+    if verdict.id is not None and not kept:
+        yield _INSERT.judged("success, but the lead is not found under its key", holds=False, remedy=_KEY_CHANGED)
+    else:
+        yield _INSERT.judged(outcome(verdict), holds=kept)
+    if verdict.id is None or not kept:
         yield _OWNER.not_tried(Need.LEAD.value)
         return
     context.base, context.base_id = record, verdict.id
@@ -154,7 +162,7 @@ def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
     kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
     record = trial.person()
     verdicts = trial.write(kind, [record, trial.again(record)])
-    made = len(trial.by_key([record]))
+    made = len({to_18(each["Id"]) for each in trial.by_key([record])} | {each.id for each in verdicts if each.id})
     yield _TWICE.judged(f"{', '.join(map(outcome, verdicts))}; leads made: {made}", holds=made <= 1)
 
 

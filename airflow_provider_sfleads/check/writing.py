@@ -78,6 +78,7 @@ def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> 
             folder=Path(folder),
             patience=patience,
         )
+        _check_found(trial)
         log.info(
             "Up to %d trial leads with %s %s01 and so on are made and deleted; jobs are waited for up to %g seconds.",
             MOST_LEADS, key.name, prefix, patience.jobs,
@@ -134,6 +135,17 @@ def _key_field(lead: SObjectInfo, wanted: Wanted, length: int) -> FieldInfo:
     if problem or isinstance(found, str):
         raise TrialRefusedError(f"No trial leads can be made: {problem}. Nothing was written.")
     return found
+
+
+def _check_found(trial: Trial) -> None:
+    """Refuse to make what would not be found again, as by a key that is encrypted (Shield Platform Encryption)."""
+    try:
+        Removal(trial).find()
+    except RequestRefusedError as error:
+        raise TrialRefusedError(
+            f"Leads cannot be found by the beginning of {trial.key.name}, so trial leads could not be deleted and none "
+            f"are made: {error}"
+        ) from error
 
 
 def _unfit(info: FieldInfo, length: int) -> str:

@@ -19,6 +19,7 @@ DEVIATIONS: Mapping[str, str] = {
     "key_twice_in_job": "of two rows with one key in a job both are made",
     "existing_key": "a create through collections makes a second lead with a key that exists",
     "existing_key_in_job": "an insert job does",
+    "key": "a trigger writes another text into external IDs",
     "update": "updates through collections are answered and not carried out",
     "update_in_job": "those of jobs are",
     "unknown_field": "fields that do not exist are left out",
@@ -65,6 +66,8 @@ def deviating(spec: FieldSpec, convert: Converter, broken: frozenset[str]) -> Co
     """The converter of a field in an org with these deviations."""
     texts = [change for name, change in _TEXTS.items() if name in broken and spec.type in _PLAIN]
     taken = {code for code, name in _TAKEN.items() if name in broken}
+    if "key" in broken and spec.external_id and spec.type in _PLAIN:
+        texts.append(lambda text: f"by a trigger: {text}")
     if not (texts or taken or broken & {"decimals", "picklist_case"}):
         return convert
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+import airflow_provider_sfleads.check.command  # noqa: F401 - so that Airflow sets up its log before a test listens
 from airflow_provider_sfleads.check.__main__ import main
 from airflow_provider_sfleads.check.table import as_text, show
 from tests.check.conftest import people
@@ -85,6 +86,31 @@ def test_a_file_that_cannot_be_is_refused_before_anything_is_asked(
         assert main([CONN, "--json", str(path)]) == 2
         assert "cannot be written" in capsys.readouterr().err
     assert emulator.requests() == []
+
+
+@pytest.mark.usefixtures("salesforce_conn")
+def test_a_file_that_cannot_be_written_after_all_costs_no_line(
+    emulator: EmulatorServer, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The table is there by then; the end says what went wrong."""
+    emulator.seed_leads(people(3))
+    assert main([CONN, *OPTIONS, "--json", str(tmp_path / "too long with a random ending".ljust(250, "!"))]) == 2
+
+    told = capsys.readouterr()
+    assert "0 broken" in told.out
+    assert "too long" in told.err
+
+
+def test_ctrl_c_while_airflow_is_imported_is_one_word(tmp_path: Path) -> None:
+    """That takes longer than all else, and a traceback would tell nothing."""
+    slow = tmp_path / "rich"
+    slow.mkdir()
+    slow.joinpath("__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", "airflow_provider_sfleads.check", CONN]
+    ended = subprocess.run(
+        command, env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "Stopped.\n")
 
 
 @pytest.mark.usefixtures("salesforce_conn")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +9,12 @@ import pytest
 
 from airflow_provider_sfleads.check import access, jobs, lead, lookups
 from airflow_provider_sfleads.check.assumption import State
-from airflow_provider_sfleads.check.contract import Contract
-from airflow_provider_sfleads.check.org import Wanted
+from airflow_provider_sfleads.check.contract import Contract, carry_out
+from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_sfleads.emulator.fields import FieldSpec
-from tests.check.conftest import ALL, broken, client_of, untried
+from tests.check.conftest import ALL, broken, client_of, people, untried
 
 if TYPE_CHECKING:
     from tests.check.conftest import Check
@@ -35,7 +38,7 @@ def test_the_emulator_as_shipped_holds_in_every_line(check: Check) -> None:
     assert "by client credentials" in seen(contract, "token")
     assert "5 leads on 3 pages" in seen(contract, "query_job.pages")
     assert "5 leads of 5" in seen(contract, "lookup.by_key")
-    assert "4 contacts" in seen(contract, "contact.read")
+    assert seen(contract, "contact.read").startswith("taken")
 
 
 def test_nothing_is_written(check: Check, emulator: EmulatorServer) -> None:
@@ -53,6 +56,92 @@ def test_nothing_is_written(check: Check, emulator: EmulatorServer) -> None:
     assert f"It cost {emulator.stats()['api_used']} of the org's API calls" not in contract.cost
     # The identity URL is no call of the API, but the client counts it.
     assert f"It cost {emulator.stats()['api_used'] + 1} of the org's API calls" in contract.cost
+
+
+def test_no_query_goes_through_all_leads(check: Check) -> None:
+    """In an org with ten million leads only what names an indexed field is answered in time."""
+    contract = check()
+    queries = [q for each in contract.org.exchanges if (q := (each.call.params or {}).get("q")) and "FROM Lead" in q]
+
+    assert len(queries) > 6
+    indexed = re.compile(r"\b(?:Id|External_Id__c|Email) IN |CreatedDate >= |ORDER BY CreatedDate DESC LIMIT 5$")
+    assert [query for query in queries if not indexed.search(query)] == []
+
+
+def test_an_address_that_many_share_costs_no_more(check: Check, emulator: EmulatorServer) -> None:
+    """Placeholders for addresses are common, and leads and contacts that have one are not read."""
+    cost = check().org.client.api_calls
+    shared = "none@nowhere.example"
+    emulator.reset()
+    emulator.seed_leads([{**each, "Email": shared, "External_Id__c": f"S-{n}"} for n, each in enumerate(people(30))])
+    emulator.seed_contacts([{"LastName": f"Bird {n}", "Email": shared} for n in range(30)])
+    emulator.change_settings(query_page_size=5)
+    contract = check()
+
+    assert broken(contract) == set()
+    assert contract.org.client.api_calls == cost
+
+
+def test_an_org_that_encrypts_names_holds(check: Check, emulator: EmulatorServer) -> None:
+    """What no query finds by is not asked for; where that is every text, the line says so."""
+    names = ("LastName", "Company", "FirstName", "City", "PostalCode")
+    emulator.change_settings(extra_fields=[_field(name, encrypted=True) for name in names[:1]])
+    assert (broken(check()), untried(check())) == (set(), set())
+    emulator.change_settings(extra_fields=[_field(name, encrypted=True) for name in names])
+    contract = check()
+    assert (broken(contract), untried(contract)) == (set(), {"lookup.quoting"})
+
+
+def test_a_lead_that_is_deleted_meanwhile_is_no_fault(check: Check, emulator: EmulatorServer) -> None:
+    """The newest leads are those that are merged and deleted most often."""
+    gone: list[str] = []
+
+    class Deleting(Org):
+        def send(self, call: Call) -> Reply:
+            reply = super().send(call)
+            if "ORDER BY CreatedDate" in str(call.params):
+                newest = reply.body["records"][0]["Id"] if isinstance(reply.body, dict) else ""
+                emulator.delete_lead(newest)
+                gone.append(newest)
+            return reply
+
+    check()
+    with closing(client_of(emulator.url)) as client:
+        contract = carry_out(Deleting(client, ALL))
+    assert len(gone) == 1
+    assert broken(contract) == set()
+
+
+TEMPORARY: dict[str, dict[str, Any]] = {
+    "maintenance": {"effect": "html_503"},
+    "no connection": {"effect": "drop_before"},
+    "timeout": {"effect": "status", "status": 400, "reply": [{"errorCode": "QUERY_TIMEOUT", "message": "too long"}]},
+}
+
+
+@pytest.mark.parametrize("fault", TEMPORARY.values(), ids=list(TEMPORARY))
+def test_a_passing_fault_is_not_put_down_to_a_permission(
+    check: Check, emulator: EmulatorServer, fault: dict[str, Any]
+) -> None:
+    """Whoever is told to run the check again gives no rights away."""
+    emulator.add_fault(path="AssignmentRule", **fault)
+    contract = check()
+
+    assert broken(contract) == {"assignment_rule.read"}
+    assert "/ Run the check again later." in seen(contract, "assignment_rule.read")
+
+
+def test_a_token_that_is_refused_later_is_not_put_down_to_a_permission(check: Check, emulator: EmulatorServer) -> None:
+    """What was seen says what to do."""
+    reply = [{"errorCode": "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "message": "Your password has expired."}]
+    emulator.add_fault("status", path="/describe", status=401, reply=reply)
+    assert "under seen" in seen(check(), "lead.read")
+
+
+def test_what_an_org_requires_besides_is_named(check: Check, emulator: EmulatorServer) -> None:
+    """The mapping has to have it."""
+    emulator.change_settings(extra_fields=[_field("Region__c", nillable=False)])
+    assert "also requires Region__c" in seen(check(), "lead.required_fields")
 
 
 def test_an_empty_org_holds_as_far_as_it_can_be_seen(emulator: EmulatorServer, check: Check) -> None:

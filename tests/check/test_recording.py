@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,63 @@ def test_what_a_refusal_says_of_somebody_is_taken_out(check: Check, emulator: Em
     known = [lead[name] for name in ("External_Id__c", "Email")]
     found = [each for each in (*known, "123456", "people.example", "127.0.0.1") if each.lower() in said.lower()]
     assert found == []
+
+
+HOSTILE: list[dict[str, Any]] = [
+    {"LastName": "\u0130brahim", "Email": "o'brien@acme.example", "External_Id__c": "\u0130brahim"},
+    {"LastName": "Kasse", "Email": "j\u00f6rg@m\u00fcnchen.example", "External_Id__c": "Kasse & S\u00f6hne"},
+    {"LastName": "Lead", "Email": "c&d+e@b.example", "External_Id__c": "+49 171 5551234"},
+    {"LastName": "a", "Email": "q@b.example", "External_Id__c": "a"},
+    {"LastName": "Url", "Email": "u@b.example", "External_Id__c": "https://h.example/?token=AB12CD"},
+]
+
+
+def test_hostile_values_are_taken_out_of_messages_however_they_are_written(
+    check: Check, emulator: EmulatorServer
+) -> None:
+    """In upper case, in URLs, with letters that have no mirror image in the other case; a word of a value's stays."""
+    emulator.reset()
+    emulator.seed_leads([{"Company": "X", **lead} for lead in HOSTILE])
+    message = (
+        "a lead: \u0130BRAHIM \u0130brahim, KASSE & S\u00d6HNE, Ka\u017f\u017fe & s\u00f6hne; "
+        "o'brien@acme.example, o'neil@acme.example; c&d+e@b.example; "
+        "/query?q=Email+IN+('c%26d%2Be%40b.example','j%C3%B6rg%40m%C3%BCnchen.example','x%40y.example')"
+        "&k=%27Kasse+%26+S%C3%B6hne%27&l=Kasse%20%26%20S%C3%B6hne; +49 171 5551234; https://h.example/?token=AB12CD"
+    )
+    reply = [{"errorCode": "UNKNOWN_EXCEPTION", "message": message}]
+    emulator.add_fault("status", path="/jobs/ingest", status=400, reply=reply)
+    recording = recording_of(check())
+    (answer,) = [each for each in recording["answers"] if "/jobs/ingest" in each["request"]]
+    said = answer["reply"][0]["message"]
+
+    rest = "brahim kasse ka\u017f\u017fe brien neil c&d c%26d rg%40 x%40y 5551234 ab12cd"
+    assert [each for each in rest.split() if each in said.lower()] == []
+    assert said.startswith("a lead: text-")
+
+
+@pytest.mark.parametrize("key", [771, 12345678901, 10**17, 1.5])
+def test_a_number_has_one_stand_in_however_it_is_written(check: Check, emulator: EmulatorServer, key: float) -> None:
+    """An answer may have it as 1.0E17, and the query that looks it up as an integer."""
+    emulator.edit_lead(emulator.leads()[0]["Id"], Number_Key__c=key)
+    recording = recording_of(check(NAMED))
+    text = json.dumps(recording)
+
+    assert re.search(rf"(?<![\d.]){re.escape(str(key))}(?![\d])", text) is None
+    assert "1e+17" not in text
+    with replaying(answers(recording), whole=True) as stub:
+        again = carry_out(Org(client_of(stub.url), NAMED))
+    assert {each["name"]: each["seen"] for each in recording["findings"]}["lookup.by_key"] == next(
+        each.seen for each in again.findings if each.name == "lookup.by_key"
+    )
+
+
+def test_what_calls_itself_a_table_and_is_none_is_redacted(check: Check, emulator: EmulatorServer) -> None:
+    """Its first line, too."""
+    body = "<p>z.quillfeather1@ostrich.example at https://h.example 00D5g00000AbCdE!AQ0.x</p>"
+    emulator.add_fault("status", path="/jobs/ingest", status=400, reply=body, headers={"Content-Type": "text/csv"})
+    text = json.dumps(recording_of(check()))
+
+    assert [each for each in ("quillfeather", "h.example", "AQ0.x") if each in text] == []
 
 
 def test_a_file_is_private_whole_and_replaced(check: Check, tmp_path: Path) -> None:
