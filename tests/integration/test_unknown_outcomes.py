@@ -267,7 +267,7 @@ def test_a_try_that_is_stopped_forgets_no_unknown_outcome(emulator: EmulatorServ
     task = Task()
     rows = people(300, company="#N/A")  # such rows never go through Bulk API 2.0
     emulator.add_fault("drop_after", nth=1, **CREATES)
-    emulator.add_fault("status", path="/query", **NO_REQUESTS_LEFT)
+    emulator.add_fault("status", path="FROM.Lead", **NO_REQUESTS_LEFT)
     assert "outcome_unknown" in {reason for reason, _ in reasons(task.run(plain(rows, tmp_path, api=api)))}
     assert len(names(emulator)) == 300
     emulator.clear_faults()
