@@ -85,7 +85,7 @@ def test_leads_of_a_deleted_job_are_looked_at_again_before_they_are_moved(
     emulator.change_settings(bulk_delay=3_600.0)
 
     def act() -> None:
-        wait_for(lambda: any(job["state"] == "UploadComplete" for job in emulator.jobs()))
+        assert wait_for(lambda: any(job["state"] == "UploadComplete" for job in emulator.jobs()))
         emulator.edit_lead(ids[7], Lead_Stage__c="SQL")
         emulator.change_settings(bulk_delay=0.0)
         delete_jobs(emulator)

@@ -146,7 +146,7 @@ def test_what_a_killed_try_had_on_its_way_is_its_own(emulator: EmulatorServer, t
 
     def die(number: int) -> None:
         if number == 2_005:
-            wait_for(lambda: leads_now(emulator.url) >= 200)
+            assert wait_for(lambda: leads_now(emulator.url) >= 200)
             os.kill(os.getpid(), signal.SIGKILL)
 
     emulator.add_fault("delay", nth=1, seconds=3.0, **WRITES)

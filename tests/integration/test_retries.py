@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,9 @@ from tests.integration.support import (
     results_of,
     run,
     try_of,
-    wait_for,
     writes,
 )
+from tests.integration.test_bulk_account import at_request
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -296,18 +297,20 @@ def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
 
 def test_a_task_that_is_stopped_sends_no_further_page_and_is_resumed(emulator: EmulatorServer, tmp_path: Path) -> None:
     """Somebody marks it failed in the UI: what is in flight is still recorded, the rest says why it waits."""
-    task = Task()
+    task, sending = Task(), threading.Event()
+    at_request(emulator, "POST", "/composite/sobjects", 2, sending.set)
 
     def stop(number: int) -> None:
         if number == 600:
-            wait_for(lambda: len(writes(emulator)) >= 2)
+            assert sending.wait(60)
             operator.on_kill()
 
-    operator = creating(Rows(people(2_000), before=stop), tmp_path)
+    # "auto" would send nothing before it has read as many rows.
+    operator = creating(Rows(people(2_000), before=stop), tmp_path, api="collections")
     first = task.run(operator)
     assert first.full["not_sent"] >= 1_400
     assert {row["reason"] for row in first.rows if row["action"] == "not_sent"} == {"stopped"}
     assert not no_retry(first.error)
-    second = task.run(creating(people(2_000), tmp_path))
+    second = task.run(creating(people(2_000), tmp_path, api="collections"))
 
     assert second.counts == {"created": 2_000}

@@ -299,7 +299,7 @@ def test_a_lead_that_sales_moves_on_while_it_is_locked_is_not_pulled_back(
     emulator.add_fault("lock", key=lead_id, count=1)
 
     def move_on() -> None:
-        wait_for(lambda: emulator.faults()[0]["hits"])
+        assert wait_for(lambda: emulator.faults()[0]["hits"])
         emulator.edit_lead(lead_id, Lead_Stage__c="SQL")
 
     sales = threading.Thread(target=move_on)
@@ -353,7 +353,7 @@ def test_a_lead_that_sales_moves_on_while_its_page_waits_to_be_repeated_is_not_p
     emulator.add_fault("status", method="PATCH", path="/composite/sobjects", times=1, **WAIT)
 
     def move_on() -> None:
-        wait_for(lambda: writes(emulator))
+        assert wait_for(lambda: writes(emulator))
         emulator.edit_lead(lead_id, Lead_Stage__c="SQL")
 
     sales = threading.Thread(target=move_on)

@@ -125,7 +125,7 @@ def test_what_a_killed_worker_sent_is_asked_for(emulator: EmulatorServer, tmp_pa
     def die(number: int) -> None:
         if number == 599:
             # The page of the first rows is with Salesforce, and nobody will hear of it.
-            wait_for(lambda: leads_now(emulator.url) >= 200)
+            assert wait_for(lambda: leads_now(emulator.url) >= 200)
             os.kill(os.getpid(), signal.SIGKILL)
 
     emulator.add_fault("delay", nth=1, seconds=30.0, **CREATES)
