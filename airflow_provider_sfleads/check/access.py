@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from airflow_provider_sfleads.check.assumption import Assumption, Finding
 from airflow_provider_sfleads.check.findings import Probe
@@ -11,9 +12,9 @@ from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.core.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.core.replies import shown
+from airflow_provider_sfleads.core.versions import offered_in, versions_call
 from airflow_provider_sfleads.core.wire import Call
 
-_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:_\w{2,10})?", re.ASCII)
 #: Seconds that the clocks may differ: a window of time in which leads are looked for has as much to spare.
 MOST_OFFSET = 60.0
@@ -108,9 +109,8 @@ def token_reused(org: Org) -> Iterator[Finding]:
 
 def versions(org: Org) -> Iterator[Finding]:
     """Ask for the versions; the list costs no API call."""
-    call = Call(method="GET", path="/services/data/")
-    items = objects(sequence(call, org.send(call), conn_id=org.conn_id), call, conn_id=org.conn_id)
-    offered = sorted((v for item in items if _VERSION.fullmatch(v := str(item.get("version")))), key=float)
+    call = versions_call()
+    offered = offered_in(sequence(call, org.send(call), conn_id=org.conn_id))
     mine = org.client.settings.api_version
     seen = f"{mine}; offered are {offered[0]} to {offered[-1]}" if offered else "no version on the list"
     yield VERSION_OFFERED.judged(seen, holds=mine in offered)
@@ -127,16 +127,39 @@ def api(org: Org) -> Iterator[Finding]:
     yield API.judged(f"HTTP {reply.status}", holds=True)
 
 
-def organization(org: Org) -> Iterator[Finding]:
-    """Ask which org this is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization:
+    """What an org says of itself (Object Reference, "Organization").
+
+    :param edition: such as ``Developer Edition``.
+    """
+
+    id: str
+    edition: str
+    is_sandbox: bool
+
+
+def organization_of(org: Org) -> Organization | None:
+    """Ask which org this is; ``None`` where the answer does not say.
+
+    :raises RequestRefusedError: where it may not be asked.
+    """
     call = Call(method="GET", path="query", params={"q": _ORGANIZATION})
     body = mapping(call, org.send(call), conn_id=org.conn_id)
     records = objects(body.get("records") or [], call, conn_id=org.conn_id)
-    record: Mapping[str, object] = records[0] if records else {}
-    edition, sandbox = record.get("OrganizationType"), record.get("IsSandbox")
-    is_it = record.get("Id") == org.client.org_id and isinstance(edition, str) and isinstance(sandbox, bool)
-    if is_it:
-        org.known.edition = f"{shown(str(edition))}, {'sandbox' if sandbox else 'no sandbox'}"
+    record: Mapping[str, object] = records[0] if len(records) == 1 else {}
+    org_id, edition, sandbox = (record.get(name) for name in ("Id", "OrganizationType", "IsSandbox"))
+    if not (isinstance(org_id, str) and isinstance(edition, str) and isinstance(sandbox, bool)):
+        return None
+    return Organization(id=org_id, edition=edition, is_sandbox=sandbox)
+
+
+def organization(org: Org) -> Iterator[Finding]:
+    """Ask which org this is, and hold it against the token's."""
+    found = organization_of(org)
+    is_it = found is not None and found.id == org.client.org_id
+    if found is not None and is_it:
+        org.known.edition = f"{shown(found.edition)}, {'sandbox' if found.is_sandbox else 'no sandbox'}"
     yield ORG.judged(org.known.edition or "another org, or none", holds=is_it)
 
 

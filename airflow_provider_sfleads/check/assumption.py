@@ -18,7 +18,7 @@ class State(StrEnum):
 class Finding:
     """One line of the table.
 
-    :param name: stable, for programs, such as ``queries.two_thousand_ids``.
+    :param name: stable, for programs, such as ``lookup.by_id``.
     :param assumption: what the provider relies on, in a few words.
     :param expected: what the answer should be.
     :param seen: what it was; no secret, token, e-mail address or name.

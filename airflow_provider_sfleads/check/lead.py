@@ -134,15 +134,19 @@ def _createable(info: FieldInfo | None) -> bool:
     return info is not None and info.createable
 
 
+def _named(org: Org, name: str | None, assumption: Assumption, option: str) -> FieldInfo | Finding:
+    """The field of that name, or the finding where there is none."""
+    if name is None:
+        return assumption.not_tried("none was named", f"Give {option} FIELD.")
+    info = org.lead.find(name)
+    return info or assumption.judged(f"Lead has no field {name}, or it may not be seen", holds=False)
+
+
 def external_id(org: Org) -> Iterator[Finding]:
     """Judge the external ID, where one is wanted."""
-    name = org.wanted.external_id_field
-    if name is None:
-        yield EXTERNAL.not_tried("none was named", "Give --external-id FIELD.")
-        return
-    info = org.lead.find(name)
-    if info is None:
-        yield EXTERNAL.judged(f"Lead has no field {name}, or it may not be seen", holds=False)
+    info = _named(org, org.wanted.external_id_field, EXTERNAL, "--external-id")
+    if isinstance(info, Finding):
+        yield info
         return
     objections = [
         "no External ID" if not info.external_id else "",
@@ -159,13 +163,9 @@ def external_id(org: Org) -> Iterator[Finding]:
 
 def stage_field(org: Org) -> Iterator[Finding]:
     """Judge the field of the stage, where one is wanted."""
-    name = org.wanted.stage_field
-    if name is None:
-        yield STAGE.not_tried("none was named", "Give --stage-field FIELD.")
-        return
-    info = org.lead.find(name)
-    if info is None:
-        yield STAGE.judged(f"Lead has no field {name}, or it may not be seen", holds=False)
+    info = _named(org, org.wanted.stage_field, STAGE, "--stage-field")
+    if isinstance(info, Finding):
+        yield info
         return
     objections = [
         f"of type {info.type}" if info.type not in _STAGES else "",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_provider_sfleads.check.access import organization_of
 from airflow_provider_sfleads.check.assumption import Assumption, Finding
 from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.interruptions import Interruptions
@@ -23,7 +24,7 @@ from airflow_provider_sfleads.check.write_refusals import write_refusals
 from airflow_provider_sfleads.check.write_requests import write_requests
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.mapping import Purpose, check_external_id
-from airflow_provider_sfleads.core.paging import mapping, query_pages
+from airflow_provider_sfleads.core.paging import mapping
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import LeadsLeftError, RequestRefusedError, TrialRefusedError
 
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "sfleads-check-{}-"
 _DESCRIBE = Call(method="GET", path="sobjects/Lead/describe")
-_ORGANIZATION = "SELECT Id, OrganizationType, IsSandbox FROM Organization"
 _PERMISSIONS = {"createable": "Create", "deletable": "Delete"}
 # Beyond the prefix: a number of two digits.
 _LONGEST_NUMBER = 2
@@ -96,14 +96,13 @@ def _asking(trial: Trial) -> list[Probe]:
 
 def _check_org(org: Org) -> None:
     try:
-        pages = list(query_pages(org.send, _ORGANIZATION, resource="query", conn_id=org.conn_id))
+        found = organization_of(org)
     except RequestRefusedError as error:
         raise TrialRefusedError(
             f"Whether the org of connection {org.conn_id!r} is a sandbox cannot be told, so nothing was written to "
             f"it: {error}"
         ) from error
-    kinds = [(record.get("OrganizationType"), record.get("IsSandbox")) for page in pages for record in page]
-    if len(kinds) != 1 or not (kinds[0][1] is True or kinds[0][0] == "Developer Edition"):
+    if found is None or not (found.is_sandbox or found.edition == "Developer Edition"):
         raise TrialRefusedError(
             f"The org of connection {org.conn_id!r} is neither a sandbox nor a Developer Edition, so nothing was "
             "written to it. Run the check with --write against a sandbox, and without it here."

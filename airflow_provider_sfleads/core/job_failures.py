@@ -9,7 +9,7 @@ import re
 
 from airflow_provider_sfleads.core.bulk import JobInfo, JobState
 from airflow_provider_sfleads.core.limits import bulk_used_up, is_bulk_limit
-from airflow_provider_sfleads.core.remedies import remedies_for
+from airflow_provider_sfleads.core.remedies import bare_code, remedies_for
 from airflow_provider_sfleads.exceptions import (
     BulkJobError,
     ObjectAccessError,
@@ -46,7 +46,7 @@ _LASTING_CODES = frozenset(
 
 def heals(message: str | None) -> bool:
     """Whether a job that failed with this ``errorMessage`` may go through when it is made again."""
-    return _bare(_code(message)) not in _LASTING_CODES
+    return bare_code(_code(message)) not in _LASTING_CODES
 
 
 def advice(message: str | None) -> str:
@@ -81,8 +81,3 @@ def unfinished(job: JobInfo, *, rows: int, conn_id: str) -> SalesforceLeadsError
 def _code(message: str | None) -> str:
     found = _CODE.match(message or "")
     return found[1] if found else ""
-
-
-def _bare(code: str) -> str:
-    """A code without its underscores, in capitals: requests and jobs spell the same ones differently."""
-    return code.replace("_", "").upper()

@@ -1,4 +1,4 @@
-"""What Salesforce says about limits in its reply headers."""
+"""What Salesforce says about limits, in reply headers and in errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from airflow_provider_sfleads.core.remedies import bare_code
 from airflow_provider_sfleads.exceptions import ApiLimitError
 
 #: Seconds after which another try is worthwhile where an allowance of a day is used up: it comes back bit by bit.
@@ -68,7 +69,7 @@ def is_bulk_limit(code: str) -> bool:
 
     A refused request says ``EXCEEDEDQUOTA`` or ``LIMIT_EXCEEDED``, a job that failed ``ExceededQuota``.
     """
-    return code.replace("_", "").upper() in _BULK_LIMITS
+    return bare_code(code) in _BULK_LIMITS
 
 
 def bulk_used_up(what: str, said: str) -> ApiLimitError:

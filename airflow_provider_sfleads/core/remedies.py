@@ -98,12 +98,19 @@ _REQUEST = {
     "REQUEST_RUNNING_TOO_LONG": "Lower batch_size: triggers and flows of the org take too long for so many records.",
     "TOOMANYLOCKFAILURE": _LOCKED,
 }
-_OF_REQUESTS = {code.replace("_", ""): remedy for code, remedy in (_RECORD | _REQUEST).items()}
+
+
+def bare_code(code: str) -> str:
+    """Return a code without its underscores, in capitals: requests and jobs spell the same ones differently."""
+    return code.replace("_", "").upper()
+
+
+_OF_REQUESTS = {bare_code(code): remedy for code, remedy in (_RECORD | _REQUEST).items()}
 
 
 def remedies_for(codes: Iterable[str]) -> str:
     """Say what to do about a request, or a job, that was refused with these codes; empty where there is no advice."""
-    found = (_OF_REQUESTS.get(code.replace("_", "").upper()) for code in codes)
+    found = (_OF_REQUESTS.get(bare_code(code)) for code in codes)
     return " ".join(dict.fromkeys(filter(None, found)))
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_sfleads.core.replies import errors_of, plain_text
+from airflow_provider_sfleads.core.versions import offered_in, versions_call
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
 from airflow_provider_sfleads.transport import Client
 
 #: The Test button goes by a connection id that Airflow makes up, so the user has to put in the right one.
 WHOLE_CHECK = "python -m airflow_provider_sfleads.check CONNECTION_ID"
-_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
 _FORBIDDEN, _MISSING = 403, 404
 _LEAD = Call(method="GET", path="sobjects/Lead/describe")
-_VERSIONS = Call(method="GET", path="/services/data/")
 
 
 def check(client: Client) -> str:
@@ -57,7 +55,7 @@ def _unseen(lead: Mapping[str, Any]) -> str:
 def _refused(client: Client, reply: Reply) -> SalesforceLeadsError:
     conn_id, version = client.settings.conn_id, client.settings.api_version
     if reply.status == _MISSING:
-        offered = _offered(client)
+        offered = offered_in(client.send(versions_call()).body)
         if offered and version not in offered:
             return RequestRefusedError(
                 f"The org of connection {conn_id!r} does not offer API version {version}; it offers {offered[0]} to "
@@ -77,10 +75,3 @@ def no_lead_access(reply: Reply, *, conn_id: str) -> SalesforceLeadsError:
         status=reply.status,
         codes=tuple(error.code for error in errors),
     )
-
-
-def _offered(client: Client) -> list[str]:
-    body = client.send(_VERSIONS).body
-    items = body if isinstance(body, list) else []
-    versions = [item.get("version") for item in items if isinstance(item, dict)]
-    return [version for version in versions if isinstance(version, str) and _VERSION.fullmatch(version)]

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
 from airflow_provider_sfleads.core.paging import cut, expect, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.core.replies import RecordResult, results_of
+from airflow_provider_sfleads.core.versions import versions_call
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     ParameterError,
@@ -66,7 +67,7 @@ class Records:
 
     def versions(self) -> list[dict[str, Any]]:
         """Read the API versions that the org offers."""
-        call = Call(method="GET", path="/services/data/")
+        call = versions_call()
         return sequence(call, self._send(call), conn_id=self._conn_id)
 
     def query(self, soql: str, *, include_deleted: bool) -> Iterator[dict[str, Any]]:

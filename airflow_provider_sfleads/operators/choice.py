@@ -60,7 +60,7 @@ def _automatic(load: UnderWay) -> Course | Waiting:
     from airflow_provider_sfleads.operators import in_bulk
 
     with load.settings.export.open_chunks() as stream:
-        # What does not fit is said before the first row is read; the plan itself is made anew with the course's memory.
+        # Which columns are lacking is said before the first row is read; the course makes its plan anew.
         load.plan(stream.columns, lambda _value, _space: True)
         head, error = _head(stream)
         if error is not None or sum(map(len, head)) <= MOST_BY_ROWS:
