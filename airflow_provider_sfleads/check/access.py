@@ -174,7 +174,9 @@ def language(org: Org) -> Iterator[Finding]:
             "Look at the language of the Run-As user under Setup > Users.",
         )
         return
-    yield LANGUAGE.judged(found, holds=found.lower().startswith("en"))
+    is_english = found.lower().startswith("en")
+    org.known.foreign = "" if is_english else found
+    yield LANGUAGE.judged(found, holds=is_english)
 
 
 def usage(org: Org) -> Iterator[Finding]:

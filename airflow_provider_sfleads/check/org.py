@@ -35,11 +35,13 @@ class Known:
     :param lead: Lead's describe, read.
     :param leads: some of the org's leads.
     :param edition: the org's, with whether it is a sandbox.
+    :param foreign: the Run-As user's language, where it is known and is not English.
     """
 
     lead: SObjectInfo | None = None
     leads: Sequence[Mapping[str, Any]] = ()
     edition: str = ""
+    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from airflow_provider_sfleads.check.access import LANGUAGE
 from airflow_provider_sfleads.check.assumption import Assumption, Finding
 from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.made_up import renamed
@@ -173,7 +174,11 @@ def _existing(context: WriteContext, jobs: TrialJobs, ended: Ended, codes: str) 
 
 def _wording(context: WriteContext) -> Iterator[Finding]:
     seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in context.worded.items()]
-    if seen:
+    foreign = context.trial.org.known.foreign
+    if seen and foreign and not all(context.worded.values()):
+        # One cause, one line: who mends the language has mended the words.
+        yield _WORDING.not_tried(f"{'; '.join(seen)}, in {foreign}", f"See {LANGUAGE.name}.")
+    elif seen:
         yield _WORDING.judged("; ".join(seen), holds=all(context.worded.values()))
     else:
         yield _WORDING.not_tried("no second lead with a key that exists was refused")

@@ -53,10 +53,10 @@ def check(emulator: EmulatorServer) -> Check:
     emulator.seed_leads(people(7))
     emulator.seed_contacts([{"LastName": "Bird", "Email": each["Email"]} for each in people(4)])
 
-    def run(wanted: Wanted = ALL, *, patience: float = 60.0, **settings: Any) -> Contract:
+    def run(wanted: Wanted = ALL, *, patience: float = 60.0, write: bool = False, **settings: Any) -> Contract:
         client = client_of(emulator.url, **settings)
         try:
-            return carry_out(Org(client, wanted, patience=patience))
+            return carry_out(Org(client, wanted, patience=patience), write=write)
         finally:
             client.close()
 

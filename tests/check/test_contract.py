@@ -215,6 +215,18 @@ def test_deleting_leads_takes_no_permission_that_reading_needs(check: Check, emu
     assert broken(check()) == set()
 
 
+@pytest.mark.parametrize("wording", ["named", "unknown"])
+def test_another_language_is_one_red_line_where_leads_are_written_too(
+    check: Check, emulator: EmulatorServer, wording: str
+) -> None:
+    """The words of a duplicate are told; what they hang on is red."""
+    emulator.change_settings(language="de", duplicate_value_wording=wording)
+    contract = check(write=True)
+
+    assert broken(contract) == {"user.language"}
+    assert "through a job: does not, in de" in seen(contract, "duplicates.wording")
+
+
 def _field(name: str, **more: Any) -> FieldSpec:
     return FieldSpec(name=name, label=name, length=64, **more)
 
