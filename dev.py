@@ -212,12 +212,6 @@ def lock() -> None:
     run(PYTHON, *command.split(), *form.split(), *groups, remake, f"--output-file={LOCK.name}")
 
 
-def build() -> None:
-    """Build the wheel into ``dist``."""
-    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would pack what it finds there
-    run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", ROOT)
-
-
 def main() -> None:
     """Run one command."""
     if sys.version_info < OLDEST:
@@ -232,7 +226,8 @@ def main() -> None:
         "demo": "run two Dags in a real Airflow against the emulator; further arguments go to the demo (--help)",
         "bench": "run the benchmarks; further arguments go to them",
         "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
-        "build": "build the wheel into dist",
+        "build": "build sdist and wheel into dist",
+        "release-check": "say what keeps this checkout from being released; docs/release.md is the recipe",
         "lock": "write constraints-3.11.txt anew",
     }.items():
         # Without a parser's own --help, `dev.py demo --help` reaches the demo.
@@ -245,8 +240,10 @@ def main() -> None:
         {"test": test, "chaos": chaos}[known.command](rest)
     elif known.command in ("demo", "bench"):
         become(PYTHON, "-m", {"demo": "demo", "bench": "benchmarks"}[known.command], *rest)
+    elif known.command in ("build", "release-check"):
+        become(PYTHON, "-m", "release", known.command.removeprefix("release-"))
     else:
-        {"check": check, "build": build, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
+        {"check": check, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from typing import Any
 _DISTRIBUTION = "airflow-provider-sfleads"
 _NAME = "Salesforce Leads"
 _CONN_TYPE = "salesforce_leads"
+# Where the documentation is. Airflow itself takes that from the project's URLs in pyproject.toml, and sets what is here
+# under `documentation-url` aside.
+_DOCUMENTATION = "https://airflow-provider-sfleads.readthedocs.io/en/stable/"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -19,6 +22,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _NAME,
                 "external-doc-url": "https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/",
+                "logo": f"{_DOCUMENTATION}_static/logo.svg",
                 "tags": ["service"],
             }
         ],

@@ -17,7 +17,10 @@ PAGE = "plugin/lead-syncs"
 
 _NAME = "Lead syncs"
 # Relative, since Airflow may itself be served below some path.
-_BUNDLE = f"{PREFIX.removeprefix('/')}/static/lead-syncs.js"
+_STATIC = f"{PREFIX.removeprefix('/')}/static"
+_BUNDLE = f"{_STATIC}/lead-syncs.js"
+# An image of its own for each mode: Airflow shows them as <img>, which takes on no colour of the text around it.
+_ICONS = {"icon": f"{_STATIC}/icon.svg", "icon_dark_mode": f"{_STATIC}/icon-dark.svg"}
 
 
 class _WhenAsked:
@@ -35,7 +38,7 @@ class _WhenAsked:
 
 
 def _view(destination: str, url_route: str, **more: str) -> dict[str, str]:
-    return {"name": _NAME, "bundle_url": _BUNDLE, "destination": destination, "url_route": url_route, **more}
+    return {"name": _NAME, "bundle_url": _BUNDLE, "destination": destination, "url_route": url_route, **_ICONS, **more}
 
 
 class SalesforceLeadsPlugin(AirflowPlugin):
