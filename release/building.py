@@ -56,7 +56,10 @@ def _run_build(kind: str, source: Path, out: Path, moment: int) -> None:
     # setuptools is the pinned one of this venv, not the newest that an index has.
     command = (sys.executable, "-m", "build", "--no-isolation", kind, "--outdir", out, source)
     env = os.environ | {"SOURCE_DATE_EPOCH": str(moment)}
-    done = subprocess.run(command, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Files that setuptools makes go into the wheel with the mode that they have on disk.
+    done = subprocess.run(
+        command, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, umask=0o022
+    )
     if done.returncode:
         sys.exit(f"{done.stdout}\nThe {kind.removeprefix('--')} cannot be built.")
 

@@ -18,6 +18,7 @@ _NAMED = re.compile(rf"(?P<version>\S+) \((?P<date>\d{{4}}-\d\d-\d\d|{NOT_YET})\
 _NOT_IN_SDIST = re.compile(r"\.git.*|\.readthedocs\.ya?ml")
 # What setuptools adds.
 _ADDED = re.compile(r"PKG-INFO|[^/]+\.egg-info/.+|airflow_provider_sfleads/examples/dags/.+")
+_FILES = ("ls-files", "--cached", "--others", "--exclude-standard")
 _LINK = "airflow_provider_sfleads/examples/dags"
 
 
@@ -85,10 +86,10 @@ def dist_problems(root: Path, dist: Path, version: str) -> list[str]:
 
 
 def sdist_problems(root: Path, sdist: Path) -> list[str]:
-    """Say where the sdist differs from what git holds."""
+    """Say where the sdist differs from what git holds, or would hold with the next commit."""
     with tarfile.open(sdist) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if not member.isdir()}
-    held = {name for name in _git(root, "ls-files").splitlines() if not _NOT_IN_SDIST.fullmatch(name)} - {_LINK}
+    held = {name for name in _git(root, *_FILES).splitlines() if not _NOT_IN_SDIST.fullmatch(name)} - {_LINK}
     packed = {name for name in names if not _ADDED.fullmatch(name)}
     return [f"sdist: {name} is missing; MANIFEST.in says what is packed." for name in sorted(held - packed)] + [
         f"sdist: {name} is packed, which git does not hold." for name in sorted(packed - held)

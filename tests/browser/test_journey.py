@@ -6,7 +6,7 @@ The pictures of it are in ``test-artifacts/browser``.
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -33,6 +33,7 @@ PATIENCE = 150.0
 CONN = "salesforce_leads_default"
 SECRET = "emulator-secret"
 BOTH, BULK = "salesforce_create_and_qualify", "whole_week_in_bulk"
+ICONS: dict[Literal["dark", "light"], str] = {"dark": "icon-dark.svg", "light": "icon.svg"}
 # How an org is set up wrongly, and what the Test button says of it.
 WRONG = [
     ("flow_enabled", "Tick 'Enable Client Credentials Flow'"),
@@ -285,7 +286,12 @@ def test_the_same_is_in_a_tab_of_dag_run_and_task(visitor: Visitor, airflow: Rea
         (_path(run), page.rows, run.report()["rejected"]),
     ):
         visitor.open(path)
-        visitor.page.get_by_role("link", name="Lead syncs", exact=True).click()
+        tab = visitor.page.get_by_role("link", name="Lead syncs", exact=True)
+        for mode, file in ICONS.items():
+            visitor.wear(mode)
+            expect(tab.locator("img")).to_have_attribute("src", f"sfleads/static/{file}")
+            expect(tab.locator("img")).to_have_js_property("naturalWidth", 16)
+        tab.click()
         expect(shown).to_have_count(count)
         visitor.shoot(f"tab of {('dag', 'run', 'task')[path.count('/') // 2 - 1]}")
 

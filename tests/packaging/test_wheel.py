@@ -13,14 +13,16 @@ import pytest
 import airflow_provider_sfleads
 
 PACKAGE = Path(airflow_provider_sfleads.__file__).parent
-PACKED = {".py", ".typed", ".html", ".css", ".js"}
+PACKED = {".py", ".typed", ".html", ".css", ".js", ".svg"}
+DAGS = PACKAGE.parent / "dags"
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """Every module, py.typed and the emulator's pages are in the wheel; tests, dags and tools are not."""
+    """Every module, py.typed, the pages' files and the example Dags are in the wheel; tests and tools are not."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     wanted = {str(path.relative_to(PACKAGE.parent)) for path in PACKAGE.rglob("*") if path.suffix in PACKED}
+    wanted |= {f"airflow_provider_sfleads/examples/dags/{path.name}" for path in DAGS.glob("*.py")}
     assert names == wanted
     assert "airflow_provider_sfleads/py.typed" in names
 

@@ -318,6 +318,19 @@ def test_the_page_follows_airflows_dark_mode(chromium: Browser, server: Server, 
     assert runs
 
 
+@pytest.mark.parametrize(("scheme", "file"), [("light", "icon.svg"), ("dark", "icon-dark.svg")])
+def test_the_menu_has_an_icon_of_the_mode(chromium: Browser, server: Server, scheme: str, file: str) -> None:
+    """A picture of our own that loads, on the ground that it was made for."""
+    page = opened(chromium, server, "/", scheme=scheme)
+    page.get_by_role("button", name="Browse").click()
+    icon = page.get_by_role("menuitem", name="Lead syncs").locator("img")
+    expect(icon).to_be_visible()
+    expect(icon).to_have_attribute("src", f"sfleads/static/{file}")
+    expect(icon).to_have_js_property("complete", value=True)
+    assert icon.evaluate("e => e.naturalWidth") > 0
+    keep(page, f"menu {scheme}")
+
+
 def _lightness(colour: str) -> float:
     found = re.match(r"oklch\(([\d.]+)", colour)
     assert found, f"{colour} is none of Airflow's colours"
