@@ -60,8 +60,6 @@ def readable(readme: str, documentation: str) -> str:
 if __name__ == "__main__":
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     setup(
-        long_description=readable(
-            (ROOT / "README.md").read_text(encoding="utf-8"), project["urls"]["Documentation"]
-        ),
+        long_description=readable((ROOT / "README.md").read_text(encoding="utf-8"), project["urls"]["Documentation"]),
         long_description_content_type="text/markdown",
     )

@@ -33,15 +33,14 @@ def build(root: Path, out: Path) -> tuple[Path, Path]:
     :return: the sdist and the wheel.
     """
     moment = moment_of(root)
-    # Neither is read again: what they say of a file that has gone would get it into the sdist.
-    for rest in (root / "build", *root.glob("*.egg-info")):
-        shutil.rmtree(rest, ignore_errors=True)
+    _tidy(root)
     for old in (*out.glob("airflow_provider_sfleads-*.tar.gz"), *out.glob("airflow_provider_sfleads-*.whl")):
         old.unlink()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         made = Path(name, "sdist")
         _run_build("--sdist", root, made, moment)
+        _tidy(root)
         (found,) = made.glob("*.tar.gz")
         sdist = _repack(found, out / found.name, moment)
         with tarfile.open(sdist) as archive:
@@ -49,7 +48,13 @@ def build(root: Path, out: Path) -> tuple[Path, Path]:
         made = Path(name, "wheel")
         _run_build("--wheel", Path(name, sdist.name.removesuffix(".tar.gz")), made, moment)
         (found,) = made.glob("*.whl")
-        return sdist, shutil.copy(found, out / found.name)
+        return sdist, Path(shutil.copy(found, out / found.name))
+
+
+def _tidy(root: Path) -> None:
+    """Remove what setuptools leaves behind: it would pack files from there, and Airflow would find two plugins."""
+    for rest in (root / "build", *root.glob("*.egg-info")):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def _run_build(kind: str, source: Path, out: Path, moment: int) -> None:

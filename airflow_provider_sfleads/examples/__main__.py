@@ -19,7 +19,8 @@ What they need:
                                         without it, a temporary folder of the worker, good for a first try only
   in Salesforce, on Lead                the fields External_Id__c (unique external ID), Lead_Stage__c and Lead_Score__c,
                                         or the names of yours in the files
-New Dags are paused, unless Airflow is set up otherwise. Begin with one whose name ends in _dry_run: it changes nothing in Salesforce."""
+New Dags are paused, unless Airflow is set up otherwise. Begin with one whose name ends in _dry_run: it changes nothing
+in Salesforce."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,9 +52,9 @@ def test_it_lists_them_and_says_what_they_need(capsys: pytest.CaptureFixture[str
     for dag in DagBag(dag_folder=str(ROOT / "dags")).dags.values():
         for task in dag.tasks:
             values = vars(task)
-            named |= {str(values[name]) for name in ("salesforce_conn_id", "conn_id", "external_id_field") if name in values}
+            told = ("salesforce_conn_id", "conn_id", "external_id_field", "stage_field")
+            named |= {str(values[name]) for name in told if name in values}
             named |= {values["export"].conn_id, values["write_back"].table} if "export" in values else set()
-            named |= {values["stage_field"]} if "stage_field" in values else set()
     assert {"warehouse", "salesforce_leads_default", "Lead_Stage__c", "External_Id__c"} <= named
     assert {name for name in named if name not in said} == set()
     assert {name for name in DAGS if name.removesuffix(".py") not in said} == set()

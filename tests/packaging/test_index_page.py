@@ -53,12 +53,12 @@ def test_every_link_of_the_description_leads_somewhere(metadata: Message) -> Non
 def test_links_of_readme_become_those_of_the_documentation() -> None:
     """Pages, their headings and pictures; what is not in the documentation is named, and not linked."""
     text = (
-        '[one](docs/how-to/one.md#two), [here](#there), [log](CHANGELOG.md), [code](dev.py), [a](https://example.com/), '
+        "[one](docs/how-to/one.md#two), [here](#there), [log](CHANGELOG.md), [code](dev.py), [a](https://a.example/), "
         '![seen](docs/images/page.png) <img width="9" src="docs/_static/logo.svg">'
     )
     assert readable(text, "https://example.org/en/") == (
         "[one](https://example.org/en/how-to/one.html#two), [here](#there), "
-        "[log](https://example.org/en/changelog.html), code, [a](https://example.com/), "
+        "[log](https://example.org/en/changelog.html), code, [a](https://a.example/), "
         '![seen](https://example.org/en/_images/page.png) <img width="9" src="https://example.org/en/_static/logo.svg">'
     )
 

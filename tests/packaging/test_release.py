@@ -42,7 +42,7 @@ def test_a_changelog_out_of_form(old: str, new: str, says: str) -> None:
     [
         ("1.1.0", "## Unreleased\n", "## Unreleased\n\n- Not told.\n", "move what is below '## Unreleased'"),
         ("1.1.0", "2026-12-01", "not released", "put the date of the release behind 1.1.0"),
-        ("1.2.0", "", "", "no heading for 1.2.0"),
+        ("1.2.0", "", "", "newest heading is not 1.2.0"),
         ("1.1.0.dev1", "1.1.0", "1.1.0.dev1", "no version of a release"),
     ],
 )
@@ -58,7 +58,8 @@ def test_a_checkout_that_is_not_as_committed(tmp_path: Path) -> None:
 
     def git(*arguments: str) -> None:
         who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
-        subprocess.run(("git", "-C", tmp_path, *who, *arguments), check=True, capture_output=True)
+        command: tuple[str | Path, ...] = ("git", "-C", tmp_path, *who, *arguments)
+        subprocess.run(command, check=True, capture_output=True)
 
     git("init")
     git("commit", "--allow-empty", "-m", "First.")

@@ -49,7 +49,8 @@ def test_airflow_shows_what_was_installed_from_the_sdist(
     """Airflow finds the provider in a venv for which pip built it from the sdist."""
     python = clean_venv(tmp_path / "venv", sdist)
     code = (
-        "import json; from airflow.providers_manager import ProvidersManager; import airflow_provider_sfleads as package;"
+        "import json; from airflow.providers_manager import ProvidersManager;"
+        "import airflow_provider_sfleads as package;"
         "from airflow_provider_sfleads.examples.copying import examples;"
         "found = ProvidersManager().providers['airflow-provider-sfleads'];"
         "print(json.dumps([package.__file__, found.version, [each.name for each in examples()]]))"
