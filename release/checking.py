@@ -52,9 +52,7 @@ def release_problems(changelog: str, version: str) -> list[str]:
         problems.append(f"CHANGELOG.md: move what is below '## Unreleased' to the heading of {version}.")
     newest = parts[3] if len(parts) > len(("", "Unreleased", "")) else ""
     if newest.partition(" ")[0] != version:
-        problems.append(
-            f"CHANGELOG.md: the newest heading is not {version}, which __version__ says."
-        )
+        problems.append(f"CHANGELOG.md: the newest heading is not {version}, which __version__ says.")
     elif NOT_YET in newest:
         problems.append(f"CHANGELOG.md: put the date of the release behind {version}.")
     if str(Version(version)) != version or Version(version).is_devrelease or Version(version).local:
@@ -80,7 +78,8 @@ def dist_problems(root: Path, dist: Path, version: str) -> list[str]:
     if found != names:
         return [f"{dist.name}: there is to be {' and '.join(sorted(names))}, and nothing else. Build it."]
     problems = sdist_problems(root, dist / f"airflow_provider_sfleads-{version}.tar.gz")
-    command: tuple[str | Path, ...] = (sys.executable, "-m", "twine", "check", "--strict", *(dist / name for name in sorted(names)))
+    files = (dist / name for name in sorted(names))
+    command: tuple[str | Path, ...] = (sys.executable, "-m", "twine", "check", "--strict", *files)
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         problems.append(f"twine: {done.stdout.strip()}")
