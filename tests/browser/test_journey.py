@@ -286,7 +286,7 @@ def test_the_same_is_in_a_tab_of_dag_run_and_task(visitor: Visitor, airflow: Rea
         (_path(run), page.rows, run.report()["rejected"]),
     ):
         visitor.open(path)
-        tab = visitor.page.get_by_role("link", name="Lead syncs", exact=True)
+        tab = visitor.page.locator("a:has(img[src^='sfleads/static/'])", has_text="Lead syncs")
         for mode, file in ICONS.items():
             visitor.wear(mode)
             expect(tab.locator("img")).to_have_attribute("src", f"sfleads/static/{file}")

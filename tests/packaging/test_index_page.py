@@ -101,19 +101,6 @@ def test_the_logo_is_a_file_of_the_documentation() -> None:
     assert integration["logo"] == f"{HOME}{LOGO.relative_to(ROOT / 'docs')}"
 
 
-def test_provider_info_is_as_airflow_has_it() -> None:
-    """By Airflow's schema, and no word in it that the schema does not know."""
-    import airflow
-    import jsonschema
-
-    schema = json.loads(Path(airflow.__path__[0], "provider_info.schema.json").read_text(encoding="utf-8"))
-    info = get_provider_info()
-    jsonschema.validate(info, schema)
-    assert set(info) <= set(schema["properties"])
-    known = schema["properties"]["integrations"]["items"]["properties"]
-    assert set(info["integrations"][0]) <= set(known)
-
-
 @pytest.mark.parametrize("path", [LOGO, *sorted(STATIC.glob("*.svg"))], ids=lambda path: path.name)
 def test_pictures_are_plain(path: Path) -> None:
     """Square shapes of a few hundred bytes: no script, no font, nothing from elsewhere."""
