@@ -66,7 +66,10 @@ def find_python(version: str) -> str | None:
     # A pyenv shim is there for each version, and fails where that is not chosen.
     for candidate in (sys.executable, shutil.which(f"python{version}"), *map(str, made)):
         tell = "import sys; print('{}.{}'.format(*sys.version_info))"
-        if candidate and subprocess.run((candidate, "-c", tell), capture_output=True, text=True).stdout.strip() == version:
+        if (
+            candidate
+            and subprocess.run((candidate, "-c", tell), capture_output=True, text=True).stdout.strip() == version
+        ):
             return candidate
     return None
 
@@ -125,8 +128,8 @@ def go(environment: Environment, python: str, wheel: Path, pytest_arguments: lis
         "PATH": os.pathsep.join((str(venv_python.parent), os.environ.get("PATH", os.defpath))),
         "VIRTUAL_ENV": str(venv_python.parents[1]),
     }
-    pytest = (venv_python, "-m", "pytest", "-m", "whole_way", *pytest_arguments)
-    run(*pytest, *environment.tests, cwd=place_checkout(environment), env=env)
+    pytest = ("-m", "pytest", "-m", "whole_way", *pytest_arguments, *environment.tests)
+    run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
     say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
 
 

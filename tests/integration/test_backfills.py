@@ -23,6 +23,8 @@ from tests.integration.weeks import CREATE, STAGE, TASKS, Company, found_company
 if TYPE_CHECKING:
     from tests.conftest import RunDag
 
+pytestmark = pytest.mark.whole_way
+
 CONFIG = ROOT / "tests/chaos/airflow_config"
 SETTINGS = {
     # A Dag that is not paused runs at once, for yesterday: not before there is something to connect with.

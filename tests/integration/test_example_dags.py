@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
+pytestmark = pytest.mark.whole_way
+
 DAY = datetime(2026, 11, 20, 2, tzinfo=UTC)
 
 

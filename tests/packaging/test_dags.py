@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.whole_way
+
 DAGS = sorted((Path(__file__).parents[2] / "dags").glob("*.py"))
 CHECK = "salesforce_contract_check"
 SYNCS = [path for path in DAGS if path.stem != CHECK]
