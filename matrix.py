@@ -64,12 +64,9 @@ def find_python(version: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     made = sorted(pyenv.glob(f"{version}.*/bin/python"))
     # A pyenv shim is there for each version, and fails where that is not chosen.
+    is_it = f"import sys; sys.exit('{{}}.{{}}'.format(*sys.version_info) != '{version}')"
     for candidate in (sys.executable, shutil.which(f"python{version}"), *map(str, made)):
-        tell = "import sys; print('{}.{}'.format(*sys.version_info))"
-        if (
-            candidate
-            and subprocess.run((candidate, "-c", tell), capture_output=True, text=True).stdout.strip() == version
-        ):
+        if candidate and not subprocess.call((candidate, "-c", is_it), stderr=subprocess.DEVNULL):
             return candidate
     return None
 
