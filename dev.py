@@ -21,9 +21,17 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "sfleads-setup.json"
-LOCK = ROOT / "constraints-3.11.txt"
+LOCK = ROOT / "constraints" / "newest.txt"
 OLDEST = (3, 11)
-GROUPS = ("build", "demo", "lint", "lock", "test")
+# Commands that are programs of their own.
+PROGRAMS = {
+    "bench": ("benchmarks",),
+    "build": ("release", "build"),
+    "demo": ("demo",),
+    "lock": ("constraints.lock",),
+    "matrix": ("matrix",),
+    "release-check": ("release", "check"),
+}
 
 
 def say(text: str) -> None:
@@ -203,22 +211,13 @@ def chaos(args: list[str]) -> None:
     become(PYTHON, "-m", "pytest", "tests/chaos", *rest)
 
 
-def lock() -> None:
-    """Write the constraints anew, from the newest versions that pyproject.toml allows."""
-    command = "-m uv --no-config pip compile pyproject.toml --all-extras --universal --python-version 3.11"
-    form = "--generate-hashes --no-annotate --upgrade --quiet"  # no index, no path: neither belongs to the project
-    groups = [f"--group={group}" for group in GROUPS]
-    remake = "--custom-compile-command=python3 dev.py lock"
-    run(PYTHON, *command.split(), *form.split(), *groups, remake, f"--output-file={LOCK.name}")
-
-
 def main() -> None:
     """Run one command."""
     if sys.version_info < OLDEST:
         sys.exit(f"This is Python {sys.version.split()[0]}; Python {'.'.join(map(str, OLDEST))} or later is needed.")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    takes_more = ("test", "demo", "bench", "chaos")
+    takes_more = ("test", "demo", "bench", "chaos", "matrix")
     for name, text in {
         "setup": "install what is pinned into .venv (the other commands do this first)",
         "test": "check, draw a few examples by chance, then run all tests; or what further arguments tell pytest",
@@ -228,7 +227,8 @@ def main() -> None:
         "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
         "build": "build sdist and wheel into dist",
         "release-check": "say what keeps this checkout from being released; docs/release.md is the recipe",
-        "lock": "write constraints-3.11.txt anew",
+        "matrix": "go the whole way on other Airflows and Pythons; see --help",
+        "lock": "write the exact versions in constraints anew",
     }.items():
         # Without a parser's own --help, `dev.py demo --help` reaches the demo.
         commands.add_parser(name, help=text, add_help=name not in takes_more)
@@ -238,12 +238,10 @@ def main() -> None:
     setup()
     if known.command in ("test", "chaos"):
         {"test": test, "chaos": chaos}[known.command](rest)
-    elif known.command in ("demo", "bench"):
-        become(PYTHON, "-m", {"demo": "demo", "bench": "benchmarks"}[known.command], *rest)
-    elif known.command in ("build", "release-check"):
-        become(PYTHON, "-m", "release", known.command.removeprefix("release-"))
+    elif known.command in PROGRAMS:
+        become(PYTHON, "-m", *PROGRAMS[known.command], *rest)
     else:
-        {"check": check, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
+        {"check": check}.get(known.command, lambda: say(f"ready: {VENV}"))()
 
 
 if __name__ == "__main__":

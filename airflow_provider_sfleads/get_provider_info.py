@@ -41,11 +41,11 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "airflow_provider_sfleads.operators.assets.dataset_of",
             }
         ],
-        "connection-types": [_connection_type()],
+        "connection-types": [connection_type()],
     }
 
 
-def _connection_type() -> dict[str, Any]:
+def connection_type() -> dict[str, Any]:
     """Return the connection form; Port stays visible, for Airflow 3.3.2 cannot test a connection saved without one."""
     return {
         "connection-type": _CONN_TYPE,

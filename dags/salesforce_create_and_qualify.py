@@ -7,7 +7,8 @@ from typing import Any
 
 import pendulum
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, Param
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.intervals import INTERVAL_MACROS

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, Param
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.intervals import INTERVAL_MACROS

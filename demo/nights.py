@@ -188,7 +188,7 @@ class Airflow:
 
 def _read(job: Job) -> DAG:
     """A Dag, read from its file for each run as a worker does: running it renders its templates in place."""
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     bag = DagBag(dag_folder=str(ROOT / f"dags/{job.dag_id}.py"))
     if bag.import_errors:

@@ -121,9 +121,10 @@ def run_dag(airflow_db: None) -> RunDag:  # noqa: ARG001 - has to be there
     """Run a Dag by ``DAG.test``, which wants it in the database first."""
 
     def run(dag: DAG, **kwargs: Any) -> DagRun:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
         from airflow.models.dagbundle import DagBundleModel
         from airflow.utils.session import create_session
+
+        from demo.dagbag import DagBag, sync_bag_to_db
 
         with create_session() as session:
             session.merge(DagBundleModel(name="testing"))

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from airflow.providers.common.sql.hooks.sql import DbApiHook
-from airflow.sdk._shared.providers_discovery.providers_discovery import HookInfo
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
 if TYPE_CHECKING:
     import pytest
@@ -34,6 +32,9 @@ class PlainHook(DbApiHook):
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Airflow know the hook, as the provider of some other database would."""
+    from airflow.sdk._shared.providers_discovery.providers_discovery import HookInfo
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
     known = HookInfo(
         hook_class_name=f"{__name__}.PlainHook",
         connection_id_attribute_name=PlainHook.conn_name_attr,

@@ -32,8 +32,7 @@ def sql_hook(conn_id: str) -> DbApiHook:
 
     :raises ExportError: there is no such connection, no installed provider serves its type, or it is no database.
     """
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
+    from airflow.providers.common.compat.sdk import AirflowException, BaseHook
 
     try:
         connection = BaseHook.get_connection(conn_id)

@@ -6,8 +6,8 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import mask_secret
 from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
@@ -52,6 +52,22 @@ class SalesforceLeadsHook(HttpHook):
         self.salesforce_conn_id = salesforce_conn_id
         self._client: Client | None = None
         self._lock = threading.Lock()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the form's extra fields for Airflow 3.1; later ones read the provider's metadata."""
+        from airflow_provider_sfleads.get_provider_info import connection_type
+        from airflow_provider_sfleads.version_compat import form_widgets
+
+        return form_widgets(connection_type()["conn-fields"])
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how the form's own fields are named, likewise."""
+        from airflow_provider_sfleads.get_provider_info import connection_type
+
+        behaviour = connection_type()["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
     @property
     @_permanent

@@ -11,6 +11,7 @@ from airflow_provider_sfleads.core.alert import Occasion, State
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import interval_of
+from airflow_provider_sfleads.version_compat import deferral_failures
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -43,7 +44,7 @@ def occasion_of_task(context: Mapping[str, Any]) -> Occasion:
 
 def occasion_of_dag(context: Mapping[str, Any]) -> Occasion:
     """How a Dag run ended, which Airflow tells by a reason only."""
-    from airflow.sdk import conf
+    from airflow.providers.common.compat.sdk import conf
 
     dag_id, run_id, reason = context["dag"].dag_id, str(context["run_id"]), str(context["reason"])
     base = conf.get("api", "base_url", fallback="http://localhost:8080/").rstrip("/")
@@ -141,13 +142,12 @@ def _interval(context: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _error(error: object) -> str:
     """What may be shown of an error: our own messages name no person, what others say is for the log."""
-    from airflow.providers.common.compat.sdk import redact
-    from airflow.sdk import exceptions as airflow
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout, redact
 
     if error is None:
         return _LOST
     kind = type(error).__name__
-    plain = (airflow.AirflowNotFoundException, airflow.AirflowTaskTimeout, airflow.TaskDeferralTimeout)
-    if isinstance(error, (SalesforceLeadsError, *plain)):
+    _, timed_out = deferral_failures()
+    if isinstance(error, (SalesforceLeadsError, AirflowNotFoundException, AirflowTaskTimeout, timed_out)):
         return f"{kind}: {redact(str(error))}"
     return f"{kind}; what it says is in the log."

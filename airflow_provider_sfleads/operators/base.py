@@ -11,7 +11,7 @@ from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.assets import announce, with_alias
 from airflow_provider_sfleads.operators.lineage import TellsLineage
 from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, LeadSyncResultsLink, Links
-from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
+from airflow_provider_sfleads.version_compat import HAS_RETRY_POLICIES, deferral_failures
 
 if TYPE_CHECKING:
     from threading import Event
@@ -119,7 +119,10 @@ class LeadSyncOperator(TellsLineage):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.retry_policy = self.retry_policy or RetryWhenWorthwhile()
+        if HAS_RETRY_POLICIES:
+            from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
+
+            self.retry_policy = self.retry_policy or RetryWhenWorthwhile()
         self.outlets = with_alias(self.outlets, salesforce_conn_id)
         self.export = export
         self.key = key
@@ -195,13 +198,11 @@ class LeadSyncOperator(TellsLineage):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
         """Go on after a deferral; where that timed out or failed, abort the jobs first: nothing else would."""
-        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
-
         from airflow_provider_sfleads.operators.farewell import abort_jobs
 
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (TaskDeferralError, TaskDeferralTimeout):
+        except deferral_failures():
             abort_jobs(self._hook(), context, base=self.results_path, dag_id=self.dag_id, task_id=self.task_id)
             raise
 
@@ -284,7 +285,7 @@ class LeadSyncOperator(TellsLineage):
         return SalesforceLeadsHook(salesforce_conn_id=as_text("salesforce_conn_id", self.salesforce_conn_id))
 
     def _deferrable(self) -> bool:
-        from airflow.sdk import conf
+        from airflow.providers.common.compat.sdk import conf
 
         from airflow_provider_sfleads.operators.parameters import as_flag
 

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_sfleads.operators.journal import Execution, Store
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile
+from airflow_provider_sfleads.version_compat import task_state_store
 
 # Clearing a Dag run resets its start; a run is never carried out before the other moments.
 _MOMENTS = ("start_date", "queued_at", "run_after", "logical_date")
@@ -33,7 +34,7 @@ def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: st
 
 def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> Store:
     """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
-    store = context.get("task_state_store")
+    store = task_state_store(context)
     if store is None:
         return StateFile(folder, name)
     return _OneAtATime(_Lasting(store) if "retention" in signature(store.set).parameters else store)
@@ -124,7 +125,7 @@ def lost_since(
     # A try that was deferred has kept its execution. So has each that came to the point of sending; but where Airflow
     # has no store for it, the journal lies beside the records and is lost with them.
     is_unknown = not StateFile(folder).exists and not begun_beside(folder)
-    may_be_gone = context.get("task_state_store") is None and try_number(context) > 1 and is_unknown
+    may_be_gone = task_state_store(context) is None and try_number(context) > 1 and is_unknown
     return _beginning(context).isoformat() if deferred or may_be_gone else None
 
 

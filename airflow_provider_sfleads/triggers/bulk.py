@@ -18,6 +18,7 @@ from airflow_provider_sfleads.core.bulk import JobState, abort_job, get_job, job
 from airflow_provider_sfleads.core.replies import refusal
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.version_compat import amask_secret, tell_of_kill
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.transport import Settings
@@ -211,6 +212,9 @@ class SalesforceBulkJobTrigger(BaseTrigger):
                     await self._watch.finish(client)
                 finally:
                     event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
+        except asyncio.CancelledError:
+            await tell_of_kill(self)
+            raise
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
         if event["status"] == "finished" and self._watch.unfinished:
@@ -240,8 +244,6 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             _log.info("Job %s is aborted: the task it belongs to was ended by hand", job_id)
 
     async def _client(self) -> AsyncClient:
-        from airflow.sdk.log import amask_secret
-
         from airflow_provider_sfleads.transport.async_client import AsyncClient
 
         return AsyncClient(await self._settings(), on_secret=amask_secret)
@@ -249,7 +251,6 @@ class SalesforceBulkJobTrigger(BaseTrigger):
     async def _settings(self) -> Settings:
         from airflow.providers.common.compat.connection import get_async_connection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
-        from airflow.sdk.log import amask_secret
 
         from airflow_provider_sfleads.hooks.fields import no_connection, read_settings, secrets_in
 

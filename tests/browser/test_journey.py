@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.integration.weeks import Company
 
 # Each step may wait for runs on a busy machine; all of them together take a few minutes.
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.whole_way]
 
 PATIENCE = 150.0
 

@@ -25,7 +25,7 @@ WANTED: dict[str, Any] = {"external_id_field": "External_Id__c", "stage_field": 
 
 def example() -> DAG:
     """The Dag as Airflow reads it."""
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     bag = DagBag(dag_folder=str(DAGS / "salesforce_contract_check.py"))
     assert not bag.import_errors

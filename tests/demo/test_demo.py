@@ -13,6 +13,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+pytestmark = pytest.mark.whole_way
+
 ROOT = Path(__file__).resolve().parents[2]
 STATES = ("filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent")
 

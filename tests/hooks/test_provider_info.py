@@ -19,6 +19,8 @@ from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor
 
+pytestmark = pytest.mark.whole_way
+
 INFO = get_provider_info()
 TYPE = INFO["connection-types"][0]
 

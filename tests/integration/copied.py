@@ -18,7 +18,7 @@ def copied_dag(dag_id: str, copy_id: str, folder: Path, changes: Mapping[str, st
     :param folder: where the copy is written.
     :param changes: what to put in place of what.
     """
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     text = (DAGS / f"{dag_id}.py").read_text(encoding="utf-8")
     for old, new in {f'"{dag_id}"': f'"{copy_id}"', f'"{dag_id}_dry_run"': f'"{copy_id}_dry_run"', **changes}.items():

@@ -24,7 +24,7 @@ from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperat
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
-    from airflow.sdk.exceptions import TaskDeferred
+    from airflow.providers.common.compat.sdk import TaskDeferred
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
@@ -242,7 +242,7 @@ def run(operator: LeadSyncOperator) -> Ran:
 
 def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r", **more: Any) -> tuple[TaskDeferred, Any]:
     """Run a try up to its deferral; what it says, and the context it ran in, with some more in that."""
-    from airflow.sdk.exceptions import TaskDeferred
+    from airflow.providers.common.compat.sdk import TaskDeferred
 
     ti = SimpleNamespace(
         dag_id="leads",
@@ -262,7 +262,7 @@ def deferred(operator: LeadSyncOperator, store: StateStore, run_id: str = "r", *
 
 def no_retry(error: BaseException | None) -> bool:
     """Whether Airflow fails a task on this error at once."""
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.providers.common.compat.sdk import AirflowFailException
 
     assert error is not None
     return isinstance(error, AirflowFailException)

@@ -23,6 +23,8 @@ from tests.integration.weeks import CREATE, STAGE, TASKS, Company, found_company
 if TYPE_CHECKING:
     from tests.conftest import RunDag
 
+pytestmark = pytest.mark.whole_way
+
 CONFIG = ROOT / "tests/chaos/airflow_config"
 SETTINGS = {
     # A Dag that is not paused runs at once, for yesterday: not before there is something to connect with.
@@ -110,7 +112,7 @@ def test_a_week_that_never_ran_comes_out_of_a_backfill_as_it_would_have_night_by
 
 def run_nightly(company: Company, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run both Dags night by night, in this process."""
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     for conn_id, fields in company.connections().items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))

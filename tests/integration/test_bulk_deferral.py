@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferralTimeout
 from airflow.sdk.io.store import attach
 
 from airflow_provider_sfleads.exports import FileExport
+from airflow_provider_sfleads.version_compat import deferral_failures
 from tests.integration.support import StateStore, Task, creating, deferred, people, report_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_a_deferral_that_times_out_aborts_the_job_and_the_next_try_finishes(
     operator = creating(people(3_000), tmp_path, **PLAIN)
     _, context = deferred(operator, store)
 
-    with pytest.raises(TaskDeferralTimeout):
+    with pytest.raises(deferral_failures()[1]):
         operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
     assert [job["state"] for job in emulator.jobs()] == ["Aborted"]
 

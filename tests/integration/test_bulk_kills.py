@@ -14,7 +14,7 @@ from tests.integration.support import Task, creating, killed, people
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
 
-pytestmark = pytest.mark.usefixtures("salesforce_conn")
+pytestmark = [pytest.mark.usefixtures("salesforce_conn"), pytest.mark.whole_way]
 
 ROWS = 50_000
 PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk"}

@@ -33,7 +33,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
 }
 
-pytestmark = pytest.mark.usefixtures("salesforce")
+pytestmark = [pytest.mark.usefixtures("salesforce"), pytest.mark.whole_way]
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def _warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_example(run_dag: RunDag, name: str = "salesforce_create_and_qualify", **conf: Any) -> DagRun:
     """Run the example Dag for its night."""
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     dag = DagBag(dag_folder=str(DAGS / "salesforce_create_and_qualify.py")).dags[name]
     return run_dag(dag, logical_date=NIGHT, run_conf=conf)

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
+pytestmark = pytest.mark.whole_way
+
 DAY = datetime(2026, 11, 20, 2, tzinfo=UTC)
 
 
 def example_dag(dag_id: str) -> DAG:
     """The Dag as Airflow reads it from ``dags/``."""
-    from airflow.dag_processing.dagbag import DagBag
+    from demo.dagbag import DagBag
 
     bag = DagBag(dag_folder=str(DAGS / f"{dag_id}.py"))
     assert not bag.import_errors

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.conftest import RunDag
 
-pytestmark = pytest.mark.usefixtures("salesforce_conn")
+pytestmark = [pytest.mark.usefixtures("salesforce_conn"), pytest.mark.whole_way]
 
 NEARLY_ALL = 110_000
 NO_REQUESTS_LEFT: dict[str, Any] = {

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-from airflow.sdk import DAG, BaseNotifier, CronDataIntervalTimetable, task
+from airflow.sdk import DAG, BaseNotifier, task
+from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.exports import FileExport

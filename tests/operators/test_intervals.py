@@ -93,7 +93,7 @@ def test_macros() -> None:
 
 def test_macros_without_an_interval() -> None:
     """A template that needs an interval fails the run at once, and no retry follows."""
-    from airflow.sdk.exceptions import AirflowFailException
+    from airflow.providers.common.compat.sdk import AirflowFailException
 
     template = Environment(autoescape=True).from_string("{{ interval_start() }}", globals=dict(INTERVAL_MACROS))
     with pytest.raises(AirflowFailException, match="no stretch of time"):

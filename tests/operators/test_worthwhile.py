@@ -7,10 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import RetryAction
 
 from airflow_provider_sfleads.exceptions import ApiLimitError, RowsNotSentError, SalesforceLeadsError
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
+from airflow_provider_sfleads.version_compat import HAS_RETRY_POLICIES
+
+if not HAS_RETRY_POLICIES:
+    pytest.skip("Airflow has retry policies from 3.3 on", allow_module_level=True)
+from airflow.sdk import RetryAction
+
 from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
 
 FIVE = timedelta(minutes=5)

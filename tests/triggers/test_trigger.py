@@ -8,13 +8,15 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 from tests.transport.stub import EXPIRED, Got, Say, refused
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.transport.stub import Stub
+
+pytestmark = pytest.mark.whole_way
 
 ONE, TWO = "7505g00000000001AA", "7505g00000000002AA"
 

@@ -21,6 +21,8 @@ from tests.ui import made_up
 from tests.ui.conftest import Server
 from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
 
+pytestmark = pytest.mark.whole_way
+
 DAGS = ("nightly", "weekly", "edited")
 NIGHTS = 90
 # The page's own default ends today.

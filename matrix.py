@@ -1,0 +1,154 @@
+"""`python3 dev.py matrix`: the whole way on each other Airflow and Python that are supported.
+
+An environment has a Python, exact versions in ``constraints/``, the wheel of this checkout, and the tests marked
+``whole_way`` beside it, without the package's sources: what they import is what a user installs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+HOME = ROOT / ".matrix"
+# What tests need of a checkout; the package is installed.
+BESIDE = ("benchmarks", "constraints", "dags", "demo", "dev.py", "pyproject.toml", "tests")
+UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An Airflow and a Python on which the whole way is gone.
+
+    :param name: of its file in ``constraints``.
+    :param python: such as ``3.12``.
+    :param tests: paths below ``tests``.
+    """
+
+    name: str
+    python: str
+    tests: tuple[str, ...] = ("tests",)
+
+    @property
+    def lock(self) -> Path:
+        """Its exact versions."""
+        return ROOT / "constraints" / f"{self.name}.txt"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is made."""
+        return HOME / self.name
+
+
+ENVIRONMENTS = (
+    Environment(name="mwaa-3.2.1", python="3.12"),
+    Environment(name="airflow-3.1", python="3.11"),
+    Environment(name="mwaa-3.3.1", python="3.12", tests=("tests/demo/test_demo.py", "tests/ui")),
+)
+
+
+def say(text: str) -> None:
+    """Tell the person what goes on."""
+    print(f"[matrix] {text}", flush=True)
+
+
+def find_python(version: str) -> str | None:
+    """Return a Python of a version: the one that runs, one on PATH, or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    made = sorted(pyenv.glob(f"{version}.*/bin/python"))
+    # A pyenv shim is there for each version, and fails where that is not chosen.
+    is_it = f"import sys; sys.exit('{{}}.{{}}'.format(*sys.version_info) != '{version}')"
+    for candidate in (sys.executable, shutil.which(f"python{version}"), *map(str, made)):
+        if candidate and not subprocess.call((candidate, "-c", is_it), stderr=subprocess.DEVNULL):
+            return candidate
+    return None
+
+
+def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
+    """Run a command; end with its exit code where it fails."""
+    code = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
+    if code:
+        say(f"failed with exit code {code}: {' '.join(map(str, command))}")
+        sys.exit(code)
+
+
+def make_venv(environment: Environment, python: str) -> Path:
+    """Install what is pinned, unless that is so already, and return the venv's Python."""
+    venv, stamp = environment.folder / "venv", environment.folder / "venv.sha256"
+    wanted = hashlib.sha256(environment.lock.read_bytes() + python.encode()).hexdigest()
+    made = venv / "bin" / "python"
+    if not (made.exists() and stamp.exists() and stamp.read_text() == wanted):
+        stamp.unlink(missing_ok=True)
+        run(*UV, "venv", "--clear", "--python", python, venv)
+        run(*UV, "pip", "sync", "--require-hashes", "--python", made, environment.lock)
+        stamp.write_text(wanted)
+    return made
+
+
+def place_checkout(environment: Environment) -> Path:
+    """Copy what tests need beside the package, and return the folder."""
+    folder = environment.folder / "checkout"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in BESIDE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    return folder
+
+
+def build_wheel() -> Path:
+    """Build the wheel of this checkout."""
+    out = HOME / "wheel"
+    shutil.rmtree(out, ignore_errors=True)
+    run(*UV, "build", "--wheel", "--no-build-isolation", "--out-dir", out, ROOT)
+    return next(out.glob("*.whl"))
+
+
+def go(environment: Environment, python: str, wheel: Path, pytest_arguments: list[str]) -> None:
+    """Make an environment and run its tests."""
+    started = time.monotonic()
+    venv_python = make_venv(environment, python)
+    run(*UV, "pip", "install", "--python", venv_python, "--no-deps", "--reinstall", wheel)
+    made = time.monotonic()
+    say(f"{environment.name}: made in {made - started:.0f} s")
+    env = os.environ | {
+        "PATH": os.pathsep.join((str(venv_python.parent), os.environ.get("PATH", os.defpath))),
+        "VIRTUAL_ENV": str(venv_python.parents[1]),
+    }
+    pytest = ("-m", "pytest", "-m", "whole_way", *pytest_arguments, *environment.tests)
+    run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
+    say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
+
+
+def main() -> None:
+    """Run the environments named, or all; one whose Python this machine lacks is passed over, but not in CI."""
+    parser = argparse.ArgumentParser(prog="dev.py matrix", description=main.__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(environment.name for environment in ENVIRONMENTS))
+    known, rest = parser.parse_known_args()
+    chosen = [environment for environment in ENVIRONMENTS if not known.names or environment.name in known.names]
+    if not chosen:
+        parser.error(f"there is no environment {', '.join(known.names)}")
+    pythons = {environment.python: find_python(environment.python) for environment in chosen}
+    lacking = [environment for environment in chosen if not pythons[environment.python]]
+    for environment in lacking:
+        say(f"{environment.name}: NOT RUN, this machine has no Python {environment.python}")
+    if lacking and os.environ.get("CI"):
+        sys.exit(1)
+    wheel = build_wheel()
+    for environment in chosen:
+        if python := pythons[environment.python]:
+            go(environment, python, wheel, rest)
+
+
+if __name__ == "__main__":
+    main()
