@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from airflow_provider_sfleads.operators.links import EXECUTIONS
 from airflow_provider_sfleads.results import ResultsFolder
 from tests.core.reports import VALUES
 from tests.integration.real_airflow import ROOT
 from tests.ui import made_up
-from tests.ui.conftest import Server
+from tests.ui.servers import Server
 from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
 
 DAGS = ("nightly", "weekly", "edited")
@@ -48,16 +46,6 @@ def runs(server: Server) -> str:
                 made_up.add_sync(session, "weekly", ran_at, report={"dry_run": night == 7})
     write_results(server.folder, "nightly", latest, EXECUTION)
     return latest
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def opened(
