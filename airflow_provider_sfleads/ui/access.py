@@ -46,6 +46,5 @@ def may_see_rows(dag_id: str, user: GetUserDep) -> None:
 def _may_get(user: BaseUser, dag_id: str, entities: Iterable[DagAccessEntity | None]) -> bool:
     manager, details = get_auth_manager(), DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return all(
-        manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
-        for entity in entities
+        manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user) for entity in entities
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pytest
 
 from tests.s3 import Lake
 from tests.ui import people
-from tests.ui.servers import Server, environment, new_database, run_module, serving
+from tests.ui.guarded import have_runs
+from tests.ui.servers import Server, at_free_port, environment, new_database, run_module, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -40,8 +42,7 @@ def server(postgres_url: str, server_lake: Lake, tmp_path_factory: pytest.TempPa
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
     }
     env = environment(new_database(postgres_url), folder, more)
-    run_module(env, "airflow", "db", "migrate")
-    run_module(env, "airflow", "dags", "reserialize")
+    run_module(env, "tests.ui.prepare")
     with serving(env, folder, _SIMPLE_USERS) as running:
         yield running
 
@@ -56,10 +57,7 @@ def fab_environment(postgres_url: str, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("fab")
     manager = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
     env = environment(new_database(postgres_url), folder, {"AIRFLOW__CORE__AUTH_MANAGER": manager})
-    run_module(env, "airflow", "db", "migrate")
-    run_module(env, "tests.ui.fab_people")
-    # Reads the Dags as Airflow's Dag processor does, and so takes their access_control over.
-    run_module(env, "airflow", "dags", "reserialize")
+    run_module(env, "tests.ui.prepare", "fab")
     return env, folder
 
 
@@ -71,6 +69,21 @@ def fab_server(fab_environment: tuple[dict[str, str], Path]) -> Iterator[Server]
         yield running
 
 
+@pytest.fixture(scope="session")
+def open_server(fab_environment: tuple[dict[str, str], Path], fab_server: Server) -> Iterator[Server]:
+    """The same Airflow, which gives whoever has not logged in the role Public."""
+    from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+
+    if not hasattr(BaseAuthManager, "get_fastapi_middlewares"):
+        pytest.skip("this Airflow asks everybody to sign in, whatever [fab] auth_role_public says; 3.3 does not")
+    env, _ = fab_environment
+    folder = fab_server.folder / "open"
+    folder.mkdir()
+    more = at_free_port(env) | {"AIRFLOW__FAB__AUTH_ROLE_PUBLIC": "Public"}
+    with serving(more, folder, ("viewer",)) as running:
+        yield replace(running, folder=fab_server.folder)
+
+
 @pytest.fixture(
     scope="session", params=["simple", pytest.param("fab", marks=[pytest.mark.whole_way])], name="any_server"
 )
@@ -78,6 +91,18 @@ def _any_server(request: pytest.FixtureRequest) -> Server:
     """A real API server under one auth manager, and under the other."""
     found: Server = request.getfixturevalue({"simple": "server", "fab": "fab_server"}[request.param])
     return found
+
+
+@pytest.fixture(scope="module")
+def any_runs(any_server: Server) -> None:
+    """What there is to be seen, by those who may."""
+    have_runs(any_server)
+
+
+@pytest.fixture(scope="module")
+def fab_runs(fab_server: Server) -> None:
+    """Likewise, under FAB."""
+    have_runs(fab_server)
 
 
 @pytest.fixture(scope="module")

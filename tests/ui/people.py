@@ -5,18 +5,16 @@ from __future__ import annotations
 #: The Dag that some of these may read, and the one that only roles for all Dags may.
 OURS, THEIRS = "welcome_leads", "others_leads"
 
-# Whoever uses Airflow's UI has the first; a plugin's pages and tabs need the second.
-_UI = ("Website", "Plugins")
-_NUMBERS = (*_UI, "DAG Runs", "Task Instances")
+_NUMBERS = ("Plugins", "DAG Runs", "Task Instances")
 
 #: What a role may read of any Dag that it may read, by the name of its one user.
 RESOURCES = {
     "reader": (*_NUMBERS, "XComs"),
     "numbers": _NUMBERS,
     "outsider": (*_NUMBERS, "XComs"),
-    "without_runs": (*_UI, "Task Instances", "XComs"),
-    "without_tasks": (*_UI, "DAG Runs", "XComs"),
-    "without_plugins": ("Website", "DAG Runs", "Task Instances", "XComs"),
+    "without_runs": ("Plugins", "Task Instances", "XComs"),
+    "without_tasks": ("Plugins", "DAG Runs", "XComs"),
+    "without_plugins": ("DAG Runs", "Task Instances", "XComs"),
     # Of those whom nobody knows: what `[fab] auth_role_public` names.
     "Public": _NUMBERS,
 }

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 #: What of which Dags these users may not see; whoever is not named sees everything.
 HIDDEN: dict[str, dict[str, set[DagAccessEntity] | None]] = {
     "reader": {THEIRS: None},
-    "numbers": {"nightly": {DagAccessEntity.XCOM}, "weekly": None, OURS: {DagAccessEntity.XCOM}, THEIRS: None},
-    "outsider": dict.fromkeys(("nightly", "weekly", OURS, THEIRS)),
+    "numbers": {OURS: {DagAccessEntity.XCOM}, THEIRS: None},
+    "outsider": dict.fromkeys((OURS, THEIRS)),
     "without_runs": {OURS: {DagAccessEntity.RUN}, THEIRS: None},
     "without_tasks": {OURS: {DagAccessEntity.TASK_INSTANCE}, THEIRS: None},
 }

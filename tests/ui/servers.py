@@ -21,6 +21,8 @@ from demo.ui import free_port, ui_environment
 from tests.integration.real_airflow import ROOT, RealAirflow
 from tests.ui.people import password
 
+_START_SECONDS = 240
+
 
 @dataclass(frozen=True)
 class Server:
@@ -63,7 +65,7 @@ def environment(database: str, folder: Path, more: Mapping[str, str]) -> dict[st
     :param more: further settings, among them who its users are.
     """
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return ui_environment(mine, free_port()) | {
+    return at_free_port(mine) | {
         "AIRFLOW_HOME": str(folder / "home"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "tests/ui/airflow_dags"),
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -75,10 +77,21 @@ def environment(database: str, folder: Path, more: Mapping[str, str]) -> dict[st
     }
 
 
+def at_free_port(env: Mapping[str, str]) -> dict[str, str]:
+    """The settings of an API server, at another address."""
+    here = ui_environment({}, free_port())
+    return {**here, **env, **{name: value for name, value in here.items() if "API" in name}}
+
+
 def run_module(env: Mapping[str, str], *command: str) -> None:
     """Run a module as a program in that environment, to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", *command], env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", *command],
+        env=env,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
 
@@ -93,7 +106,7 @@ def serving(env: Mapping[str, str], folder: Path, users: tuple[str, ...]) -> Ite
     airflow = RealAirflow(env, folder, database)
     try:
         airflow.start("api-server")
-        airflow.wait_for(lambda: _answers(airflow.url), "the API server", 120)
+        airflow.wait_for(lambda: _answers(airflow.url), "the API server", _START_SECONDS)
         yield Server(airflow.url, database, folder, {user: log_in(airflow.url, user) for user in users})
     finally:
         airflow.kill_all()

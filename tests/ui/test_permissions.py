@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-
 import pytest
 
-from airflow_provider_sfleads.results import ResultsFolder
-from tests.ui import made_up
+from tests.ui.guarded import ALL, RUN
 from tests.ui.people import NOBODY, OURS, THEIRS
-from tests.ui.servers import Server, serving
-from tests.ui.test_routes import EXECUTION, HOSTILE, rows_url, write_results
+from tests.ui.servers import Server
+from tests.ui.test_routes import HOSTILE, rows_url
 
-RAN_AT = datetime(2026, 11, 23, 3, tzinfo=UTC)
-RUN = f"scheduled__{RAN_AT.isoformat()}"
-ALL = sorted((OURS, THEIRS))
-ROUTES = ("/static/lead-syncs.js", "/api/syncs", rows_url(RUN, OURS), rows_url(RUN, OURS).replace("/rows", "/rejects.csv"))
-
-
-def have_runs(server: Server) -> None:
-    """Have a run of each Dag, and its rows; and of one of them, one that left no report."""
-    with made_up.database(server.database) as session:
-        made_up.clear(session)
-        for dag_id in ALL:
-            path = ResultsFolder(server.folder, dag_id, RUN, "sync", -1, EXECUTION).url
-            made_up.add_sync(session, dag_id, RAN_AT, report={"results_path": path})
-            made_up.add_sync(session, dag_id, RAN_AT.replace(hour=4), report=None, state="failed")
-    for dag_id in ALL:
-        write_results(server.folder, dag_id, RUN, EXECUTION, codes=3)
-
-
-@pytest.fixture(scope="module")
-def runs(any_server: Server) -> None:
-    """What there is to be seen."""
-    have_runs(any_server)
-
-
-@pytest.fixture(scope="module")
-def fab_runs(fab_server: Server) -> None:
-    """Likewise, under FAB."""
-    have_runs(fab_server)
+ROUTES = (
+    "/static/lead-syncs.js",
+    "/api/syncs",
+    rows_url(RUN, OURS),
+    rows_url(RUN, OURS).replace("/rows", "/rejects.csv"),
+)
 
 
 def holds(server: Server, user: str | None, *, dags: list[str], rows: list[str]) -> None:
@@ -79,7 +53,7 @@ def test_nobody_in_particular_gets_401_from_every_route(any_server: Server, path
     assert len(app.routes) == len(ROUTES)
 
 
-@pytest.mark.usefixtures("runs")
+@pytest.mark.usefixtures("any_runs")
 @pytest.mark.parametrize(
     ("user", "dags", "rows"),
     [
@@ -121,19 +95,6 @@ def test_who_may_read_single_dags_does_not_learn_which_others_there_are(fab_serv
 
     assert (theirs.status_code, theirs.text) == (none.status_code, none.text)
     assert theirs.status_code == 403
-
-
-@pytest.fixture(scope="module")
-def open_server(fab_environment: tuple[dict[str, str], object], fab_server: Server) -> Iterator[Server]:
-    """The same Airflow, which gives whoever has not logged in the role Public."""
-    from demo.ui import ui_environment, free_port
-
-    env, _ = fab_environment
-    url = {name: value for name, value in ui_environment({}, free_port()).items() if "API__" in name}
-    folder = fab_server.folder / "open"
-    folder.mkdir()
-    with serving(env | url | {"AIRFLOW__FAB__AUTH_ROLE_PUBLIC": "Public"}, folder, ("viewer",)) as running:
-        yield Server(running.url, running.database, fab_server.folder, running.tokens)
 
 
 @pytest.mark.whole_way
