@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_sfleads.core.report import COUNTS
 from tests.core.reports import VALUES
 
+_BUNDLE = "made-up"
 OPERATOR = "SalesforceUpdateLeadStageOperator"
 
 
@@ -38,8 +39,9 @@ def database(url: str) -> Iterator[Session]:
 
 def clear(session: Session) -> None:
     """Have nothing of what was made up."""
-    for table in (XComModel, TaskInstance, DagRun, DagModel):
+    for table in (XComModel, TaskInstance, DagRun):
         session.execute(delete(table))
+    session.execute(delete(DagModel).where(DagModel.bundle_name == _BUNDLE))
 
 
 def remove_run(session: Session, dag_id: str, run_id: str) -> None:
@@ -50,10 +52,10 @@ def remove_run(session: Session, dag_id: str, run_id: str) -> None:
 
 def add_dag(session: Session, dag_id: str) -> None:
     """Have a Dag of that name."""
-    session.merge(DagBundleModel(name="made-up"))
+    session.merge(DagBundleModel(name=_BUNDLE))
     session.flush()
     # Its constructor fills in what has to be there; it has no types.
-    session.add(DagModel(dag_id=dag_id, bundle_name="made-up", is_stale=False, fileloc="made_up.py"))  # type: ignore[no-untyped-call]
+    session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, fileloc="made_up.py"))  # type: ignore[no-untyped-call]
     session.flush()
 
 

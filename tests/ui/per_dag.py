@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
+from tests.ui.people import OURS, THEIRS
+
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
 #: What of which Dags these users may not see; whoever is not named sees everything.
 HIDDEN: dict[str, dict[str, set[DagAccessEntity] | None]] = {
-    "numbers": {
-        "stage": {DagAccessEntity.XCOM}, "nightly": {DagAccessEntity.XCOM}, "create": None, "weekly": None,
-    },
-    "outsider": dict.fromkeys(("stage", "create", "nightly", "weekly")),
-}  # fmt: skip
+    "reader": {THEIRS: None},
+    "numbers": {OURS: {DagAccessEntity.XCOM}, THEIRS: None},
+    "outsider": dict.fromkeys((OURS, THEIRS)),
+    "without_runs": {OURS: {DagAccessEntity.RUN}, THEIRS: None},
+    "without_tasks": {OURS: {DagAccessEntity.TASK_INSTANCE}, THEIRS: None},
+}
 
 
 class PerDagAuthManager(SimpleAuthManager):

@@ -1,24 +1,22 @@
-"""The page itself, in Chromium: by pointer and by keyboard, in both modes, and for those who may see less."""
+"""The page itself, in Chromium: by pointer and by keyboard, and in both modes."""
 
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from airflow_provider_sfleads.operators.links import EXECUTIONS
 from airflow_provider_sfleads.results import ResultsFolder
 from tests.core.reports import VALUES
-from tests.integration.real_airflow import ROOT
 from tests.ui import made_up
-from tests.ui.conftest import Server
+from tests.ui.pages import keep, opened
+from tests.ui.servers import Server
 from tests.ui.test_routes import EXECUTION, FORMULA, HOSTILE, LAST, write_results
 
 pytestmark = pytest.mark.whole_way
@@ -27,8 +25,6 @@ DAGS = ("nightly", "weekly", "edited")
 NIGHTS = 90
 # The page's own default ends today.
 EVER = "since=2026-08-01"
-ARTIFACTS = ROOT / "test-artifacts/ui"
-expect.set_options(timeout=30_000)  # other tests' programs may still be ending
 
 
 @pytest.fixture(scope="module")
@@ -50,44 +46,6 @@ def runs(server: Server) -> str:
                 made_up.add_sync(session, "weekly", ran_at, report={"dry_run": night == 7})
     write_results(server.folder, "nightly", latest, EXECUTION)
     return latest
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-def opened(
-    chromium: Browser,
-    server: Server,
-    path: str,
-    *,
-    user: str = "admin",
-    scheme: str = "light",
-    clock: datetime | None = None,
-) -> Page:
-    """Open one of Airflow's pages as a user who is logged in; a script that a text brings along fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1400})
-    context.add_cookies([{"name": "_token", "value": server.tokens[user], "url": server.url}])
-    context.add_init_script(f"localStorage.setItem('theme', '{scheme}')")
-    page = context.new_page()
-    if clock is not None:
-        page.clock.set_fixed_time(clock)
-    page.on("dialog", lambda dialog: pytest.fail(f"a text was run as a script: {dialog.message}"))
-    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
-    page.goto(server.url + path)
-    return page
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a picture of the page, for people to look at."""
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{name.replace(' ', '-')}.png", full_page=True)
 
 
 def rows_path(run_id: str) -> str:
@@ -283,25 +241,6 @@ def test_a_page_that_stays_open_over_night_asks_for_the_new_day(chromium: Browse
     page.get_by_role("button", name="Refresh").click()
 
     expect(page.get_by_test_id("filter-until")).to_have_value("2026-11-24")
-    assert runs
-
-
-def test_whoever_may_not_read_the_rows_is_told(chromium: Browser, server: Server, runs: str) -> None:
-    """The numbers are there, the rows are not, and no broken page."""
-    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}", user="numbers")
-    expect(page.get_by_test_id("sync-row").first).to_contain_text("not yours to read")
-    assert page.get_by_role("button", name="Results").count() == 0
-    page.goto(server.url + rows_path(runs))
-
-    expect(page.get_by_test_id("error")).to_contain_text("You may not read this")
-
-
-def test_whoever_may_not_read_the_dags_sees_nothing_of_them(chromium: Browser, server: Server, runs: str) -> None:
-    """Not even their names."""
-    page = opened(chromium, server, f"/plugin/lead-syncs?{EVER}&mode=all", user="outsider")
-
-    expect(page.get_by_test_id("empty")).to_be_visible()
-    assert page.get_by_test_id("filter-dag").locator("option").all_inner_texts() == ["all Dags"]
     assert runs
 
 

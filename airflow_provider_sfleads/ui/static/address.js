@@ -74,6 +74,12 @@ export const taskPage = ({ dag_id, run_id, task_id, map_index }) =>
       (map_index >= 0 ? `/mapped/${encodeURIComponent(map_index)}` : ""),
   );
 
+/** Airflow's own page to sign in, whatever its auth manager has for one, and then this page again. */
+export const loginPage = () => {
+  const { pathname, search, hash } = globalThis.location;
+  return absolute(`api/v2/auth/login?next=${encodeURIComponent(pathname + search + hash)}`);
+};
+
 /** An address of our own routes; parameters without a value are left out. */
 export function routeTo(parts, parameters) {
   const url = new URL(absolute(`sfleads/api/${path(...parts)}`));

@@ -29,12 +29,15 @@ async function detailOf(reply) {
 }
 
 async function refusal(reply) {
-  if (reply.status === 401) return new Refused(401, "Your session is over: reload the page to sign in again.");
   const detail = await detailOf(reply);
+  // By the second Airflow's API refuses a token once that was revoked, made with another secret, or whose user is gone.
+  if (reply.status === 401 || (reply.status === 403 && detail === "Invalid JWT token")) {
+    return new Refused(401, "Your session is over. Sign in again, and you come back to this page.");
+  }
   if (reply.status === 403) {
     return new Refused(
       403,
-      "You may not read this. Ask whoever runs Airflow for access to the Dag and its task instances.",
+      "You may not read this. Ask whoever runs Airflow for a role that may read the Dag, its runs, its task instances and its XComs.",
     );
   }
   return new Refused(reply.status, detail ?? `The API server answered ${reply.status} ${reply.statusText}`.trim());

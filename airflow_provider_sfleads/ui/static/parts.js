@@ -1,5 +1,5 @@
 // Small parts that several views use. All text goes through React, which never takes it for HTML.
-import { addressWith, go } from "./address.js";
+import { addressWith, go, loginPage } from "./address.js";
 import { number, plain } from "./words.js";
 
 const { createElement: h } = globalThis.React;
@@ -53,12 +53,12 @@ export function Select({ label, options, onChange, className, ...more }) {
 /** What went wrong, and what can be done about it here. */
 export function Trouble({ error, onRetry }) {
   const over = error.status === 401;
-  const act = over ? () => globalThis.location.reload() : onRetry;
   return h(
     "div",
     { className: error.status === 404 ? "notice" : "notice trouble", role: "alert", "data-testid": "error" },
     h("p", null, error.message),
-    error.status !== 403 && h("button", { type: "button", onClick: act }, over ? "Reload the page" : "Try again"),
+    over && h("a", { className: "button", href: loginPage() }, "Sign in"),
+    !over && error.status !== 403 && h("button", { type: "button", onClick: onRetry }, "Try again"),
   );
 }
 
