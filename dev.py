@@ -23,7 +23,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "sfleads-setup.json"
 LOCK = ROOT / "constraints-3.11.txt"
 OLDEST = (3, 11)
-GROUPS = ("build", "demo", "lint", "lock", "test")
+GROUPS = ("build", "demo", "docs", "lint", "lock", "test")
 
 
 def say(text: str) -> None:
@@ -218,6 +218,12 @@ def build() -> None:
     run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", ROOT)
 
 
+def docs(target: Path = ROOT / "docs" / "_build" / "html") -> None:
+    """Build the documentation site from nothing; a warning is an error."""
+    form = "--fail-on-warning --keep-going --quiet --fresh-env --write-all --jobs=auto --builder=html"
+    run(PYTHON, "-m", "sphinx", *form.split(), ROOT / "docs", target)
+
+
 def main() -> None:
     """Run one command."""
     if sys.version_info < OLDEST:
@@ -233,6 +239,7 @@ def main() -> None:
         "bench": "run the benchmarks; further arguments go to them",
         "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
         "build": "build the wheel into dist",
+        "docs": "build the documentation into docs/_build/html",
         "lock": "write constraints-3.11.txt anew",
     }.items():
         # Without a parser's own --help, `dev.py demo --help` reaches the demo.
@@ -246,7 +253,7 @@ def main() -> None:
     elif known.command in ("demo", "bench"):
         become(PYTHON, "-m", {"demo": "demo", "bench": "benchmarks"}[known.command], *rest)
     else:
-        {"check": check, "build": build, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
+        {"check": check, "build": build, "docs": docs, "lock": lock}.get(known.command, lambda: say(f"ready: {VENV}"))()
 
 
 if __name__ == "__main__":

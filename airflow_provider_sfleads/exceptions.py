@@ -38,7 +38,7 @@
         └── LeaseTakenError           a run that could be undone, or undo this one, has its turn; a retry goes on
 
 ``transient`` says whether trying the same again can help. Errors that are not transient fail an
-Airflow task without retry when they leave the hook or an operator (see :mod:`.hooks.failing`).
+Airflow task without retry when they leave the hook or an operator.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ class SyncReport:
     ``read`` is always the sum of ``filtered``, ``duplicate_keys``, ``unchanged``, ``created``, ``updated``,
     ``rejected``, ``not_sent``, ``would_create`` and ``would_update``, which are those of one execution.
     ``executions`` has the counts of each execution of the task instance, oldest first and this one among them; see
-    :mod:`~airflow_provider_sfleads.core.executions` for what they come to. ``not_visible`` names Lead fields that the
-    Run-As user may not see, for which reason the results lack what they would hold.
+    :func:`~airflow_provider_sfleads.core.executions.shown` for what they come to. ``not_visible`` names Lead fields
+    that the Run-As user may not see, for which reason the results lack what they would hold.
     """
 
     read: int
