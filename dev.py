@@ -218,10 +218,17 @@ def build() -> None:
     run(PYTHON, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", ROOT)
 
 
-def docs(target: Path = ROOT / "docs" / "_build" / "html") -> None:
-    """Build the documentation site from nothing; a warning is an error."""
-    form = "--fail-on-warning --keep-going --quiet --fresh-env --write-all --jobs=auto --builder=html"
-    run(PYTHON, "-m", "sphinx", *form.split(), ROOT / "docs", target)
+def docs_command(target: Path) -> list[str]:
+    """Return what Python is told to build the documentation site from nothing; a warning is an error."""
+    form = "-m sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all --jobs=auto --builder=html"
+    return [*form.split(), str(ROOT / "docs"), str(target)]
+
+
+def docs() -> None:
+    """Build the documentation site."""
+    target = ROOT / "docs" / "_build" / "html"
+    run(PYTHON, *docs_command(target))
+    say(f"the site: {target / 'index.html'}")
 
 
 def main() -> None:
