@@ -45,6 +45,8 @@ python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
+# `name` is code, as in Markdown.
+default_role = "code"
 nitpicky = True
 # Without the network nobody knows where other projects explain their names: those stay plain text. Ours all resolve.
 # The short ones are imported for type checkers alone, and Record and Duplicates are the hook's names for two of them.

@@ -20,7 +20,10 @@ from airflow_provider_sfleads.results.write_back import ready_table
 from demo.nights import airflow_environment
 from demo.options import parse
 from demo.warehouse import fill, make_content
+from tests.browser.conftest import browser
 from tests.docs.pages import ROOT
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

@@ -114,8 +114,8 @@ def syncs_of(bag: Any) -> Iterator[Any]:  # noqa: ANN401 - Airflow's class moves
             if not (isinstance(task, LeadSyncOperator) and isinstance(export, SqlExport)):
                 continue
             if export.conn_id == "warehouse":
-                times = {"ds": "2026-11-17", "data_interval_start": day, "data_interval_end": day.add(days=1)}
-                task.render_template_fields({**times, "params": dag.params.dump()})
+                context: Any = {"ds": "2026-11-17", "data_interval_start": day, "data_interval_end": day.add(days=1)}
+                task.render_template_fields({**context, "params": dag.params.dump()})
                 yield task
 
 
