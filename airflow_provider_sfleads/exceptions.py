@@ -32,7 +32,7 @@
     │   └── RecordsLostError          what was sent is not recorded any more, and cannot be asked for; no retry
     ├── DisownedError                 a newer try owns the task; this process writes nothing any more
     └── SyncError                     the sync ran to its end and did not come out clean
-        ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
+        ├── RejectsExceededError      more rows rejected than max_rejects allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
         ├── WriteBackError            Salesforce is in order, the warehouse table is not; a retry writes it
         └── LeaseTakenError           a run that could be undone, or undo this one, has its turn; a retry goes on

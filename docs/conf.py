@@ -23,6 +23,8 @@ version = release = __version__
 html_title = f"Salesforce Leads {__version__}"
 html_theme = "furo"
 html_static_path = ["_static"]
+if (Path(__file__).parent / "_static" / "logo.svg").exists():
+    html_logo = html_favicon = "_static/logo.svg"
 html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sphinx = False

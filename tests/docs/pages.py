@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts))
 # Directives whose body is not Markdown.
-_NO_MARKDOWN = ("{command-help}", "{eval-rst}", "{include}", "{toctree}")
+_NO_MARKDOWN = ("{commands}", "{eval-rst}", "{include}", "{toctree}")
 _NOTE = re.compile(r"<!--\s*(test|exit):\s*(.*?)\s*-->", re.DOTALL)
 
 
@@ -28,7 +28,8 @@ class Block:
 
     :param line: where it begins on its page, counted from 1.
     :param language: ``indented`` for a block without a fence, which can say none.
-    :param test: the file of the test that runs it, where it cannot run by itself: ``<!-- test: tests/... -->``.
+    :param test: the file of the test that runs it, where it cannot run by itself: ``<!-- test: tests/... -->``; on the
+        recipe of a release also why no test can: ``<!-- test: skip, it cannot be taken back -->``.
     :param exit_code: what its last command ends with: ``<!-- exit: 1 -->``.
     """
 

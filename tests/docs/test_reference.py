@@ -131,9 +131,9 @@ def test_each_error_is_explained() -> None:
     assert not [name for name in sorted(names - bases - of_the_check) if f"`{name}`" not in page]
 
 
-def test_each_command_is_in_the_reference() -> None:
+def test_each_command_is_in_the_reference(site: Path) -> None:
     """By the help that it prints itself."""
-    page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    page = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     commands = [path.parent.name for path in (ROOT / PACKAGE).glob("*/__main__.py")]
-    assert commands
-    assert not [name for name in commands if f"{{command-help}} {PACKAGE}.{name}\n" not in page]
+    assert len(commands) >= 3
+    assert not [name for name in commands if f"usage: python -m {PACKAGE}.{name} " not in page]
