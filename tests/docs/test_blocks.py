@@ -121,7 +121,8 @@ def syncs_of(bag: Any) -> Iterator[Any]:  # noqa: ANN401 - Airflow's class moves
                 continue
             if export.conn_id == "warehouse":
                 context: Any = {"ds": "2026-11-17", "data_interval_start": day, "data_interval_end": day.add(days=1)}
-                task.render_template_fields({**context, "params": dag.params.dump()})
+                context["params"] = dag.params.dump()
+                task.render_template_fields(context)
                 yield task
 
 
