@@ -211,6 +211,19 @@ def chaos(args: list[str]) -> None:
     become(PYTHON, "-m", "pytest", "tests/chaos", *rest)
 
 
+def docs_command(target: Path) -> list[str]:
+    """Return what Python is told to build the documentation site from nothing; a warning is an error."""
+    form = "-m sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all --jobs=auto --builder=html"
+    return [*form.split(), str(ROOT / "docs"), str(target)]
+
+
+def docs() -> None:
+    """Build the documentation site."""
+    target = ROOT / "docs" / "_build" / "html"
+    run(PYTHON, *docs_command(target))
+    say(f"the site: {target / 'index.html'}")
+
+
 def main() -> None:
     """Run one command."""
     if sys.version_info < OLDEST:
@@ -226,6 +239,7 @@ def main() -> None:
         "bench": "run the benchmarks; further arguments go to them",
         "chaos": "run seeded schedules of faults and kills, 500 by `chaos 500`; see --help",
         "build": "build sdist and wheel into dist",
+        "docs": "build the documentation into docs/_build/html",
         "release-check": "say what keeps this checkout from being released; docs/release.md is the recipe",
         "matrix": "go the whole way on other Airflows and Pythons; see --help",
         "lock": "write the exact versions in constraints anew",
@@ -241,7 +255,7 @@ def main() -> None:
     elif known.command in PROGRAMS:
         become(PYTHON, "-m", *PROGRAMS[known.command], *rest)
     else:
-        {"check": check}.get(known.command, lambda: say(f"ready: {VENV}"))()
+        {"check": check, "docs": docs}.get(known.command, lambda: say(f"ready: {VENV}"))()
 
 
 if __name__ == "__main__":

@@ -32,13 +32,13 @@
     │   └── RecordsLostError          what was sent is not recorded any more, and cannot be asked for; no retry
     ├── DisownedError                 a newer try owns the task; this process writes nothing any more
     └── SyncError                     the sync ran to its end and did not come out clean
-        ├── RejectsExceededError      more rows rejected than ``max_rejects`` allows; no retry
+        ├── RejectsExceededError      more rows rejected than max_rejects allows; no retry
         ├── RowsNotSentError          rows were left unsent; a retry sends them
         ├── WriteBackError            Salesforce is in order, the warehouse table is not; a retry writes it
         └── LeaseTakenError           a run that could be undone, or undo this one, has its turn; a retry goes on
 
 ``transient`` says whether trying the same again can help. Errors that are not transient fail an
-Airflow task without retry when they leave the hook or an operator (see :mod:`.hooks.failing`).
+Airflow task without retry when they leave the hook or an operator.
 """
 
 from __future__ import annotations

@@ -88,4 +88,6 @@ def _required(context: Mapping[str, Any]) -> Interval:
         return require_interval(context)
 
 
+#: For ``user_defined_macros`` of a Dag: ``{{ interval_start() }}`` and ``{{ interval_end() }}`` are the ends of the
+#: interval as ISO 8601, and fail the task without retry where the run has none.
 INTERVAL_MACROS = {"interval_start": _interval_start, "interval_end": _interval_end}

@@ -72,6 +72,7 @@ class Outcome:
     :param contact_id: contact that a converted lead became.
     :param old_stage: stage in Salesforce before.
     :param new_stage: stage after, for a row that is moved.
+    :param lead_url: address of the lead in Salesforce, where its id is known.
     """
 
     key: str

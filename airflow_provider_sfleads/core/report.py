@@ -67,11 +67,41 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
 class SyncReport:
     """What a sync task returns (XCom) and writes as ``report.json``; times in ISO 8601, UTC.
 
-    ``read`` is always the sum of ``filtered``, ``duplicate_keys``, ``unchanged``, ``created``, ``updated``,
-    ``rejected``, ``not_sent``, ``would_create`` and ``would_update``, which are those of one execution.
-    ``executions`` has the counts of each execution of the task instance, oldest first and this one among them; see
-    :mod:`~airflow_provider_sfleads.core.executions` for what they come to. ``not_visible`` names Lead fields that the
-    Run-As user may not see, for which reason the results lack what they would hold.
+    ``read`` is always the sum of the nine counts that follow it. All of them count rows of the export, in one execution
+    of the task instance, over all its tries.
+
+    :param read: rows read.
+    :param filtered: rows that were not meant: by score, or by the stage in the export.
+    :param duplicate_keys: rows whose key an earlier row of the export has.
+    :param unchanged: rows whose lead is right as it is, or must not be touched.
+    :param created: rows that made a lead.
+    :param updated: rows that changed a lead.
+    :param rejected: rows that cannot be taken, by Salesforce's word or before they are sent.
+    :param not_sent: rows that were not sent, or of which nobody knows yet what became of them.
+    :param would_create: rows of a dry run that a live run would create a lead of.
+    :param would_update: rows of a dry run that a live run would change a lead by.
+    :param api_calls: requests that count against the org's daily limit, over all tries and processes.
+    :param token_requests: requests for a token, which do not count there.
+    :param api: ``collections``, ``bulk``, or ``none`` where no row was sent.
+    :param api_reason: why that one.
+    :param job_ids: ids of the bulk jobs that rows were sent by.
+    :param results_path: URL of the execution's folder.
+    :param rejects_path: URL of the rejected rows there.
+    :param dry_run: whether Salesforce was only read.
+    :param started_at: when the first try began.
+    :param finished_at: when the last one ended.
+    :param host: the org's host.
+    :param operation: ``create`` or ``update_stage``.
+    :param interval_start: start of the stretch of time that the run is about; ``None`` where it has none.
+    :param interval_end: its end, which is not in it.
+    :param attempts: tries of this execution.
+    :param reject_reasons: rejected rows by error code, of the 20 most frequent ones.
+    :param unchanged_reasons: unchanged rows by reason.
+    :param api_usage: ``{"used", "max"}``, the org's API requests in 24 hours and its limit, as the last answer told
+        them; ``None`` where none did.
+    :param executions: the counts of each execution of the task instance, oldest first and this one among them; see
+        :func:`~airflow_provider_sfleads.core.executions.shown` for what they come to.
+    :param not_visible: Lead fields that the Run-As user may not see, so that the results lack what they would hold.
     """
 
     read: int

@@ -32,6 +32,7 @@ class Fault:
     all), at most `times` of them, each with `probability` drawn from `seed`.
 
     How, by `effect`:
+
       - `drop_before`: the connection closes without an answer, nothing was done;
       - `drop_after`: it closes without an answer, everything was done;
       - `drop_then_commit`: it closes at once, and everything is done `seconds` later;
@@ -46,6 +47,8 @@ class Fault:
       - `race`: upserts of records that hold such a value do not find their lead, each of them `count`
         times, as where another's insert commits between an upsert's look and its write: their own insert
         then meets the unique field. An upsert whose lead is not there loses no race, and is not counted.
+
+    The emulator gives the `id`.
     """
 
     effect: Effect

@@ -29,7 +29,9 @@ KNOWN_TYPES = TEXT_TYPES | NUMBER_TYPES | {"boolean", "date", "datetime", "refer
 class FieldSpec:
     """One field, in the words of describe.
 
-    `length` counts characters of text types; `precision` and `scale` are digits of numbers;
+    `name`, `label`, `type`, `nillable`, `createable`, `updateable`, `defaulted_on_create`, `unique`, `case_sensitive`,
+    `restricted` and `reference_to` are there what they are here; `relationship` is its `relationshipName`, `compound`
+    its `compoundFieldName`. `length` counts characters of text types; `precision` and `scale` are digits of numbers;
     `digits` is the largest count of digits of an `int`. `default` is written where a create leaves
     the field out. A field that is `external_id` or `id_lookup` can key an upsert. `labels` are those of
     the `picklist`'s values, where they differ from them. What is `always_visible` field-level security

@@ -21,7 +21,7 @@ _VERSIONS: Versions = tuple(f"{number}.0" for number in range(31, 69))
 class EmulatorSettings:
     """How the emulated org is set up.
 
-    Access: `client_id`, `client_secret`; `flow_enabled` False -> `unsupported_grant_type`;
+    Access: `client_id` and `client_secret` of the app; `flow_enabled` False -> `unsupported_grant_type`;
     `run_as_user` False -> `invalid_grant`; `token_lifetime` seconds without use after which a token is
     dead; `token_calls` calls after which it is dead (None: no such rule); `instance_url` what the token
     reply says instead of the URL that the client used; `api_enabled` False -> 403

@@ -42,15 +42,15 @@ class FileExport(Templated):
     an error; a file without a header line is an error, one with nothing but a header has 0 rows. Every value is
     text, and an empty cell is ``""`` (the mapping takes blank for null). Blank lines are passed over. Values in
     quotes keep their line breaks. A line with too many or too few values, or with text after a closing quote, is a
-    :class:`BadRow` ``MALFORMED_ROW``; surplus values are joined into its last column, so that nothing is lost from
+    reject, ``MALFORMED_ROW``; surplus values are joined into its last column, so that nothing is lost from
     the rejects. Where files were joined, the header line again, in any letter case, is passed over with a warning, and
-    is an error if its columns stand in another order; any other line after a byte order mark is a :class:`BadRow`. A
+    is an error if its columns stand in another order; any other line after a byte order mark is such a reject. A
     quote that never closes, or a value of more than 131,072 characters, is an error.
 
     **JSON Lines.** One object a line; numbers with a fraction are ``Decimal``. Columns are the keys seen in the first
     1,000 lines of every file; a key that a row lacks is ``None``, and one that turns up only later is left out,
-    with a warning in the log (it cannot be mapped). A line that is no object is a :class:`BadRow`. An empty file
-    has 0 rows and no columns.
+    with a warning in the log (it cannot be mapped). A line that is no object is a reject, ``MALFORMED_ROW``. An empty
+    file has 0 rows and no columns.
 
     **Parquet.** Timestamps are cut to microseconds. Bytes that are UTF-8 are text, as Impala and older Spark write it
     without saying so; other bytes stay bytes, and are a reject of their row where they are mapped.

@@ -18,8 +18,8 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
     """Create the leads that Salesforce does not have yet.
 
     With a unique ``external_id_field`` no lead is created twice, whatever fails and however often the task runs.
-    Without one, retries, clears and re-runs of the same Dag run create no lead twice either, but nothing tells another
-    run: see "The guarantee" in README.
+    Without one, retries, clears and re-runs of the same Dag run create no lead twice either, but another run does not
+    know of them.
 
     :param fields: export column -> Lead field; LastName and Company must be among them or in ``constants``.
     :param constants: Lead field -> value, for every row.

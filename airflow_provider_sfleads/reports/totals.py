@@ -20,7 +20,7 @@ class Totals:
     """The sums over reports; live ones and dry runs are not to be mixed.
 
     What a task instance was cleared and run again for is in its report's numbers, see
-    :mod:`~airflow_provider_sfleads.core.executions`.
+    :func:`~airflow_provider_sfleads.core.executions.shown`.
 
     :param syncs: how many reports.
     :param counts: the sum of each count, by its name in the report.
