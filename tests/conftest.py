@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.s3 import Lake
@@ -41,6 +42,14 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
     "NO_PROXY": "127.0.0.1,localhost",
 }
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Of processes that share the suite, none meets another's scratch files: paths in memory are alike in all of them.
+    scratch = HOME / "tmp"
+    scratch.mkdir()
+    os.environ["TMPDIR"] = str(scratch)
+    for folder in (HOME, scratch):
+        folder.chmod(0o711)  # PostgreSQL runs as somebody else
+    tempfile.tempdir = None
 
 
 def _stay_on_this_machine(event: str, args: tuple[Any, ...]) -> None:
@@ -91,6 +100,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"property tests: --hypothesis-seed={seed} --examples={times:g}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:  # noqa: ANN401 - xdist's own
+    """Share the suite by lanes, whatever ``--dist`` says."""
+    from tests.lanes import Lanes
+
+    return Lanes(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each property test draw ``--examples`` times what it draws by itself."""
     times = config.getoption("--examples")
@@ -99,6 +116,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # A test with settings takes no second ones by way of the decorator.
         own = function._hypothesis_internal_use_settings
         function._hypothesis_internal_use_settings = settings(own, max_examples=max(1, round(own.max_examples * times)))
+    if hasattr(config, "workerinput"):
+        from tests.lanes import by_length
+
+        items.sort(key=lambda item: by_length(item.nodeid))
 
 
 class RunDag(Protocol):

@@ -20,9 +20,9 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import requests
-from psycopg.sql import SQL, Identifier
 
 from demo.ui import free_port, is_healthy, ui_environment
+from tests.metadata import metadata_database
 
 ROOT = Path(__file__).resolve().parents[2]
 # To serve logs, a port would be opened to every network.
@@ -97,16 +97,20 @@ class RealAirflow:
 
     :param env: the environment of its programs.
     :param folder: where its home and its programs' output are.
-    :param database: URL of its metadata database.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path, database: str) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.env = env
         self.folder = folder
-        self.database = database
+        #: URL of its metadata database.
+        self.database = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("postgresql+psycopg2:", "postgresql:")
         self.url = env["AIRFLOW__API__BASE_URL"]
         self._headers: dict[str, str] = {}
         self._programs: dict[str, Program] = {}
+        # Where there is none, each program writes one, and reads what another has written by half.
+        config = Path(env["AIRFLOW_HOME"], "airflow.cfg")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.touch()
 
     def start(self, *names: str) -> None:
         """Start programs."""
@@ -237,10 +241,6 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
     :param dags: folder of Dags, which are not paused.
     :param more: further settings, as environment variables.
     """
-    name = f"airflow_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-    database = postgres_url.rpartition("/")[0] + f"/{name}"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env = ui_environment(mine, free_port()) | {
         "AIRFLOW_HOME": str(folder / "home"),
@@ -250,13 +250,10 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # The Dags stay as they are.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql:", "postgresql+psycopg2:"),
         "PYTHONPATH": str(ROOT),
         **more,
     }
-    migration = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(migration, env=env, check=True, capture_output=True)
-    airflow = RealAirflow(env, folder, database)
+    airflow = RealAirflow(env | metadata_database(postgres_url, env), folder)
     try:
         airflow.start(*_PROGRAMS)
         airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health", _START_SECONDS)

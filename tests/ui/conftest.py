@@ -4,20 +4,17 @@ import base64
 import json
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
 import pytest
 import requests
-from psycopg.sql import SQL, Identifier
 
 from demo.ui import free_port, ui_environment
 from tests.integration.real_airflow import ROOT, RealAirflow
+from tests.metadata import metadata_database
 from tests.s3 import Lake
 
 USERS = ("admin", "numbers", "outsider")
@@ -55,10 +52,6 @@ class Server:
 def server(postgres_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real API server, on PostgreSQL, with users of different rights."""
     folder = tmp_path_factory.mktemp("server")
-    name = f"ui_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-    database = (postgres_url.rpartition("/")[0] + f"/{name}").replace("postgresql:", "postgresql+psycopg2:")
     lake = Lake(endpoint=s3_url, conn_id="the_lake", bucket="lake-of-the-server")
     lake.make()
     passwords = folder / "passwords.json"
@@ -73,15 +66,14 @@ def server(postgres_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFact
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,numbers:viewer,outsider:viewer",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "PYTHONPATH": str(ROOT),
     }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True)
-    airflow = RealAirflow(env, folder, database)
+    database = metadata_database(postgres_url, env)
+    airflow = RealAirflow(env | database, folder)
     try:
         airflow.start("api-server")
         airflow.wait_for(lambda: _answers(airflow.url), "the API server", 120)
-        yield Server(airflow.url, database, folder, {user: _token(airflow.url, user) for user in USERS}, lake)
+        yield Server(airflow.url, *database.values(), folder, {user: _token(airflow.url, user) for user in USERS}, lake)
     finally:
         airflow.kill_all()
 
