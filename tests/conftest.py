@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
+from demo.ui import free_port
 from dev import postgres_bin
 
 if TYPE_CHECKING:
@@ -210,9 +211,7 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="sfleads-postgres-"))
     if account:
         shutil.chown(folder, account, account)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *args: str) -> None:
         with (folder.parent / f"{folder.name}.log").open("a") as log:

@@ -32,7 +32,7 @@ _PROGRAMS = {
     "dag-processor": (),
     "triggerer": ("--skip-serve-logs",),
 }
-_START_SECONDS = 120.0
+_PATIENCE = 180.0  # seconds for what takes a few, where others use the machine as well
 _PAUSE = 0.2  # seconds between two looks: who asks all the time takes the processor from those who are to answer
 _ENDS = ("success", "failed", "upstream_failed")
 
@@ -130,7 +130,7 @@ class RealAirflow:
         while self._programs:
             self.kill(next(iter(self._programs)))
 
-    def wait_for(self, happened: Callable[[], object], what: str, seconds: float = 60) -> None:
+    def wait_for(self, happened: Callable[[], object], what: str, seconds: float = _PATIENCE) -> None:
         """Look again and again whether something has happened; fail where a program ends or it takes too long."""
         deadline = time.monotonic() + seconds
         while not happened():
@@ -191,7 +191,7 @@ class Run:
     def _path(self) -> str:
         return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
 
-    def wait_for(self, state: str, seconds: float = 60) -> None:
+    def wait_for(self, state: str, seconds: float = _PATIENCE) -> None:
         """Wait until the task is in a state; fail where it ends in another one, or it takes too long."""
         self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}", seconds)
 
@@ -256,7 +256,7 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
     airflow = RealAirflow(env | metadata_database(postgres_url, env), folder)
     try:
         airflow.start(*_PROGRAMS)
-        airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health", _START_SECONDS)
+        airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health")
         yield airflow
     finally:
         airflow.kill_all()

@@ -72,7 +72,7 @@ def server(postgres_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFact
     airflow = RealAirflow(env | database, folder)
     try:
         airflow.start("api-server")
-        airflow.wait_for(lambda: _answers(airflow.url), "the API server", 120)
+        airflow.wait_for(lambda: _answers(airflow.url), "the API server")
         yield Server(airflow.url, *database.values(), folder, {user: _token(airflow.url, user) for user in USERS}, lake)
     finally:
         airflow.kill_all()
