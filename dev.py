@@ -190,8 +190,9 @@ def test(args: list[str]) -> None:
     check()
     if not args:
         seed = f"--hypothesis-seed={secrets.randbelow(2**32)}"
+        # In one process, which leaves the tests' bytecode to those that share them.
+        run(PYTHON, "-m", "pytest", "-m", "hypothesis", "--examples=0.2", seed)
         args = [f"--numprocesses={at_once()}"]
-        run(PYTHON, "-m", "pytest", "-m", "hypothesis", "--examples=0.2", seed, *args)
     become(PYTHON, "-m", "pytest", *args)
 
 

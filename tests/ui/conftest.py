@@ -68,12 +68,13 @@ def server(postgres_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFact
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "PYTHONPATH": str(ROOT),
     }
-    database = metadata_database(postgres_url, env)
-    airflow = RealAirflow(env | database, folder)
+    env |= metadata_database(postgres_url, env)
+    airflow = RealAirflow(env, folder)
     try:
         airflow.start("api-server")
         airflow.wait_for(lambda: _answers(airflow.url), "the API server")
-        yield Server(airflow.url, *database.values(), folder, {user: _token(airflow.url, user) for user in USERS}, lake)
+        database = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+        yield Server(airflow.url, database, folder, {user: _token(airflow.url, user) for user in USERS}, lake)
     finally:
         airflow.kill_all()
 
