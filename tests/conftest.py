@@ -123,6 +123,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: by_length(item.nodeid))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much has gone wrong in tests of chaos; here, since who shares tests out never reads their folders."""
+    from tests.chaos.tally import ended, summary
+
+    if schedules := ended(terminalreporter):
+        terminalreporter.section("chaos")
+        for line in summary(schedules):
+            terminalreporter.line(line)
+
+
 class RunDag(Protocol):
     """Runs a Dag that a test has defined, with the arguments of :meth:`DAG.test`."""
 

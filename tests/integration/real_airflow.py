@@ -143,13 +143,15 @@ class RealAirflow:
     def log_in(self, user: str, password: str) -> None:
         """Call the REST API as somebody from now on, where not everybody may do everything."""
         body = {"username": user, "password": password}
-        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=60)
+        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=_PATIENCE)
         assert reply.ok, reply.text
         self._headers = {"Authorization": f"Bearer {reply.json()['access_token']}"}
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON of that path
         """Call Airflow's REST API."""
-        reply = requests.request(method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=60)
+        reply = requests.request(
+            method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=_PATIENCE
+        )
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json()
 
