@@ -41,8 +41,9 @@ def say(text: str) -> None:
 
 def environment() -> dict[str, str]:
     """Return the environment that the project's commands run in: this one, with the venv in front of it."""
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
-    return env | {
+    # Without kept bytecode each of some hundred processes would compile this project anew, and pytest all of its tests.
+    left_out = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if name not in left_out} | {
         "PATH": os.pathsep.join((str(VENV / "bin"), os.environ.get("PATH", os.defpath))),
         "PYTHONNOUSERSITE": "1",
         "VIRTUAL_ENV": str(VENV),
@@ -181,18 +182,25 @@ def check() -> None:
     run(PYTHON, "-m", "mypy")
 
 
+def at_once() -> int:
+    """Return how many processes share the tests: one of them mostly waits for a real Airflow."""
+    return min(len(os.sched_getaffinity(0)), 5) + 1
+
+
 def test(args: list[str]) -> None:
     """Check, then run the tests: what fails fast fails first.
 
     Tests draw the same examples each time. Without arguments, property tests draw a few others before, from a seed that
-    is printed.
+    is printed, and the tests are shared by a few processes (``tests/lanes.py``); what is picked runs in one.
     """
     ensure_postgres()
     ensure_chromium()
     check()
     if not args:
         seed = f"--hypothesis-seed={secrets.randbelow(2**32)}"
+        # In one process, which leaves the tests' bytecode to those that share them.
         run(PYTHON, "-m", "pytest", "-m", "hypothesis", "--examples=0.2", seed)
+        args = [f"--numprocesses={at_once()}"]
     become(PYTHON, "-m", "pytest", *args)
 
 

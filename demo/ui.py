@@ -7,7 +7,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -22,16 +22,25 @@ _PROGRAMS = {
     "triggerer": ("--skip-serve-logs",),
 }
 _USUAL_PORT = 8080
+# Below those that Linux gives to whoever asks for any: nobody is given one before the program that it is for has it.
+_PORTS = range(20_000, 32_000)
 _START_SECONDS = 180
 
 
 def free_port(wanted: int = 0) -> int:
-    """A free loopback port, the wanted one where it is free."""
+    """A free loopback port, the wanted one where it is free.
+
+    :raises OSError: the wanted one is taken.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for port in () if wanted else secrets.SystemRandom().sample(_PORTS, 20):
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
         probe.bind(("127.0.0.1", wanted))
-        port: int = probe.getsockname()[1]
-    return port
+        found: int = probe.getsockname()[1]
+    return found
 
 
 def ui_environment(base: Mapping[str, str], port: int) -> dict[str, str]:

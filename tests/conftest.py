@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
+from demo.ui import free_port
 from dev import postgres_bin
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.s3 import Lake
@@ -41,6 +43,14 @@ os.environ |= {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
     "NO_PROXY": "127.0.0.1,localhost",
 }
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Of processes that share the suite, none meets another's scratch files: paths in memory are alike in all of them.
+    scratch = HOME / "tmp"
+    scratch.mkdir()
+    os.environ["TMPDIR"] = str(scratch)
+    for folder in (HOME, scratch):
+        folder.chmod(0o711)  # PostgreSQL runs as somebody else
+    tempfile.tempdir = None
 
 
 def _stay_on_this_machine(event: str, args: tuple[Any, ...]) -> None:
@@ -91,6 +101,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"property tests: --hypothesis-seed={seed} --examples={times:g}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:  # noqa: ANN401 - xdist's own
+    """Share the suite by lanes, whatever ``--dist`` says."""
+    from tests.lanes import Lanes
+
+    return Lanes(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let each property test draw ``--examples`` times what it draws by itself."""
     times = config.getoption("--examples")
@@ -99,6 +117,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # A test with settings takes no second ones by way of the decorator.
         own = function._hypothesis_internal_use_settings
         function._hypothesis_internal_use_settings = settings(own, max_examples=max(1, round(own.max_examples * times)))
+    if hasattr(config, "workerinput"):
+        from tests.lanes import by_length
+
+        items.sort(key=lambda item: by_length(item.nodeid))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much has gone wrong in tests of chaos; here, since who shares tests out never reads their folders."""
+    from tests.chaos.tally import ended, summary
+
+    if schedules := ended(terminalreporter):
+        terminalreporter.section("chaos")
+        for line in summary(schedules):
+            terminalreporter.line(line)
 
 
 class RunDag(Protocol):
@@ -190,9 +222,7 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="sfleads-postgres-"))
     if account:
         shutil.chown(folder, account, account)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *args: str) -> None:
         with (folder.parent / f"{folder.name}.log").open("a") as log:

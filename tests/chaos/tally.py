@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-
-import pytest
+from typing import TYPE_CHECKING, TypedDict
 
 from tests.chaos.drawing import Schedule
 from tests.chaos.schedules import draw
-from tests.chaos.told import Told
 
-#: What the schedules of this session have left, by name, with their seconds.
-ENDED = pytest.StashKey[list[tuple[str, Told, float]]]()
+if TYPE_CHECKING:
+    import pytest
+
+#: The property of a test's report that holds what its schedule came to: processes hand on reports.
+ENDED = "schedule"
+
+
+class Ended(TypedDict):
+    """What a schedule came to, in plain values.
+
+    :param name: its name.
+    :param tries: how many tries its tasks took.
+    :param struck: how often each trouble struck.
+    :param seconds: how long it took.
+    """
+
+    name: str
+    tries: int
+    struck: dict[str, int]
+    seconds: float
+
+
+def ended(reporter: pytest.TerminalReporter) -> list[Ended]:
+    """Find what the schedules of this session have come to."""
+    reports = [report for found in reporter.stats.values() for report in found]
+    calls = [report for report in reports if getattr(report, "when", None) == "call"]
+    return [value for report in calls for name, value in report.user_properties if name == ENDED]
 
 
 def _drawn(schedule: Schedule) -> Iterator[str]:
@@ -34,20 +57,17 @@ def _drawn(schedule: Schedule) -> Iterator[str]:
         yield "deferrable"
 
 
-def summary(ended: list[tuple[str, Told, float]]) -> list[str]:
-    """Lines for the end of a session.
-
-    :param ended: what each schedule has left, and its seconds.
-    """
-    drawn = Counter(what for name, _, _ in ended for what in _drawn(draw(name)))
+def summary(ended: list[Ended]) -> list[str]:
+    """Lines for the end of a session."""
+    drawn = Counter(what for each in ended for what in _drawn(draw(each["name"])))
     struck = Counter[str]()
-    for _, told, _ in ended:
-        struck.update(told.struck)
-    tries = sum(told.tries for _, told, _ in ended)
-    kinds = Counter(name.rpartition("-")[0] for name, _, _ in ended)
+    for each in ended:
+        struck.update(each["struck"])
+    tries = sum(each["tries"] for each in ended)
+    kinds = Counter(each["name"].rpartition("-")[0] for each in ended)
     width = max(map(len, [*drawn, *struck]))
     return [
-        f"{len(ended)} schedules, {tries} tries, {sum(s for _, _, s in ended) / len(ended):.1f} s each",
+        f"{len(ended)} schedules, {tries} tries, {sum(each['seconds'] for each in ended) / len(ended):.1f} s each",
         ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())),
         "A trouble strikes where it finds a try under way; faults are counted by rule, not by request.",
         *(f"{what:{width}}  drawn {drawn[what]:5,}  struck {struck[what]:5,}" for what in sorted({*drawn, *struck})),

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from tests.chaos import tally
 from tests.chaos.audit import audit
 from tests.chaos.course import Course
 from tests.chaos.leaks import leaks
 from tests.chaos.mapped import MappedTask
 from tests.chaos.newer import TwoIntervals
 from tests.chaos.schedules import draw, names
-from tests.chaos.tally import ENDED
 from tests.chaos.told import Told
 from tests.integration.real_airflow import RealAirflow, real_airflow
 
@@ -140,17 +140,19 @@ def schedules(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_doubled_lost_wrong_or_moved_back(
-    schedules: dict[str, Future[Ended]], name: str, pytestconfig: pytest.Config
+    schedules: dict[str, Future[Ended]], name: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Whatever happens: lost answers, refusals, kills, retries and clears."""
     ended = schedules[name].result()
-    pytestconfig.stash[ENDED].append((name, ended.told, ended.seconds))
-    story = "\n".join([f"The story of {name}, {ended.seconds:.0f} s:", *ended.told.story])
+    told = ended.told
+    came_to = tally.Ended(name=name, tries=told.tries, struck=dict(told.struck), seconds=ended.seconds)
+    record_property(tally.ENDED, came_to)
+    story = "\n".join([f"The story of {name}, {ended.seconds:.0f} s:", *told.story])
     print(story)  # noqa: T201 - pytest shows it, with -rP also that of a success
     if ended.error is not None:
         ended.error.add_note(story)
         raise ended.error
-    found = audit(draw(name), ended.told)
+    found = audit(draw(name), told)
     assert not found, "\n".join([*found[:20], "", story])
 
 

@@ -65,7 +65,7 @@ class Backfilling:
         def ended() -> bool:
             return [run["state"] in _ENDS for run in self._runs(dag_id, days)] == [True] * len(days)
 
-        self._airflow.wait_for(ended, f"{dag_id} has run for {len(days)} days", seconds=120)
+        self._airflow.wait_for(ended, f"{dag_id} has run for {len(days)} days")
         return self._runs(dag_id, days)
 
     def _runs(self, dag_id: str, days: Sequence[date]) -> list[Record]:

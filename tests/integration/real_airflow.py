@@ -20,9 +20,9 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import requests
-from psycopg.sql import SQL, Identifier
 
 from demo.ui import free_port, is_healthy, ui_environment
+from tests.metadata import metadata_database
 
 ROOT = Path(__file__).resolve().parents[2]
 # To serve logs, a port would be opened to every network.
@@ -32,7 +32,7 @@ _PROGRAMS = {
     "dag-processor": (),
     "triggerer": ("--skip-serve-logs",),
 }
-_START_SECONDS = 120.0
+_PATIENCE = 180.0  # seconds for what takes a few, where others use the machine as well
 _PAUSE = 0.2  # seconds between two looks: who asks all the time takes the processor from those who are to answer
 _ENDS = ("success", "failed", "upstream_failed")
 
@@ -97,16 +97,20 @@ class RealAirflow:
 
     :param env: the environment of its programs.
     :param folder: where its home and its programs' output are.
-    :param database: URL of its metadata database.
     """
 
-    def __init__(self, env: Mapping[str, str], folder: Path, database: str) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.env = env
         self.folder = folder
-        self.database = database
+        #: URL of its metadata database.
+        self.database = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("postgresql+psycopg2:", "postgresql:")
         self.url = env["AIRFLOW__API__BASE_URL"]
         self._headers: dict[str, str] = {}
         self._programs: dict[str, Program] = {}
+        # Where there is none, each program writes one, and reads what another has written by half.
+        config = Path(env["AIRFLOW_HOME"], "airflow.cfg")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.touch()
 
     def start(self, *names: str) -> None:
         """Start programs."""
@@ -126,7 +130,7 @@ class RealAirflow:
         while self._programs:
             self.kill(next(iter(self._programs)))
 
-    def wait_for(self, happened: Callable[[], object], what: str, seconds: float = 60) -> None:
+    def wait_for(self, happened: Callable[[], object], what: str, seconds: float = _PATIENCE) -> None:
         """Look again and again whether something has happened; fail where a program ends or it takes too long."""
         deadline = time.monotonic() + seconds
         while not happened():
@@ -139,13 +143,15 @@ class RealAirflow:
     def log_in(self, user: str, password: str) -> None:
         """Call the REST API as somebody from now on, where not everybody may do everything."""
         body = {"username": user, "password": password}
-        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=60)
+        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=_PATIENCE)
         assert reply.ok, reply.text
         self._headers = {"Authorization": f"Bearer {reply.json()['access_token']}"}
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON of that path
         """Call Airflow's REST API."""
-        reply = requests.request(method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=60)
+        reply = requests.request(
+            method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=_PATIENCE
+        )
         assert reply.ok, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json()
 
@@ -187,7 +193,7 @@ class Run:
     def _path(self) -> str:
         return f"/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{self.task_id}"
 
-    def wait_for(self, state: str, seconds: float = 60) -> None:
+    def wait_for(self, state: str, seconds: float = _PATIENCE) -> None:
         """Wait until the task is in a state; fail where it ends in another one, or it takes too long."""
         self.airflow.wait_for(lambda: self._is(state), f"{self.dag_id} is {state}", seconds)
 
@@ -237,10 +243,6 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
     :param dags: folder of Dags, which are not paused.
     :param more: further settings, as environment variables.
     """
-    name = f"airflow_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-    database = postgres_url.rpartition("/")[0] + f"/{name}"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env = ui_environment(mine, free_port()) | {
         "AIRFLOW_HOME": str(folder / "home"),
@@ -250,16 +252,13 @@ def real_airflow(postgres_url: str, folder: Path, dags: Path, more: Mapping[str,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # The Dags stay as they are.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql:", "postgresql+psycopg2:"),
         "PYTHONPATH": str(ROOT),
         **more,
     }
-    migration = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(migration, env=env, check=True, capture_output=True)
-    airflow = RealAirflow(env, folder, database)
+    airflow = RealAirflow(env | metadata_database(postgres_url, env), folder)
     try:
         airflow.start(*_PROGRAMS)
-        airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health", _START_SECONDS)
+        airflow.wait_for(lambda: is_healthy(airflow.url), "Airflow's health")
         yield airflow
     finally:
         airflow.kill_all()

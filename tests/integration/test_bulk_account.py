@@ -177,11 +177,12 @@ def test_an_execution_timeout_aborts_the_job_and_settles_what_it_did(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
 ) -> None:
     """Airflow raises in the middle of the wait, and calls no ``on_kill``; the account is that of the org."""
-    emulator.change_settings(bulk_rate=400.0)
+    # The task begins to send well before its time is over, and the job does not end before.
+    emulator.change_settings(bulk_rate=200.0)
     export = tmp_path / "people.jsonl"
     export.write_text("\n".join(map(json.dumps, people(6_000))))
     with DAG("timed_out", schedule=None) as dag:
-        limit = timedelta(seconds=10)
+        limit = timedelta(seconds=20)
         creating(FileExport(str(export)), tmp_path / "results", execution_timeout=limit, retries=0, **PLAIN)
     state = run_dag(dag).state
 

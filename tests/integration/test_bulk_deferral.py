@@ -97,17 +97,20 @@ def test_a_trigger_that_gives_up_leaves_the_job_to_the_worker(emulator: Emulator
 
 
 @pytest.mark.usefixtures("impatient")
-def test_another_machine_goes_on_where_results_lie_at_a_common_storage(emulator: EmulatorServer) -> None:
+def test_another_machine_goes_on_where_results_lie_at_a_common_storage(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is staged lies there too; nothing is left of it, or of the machine's own, in the end."""
     import fsspec  # type: ignore[import-untyped]
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     storage = fsspec.filesystem("memory")
     attach("memory", conn_id=None, fs=storage)
     emulator.change_settings(bulk_delay=60.0)
     operator = creating(people(2_500), "memory://lake", **PLAIN)
     _, context = deferred(operator, StateStore())
-    for folder in Path(tempfile.gettempdir()).glob(f"sfleads-{getpass.getuser()}-*"):
-        shutil.rmtree(folder)
+    (mine,) = tmp_path.glob(f"sfleads-{getpass.getuser()}-*")
+    shutil.rmtree(mine)
     emulator.change_settings(bulk_delay=0.0)
     emulator.finish_jobs()
 

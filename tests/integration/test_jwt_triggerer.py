@@ -48,7 +48,6 @@ def connection(url: str, **extra: str) -> dict[str, Any]:
     return {"connection_id": CONNECTION, **fields, "extra": json.dumps(said)}
 
 
-@pytest.mark.timeout(400)
 def test_a_signed_load_is_deferred_its_key_rotated_and_nothing_told(
     airflow: RealAirflow, emulator: EmulatorServer
 ) -> None:

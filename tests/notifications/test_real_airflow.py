@@ -76,7 +76,7 @@ def messages(airflow: RealAirflow, slack: Channel, dag_id: str) -> list[str]:
         return sorted({text for text in slack.texts if f"/dags/{dag_id}/runs/" in text})
 
     airflow.trigger(dag_id)
-    airflow.wait_for(found, f"{dag_id} sends a message", 90)
+    airflow.wait_for(found, f"{dag_id} sends a message")
     return found()
 
 

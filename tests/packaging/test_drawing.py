@@ -14,7 +14,7 @@ COMMAND = [sys.executable, "-m", "pytest", "-m", "hypothesis", "-p", "no:cachepr
 def drawn(*options: str) -> tuple[str, list[str]]:
     """What the head of a run says of its examples, and the examples of one test."""
     done = subprocess.run(
-        [*COMMAND, "-s", "--hypothesis-verbosity=verbose", *options],
+        [*COMMAND, "-rP", "--hypothesis-verbosity=verbose", *options],
         cwd=ROOT,
         # Hypothesis's own settings for CI heed no seed.
         env=os.environ | {"CI": "true"},
@@ -27,12 +27,13 @@ def drawn(*options: str) -> tuple[str, list[str]]:
 
 
 def test_examples_are_drawn_by_a_seed_that_is_told() -> None:
-    """The same seed draws the same ones, another seed others, and as many as asked for."""
+    """The same seed draws the same ones, in whatever process, another seed others, and as many as asked for."""
     head, fixed = drawn("--examples=0.1")
     again, same = drawn(*head.removeprefix("property tests:").split())
     _, others = drawn("--examples=0.2", "--hypothesis-seed=1")
+    shared, those = drawn("--examples=0.1", "--numprocesses=1")
 
-    assert again == head == "property tests: --hypothesis-seed=0 --examples=0.1"
-    assert fixed == same
+    assert again == shared == head == "property tests: --hypothesis-seed=0 --examples=0.1"
+    assert fixed == same == those
     assert others[: len(fixed)] != fixed
     assert (len(fixed), len(others)) == (10, 20)

@@ -103,7 +103,7 @@ def serving(env: Mapping[str, str], folder: Path, users: tuple[str, ...]) -> Ite
     :param users: who can log in.
     """
     database = env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    airflow = RealAirflow(env, folder, database)
+    airflow = RealAirflow(env, folder)
     try:
         airflow.start("api-server")
         airflow.wait_for(lambda: _answers(airflow.url), "the API server", _START_SECONDS)
