@@ -39,7 +39,10 @@ def ask_emulator(work: Path, sql: str) -> int:
 def test_the_demo_ends_well_and_its_numbers_are_the_emulators(
     demo_command: list[str], demo_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """It exits with 0, says that all agree, and an outsider counts the same."""
+    """It exits with 0, says that all agree, and an outsider counts the same.
+
+    People type ``git clone <this repository> sfleads && cd sfleads`` and ``python3 dev.py demo``, which becomes this.
+    """
     ended = run(demo_command, demo_environment)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr

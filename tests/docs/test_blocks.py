@@ -143,6 +143,8 @@ def test_sql_runs(page: Path, world: World, tmp_path: Path) -> None:
             connection.execute(block.text)
 
 
+# The tutorial starts Airflow ten times.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", with_blocks("shell"))
 def test_commands_run(page: Path, world: World, tmp_path: Path) -> None:
     """The commands of a page run in one shell, one after the other, and end as the page says."""

@@ -33,7 +33,10 @@ def test_help_explains_itself() -> None:
 
 
 def test_it_says_where_it_is_and_stops_when_told(tmp_path: Path) -> None:
-    """One line with its URL on start; settings come from the command line; Ctrl-C ends it cleanly."""
+    """One line with its URL on start; settings come from the command line; Ctrl-C ends it cleanly.
+
+    So does ``python -m airflow_provider_sfleads.emulator`` alone.
+    """
     fields = tmp_path / "fields.json"
     fields.write_text('[{"name": "Tier__c", "length": 10}]')
     options = ["--port", "0", "--db", str(tmp_path / "org.db"), "--fields", str(fields), "--hide-field", "Fax",

@@ -127,7 +127,7 @@ def test_a_first_dry_run_goes_through_and_changes_nothing(
 def test_the_results_of_the_first_task_can_feed_the_second_without_a_warehouse(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB joins the file with the results, as README shows."""
+    """DuckDB joins the file with the results, as docs/how-to/create-and-qualify.md shows."""
     monkeypatch.setenv("AIRFLOW_CONN_DUCKDB", json.dumps({"conn_type": "duckdb"}))
     emulator.seed_leads([{"External_Id__c": KNOWN, "LastName": "x", "Company": "y", "Lead_Stage__c": "SAL"}])
     path = tmp_path / "signups.csv"

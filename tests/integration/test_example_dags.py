@@ -228,12 +228,12 @@ def test_the_same_day_again_creates_and_moves_nothing(run_dag: RunDag, emulator:
 
 
 @pytest.mark.usefixtures("salesforce_conn", "warehouse")
-def test_the_table_tells_whom_last_night_qualified_by_readme_s_statement_also_after_a_re_run(
+def test_the_table_tells_whom_last_night_qualified_by_the_documented_statement_also_after_a_re_run(
     run_dag: RunDag, emulator: EmulatorServer
 ) -> None:
     """With their ids, in one statement."""
     sql = "SELECT key, salesforce_id FROM salesforce_leads WHERE stage = 'MQL' AND moved_at >= CURRENT_DATE"
-    assert sql in (DAGS.parent / "README.md").read_text(encoding="utf-8")
+    assert sql in (DAGS.parent / "docs/how-to/move-to-mql.md").read_text(encoding="utf-8")
     run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
     qualified: list[tuple[object, ...]] = []
     for _ in range(2):
@@ -264,9 +264,9 @@ def test_a_lead_that_sales_sets_back_is_moved_when_its_score_crosses_the_thresho
 def test_a_deleted_lead_stays_so_where_the_export_leaves_out_what_the_warehouse_knows(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path
 ) -> None:
-    """By the condition that README gives; without it, a day that runs again brings the lead back."""
+    """By the condition that the page on creates gives; without it, a day that runs again brings the lead back."""
     condition = "AND NOT EXISTS (SELECT 1 FROM salesforce_leads k WHERE k.key = signups.lead_key)"
-    assert condition in (DAGS.parent / "README.md").read_text(encoding="utf-8")
+    assert condition in (DAGS.parent / "docs/how-to/create-leads.md").read_text(encoding="utf-8")
     run_dag(example_dag("salesforce_create_leads"), logical_date=DAY)
     (lost,) = [lead["Id"] for lead in emulator.leads() if lead["External_Id__c"] == "L-0"]
     emulator.delete_lead(lost)

@@ -96,7 +96,7 @@ def test_without_a_ladder_an_older_day_does_not_move_a_lead_back(
 
 
 def test_without_a_memory_the_last_writer_wins(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """As README says of ``existing="update"``."""
+    """As docs/concepts/memory.md says of ``existing="update"``."""
     on_day(3, creating(people(1, company="Thursday"), tmp_path, existing="update"))
     tuesday = on_day(1, creating(people(1, company="Tuesday"), tmp_path, existing="update"))
 

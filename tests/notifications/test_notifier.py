@@ -38,12 +38,12 @@ PERSON = {"mail": "zaphod.b@heartofgold.example", "last": "Beeblebrox-Zyx", "pho
 
 
 def to_slack() -> SlackWebhookNotifier:
-    """The notifier of the README."""
+    """The notifier of docs/how-to/alerts.md."""
     return SlackWebhookNotifier(slack_webhook_conn_id="slack", text="{{ sync_message }}")
 
 
 def to_mail() -> SmtpNotifier:
-    """The notifier of the README."""
+    """The notifier of docs/how-to/alerts.md."""
     return SmtpNotifier(to="ops@acme.example", subject="{{ sync_subject }}", html_content="{{ sync_html }}")
 
 

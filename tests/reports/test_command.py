@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 from airflow_provider_sfleads.reports.__main__ import main
 from tests.reports.support import leave
 
+DOCUMENTED = """
+python -m airflow_provider_sfleads.reports s3://lake/salesforce-results
+  --dag salesforce_nightly_mql_sync --from 2026-11-10 --to 2026-11-17
+"""
 HEADER = "interval run mode read created updated changed tered keys jected sent calls sec."
 
 
@@ -183,6 +188,19 @@ def test_a_number_that_none_can_be_is_no_report(tmp_path: Path, capsys: pytest.C
     assert "reject_reasons is no" in err
 
 
+def test_the_documented_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The days from the first to the last one, of one Dag."""
+    dag_id = "salesforce_nightly_mql_sync"
+    for day in (0, 6, 8):
+        leave(str(tmp_path), day, dag_id=dag_id)
+    leave(str(tmp_path), 0)
+    words = shlex.split(DOCUMENTED)
+    assert main([str(tmp_path), *words[4:]]) == 0
+    out = capsys.readouterr().out
+    assert "2 in all" in out
+    assert [line for line in out.splitlines() if line.endswith(".create")] == [f"{dag_id}.create"]
+
+
 def test_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty folder is no error of the path, and no success either."""
     assert main([str(tmp_path)]) == 1
@@ -192,7 +210,7 @@ def test_nothing_to_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_module_runs(tmp_path: Path) -> None:
-    """As the README has it; a pipe gets every column, however narrow the terminal says it is."""
+    """As docs/how-to/reports.md has it; a pipe gets every column, however narrow the terminal says it is."""
     leave(str(tmp_path), 0)
     command = [sys.executable, "-m", "airflow_provider_sfleads.reports", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
