@@ -191,7 +191,8 @@ def test(args: list[str]) -> None:
     """Check, then run the tests: what fails fast fails first.
 
     Tests draw the same examples each time. Without arguments, property tests draw a few others before, from a seed that
-    is printed, and the tests are shared by a few processes (``tests/lanes.py``); what is picked runs in one.
+    is printed, the whole way is gone on other Airflows and Pythons (``matrix.py``), and the tests are shared by a few
+    processes (``tests/lanes.py``); what is picked runs in one.
     """
     ensure_postgres()
     ensure_chromium()
@@ -200,6 +201,7 @@ def test(args: list[str]) -> None:
         seed = f"--hypothesis-seed={secrets.randbelow(2**32)}"
         # In one process, which leaves the tests' bytecode to those that share them.
         run(PYTHON, "-m", "pytest", "-m", "hypothesis", "--examples=0.2", seed)
+        run(PYTHON, "-m", "matrix")
         args = [f"--numprocesses={at_once()}"]
     become(PYTHON, "-m", "pytest", *args)
 

@@ -16,10 +16,24 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev import at_once
+from release.building import build
+
 ROOT = Path(__file__).resolve().parent
 HOME = ROOT / ".matrix"
 # What tests need of a checkout; the package is installed.
-BESIDE = ("benchmarks", "constraints", "dags", "demo", "dev.py", "pyproject.toml", "tests")
+BESIDE = (
+    "benchmarks",
+    "constraints",
+    "dags",
+    "demo",
+    "dev.py",
+    "docs",
+    "matrix.py",
+    "pyproject.toml",
+    "release",
+    "tests",
+)
 UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
 
 
@@ -106,14 +120,6 @@ def place_checkout(environment: Environment) -> Path:
     return folder
 
 
-def build_wheel() -> Path:
-    """Build the wheel of this checkout."""
-    out = HOME / "wheel"
-    shutil.rmtree(out, ignore_errors=True)
-    run(*UV, "build", "--wheel", "--no-build-isolation", "--out-dir", out, ROOT)
-    return next(out.glob("*.whl"))
-
-
 def go(environment: Environment, python: str, wheel: Path, pytest_arguments: list[str]) -> None:
     """Make an environment and run its tests."""
     started = time.monotonic()
@@ -125,7 +131,7 @@ def go(environment: Environment, python: str, wheel: Path, pytest_arguments: lis
         "PATH": os.pathsep.join((str(venv_python.parent), os.environ.get("PATH", os.defpath))),
         "VIRTUAL_ENV": str(venv_python.parents[1]),
     }
-    pytest = ("-m", "pytest", "-m", "whole_way", *pytest_arguments, *environment.tests)
+    pytest = ("-m", "pytest", "-m", "whole_way", f"--numprocesses={at_once()}", *pytest_arguments, *environment.tests)
     run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
     say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
 
@@ -144,7 +150,7 @@ def main() -> None:
         say(f"{environment.name}: NOT RUN, this machine has no Python {environment.python}")
     if lacking and os.environ.get("CI"):
         sys.exit(1)
-    wheel = build_wheel()
+    _, wheel = build(ROOT, HOME / "dist")
     for environment in chosen:
         if python := pythons[environment.python]:
             go(environment, python, wheel, rest)
