@@ -34,6 +34,11 @@ BESIDE = (
     "release",
     "tests",
 )
+# The folders of tests that are marked so; others may import what is not installed there.
+WHOLE_WAY = tuple(
+    f"tests/{name}"
+    for name in ("browser", "demo", "hooks", "integration", "notifications", "packaging/test_dags.py", "triggers", "ui")
+)
 UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
 
 
@@ -48,7 +53,7 @@ class Environment:
 
     name: str
     python: str
-    tests: tuple[str, ...] = ("tests",)
+    tests: tuple[str, ...] = WHOLE_WAY
 
     @property
     def lock(self) -> Path:
@@ -101,7 +106,7 @@ def make_venv(environment: Environment, python: str) -> Path:
     if not (made.exists() and stamp.exists() and stamp.read_text() == wanted):
         stamp.unlink(missing_ok=True)
         run(*UV, "venv", "--clear", "--python", python, venv)
-        run(*UV, "pip", "sync", "--require-hashes", "--python", made, environment.lock)
+        run(*UV, "pip", "sync", "--compile-bytecode", "--require-hashes", "--python", made, environment.lock)
         stamp.write_text(wanted)
     return made
 
@@ -131,7 +136,17 @@ def go(environment: Environment, python: str, wheel: Path, pytest_arguments: lis
         "PATH": os.pathsep.join((str(venv_python.parent), os.environ.get("PATH", os.defpath))),
         "VIRTUAL_ENV": str(venv_python.parents[1]),
     }
-    pytest = ("-m", "pytest", "-m", "whole_way", f"--numprocesses={at_once()}", *pytest_arguments, *environment.tests)
+    pytest = (
+        "-m",
+        "pytest",
+        "-m",
+        "whole_way",
+        f"--numprocesses={at_once()}",
+        "-Wdefault",
+        "--disable-warnings",
+        *pytest_arguments,
+        *environment.tests,
+    )
     run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
     say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
 

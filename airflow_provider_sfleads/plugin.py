@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_provider_sfleads.version_compat import script_address
+
 #: Where the routes are, below Airflow's own address.
 PREFIX = "/sfleads"
 #: The page's own address in Airflow's UI, likewise.
@@ -18,7 +20,7 @@ PAGE = "plugin/lead-syncs"
 _NAME = "Lead syncs"
 # Relative, since Airflow may itself be served below some path.
 _STATIC = f"{PREFIX.removeprefix('/')}/static"
-_BUNDLE = f"{_STATIC}/lead-syncs.js"
+_BUNDLE = script_address(f"{_STATIC}/lead-syncs.js")
 # An image of its own for each mode: Airflow shows them as <img>, which takes on no colour of the text around it.
 _ICONS = {"icon": f"{_STATIC}/icon.svg", "icon_dark_mode": f"{_STATIC}/icon-dark.svg"}
 

@@ -26,6 +26,19 @@ _ON_KILL_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
+def script_address(path: str) -> str:
+    """Return how the UI finds the script of a React page.
+
+    From 3.3 on it looks from Airflow's own address, before that from its own script, two folders below.
+
+    :param path: below Airflow's address, which may itself be below some path.
+    """
+    from airflow import __version__
+
+    is_newer = tuple(map(int, __version__.split(".")[:2])) >= (3, 3)
+    return path if is_newer else f"../../{path}"
+
+
 def task_state_store(context: Mapping[str, Any]) -> Store | None:
     """Return Airflow's task state store (3.3), or ``None``.
 

@@ -20,8 +20,7 @@ MAKE_TABLE = """
     (key TEXT PRIMARY KEY, salesforce_id TEXT, action TEXT, stage TEXT, synced_at TIMESTAMPTZ)
 """
 SIGNUPS = """
-    SELECT lead_key, first_name, last_name, company, email
-    FROM signups
+    SELECT lead_key, first_name, last_name, company, email FROM signups
     WHERE signed_up_at >= CAST('{{ interval_start() }}' AS TIMESTAMPTZ)
       AND signed_up_at < CAST('{{ interval_end() }}' AS TIMESTAMPTZ)
     ORDER BY signed_up_at

@@ -97,7 +97,9 @@ def test_the_form_never_gives_the_secret_back(visitor: Visitor) -> None:
     """Whoever opens it again sees stars, and may save them without harm."""
     connections = Connections(visitor.page)
     form = connections.edit(CONN, Description="the emulator")
-    form.get_by_role("button", name="Show value").click()
+    show = form.get_by_role("button", name="Show value")
+    if show.count():  # from Airflow 3.3 on
+        show.click()
     expect(form.get_by_label("Consumer secret")).to_have_value("***")
     assert SECRET not in visitor.page.content()
     visitor.shoot("connection form opened again")
