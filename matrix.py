@@ -144,21 +144,23 @@ def go(environment: Environment, python: str, wheel: Path, pytest_arguments: lis
         f"--numprocesses={at_once()}",
         "-Wdefault",
         "--disable-warnings",
-        *pytest_arguments,
-        *environment.tests,
+        *(pytest_arguments or environment.tests),
     )
     run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
     say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
 
 
 def main() -> None:
-    """Run the environments named, or all; one whose Python this machine lacks is passed over, but not in CI."""
+    """Run environments; one whose Python this machine lacks is passed over, but not in CI."""
+    names = [environment.name for environment in ENVIRONMENTS]
     parser = argparse.ArgumentParser(prog="dev.py matrix", description=main.__doc__)
-    parser.add_argument("names", nargs="*", help=", ".join(environment.name for environment in ENVIRONMENTS))
+    parser.add_argument(
+        "arguments", nargs="*", help=f"{', '.join(names)}, all if none; what else there is goes to pytest"
+    )
     known, rest = parser.parse_known_args()
-    chosen = [environment for environment in ENVIRONMENTS if not known.names or environment.name in known.names]
-    if not chosen:
-        parser.error(f"there is no environment {', '.join(known.names)}")
+    picked = [name for name in known.arguments if name in names]
+    rest += [argument for argument in known.arguments if argument not in names]
+    chosen = [environment for environment in ENVIRONMENTS if environment.name in (picked or names)]
     pythons = {environment.python: find_python(environment.python) for environment in chosen}
     lacking = [environment for environment in chosen if not pythons[environment.python]]
     for environment in lacking:
