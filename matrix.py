@@ -36,8 +36,7 @@ BESIDE = (
 )
 # The folders of tests that are marked so; others may import what is not installed there.
 WHOLE_WAY = tuple(
-    f"tests/{name}"
-    for name in ("browser", "demo", "hooks", "integration", "notifications", "packaging/test_dags.py", "triggers", "ui")
+    f"tests/{name}" for name in ("demo", "hooks", "integration", "packaging/test_dags.py", "triggers", "ui")
 )
 UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
 
@@ -69,7 +68,7 @@ class Environment:
 ENVIRONMENTS = (
     Environment(name="mwaa-3.2.1", python="3.12"),
     Environment(name="airflow-3.1", python="3.11"),
-    Environment(name="mwaa-3.3.1", python="3.12", tests=("tests/demo/test_demo.py", "tests/ui")),
+    Environment(name="mwaa-3.3.1", python="3.12", tests=("tests/demo",)),
 )
 
 

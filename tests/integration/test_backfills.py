@@ -23,8 +23,6 @@ from tests.integration.weeks import CREATE, STAGE, TASKS, Company, found_company
 if TYPE_CHECKING:
     from tests.conftest import RunDag
 
-pytestmark = pytest.mark.whole_way
-
 CONFIG = ROOT / "tests/chaos/airflow_config"
 SETTINGS = {
     # A Dag that is not paused runs at once, for yesterday: not before there is something to connect with.
@@ -84,6 +82,7 @@ def test_a_week_that_ran_is_left_as_it_is_by_its_backfill_and_by_its_runs_in_any
     assert emulator.history() == history
 
 
+@pytest.mark.whole_way
 def test_a_week_that_never_ran_comes_out_of_a_backfill_as_it_would_have_night_by_night(
     airflow: Backfilling,
     emulator: EmulatorServer,

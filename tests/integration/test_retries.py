@@ -78,7 +78,8 @@ def test_a_retry_goes_on_in_the_same_folder_and_sends_nothing_twice(
     assert report["api_calls"] == sum(emulator.stats()["calls"].values()) - 2
     assert len(found) == 2_002
     assert {row["attempt"] for row in found} == {1, 2}
-    assert len(list(tmp_path.glob("*/*/*/*/*"))) == 1
+    # Where Airflow has no state store, the journal lies beside.
+    assert sum(path.is_dir() for path in tmp_path.glob("*/*/*/*/*")) == 1
     assert sum(request["records"] for request in writes(emulator)) == 2_000
     assert not list(tmp_path.rglob("_staging"))
 

@@ -17,8 +17,6 @@ from tests.notifications.inboxes import Channel, channel
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
 
-pytestmark = pytest.mark.whole_way
-
 DAGS = Path(__file__).with_name("airflow_dags")
 DIRTY: list[dict[str, Any]] = [{"key": "<!channel>", "last": "x" * 81, "company": "Acme"}]
 COUNT = 6
