@@ -35,9 +35,7 @@ BESIDE = (
     "tests",
 )
 # The folders of tests that are marked so; others may import what is not installed there.
-WHOLE_WAY = tuple(
-    f"tests/{name}" for name in ("demo", "hooks", "integration", "packaging/test_dags.py", "triggers", "ui")
-)
+WHOLE_WAY = tuple(f"tests/{name}" for name in ("demo", "hooks", "integration", "packaging/test_dags.py", "ui"))
 UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
 
 

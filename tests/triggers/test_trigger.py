@@ -8,15 +8,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 from tests.transport.stub import EXPIRED, Got, Say, refused
 
 if TYPE_CHECKING:
-    from tests.transport.stub import Stub
+    import pytest
 
-pytestmark = pytest.mark.whole_way
+    from tests.transport.stub import Stub
 
 ONE, TWO = "7505g00000000001AA", "7505g00000000002AA"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.ui.servers import Server
 
 ARTIFACTS = ROOT / "test-artifacts/ui"
-_PATIENCE = 60_000  # milliseconds: other tests' programs may still be ending
+_PATIENCE = 120_000  # milliseconds: other tests share the two cores
 expect.set_options(timeout=_PATIENCE)
 
 
