@@ -39,7 +39,8 @@ def examples(names: Iterable[str] = ()) -> list[Example]:
     :param names: only these, in this order; all if empty.
     :raises ParameterError: where there is none of that name.
     """
-    sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(_FOLDER.glob("*.py"))}
+    files = sorted(path for path in _FOLDER.iterdir() if path.suffix == ".py")
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in files}
     wanted = [name.removesuffix(".py") for name in names] or list(sources)
     unknown = [name for name in wanted if name not in sources]
     if unknown:

@@ -56,7 +56,7 @@ def code(result: FieldValue | Refusal) -> str:
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize(
     "value",
-    [None, "", "   ", "\r\n\t ", float("nan"), Decimal("NaN"), NAType(), np.float32("nan"), np.datetime64("NaT")],
+    [None, "", "   ", "\r\n\t ", float("nan"), Decimal("NaN"), NAType(), np.float32("nan"), np.datetime64("NaT", "s")],
     ids=["None", "empty", "blanks", "line ends", "nan", "Decimal NaN", "pandas.NA", "numpy nan", "NaT"],
 )
 def test_nothing_is_null_in_every_type(kind: str, value: object) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,7 @@ def test_files_and_tables_that_cannot_be_read_or_written_show_no_row(
     """Ragged lines, broken JSON, a table with a trigger that repeats what it was given."""
     (tmp_path / "a.csv").write_text(f"key,last,company\nK-1,{PERSON['last']},a,b,c\nK-2,{PERSON['last']}\n")
     (tmp_path / "b.jsonl").write_text(f'{{"key": "K-1", "last": "{PERSON["last"]}"\n')
-    with sqlite3.connect(tmp_path / "state.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state.db")) as db:
         db.execute("CREATE TABLE state (key TEXT CHECK (key NOT LIKE '%@%'), salesforce_id, action, stage, synced_at)")
     monkeypatch.setenv("AIRFLOW_CONN_STATE", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "state.db")}))
     texts = []

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ def connections(postgres_url: str, folder: Path, org: EmulatorServer, other: Emu
     with psycopg.connect(postgres_url) as postgres:
         postgres.execute(f"DROP TABLE IF EXISTS signups, salesforce_leads; CREATE TABLE {definition}".encode())
         postgres.cursor().executemany("INSERT INTO signups VALUES (%s, %s, %s)", rows)
-    with sqlite3.connect(folder / "wh.db") as sqlite:
+    with closing(sqlite3.connect(folder / "wh.db")) as sqlite, sqlite:
         sqlite.execute(f"CREATE TABLE {definition}")
         sqlite.executemany("INSERT INTO signups VALUES (?, ?, ?)", rows)
     with duckdb.connect(str(folder / "wh.duckdb")) as duck:
