@@ -1,7 +1,7 @@
-"""`python3 dev.py matrix`: the whole way on each other Airflow and Python that are supported.
+"""`python3 dev.py matrix`: tests on other versions of Airflow and Python than those of ``.venv``.
 
-An environment has a Python, exact versions in ``constraints/``, the wheel of this checkout, and the tests marked
-``whole_way`` beside it, without the package's sources: what they import is what a user installs.
+An environment has a Python, exact versions in ``constraints/``, the wheel of this checkout, and tests marked
+``whole_way`` beside it, on some of them all, on others a part, without the package's sources: what they import is what a user installs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UV = (sys.executable, "-m", "uv", "--no-config", "--quiet")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An Airflow and a Python on which the whole way is gone.
+    """An Airflow and a Python on which tests are run.
 
     :param name: of its file in ``constraints``.
     :param python: such as ``3.12``.
@@ -145,7 +145,7 @@ def go(environment: Environment, python: str, wheel: Path, pytest_arguments: lis
         *(pytest_arguments or environment.tests),
     )
     run(venv_python, *pytest, cwd=place_checkout(environment), env=env)
-    say(f"{environment.name}: the whole way in {time.monotonic() - made:.0f} s")
+    say(f"{environment.name}: tests in {time.monotonic() - made:.0f} s")
 
 
 def main() -> None:
