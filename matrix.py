@@ -1,7 +1,8 @@
 """`python3 dev.py matrix`: tests on other versions of Airflow and Python than those of ``.venv``.
 
 An environment has a Python, exact versions in ``constraints/``, the wheel of this checkout, and tests marked
-``whole_way`` beside it, on some of them all, on others a part, without the package's sources: what they import is what a user installs.
+``whole_way`` beside it, on some of them all, on others a part. The package's sources are not there: what tests import
+is what a user installs.
 """
 
 from __future__ import annotations

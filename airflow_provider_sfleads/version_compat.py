@@ -1,6 +1,7 @@
 """What differs between the supported versions of Airflow, 3.1 to 3.3; no other module asks for it.
 
-Each piece goes by what Airflow has, and only for its UI, which cannot be asked, by its number. ``docs/versions.md`` tells users what an older one lacks.
+Each piece goes by what Airflow has, and only for its UI, which cannot be asked, by its number.
+``docs/versions.md`` tells users what an older one lacks.
 Imports are those of a Dag file: what only a running task, the triggerer or the API server needs comes when it is used.
 """
 
