@@ -123,6 +123,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: by_length(item.nodeid))
 
 
+def pytest_runtest_setup() -> None:
+    """Let Airflow forget the secrets of earlier tests: for each new one it compiles all that it knows."""
+    for name in ("airflow._shared.secrets_masker", "airflow.sdk._shared.secrets_masker"):
+        if masker := sys.modules.get(name):
+            masker.reset_secrets_masker()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much has gone wrong in tests of chaos; here, since who shares tests out never reads their folders."""
     from tests.chaos.tally import ended, summary
