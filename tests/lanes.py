@@ -6,20 +6,26 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-#: Each has an Airflow of several programs. One of those at a time is what two processors can bear: in front of two,
-#: a person would wait too long as well. They wait more than they reckon, and leave that to the others.
-REAL_AIRFLOWS = (
-    "tests/browser/",
-    "tests/chaos/",
-    "tests/demo/",
-    "tests/integration/test_backfills.py",
-    "tests/integration/test_bulk_triggerer.py",
-    "tests/integration/test_jwt_triggerer.py",
-    "tests/lineage/test_real_airflow.py",
-    "tests/notifications/test_real_airflow.py",
-)
-#: They share an API server, which takes long to start.
-API_SERVER = ("tests/ui/",)
+#: What goes through one process, by the lane's name. What takes longest is begun first, so that nobody waits for it in
+#: the end.
+LANES = {
+    # Each has an Airflow of several programs. One of those at a time is what two processors can bear: in front of two,
+    # a person would wait too long as well. They wait more than they reckon, and leave that to the others.
+    "real Airflows": (
+        "tests/browser/",
+        "tests/chaos/",
+        "tests/demo/",
+        "tests/integration/test_backfills.py",
+        "tests/integration/test_bulk_triggerer.py",
+        "tests/integration/test_jwt_triggerer.py",
+        "tests/lineage/test_real_airflow.py",
+        "tests/notifications/test_real_airflow.py",
+    ),
+    # They share an API server, which takes long to start.
+    "API server": ("tests/ui/",),
+    # They share what is built, and where it is installed.
+    "packages": ("tests/packaging/",),
+}
 
 
 def lane(nodeid: str) -> str:
@@ -27,16 +33,13 @@ def lane(nodeid: str) -> str:
 
     :param nodeid: pytest's name of the test.
     """
-    if nodeid.startswith(REAL_AIRFLOWS):
-        return "real Airflows"
-    if nodeid.startswith(API_SERVER):
-        return "API server"
-    return nodeid.partition("::")[0]
+    of_its_own = nodeid.partition("::")[0]
+    return next((name for name, paths in LANES.items() if nodeid.startswith(paths)), of_its_own)
 
 
 def by_length(nodeid: str) -> bool:
-    """Sort first what takes longest, so that nobody waits for it in the end."""
-    return not nodeid.startswith((*REAL_AIRFLOWS, *API_SERVER))
+    """Sort first what is in a lane with others."""
+    return lane(nodeid) not in LANES
 
 
 class Lanes(LoadScopeScheduling):  # type: ignore[misc]

@@ -14,7 +14,18 @@ from release.building import build
 
 ROOT = Path(__file__).parents[2]
 # What is no part of the project, or made from it.
-NOT_COPIED = (".git", ".venv", ".*_cache", ".hypothesis", "_build", "build", "dist", "test-artifacts", "*.egg-info")
+NOT_COPIED = (
+    ".git",
+    ".venv*",
+    ".matrix",
+    ".*_cache",
+    ".hypothesis",
+    "_build",
+    "build",
+    "dist",
+    "test-artifacts",
+    "*.egg-info",
+)
 
 
 def copy_of_the_checkout(target: Path) -> Path:

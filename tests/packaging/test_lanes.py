@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import API_SERVER, REAL_AIRFLOWS, lane
+from tests.lanes import LANES, lane
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def test_all_real_airflows_are_in_one_lane() -> None:
         assert lane(f"{name}::test_any") == "real Airflows", name
 
 
-@pytest.mark.parametrize("name", [*REAL_AIRFLOWS, *API_SERVER])
+@pytest.mark.parametrize("name", [path for paths in LANES.values() for path in paths])
 def test_lanes_name_what_is_there(name: str) -> None:
     """Else a file that was renamed would go its own way."""
     assert (ROOT / name).exists()
