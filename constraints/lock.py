@@ -19,11 +19,12 @@ UV = (sys.executable, "-m", "uv", "--no-config", "--quiet", "pip", "compile", "p
 EXACT = ("--generate-hashes", "--upgrade", "--custom-compile-command=python3 dev.py lock")
 EVERYTHING = ("build", "demo", "docs", "lint", "lock", "newest", "test")
 TO_TEST = ("demo", "fab", "test")
-# When Airflow 3.1.0 was new, what was newer than it did not exist; but of these two it takes later versions.
+# When Airflow 3.1.3 was new, what was newer than it did not exist; but one package is needed in a later version, and
+# S3's did not take wrapt 2 yet.
 THEN = (
-    "--exclude-newer=2025-10-15",
+    "--exclude-newer=2025-11-20",
     "--exclude-newer-package=apache-airflow-providers-common-compat=2026-02-01",
-    "--exclude-newer-package=apache-airflow-providers-common-sql=2025-11-01",
+    "--exclude-newer-package=wrapt=2025-10-15",
 )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from airflow.sdk import DAG
 
+    from demo.dagbag import DagBag
+
 # Not on the tick: the scheduler would take a run by hand for its own one of the next interval, and wait for ever.
 _SOON, _AGAIN = timedelta(minutes=1), timedelta(minutes=30)
 STATES = ("filtered", "duplicate_keys", "unchanged", "created", "updated", "rejected", "not_sent")
@@ -129,12 +131,14 @@ def chatter_to(path: Path) -> Iterator[None]:
 
 
 def start_airflow() -> None:
-    """Make the metadata database, and try to read the Dags."""
+    """Make the metadata database, and put the Dags into it."""
     from airflow.utils.db import initdb
+
+    from demo.dagbag import store
 
     initdb()
     for job in JOBS:
-        _read(job)
+        store(_bag(job), "dags-folder")
 
 
 class Airflow:
@@ -186,14 +190,18 @@ class Airflow:
         return [] if rows == report["read"] else [f"{report['read']} rows read, but the warehouse has {rows}"]
 
 
-def _read(job: Job) -> DAG:
-    """A Dag, read from its file for each run as a worker does: running it renders its templates in place."""
+def _bag(job: Job) -> DagBag:
     from demo.dagbag import DagBag
 
-    bag = DagBag(dag_folder=str(ROOT / f"dags/{job.dag_id}.py"))
+    bag = DagBag(dag_folder=str(ROOT / f"dags/{job.dag_id}.py"), bundle_path=ROOT / "dags")
     if bag.import_errors:
         raise RuntimeError(f"The Dag {job.dag_id} cannot be read: {bag.import_errors}")
-    dag = bag.dags[job.dag_id]
+    return bag
+
+
+def _read(job: Job) -> DAG:
+    """A Dag, read from its file for each run as a worker does: running it renders its templates in place."""
+    dag: DAG = _bag(job).dags[job.dag_id]
     for task in dag.tasks:
         task.retries = 0  # a failure is to be seen now, and not when the Dag's patience is over
     return dag

@@ -160,16 +160,11 @@ def run_dag(airflow_db: None) -> RunDag:  # noqa: ARG001 - has to be there
     """Run a Dag by ``DAG.test``, which wants it in the database first."""
 
     def run(dag: DAG, **kwargs: Any) -> DagRun:
-        from airflow.models.dagbundle import DagBundleModel
-        from airflow.utils.session import create_session
+        from demo.dagbag import DagBag, store
 
-        from demo.dagbag import DagBag, sync_bag_to_db
-
-        with create_session() as session:
-            session.merge(DagBundleModel(name="testing"))
-        bag = DagBag(dag_folder=os.devnull, collect_dags=False, bundle_name="testing")
+        bag = DagBag(dag_folder=os.devnull, collect_dags=False)
         bag.bag_dag(dag)
-        sync_bag_to_db(bag, "testing", None)
+        store(bag, "testing")
         result: DagRun = dag.test(**kwargs)
         return result
 

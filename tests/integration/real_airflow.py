@@ -142,13 +142,17 @@ class RealAirflow:
 
     def log_in(self, user: str, password: str) -> None:
         """Call the REST API as somebody from now on, where not everybody may do everything."""
-        body = {"username": user, "password": password}
-        reply = requests.post(f"{self.url}/auth/token", json=body, timeout=_PATIENCE)
+        self._take_token("POST", {"username": user, "password": password})
+
+    def _take_token(self, method: str, body: object = None) -> None:
+        reply = requests.request(method, f"{self.url}/auth/token", json=body, timeout=_PATIENCE)
         assert reply.ok, reply.text
         self._headers = {"Authorization": f"Bearer {reply.json()['access_token']}"}
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON of that path
         """Call Airflow's REST API."""
+        if not self._headers:
+            self._take_token("GET")  # where everybody may do everything, 3.1 wants one all the same
         reply = requests.request(
             method, f"{self.url}/api/v2{path}", json=body, headers=self._headers, timeout=_PATIENCE
         )
