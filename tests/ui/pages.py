@@ -54,6 +54,13 @@ def _broke(page: Page, error: Error) -> None:
         pytest.fail(f"the page broke: {error}")
 
 
+def back_at(path: str) -> str:
+    """The end of the address that the form to sign in leads back to: Airflow 3.1 loses what comes after an ``&``."""
+    from airflow import __version__
+
+    return path.partition("&")[0] if __version__.startswith("3.1.") else path
+
+
 def be(context: BrowserContext, server: Server, token: str) -> None:
     """Have the browser bring a token along, as it does after a login."""
     context.add_cookies([{"name": "_token", "value": token, "url": server.url}])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 
 _LOADED = (
     "airflow.providers.common.sql.operators.sql",
@@ -25,4 +26,6 @@ _LOADED = (
 
 if "scheduler" in sys.argv:
     for name in _LOADED:
-        importlib.import_module(name)
+        # Of Airflow itself not all is there yet, which oldest providers want.
+        with suppress(ImportError):
+            importlib.import_module(name)
