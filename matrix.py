@@ -66,8 +66,19 @@ class Environment:
 
 ENVIRONMENTS = (
     Environment(name="mwaa-3.2.1", python="3.12"),
-    # Its `DAG.test` and DagBag are others than those that the demo and most tests use.
-    Environment(name="airflow-3.1", python="3.11", tests=("tests/hooks", "tests/packaging/test_dags.py")),
+    # Both operators and APIs, retries after SIGKILL, deferral in a real Airflow, and the page: the most for the time.
+    Environment(
+        name="airflow-3.1",
+        python="3.11",
+        tests=(
+            "tests/hooks",
+            "tests/packaging/test_dags.py",
+            "tests/demo",
+            "tests/integration/test_retries.py",
+            "tests/integration/test_bulk_triggerer.py",
+            "tests/ui/test_page.py",
+        ),
+    ),
     Environment(name="mwaa-3.3.1", python="3.12", tests=("tests/demo",)),
 )
 
