@@ -28,6 +28,8 @@ if (Path(__file__).parent / "_static" / "logo.svg").exists():
 html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sphinx = False
+# A browser gives a page in a folder no other page to read, and the console an error for each hit.
+html_show_search_summary = False
 html_copy_source = False
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]

@@ -14,7 +14,7 @@ LANES = {
     "real Airflows": (
         "tests/browser/",
         "tests/chaos/",
-        "tests/demo/",
+        "tests/demo/test_ui.py",
         "tests/integration/test_backfills.py",
         "tests/integration/test_bulk_triggerer.py",
         "tests/integration/test_jwt_triggerer.py",

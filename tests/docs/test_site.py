@@ -94,6 +94,24 @@ def test_the_search_finds(site: Path, browser: Browser, word: str) -> None:
     context.close()
 
 
+@pytest.mark.parametrize("width", [1280, 390], ids=["desk", "telephone"])
+def test_no_table_is_cut(site: Path, browser: Browser, width: int) -> None:
+    """What to do stands in the last column: nobody has to guess that a table can be moved."""
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    cut = []
+    for path in sorted(site.rglob("*.html")):
+        page.goto(path.as_uri())
+        wide = page.evaluate(
+            "() => [...document.querySelectorAll('.content table.docutils')]"
+            ".map(table => [table.scrollWidth, table.closest('.table-wrapper, .content').clientWidth])"
+            ".filter(([table, room]) => table > room + 1)"
+        )
+        cut += [f"{path.relative_to(site)}: {table} in {room}" for table, room in wide]
+    context.close()
+    assert not cut
+
+
 def test_pages_stay_on_the_site(site: Path) -> None:
     """Every page of docs/ is built; what a page offers for download is a Dag, not a text that the site lacks."""
     built = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}

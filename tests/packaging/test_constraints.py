@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints"
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NEEDED: list[str] = SETTINGS["project"]["dependencies"]
+#: As the documentation has it.
+DOCUMENTED = "pip install -c constraints/mwaa-3.2.1-pins.txt dist/airflow_provider_sfleads-*.whl"
 MWAA = ["mwaa-3.2.1", "mwaa-3.3.1"]
 NAMES = ["newest", *(environment.name for environment in ENVIRONMENTS)]
 
@@ -100,3 +105,29 @@ def test_what_mwaa_pins_is_what_is_tested(name: str) -> None:
 def test_airflow_is_the_version_to_develop_on() -> None:
     """Airflow is pinned at 3.3.2."""
     assert pins("newest")["apache-airflow"] == {"3.3.2"}
+
+
+def _try_to_install(constraints: str, wheel: Path) -> str:
+    """Let pip say what it would install from the wheel alone; returns what it says."""
+    command = DOCUMENTED.replace("mwaa-3.2.1-pins", constraints).replace(
+        "dist/airflow_provider_sfleads-*.whl", str(wheel)
+    )
+    offline = ("--dry-run", "--no-index", "--no-deps", "--ignore-installed")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split(), *offline],
+        cwd=ROOT,
+        env=env,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", MWAA)
+def test_what_is_pinned_is_taken_as_constraints(name: str, wheel: Path) -> None:
+    """The locks, which have hashes, are not: hence two files for each."""
+    assert "Would install airflow-provider-sfleads" in _try_to_install(f"{name}-pins", wheel)
+    assert "Hashes are required" in _try_to_install(name, wheel)

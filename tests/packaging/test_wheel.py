@@ -49,7 +49,7 @@ def test_wheel_says_what_it_is(wheel: Path) -> None:
 def test_airflow_shows_the_provider(
     clean_python: Path, clean_env: dict[str, str], tmp_path: Path, command: str, column: str, wanted: str
 ) -> None:
-    """Airflow's own command line finds the provider, and its connection type, in a venv with nothing but the wheel."""
+    """`airflow providers list` and its like find it and its connection type, in a venv with nothing but the wheel."""
     done = subprocess.run(
         [clean_python, "-m", "airflow", "providers", command, "--output", "json"],
         check=True,

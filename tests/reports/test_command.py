@@ -16,7 +16,7 @@ from tests.reports.support import leave
 
 DOCUMENTED = """
 python -m airflow_provider_sfleads.reports s3://lake/salesforce-results
-  --dag salesforce_nightly_mql_sync --from 2026-11-10 --to 2026-11-17
+  --dag salesforce_nightly_mql_sync --from 2026-11-23 --to 2026-11-30
 """
 HEADER = "interval run mode read created updated changed tered keys jected sent calls sec."
 
@@ -191,7 +191,7 @@ def test_a_number_that_none_can_be_is_no_report(tmp_path: Path, capsys: pytest.C
 def test_the_documented_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The days from the first to the last one, of one Dag."""
     dag_id = "salesforce_nightly_mql_sync"
-    for day in (0, 6, 8):
+    for day in (13, 19, 21):
         leave(str(tmp_path), day, dag_id=dag_id)
     leave(str(tmp_path), 0)
     words = shlex.split(DOCUMENTED)

@@ -2,7 +2,7 @@
 import { change } from "./address.js";
 import { reasons, sum } from "./figures.js";
 import { Code } from "./parts.js";
-import { number, share } from "./words.js";
+import { number, plural, share } from "./words.js";
 
 const { createElement: h, memo, useMemo, useState } = globalThis.React;
 
@@ -49,7 +49,7 @@ export const Reasons = memo(function Reasons({ entries, before, chosen }) {
       "h3",
       null,
       "Why rows were rejected",
-      h("span", { className: "note" }, rejected ? ` ${number(rejected)} rows` : ""),
+      h("span", { className: "note" }, rejected ? ` ${plural(rejected, "row")}` : ""),
     ),
     rejected === 0 && h("p", { className: "note" }, "No row was rejected in this range."),
     h(
