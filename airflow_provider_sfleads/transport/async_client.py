@@ -100,11 +100,11 @@ class AsyncClient(Metered):
         return await self._renew(flight, token, reply) if isinstance(reply, Renew) else reply
 
     async def _renew(self, flight: Flight, token: Token, verdict: Renew) -> Reply:
-        """Repeat a call whose token was refused, once; safe for every call, for it was not begun."""
-        newer = None if flight.renewed else await self._tokens.renew(token)
+        """Repeat a call whose token was refused; safe for every call, for it was not begun."""
+        newer = await self._tokens.renew(token) if flight.may_renew else None
         if newer is None:
             raise verdict.error
-        flight.renewed = True
+        flight.renewals += 1
         return await self._attempt(flight)
 
     async def _mint(self) -> Grant:

@@ -167,11 +167,11 @@ class Client(Metered):
                     self._throttle.overloaded(era, flight.verdict.retry_after)
 
     def _renew(self, flight: Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:
-        """Repeat a call whose token was refused, once; safe for every call, for it was not begun."""
-        newer = None if flight.renewed else self._tokens.renew(token)
+        """Repeat a call whose token was refused; safe for every call, for it was not begun."""
+        newer = self._tokens.renew(token) if flight.may_renew else None
         if newer is None:
             raise verdict.error
-        flight.renewed = True
+        flight.renewals += 1
         return self._attempt(flight)
 
     def _bearer(self) -> tuple[str, str]:

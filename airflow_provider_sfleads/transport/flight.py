@@ -34,6 +34,8 @@ HEADERS = {
     "Connection": "keep-alive",
 }
 _VERSIONS = "/services/data"
+# Tokens that others use up, or that expire just then, are no reason to give a call up; one that no token helps is.
+_MOST_RENEWALS = 3
 # Resources whose documentation lists Sforce-Call-Options; collections are not among them.
 _NAMED = ("sobjects/", "query", "queryAll", "jobs/")
 
@@ -59,6 +61,7 @@ class Flight:
     :param data: the body, or the file that holds it.
     :param into: the file that a CSV answer goes into.
     :param timeout: seconds; ``None`` for the connection's own.
+    :param renewals: how many tokens were renewed for it.
     :param verdict: on the newest answer; ``None`` where there was none.
     """
 
@@ -69,7 +72,7 @@ class Flight:
     data: bytes | Path | None = field(repr=False)
     into: Path | None = None
     timeout: float | None = None
-    renewed: bool = False
+    renewals: int = 0
     doubtful: bool = False
     verdict: Verdict | None = None
 
@@ -77,6 +80,11 @@ class Flight:
     def counts(self) -> bool:
         """Whether the call counts against the org's allowance."""
         return self.path.rstrip("/") != _VERSIONS
+
+    @property
+    def may_renew(self) -> bool:
+        """Whether a newer token may still be tried."""
+        return self.renewals < _MOST_RENEWALS
 
     @property
     def _what(self) -> str:

@@ -170,6 +170,26 @@ def test_a_lasting_401_ends_after_one_renewal(stub: Stub, make_client: MakeClien
     assert client.token_requests == 2
 
 
+@pytest.mark.parametrize("good", [3, 99], ids=["the-third-is-taken", "none-is-ever-taken"])
+def test_a_token_that_others_have_used_up_is_renewed_again(stub: Stub, make_client: MakeClient, good: int) -> None:
+    """What they were answered shows that it was good; a call that no token helps ends all the same."""
+    client = make_client()
+
+    def answer(got: Got) -> Say:
+        if got.method == "GET" or bearer(got) == f"token-{good}":
+            return Say(body=[])
+        assert client.send(READ).status == 200
+        return EXPIRED
+
+    stub.script = answer
+    if good == 3:
+        assert client.send(CREATE).status == 200
+    else:
+        with pytest.raises(SessionRejectedError, match="just issued"):
+            client.send(CREATE)
+    assert client.token_requests == min(good, 4)
+
+
 def test_a_session_unfit_for_rest_is_not_renewed(stub: Stub, make_client: MakeClient) -> None:
     """The 401 that a new token does not cure fails at once."""
     stub.script = script(refused("INVALID_SESSION_ID", "This session is not valid for use with the REST API", 401))
