@@ -68,8 +68,8 @@ def bomb_of_nothing() -> Iterator[bytes]:
 
 
 def whole(body: bytes) -> list[bytes]:
-    """Return a plain answer."""
-    return [OK + b"Content-Length: %d\r\n\r\n" % len(body), body]
+    """Return a plain answer, which says that the server hangs up after it."""
+    return [OK + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body), body]
 
 
 TOO_LARGE = "ReplyTooLargeError"
@@ -98,7 +98,7 @@ ANSWERS: dict[str, tuple[Callable[[], Iterable[bytes]], str]] = {
     "slow_chunk_size": (lambda: slowly(b"0", CHUNKED), IN_VAIN),
     "slow_trailers": (lambda: slowly(b"X: y\r\n", CHUNKED + b"0\r\n"), ""),
     "no_http": (lambda: [b"SSH-2.0-OpenSSH_9.7\r\n\r\n"], IN_VAIN),
-    "brotli": (lambda: [OK + b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\nabcd"], IN_VAIN),
+    "brotli": (lambda: [OK + b"Content-Encoding: br\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd"], IN_VAIN),
     "deep": (lambda: whole(b"[" * 200_000), UNREADABLE),
     "many_objects": (lambda: whole(b"[" + b"{}," * 8_000_000 + b"{}]"), UNREADABLE),
     "twice": (lambda: whole(b'{"success":true,"success":false}'), UNREADABLE),
