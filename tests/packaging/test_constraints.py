@@ -107,6 +107,13 @@ def test_airflow_is_the_version_to_develop_on() -> None:
     assert pins("newest")["apache-airflow"] == {"3.3.2"}
 
 
+@pytest.mark.parametrize("name", MWAA)
+def test_amazons_image_lacks_what_the_installation_page_says(name: str) -> None:
+    """All else that the project needs is there."""
+    needed = {canonicalize_name(Requirement(text).name) for text in NEEDED}
+    assert needed - set(pins(f"{name}-pins")) == {"simplejson"}
+
+
 def _try_to_install(constraints: str, wheel: Path) -> str:
     """Let pip say what it would install from the wheel alone; returns what it says."""
     command = DOCUMENTED.replace("mwaa-3.2.1-pins", constraints).replace(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sysconfig
 import venv
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.packaging.conftest import copy_of_the_checkout
+
 COMMANDS = """
 python3 dev.py build
 python3 -m venv ~/first-sync/venv
@@ -26,8 +26,7 @@ STAMP = "import dev, json; venv, own = dev.wanted_stamps(); dev.STAMP.write_text
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this one whose `.venv` is ready."""
-    folder = tmp_path / "checkout"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__"))
+    folder = copy_of_the_checkout(tmp_path / "checkout")
     venv.create(folder / ".venv", symlinks=True)
     places = {"base": str(folder / ".venv"), "platbase": str(folder / ".venv")}
     Path(sysconfig.get_path("purelib", vars=places), "ours.pth").write_text(sysconfig.get_path("purelib"))

@@ -56,9 +56,18 @@ def _broke(page: Page, error: Error) -> None:
 
 def back_at(path: str) -> str:
     """The end of the address that the form to sign in leads back to: Airflow 3.1 loses what comes after an ``&``."""
+    return path.partition("&")[0] if _is_oldest() else path
+
+
+def no_page() -> str:
+    """What Airflow says instead of a plugin's page without ``can read on Plugins``: 3.1 stumbles over it."""
+    return "An unexpected error occurred" if _is_oldest() else "Page Not Found"
+
+
+def _is_oldest() -> bool:
     from airflow import __version__
 
-    return path.partition("&")[0] if __version__.startswith("3.1.") else path
+    return __version__.startswith("3.1.")
 
 
 def be(context: BrowserContext, server: Server, token: str) -> None:

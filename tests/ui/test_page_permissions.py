@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.ui.guarded import RUN
-from tests.ui.pages import back_at, be, keep, opened
+from tests.ui.pages import back_at, be, keep, no_page, opened
 from tests.ui.people import OURS, THEIRS, password
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def test_who_may_not_read_plugins_is_offered_no_page(chromium: Browser, fab_serv
     assert page.get_by_role("link", name="Lead syncs", exact=True).count() == 0
     page.goto(fab_server.url + PAGE)
 
-    # So says Airflow of what is not there; 3.1 stumbles over the missing permission.
-    expect(page.get_by_text(re.compile("Page Not Found|An unexpected error occurred"))).to_be_visible()
+    expect(page.get_by_text(no_page())).to_be_visible()
 
 
 @pytest.mark.whole_way

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from contextlib import suppress
+
+from airflow import __version__
 
 _LOADED = (
     "airflow.providers.common.sql.operators.sql",
@@ -24,8 +25,7 @@ _LOADED = (
     "airflow_provider_sfleads.transport",
 )
 
-if "scheduler" in sys.argv:
+# In 3.1 not all of Airflow is there yet, which its providers want.
+if "scheduler" in sys.argv and not __version__.startswith("3.1."):
     for name in _LOADED:
-        # Of Airflow itself not all is there yet, which oldest providers want.
-        with suppress(ImportError):
-            importlib.import_module(name)
+        importlib.import_module(name)
