@@ -36,7 +36,7 @@ MODULES = (
     "airflow_provider_sfleads.hooks.checkup",
     "airflow_provider_sfleads.hooks.fields",
     "airflow_provider_sfleads.operators.bulk_parts",
-    "airflow_provider_sfleads.operators.in_bulk",
+    "airflow_provider_sfleads.operators.pipeline",
     "airflow_provider_sfleads.operators.load",
     "airflow_provider_sfleads.operators.parameters",
     "airflow_provider_sfleads.operators.screening",

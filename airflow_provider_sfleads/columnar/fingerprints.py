@@ -1,51 +1,32 @@
-"""Fingerprints of rows: the same for one by itself and for it among staged ones."""
+"""Fingerprints of staged rows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.cells import cell_of
 from airflow_provider_sfleads.columnar.staged import FIELD
 from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.fingerprint import BETWEEN, NOTHING, fingerprint, joined
-from airflow_provider_sfleads.core.mapping import Record
+from airflow_provider_sfleads.core.fingerprint import BETWEEN, NOTHING, fingerprint
 from airflow_provider_sfleads.core.values import NUMBERS
 
 # One number has many spellings, and which one it gets depends on the type that the export has it in.
 _SPELLINGS = ((r"\.0*$|(\.[0-9]*[1-9])0+$", r"\1"), ("^-0$", "0"))
 
 
-def fingerprint_of(lead_id: str | None, record: Record, heading: str, fields: Sequence[FieldInfo]) -> str:
-    """The fingerprint of a row.
+def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> list[str]:
+    """The fingerprints of staged rows.
 
-    :param lead_id: its Lead id, where the export has one.
-    :param record: its Lead fields.
     :param heading: what the values of all rows stand for.
     :param fields: Lead fields that a row may write, in a fixed order.
     """
-    cells = [_cell(record, info) if info.name in record else None for info in fields]
-    return fingerprint(joined([heading, lead_id, *cells]))
-
-
-def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> list[str]:
-    """The fingerprints of staged rows; see :func:`fingerprint_of`."""
     cells = [batch.column("lead_id"), *(_cells(batch, info) for info in fields)]
     text = pc.binary_join_element_wise(
         pa.scalar(heading), *cells, BETWEEN, null_handling="replace", null_replacement=NOTHING
     )
     return [fingerprint(row) for row in text.to_pylist()]
-
-
-def _cell(record: Record, info: FieldInfo) -> str:
-    cell = cell_of(record[info.name])
-    if info.type in NUMBERS:
-        for pattern, plain in _SPELLINGS:
-            cell = re.sub(pattern, plain, cell)
-    return _sorted(cell) if info.type == "multipicklist" else cell
 
 
 def _sorted(cell: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 Row = Mapping[str, object]
 
@@ -20,15 +20,3 @@ class BadRow:
     values: Row
     code: str
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowStream:
-    """An opened export.
-
-    :param columns: column names, in the export's order.
-    :param rows: the rows, once, in order; every :data:`Row` has all ``columns``.
-    """
-
-    columns: tuple[str, ...]
-    rows: Iterator[Row | BadRow] = field(repr=False)

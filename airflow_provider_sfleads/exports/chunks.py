@@ -25,7 +25,7 @@ _ROWS_OF_A_LIST = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkStream:
-    """An opened export, as chunks.
+    """An opened export.
 
     :param columns: column names, in the export's order.
     :param chunks: the rows, once, in order; every record batch and every :data:`Row` has all ``columns``, in that
@@ -35,9 +35,15 @@ class ChunkStream:
     columns: tuple[str, ...]
     chunks: Iterator[Chunk] = field(repr=False)
 
+    @property
+    def rows(self) -> Iterator[Row | BadRow]:
+        """The rows one by one, for what is few or slow anyway."""
+        for chunk in self.chunks:
+            yield from chunk_rows(chunk)
+
 
 def chunk_rows(chunk: Chunk) -> Iterator[Row | BadRow]:
-    """Yield the rows of a chunk of an export: the same that the export's ``open()`` yields."""
+    """Yield the rows of a chunk one by one."""
     if isinstance(chunk, list):
         yield from chunk
     else:

@@ -15,14 +15,11 @@ def read_columns(stream: ByteStream, name: str, delimiter: str) -> tuple[str, ..
     return header_of(records(stream, name, delimiter), name, delimiter)
 
 
-def read_rows(stream: ByteStream, name: str, delimiter: str, columns: tuple[str, ...] | None) -> Iterator[Row | BadRow]:
-    """Yield one row a record after the header; blank lines are passed over.
-
-    :param columns: all the file's columns, in the order the rows are to have; default: the file's own.
-    """
+def read_rows(stream: ByteStream, name: str, delimiter: str) -> Iterator[Row | BadRow]:
+    """Yield one row a record after the header; blank lines are passed over."""
     found = records(stream, name, delimiter)
     header = header_of(found, name, delimiter)
-    yield from rows_of(found, header, columns or header, name)
+    yield from rows_of(found, header, header, name)
 
 
 def rows_of(

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, ClassVar
 
-from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
 from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream
 from airflow_provider_sfleads.exports.templated import Templated
@@ -74,19 +73,12 @@ class FileExport(Templated):
         self.conn_id = conn_id
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Find the files, compare their columns and yield their rows; open files close with the context.
+    def open(self) -> Iterator[ChunkStream]:
+        """Find the files, compare their columns and yield their rows in chunks; open files close with the context.
 
         :raises ExportError: no file, a file that cannot be read, columns that do not agree; also while iterating.
         :raises ParameterError: ``format`` is none.
         """
-        files, columns = self._found()
-        with closing(_rows(files, columns)) as rows:
-            yield RowStream(columns=columns, rows=rows)
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
-        """Find and compare the files as :meth:`open` does, with the same errors, and yield the same rows in chunks."""
         files, columns = self._found()
         with closing(_chunks(files, columns)) as chunks:
             yield ChunkStream(columns=columns, chunks=chunks)
@@ -146,11 +138,6 @@ def _common_columns(files: list[tuple[LocatedFile, tuple[str, ...]]]) -> tuple[s
                 "The files of one export must have the same columns."
             )
     return tuple(columns)
-
-
-def _rows(files: tuple[LocatedFile, ...], columns: tuple[str, ...]) -> Generator[Row | BadRow]:
-    for file in files:
-        yield from file.rows(columns)
 
 
 def _chunks(files: tuple[LocatedFile, ...], columns: tuple[str, ...]) -> Generator[Chunk]:

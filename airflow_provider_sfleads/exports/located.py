@@ -9,7 +9,6 @@ from io import BufferedReader
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_chunks, csv_rows, jsonl_rows, parquet_rows
 from airflow_provider_sfleads.exports.chunks import Chunk
@@ -60,16 +59,6 @@ class LocatedFile:
             if self.format == "jsonl":
                 return jsonl_rows.read_columns(stream, self.name)
             return parquet_rows.read_columns(stream, self.name)
-
-    def rows(self, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
-        """Yield the file's rows with all of ``columns``, in that order."""
-        with self._opened() as stream:
-            if self.format == "csv":
-                yield from csv_rows.read_rows(stream, self.name, self.delimiter, columns)
-            elif self.format == "jsonl":
-                yield from jsonl_rows.read_rows(stream, self.name, columns)
-            else:
-                yield from parquet_rows.read_rows(stream, self.name, columns)
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.batches import batch_rows
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
 from airflow_provider_sfleads.exports.parquet_text import with_text
 from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
@@ -61,14 +59,6 @@ def read_columns(stream: ByteStream, name: str) -> tuple[str, ...]:
     if twice:
         raise ExportError(f"{name} has more than one column named {', '.join(map(repr, twice))}.")
     return columns
-
-
-def read_rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
-    """Yield the file's rows, a small batch at a time."""
-    first = 1
-    for chunk in _chunks(stream, name, columns):
-        yield from chunk if isinstance(chunk, list) else batch_rows(chunk, where=name, first=first)
-        first += len(chunk)
 
 
 def read_chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[Chunk]:

@@ -8,9 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
-from airflow_provider_sfleads.exports.batches import batch_rows
 from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream, batch_chunks
 from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.exports.connections import (
@@ -20,7 +18,6 @@ from airflow_provider_sfleads.exports.connections import (
     sql_hook,
 )
 from airflow_provider_sfleads.exports.templated import Templated
-from airflow_provider_sfleads.exports.values import plain_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,19 +58,13 @@ class SqlExport(Templated):
         self.fetch_size = fetch_size
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Run the query and yield its rows; the connection is closed when the context is left.
+    def open(self) -> Iterator[ChunkStream]:
+        """Run the query and yield its rows in chunks; the connection is closed when the context is left.
 
         :raises ExportError: the connection is none, the query is refused, columns share a name, or, also while
             iterating, the driver cannot read a value.
         :raises WarehouseUnavailableError: the connection cannot be opened; also while iterating, when it fails then.
         """
-        with self._opened() as (columns, batches), closing(_rows(columns, batches)) as rows:
-            yield RowStream(columns=columns, rows=rows)
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
-        """Run the query as :meth:`open` does, with the same errors, and yield the same rows in chunks."""
         with self._opened() as (columns, batches), closing(_chunks(columns, batches)) as chunks:
             yield ChunkStream(columns=columns, chunks=chunks)
 
@@ -138,16 +129,6 @@ class SqlExport(Templated):
     def _failed(self, what: str, problem: Exception, hook: DbApiHook) -> str:
         message = driver_message(problem, hook=hook, parameters=self.parameters)
         return f"Connection {self.conn_id!r} {what}: {message}"
-
-
-def _rows(columns: tuple[str, ...], batches: Batches) -> Generator[Row | BadRow]:
-    first = 1
-    for batch in batches:
-        if isinstance(batch, Sequence):
-            yield from (plain_row(columns, values) for values in batch)
-        else:
-            yield from batch_rows(batch, where=_RESULT, first=first)
-        first += len(batch)
 
 
 def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:

@@ -15,7 +15,7 @@ from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.reading import Reading
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.turns import late_check
-from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Plan, UnderWay
+from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Plan, UnderWay
 
 
 def terms_of(load: UnderWay) -> Terms:
@@ -23,7 +23,7 @@ def terms_of(load: UnderWay) -> Terms:
     settings = load.settings
     return Terms(
         dry_run=settings.dry_run,
-        least=MOST_BY_ROWS if settings.api == "auto" else 0,
+        least=MOST_BY_PAGES if settings.api == "auto" else 0,
         attempt=load.attempt,
         now=lambda: datetime.now(UTC),
         server_now=load.server_now,

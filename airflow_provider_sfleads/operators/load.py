@@ -16,12 +16,13 @@ from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
     ParameterError,
+    RequestRefusedError,
     ResultsError,
     SalesforceLeadsError,
     WriteBackError,
 )
 from airflow_provider_sfleads.intervals import Interval, interval_of
-from airflow_provider_sfleads.operators import choice
+from airflow_provider_sfleads.operators import pipeline
 from airflow_provider_sfleads.operators.account import (
     Ending,
     failure_of,
@@ -113,7 +114,7 @@ def load(
         try:
             check_permissions(under_way)
             closing.enter_context(turn(under_way))
-            course = choice.carry_out(under_way)
+            course = pipeline.carry_out(under_way)
             if isinstance(course, Waiting):
                 under_way.keep(**_calls(under_way))
                 return course
@@ -169,12 +170,12 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
 def _goes_on(under_way: UnderWay, course: Course, report: SyncReport) -> bool:
     """Whether the next try goes on with this execution.
 
-    It does not where bulk has stopped for a reason that stays, and no row may be in Salesforce that is not recorded:
+    It does not where sending has stopped for a reason that stays, and no row may be in Salesforce that is not recorded:
     what is mended then may be the Dag, so the next one reads the export anew, by the mapping as it is by then.
     """
     if course.export_error or not course.is_read:
         return True
-    is_for_good = under_way.execution.api == "bulk" and isinstance(course.halted, LASTING)
+    is_for_good = isinstance(course.halted, (*LASTING, RequestRefusedError))
     return bool(report.not_sent) and not (is_for_good and not any_unknown(under_way.folder))
 
 

@@ -131,8 +131,7 @@ def lost_since(
 
 def _has_records(last: Execution, folder: ResultsFolder) -> bool:
     """Whether all is there that an execution that is open had recorded, as far as anybody can tell."""
-    are_staged = last.api != "bulk" or not folder.lacks_staged
-    return folder.exists and are_staged and folder.holds_parts(last.first_part, last.next_part)
+    return folder.is_staged and folder.holds_parts(last.first_part, last.next_part)
 
 
 def _lacks_earlier(execution: Execution, folder: ResultsFolder) -> bool:

@@ -37,7 +37,7 @@ def check_permissions(load: UnderWay) -> None:
     """
     settings, conn_id = load.settings, load.settings.hook.salesforce_conn_id
     problems: list[SalesforceLeadsError] = []
-    checks: list[Callable[[], object]] = [lambda: load.plan((), lambda _value, _space: True)]
+    checks: list[Callable[[], object]] = [lambda: load.plan(())]
     # Jobs that are under way are brought to their end in any case, by the rule that they have.
     if not _is_carried(load):
         checks.insert(0, lambda: check_writable(load.lead, settings.needs, conn_id=conn_id))

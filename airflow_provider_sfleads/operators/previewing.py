@@ -11,10 +11,10 @@ from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.naming import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.core.stage import NOT_ONE
-from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay
+from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Course, Plan, UnderWay
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.counting import part_tallies
-from airflow_provider_sfleads.results.parts import marks, part_names
+from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.sync.estimate import Found, estimate, look_up_calls, looks_up, rows_by_kind
 from airflow_provider_sfleads.sync.preview import Preview
 
@@ -30,7 +30,7 @@ def show_preview(load: UnderWay, course: Course, report: SyncReport) -> None:
     plan, settings = load.planned, load.settings
     if plan is None:
         return
-    found, reason = _found(load, plan, course.tally)
+    found, reason = _found(load, plan)
     preview = Preview(
         counts=course.tally.counts(),
         changes=tuple(islice(changes(load.folder), _SHOWN)),
@@ -61,35 +61,14 @@ def _missing(course: Course, report: SyncReport) -> str | None:
     return f"{report.not_sent:,} could not be looked up." if report.not_sent else None
 
 
-def _found(load: UnderWay, plan: Plan, tally: Tally) -> tuple[Found, str]:
-    """What the dry run has found, and why a live one would take the API that it takes."""
+def _found(load: UnderWay, plan: Plan) -> tuple[Found, str]:
+    """What the dry run has found, and why a live one would take the API that it takes.
+
+    The marks of the results tell the parts that jobs would carry from what would go page by page.
+    """
     look_ups, unsure = _look_ups(load, plan)
-    reason = load.execution.api_reason
-    if load.execution.api == "bulk":
-        return _found_in_bulk(load, plan, look_ups, unsure)
-    groups = _groups(load, plan, part_names(load.folder.directory))
-    return Found(look_ups=look_ups, rest=tally, rule=load.rule_calls, groups=groups, unsure=unsure), reason
-
-
-def _look_ups(load: UnderWay, plan: Plan) -> tuple[int, tuple[str, ...]]:
-    """How many calls the look-ups of all rows took: each try but for its describe, and for the assignment rule."""
-    calls = load.settings.hook.client.api_calls - 1 - load.rule_calls
-    if not load.resumed or not looks_up(plan):
-        return calls, ()
-    # What a killed try took nobody has counted.
-    mine, whole = looked_up(load.folder, attempt=load.attempt)
-    known = load.execution.api_calls + calls - (load.execution.tries - 1)
-    return (-(-calls * whole // mine) if mine else max(0, known)), (_RESUMED,)
-
-
-def _groups(load: UnderWay, plan: Plan, parts: Sequence[str], *, ahead: int = 0) -> Sequence[int]:
-    return sent_by_group(load.folder, parts, size=plan.group_size, ahead=ahead) if plan.fresh else ()
-
-
-def _found_in_bulk(load: UnderWay, plan: Plan, look_ups: int, unsure: tuple[str, ...]) -> tuple[Found, str]:
-    """Tell the parts that jobs would carry from what would go page by page: by the marks of their results."""
     marked = {name for mark, name in marks(load.folder.directory).items() if mark.startswith("part-")}
-    least = MOST_BY_ROWS if load.settings.api == "auto" and looks_up(plan) else -1
+    least = MOST_BY_PAGES if load.settings.api == "auto" and looks_up(plan) else -1
     parts: list[Tally] = []
     few: list[str] = []
     pages: list[str] = []
@@ -118,6 +97,21 @@ def _found_in_bulk(load: UnderWay, plan: Plan, look_ups: int, unsure: tuple[str,
     if rows and not parts:
         reason += f"; the look-up has left {len(rows):,}, which no job is worth"
     return found, reason
+
+
+def _look_ups(load: UnderWay, plan: Plan) -> tuple[int, tuple[str, ...]]:
+    """How many calls the look-ups of all rows took: each try but for its describe, and for the assignment rule."""
+    calls = load.settings.hook.client.api_calls - 1 - load.rule_calls
+    if not load.resumed or not looks_up(plan):
+        return calls, ()
+    # What a killed try took nobody has counted.
+    mine, whole = looked_up(load.folder, attempt=load.attempt)
+    known = load.execution.api_calls + calls - (load.execution.tries - 1)
+    return (-(-calls * whole // mine) if mine else max(0, known)), (_RESUMED,)
+
+
+def _groups(load: UnderWay, plan: Plan, parts: Sequence[str], *, ahead: int = 0) -> Sequence[int]:
+    return sent_by_group(load.folder, parts, size=plan.group_size, ahead=ahead) if plan.fresh else ()
 
 
 def _is_mixed(plan: Plan, tail: Tally) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.fingerprint import joined
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Known
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.file_memory import confirmed_in_results
@@ -33,12 +32,6 @@ class Remembered:
     fields: tuple[FieldInfo, ...]
     heading: str
 
-    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
-        """Why one row is left alone, if it is."""
-        from airflow_provider_sfleads.columnar.fingerprints import fingerprint_of
-
-        return self.values.find([key], [fingerprint_of(lead_id, record, self.heading, self.fields)]).get(0)
-
     def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
         """Why staged rows are left alone, by the places of those that are."""
         from airflow_provider_sfleads.columnar.fingerprints import fingerprints
@@ -46,13 +39,11 @@ class Remembered:
         return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
 
 
-def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered | None:
+def remembered_for(load: UnderWay, plan: Plan) -> Remembered | None:
     """The memory of a load; ``None`` where nothing asks for one.
 
     ``changed_only`` does, for values. So does a plan that could undo what a newer run wrote, where there is a table
     that tells.
-
-    :param reads_all: whether all rows of the execution are held against it from here on.
     """
     settings = load.settings
     # Of a plan that undoes nothing, each row is held against Salesforce: what a newer run did is no reason.
@@ -60,7 +51,7 @@ def remembered_for(load: UnderWay, plan: Plan, *, reads_all: bool) -> Remembered
     guards = end is not None and settings.write_back is not None
     if not (settings.changed_only or guards):
         return None
-    memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=reads_all))
+    memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=True))
     values = settings.changed_only and not settings.full_refresh
     if settings.write_back is None:
         memory.load(confirmed_in_results(load.folder, values=values, interval_end=end))

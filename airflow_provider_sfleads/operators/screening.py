@@ -21,7 +21,7 @@ def screen_for(load: UnderWay, plan: Plan, closing: ExitStack) -> Screen | None:
 
     :param closing: closes what the screen reads from.
     """
-    remembered = remembered_for(load, plan, reads_all=True)
+    remembered = remembered_for(load, plan)
     earlier: EarlierRows | None = None
     others = [] if plan.repeatable or load.settings.dry_run else list(load.folder.others())
     if others:

@@ -61,7 +61,7 @@ Prepare = Callable[[Ground], Plan]
 
 #: Rows to send up to which ``api="auto"`` stays with sObject Collections, as Salesforce itself advises
 #: ("Bulk API and Bulk API 2.0 Limits and Allocations").
-MOST_BY_ROWS = 2_000
+MOST_BY_PAGES = 2_000
 #: How long after a call was sent it may still take effect: Salesforce lets it run for 10 minutes ("API Request
 #: Limits and Allocations"), and to connect and to send takes time, too.
 LATE_COMMIT = timedelta(minutes=12)
@@ -254,12 +254,8 @@ class UnderWay:
 
     @property
     def counts_anew(self) -> bool:
-        """Whether rows that meet a lead of which no record is left may count as created once more.
-
-        The first try of a keyed load by rows alone need not look whose a lead is that it meets.
-        """
-        looks = self.resumed or self.execution.api == "bulk" or not (self.planned and self.planned.repeatable)
-        return looks and self.execution.asks_from is not None
+        """Whether rows that meet a lead of which no record is left may count as created once more."""
+        return self.execution.asks_from is not None
 
     def own_time(self, moment: datetime | None) -> datetime | None:
         """A moment of Salesforce's clock by the worker's own."""
@@ -290,14 +286,14 @@ class UnderWay:
             assumed = replace(self.doubt(), last=self._moment(last))
         return EarlierRows(self.folder.staging(), plan.compare, repeatable=plan.repeatable, assumed=assumed)
 
-    def plan(self, columns: Sequence[str], seen: Seen) -> Plan:
+    def plan(self, columns: Sequence[str]) -> Plan:
         """Bring the parameters, the org and the export together.
 
         :param columns: the export's; none before it is opened.
         :raises MappingError: with every problem, before anything is sent.
         """
         claim = LeadClaims(self.folder).take
-        self.planned = self.prepare(Ground(lead=self.lead, columns=columns, seen=seen, late=self._late, claim=claim))
+        self.planned = self.prepare(Ground(lead=self.lead, columns=columns, late=self._late, claim=claim))
         return self.planned
 
     @property
@@ -340,10 +336,10 @@ class UnderWay:
         """A lead's address."""
         return f"{self.settings.hook.client.base_url}/lightning/r/Lead/{lead_id}/view"
 
-    def run(self, plan: Plan, seen: Seen, sink: Recorder, before: Before) -> SyncRun:
+    def run(self, plan: Plan, seen: Seen, sink: Recorder, earlier: EarlierRows | None) -> SyncRun:
         """A run that sends rows page by page.
 
-        :param before: what was done before.
+        :param earlier: what was done before, where that matters.
         """
         settings = self.settings
         numbers, lock = count(1), Lock()
@@ -364,7 +360,7 @@ class UnderWay:
             lookup=self.lookup(),
             seen=seen,
             sink=sink,
-            before=before,
+            before=Before(earlier=earlier),
             newer=late_check(self, plan),
             announce=partial(self._announce, Announcements(self.folder, plan.compare)),
             doubts=Doubts(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from airflow_provider_sfleads.results.folder import ResultsFolder
-from airflow_provider_sfleads.results.key_index import KeyIndex
 from airflow_provider_sfleads.results.recorded import recorded_outcomes, settled_rows
 from airflow_provider_sfleads.results.write_back import WriteBackRow, write_back
 from airflow_provider_sfleads.results.writer import ResultsWriter
 
 __all__ = [
-    "KeyIndex",
     "ResultsFolder",
     "ResultsWriter",
     "WriteBackRow",

@@ -20,8 +20,7 @@ from airflow_provider_sfleads.results.scratch import Scratch
 class EarlierRows(Scratch):
     """The rows recorded before, by digest of their key and in a file, so that memory does not grow with them.
 
-    Rows of one key are told apart by what they were: the key's first row, a repetition of the key, or a row that
-    could not be read.
+    Of the rows of one key only the one that was taken counts, not a repetition, nor one that could not be read.
 
     :param directory: where the file lies.
     :param compare: brings a key into the form in which keys are compared.
@@ -31,7 +30,7 @@ class EarlierRows(Scratch):
 
     _FILE = "earlier.sqlite"
     _TABLES = (
-        "settled (digest BLOB PRIMARY KEY, n INTEGER)",
+        "settled (digest BLOB PRIMARY KEY)",
         "created (digest BLOB PRIMARY KEY, id TEXT)",
         "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
         "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
@@ -50,16 +49,15 @@ class EarlierRows(Scratch):
         for outcome in self._learned(folder):
             if outcome.action is not Action.NOT_SENT:
                 tally.add(outcome)
-                self._database.execute(
-                    "INSERT INTO settled VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (self._digest(outcome),)
-                )
+            if _settles(outcome):
+                self._database.execute("INSERT OR IGNORE INTO settled VALUES (?)", (self._digest(outcome.key),))
 
     def remember(self, folders: Iterable[ResultsFolder]) -> None:
         """Learn which leads earlier executions of the task created, or may have."""
         for folder in folders:
             for outcome in self._learned(folder):
                 if outcome.action is Action.CREATED:
-                    row = (self._digest(outcome), outcome.salesforce_id or "")
+                    row = (self._digest(outcome.key), outcome.salesforce_id or "")
                     self._database.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
 
     def conclude(self, folder: ResultsFolder) -> int:
@@ -67,9 +65,7 @@ class EarlierRows(Scratch):
 
         :return: how many of these are in no result: the export does not have them any more.
         """
-        recorded = {
-            digest_of(self._compare(o.key)) for o in self._learned(folder) if o.reason == Reason.OUTCOME_UNKNOWN
-        }
+        recorded = {self._digest(o.key) for o in self._learned(folder) if o.reason == Reason.OUTCOME_UNKNOWN}
         unknown = [(digest, _doubt(*said)) for digest, *said in self._database.execute("SELECT * FROM unknown")]
         Announcements(folder, self._compare).conclude(unknown)
         return sum(digest not in recorded for digest, _ in unknown)
@@ -79,9 +75,8 @@ class EarlierRows(Scratch):
         for digest, doubt in Announcements(folder, self._compare).rows():
             self._add("announced", digest, doubt)
         for outcome in recorded_outcomes(folder):
-            digest = digest_of(self._compare(outcome.key))
-            if _is_known(outcome) or (self._repeatable and self._ends_doubt(outcome)):
-                self._database.execute("DELETE FROM announced WHERE digest = ?", (digest,))
+            if _is_known(outcome) or (self._repeatable and _settles(outcome)):
+                self._database.execute("DELETE FROM announced WHERE digest = ?", (self._digest(outcome.key),))
             yield outcome
         for digest, *said in self._database.execute("SELECT * FROM announced").fetchall():
             self._add("unknown", digest, _doubt(*said))
@@ -100,34 +95,30 @@ class EarlierRows(Scratch):
         found = self._database.execute(sql, (digest,)).fetchone()
         return _doubt(*found[1:]) if found else None
 
-    def settled(self, outcome: Outcome) -> bool:
-        """Whether an earlier try settled such a row; each recorded row answers for one row read."""
-        sql = "UPDATE settled SET n = n - 1 WHERE digest = ? AND n > 0"
-        return self._database.execute(sql, (self._digest(outcome),)).rowcount == 1
+    def settled(self, key: str) -> bool:
+        """Whether an earlier try settled the row that is sent for a key."""
+        sql = "SELECT 1 FROM settled WHERE digest = ?"
+        return self._database.execute(sql, (self._digest(key),)).fetchone() is not None
 
     def unknown(self, key: str) -> Doubt | None:
         """When such a row was sent before, if what became of it was never learned."""
-        return self._doubt_in("unknown", digest_of(self._compare(key))) or self._assumed
+        return self._doubt_in("unknown", self._digest(key)) or self._assumed
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
         sql = "SELECT id FROM created WHERE digest = ?"
-        found = self._database.execute(sql, (digest_of(self._compare(key), "first"),)).fetchone()
+        found = self._database.execute(sql, (self._digest(key),)).fetchone()
         return str(found[0]) if found else None
 
-    @staticmethod
-    def _ends_doubt(outcome: Outcome) -> bool:
-        return outcome.action is not Action.NOT_SENT and _space_of(outcome) == "first"
-
-    def _digest(self, outcome: Outcome) -> bytes:
-        return digest_of(self._compare(outcome.key), _space_of(outcome))
+    def _digest(self, key: str) -> bytes:
+        return digest_of(self._compare(key))
 
 
-def _space_of(outcome: Outcome) -> str:
-    # A repetition found by a look-up has the lead's id: the export alone shows it as a first row again.
-    if outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None:
-        return "repetition"
-    return "unreadable" if outcome.error_code == "MALFORMED_ROW" else "first"
+def _settles(outcome: Outcome) -> bool:
+    """Whether a line settles the row that is sent for its key."""
+    # A repetition that a look-up has found, by the lead's id, is such a row; the export alone does not show it.
+    is_repetition = outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None
+    return outcome.action is not Action.NOT_SENT and not is_repetition and outcome.error_code != "MALFORMED_ROW"
 
 
 def _is_known(outcome: Outcome) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import PRIVATE_FOLDER, REJECTS, Directory, directory_at
-from airflow_provider_sfleads.results.parts import are_covered, marks, part_names
+from airflow_provider_sfleads.results.parts import STAGED, are_covered, marks, part_names
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -36,10 +36,8 @@ DRY_RUN = "-dry-run"
 EXECUTION = "%Y%m%dT%H%M%S.%fZ"
 _BEGUN = "_begun"
 _SCRATCH = "scratch-"
-#: The export's columns, beside the rows of a bulk load that are staged.
+#: The export's columns, beside the rows that are staged.
 COLUMNS = "columns.json"
-#: The mark of results once the export of a bulk load is staged to its end.
-STAGED = "staged"
 _EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
 _UNSAFE = re.compile(r"[/\\?#%*\[\]\x00-\x1f\x7f]")
 _MAGIC = re.compile(r"([*?\[])")
@@ -142,13 +140,13 @@ class ResultsFolder:
 
     @property
     def has_staged(self) -> bool:
-        """Whether rows of a bulk load lie there that are not accounted for."""
+        """Whether rows lie there that are not accounted for."""
         return self.staged().has(COLUMNS)
 
     @property
-    def lacks_staged(self) -> bool:
-        """Whether a bulk load was staged to its end, and its rows are gone."""
-        return not self.has_staged and STAGED in marks(self.directory)
+    def is_staged(self) -> bool:
+        """Whether the export was read to its end, and its rows lie there."""
+        return self.has_staged and STAGED in marks(self.directory)
 
     def holds_parts(self, first: int, end: int) -> bool:
         """Whether all parts of the results are there that have numbers from ``first`` on and below ``end``."""

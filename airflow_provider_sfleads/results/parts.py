@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MARK = b"airflow_provider_sfleads.mark"
+#: The mark once the export is staged to its end.
+STAGED = "staged"
+_STAGED = STAGED.encode()
 #: Rows to a row group.
 GROUP_ROWS = 10_000
 #: Of values that differ from row to row a dictionary is only work.
@@ -144,6 +147,8 @@ def marked_as(footer: pq.FileMetaData) -> dict[bytes, bytes]:
 def join_parts(directory: Directory, *, part_rows: int) -> None:
     """Join parts that lie side by side and bear no mark, while together they have no more than ``part_rows`` rows.
 
+    The mark that the export is staged settles no row of its own: it goes over to the part that its part is joined to.
+
     A worker that is killed on the way leaves parts that :func:`part_names` does not name.
     """
     import pyarrow.parquet as pq
@@ -153,10 +158,11 @@ def join_parts(directory: Directory, *, part_rows: int) -> None:
     for name in part_names(directory):
         with directory.open(name) as stream:
             footer = pq.read_metadata(stream)
-        if marked_as(footer) or rows + footer.num_rows > part_rows:
+        is_settled = marked_as(footer).get(MARK, _STAGED) != _STAGED
+        if is_settled or rows + footer.num_rows > part_rows:
             _join(directory, run)
             run, rows = [], 0
-        if not marked_as(footer):
+        if not is_settled:
             run.append(name)
             rows += footer.num_rows
     _join(directory, run)
@@ -176,6 +182,7 @@ def _join(directory: Directory, names: Sequence[str]) -> None:
             waiting: list[pa.Table] = []
             for name in names:
                 with _opened(directory, name) as file:
+                    target.add_key_value_metadata(marked_as(file.metadata))
                     waiting.append(file.read())
                 if sum(table.num_rows for table in waiting) >= GROUP_ROWS:
                     target.write_table(pa.concat_tables(waiting))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.sync.doubts import Doubtful
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, unchanged
-from airflow_provider_sfleads.sync.ports import Confirmed, Earlier
+from airflow_provider_sfleads.sync.ports import Earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,16 +16,13 @@ class Before:
     """What was done before.
 
     :param earlier: what earlier tries and executions did, where that matters.
-    :param confirmed: what needs no call, since it has not changed.
     """
 
     earlier: Earlier | None = None
-    confirmed: Confirmed | None = None
 
-    def settles(self, taken: Candidate | Settled) -> bool:
+    def settles(self, candidate: Candidate) -> bool:
         """Whether an earlier try recorded such a row already."""
-        outcome = taken.outcome if isinstance(taken, Settled) else Outcome(key=taken.key, action=Action.NOT_SENT)
-        return self.earlier is not None and self.earlier.settled(outcome)
+        return self.earlier is not None and self.earlier.settled(candidate.key)
 
     def reason(self, key: str, otherwise: Reason) -> Reason:
         """Why a row is not sent: what nobody knows of it goes before anything else, lest it be forgotten."""
@@ -34,13 +31,6 @@ class Before:
     def doubt(self, key: str) -> Doubt | None:
         """When, and as whom, a row was sent before, where nobody has learned what became of it."""
         return None if self.earlier is None else self.earlier.unknown(key)
-
-    def known(self, candidate: Candidate) -> Settled | None:
-        """The outcome of a row that is left alone for what earlier runs confirmed."""
-        if self.confirmed is None:
-            return None
-        known = self.confirmed.known(candidate.key, candidate.lead_id, candidate.record)
-        return None if known is None else unchanged(candidate, known.reason, salesforce_id=known.lead_id)
 
     def sent(self, item: Item) -> Settled | Doubtful | None:
         """What is known of an item that cannot simply be sent, since that could create its lead a second time."""

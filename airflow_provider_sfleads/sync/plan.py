@@ -169,21 +169,17 @@ class Recipe:
 class Intake:
     """The decisions that need the export only, in the order the design fixes.
 
-    Empty key, key seen before, filter, mapping.
+    Unreadable row, empty key, filter, mapping. That a key was there before is noticed ahead of it, by the column.
 
     :param recipe: what it goes by, as values.
-    :param seen: remembers keys.
     :param compare: brings a key into the form in which keys are compared.
     :param rule: why a row is filtered out.
-    :param lead_id_of: the row's Lead id, 18 characters, where it has a well-formed one.
     :param build: the candidate, or why the row cannot be sent.
     """
 
     recipe: Recipe
-    seen: Seen
     compare: Compare
     rule: Callable[[Row], Reason | Refusal | None]
-    lead_id_of: Callable[[Row], str | None]
     build: Callable[[str, Row], Candidate | Refusal]
 
     def key_of(self, row: Row | BadRow) -> str:
@@ -198,12 +194,6 @@ class Intake:
         problem = self._key_problem(key, row)
         if problem is not None:
             return refuse("", row, problem)
-        lead_id = self.lead_id_of(row)
-        new = self.seen(self.compare(key), "key")
-        if new and lead_id is not None:
-            new = self.seen(lead_id, "id")
-        if not new:
-            return Settled(outcome=Outcome(key=key, action=Action.DUPLICATE_KEY), row=row)
         verdict = self.rule(row)
         if isinstance(verdict, Refusal):
             return refuse(key, row, verdict)

@@ -9,8 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Known, Outcome
+from airflow_provider_sfleads.core.outcome import Outcome
 from airflow_provider_sfleads.core.rows import Row
 
 
@@ -27,21 +26,14 @@ class Sink(Protocol):
 class Earlier(Protocol):
     """What the tries and executions before this one did."""
 
-    def settled(self, outcome: Outcome) -> bool:
-        """Whether an earlier try settled such a row; each recorded row answers for one row read."""
+    def settled(self, key: str) -> bool:
+        """Whether an earlier try settled the row that is sent for a key."""
 
     def unknown(self, key: str) -> Doubt | None:
         """When such a row was sent before, if what became of it was never learned."""
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
-
-
-class Confirmed(Protocol):
-    """What earlier runs confirmed."""
-
-    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
-        """Why a row is left alone without a look at Salesforce, if it is."""
 
 
 class Newer(Protocol):

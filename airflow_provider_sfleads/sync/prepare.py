@@ -23,7 +23,7 @@ from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.sync import create, stage
 from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.people import People
-from airflow_provider_sfleads.sync.plan import Intake, Recipe, Seen
+from airflow_provider_sfleads.sync.plan import Intake, Recipe
 
 _STAGE_TYPES = frozenset({"picklist", "string", "textarea", "combobox"})
 
@@ -72,14 +72,12 @@ class Ground:
 
     :param lead: Lead's describe.
     :param columns: the export's columns; none before it is opened.
-    :param seen: remembers keys and ids.
     :param late: how long after it was sent a call may still take effect.
     :param claim: takes leads for rows of this run.
     """
 
     lead: SObjectInfo
     columns: Sequence[str]
-    seen: Seen
     late: timedelta
     claim: Claim
 
@@ -174,10 +172,8 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
     )
     intake = Intake(
         recipe=recipe,
-        seen=ground.seen,
         compare=compared_by(external),
         rule=lambda _row: None,
-        lead_id_of=lambda _row: None,
         build=create.candidate_builder(mapping, external, need_required=need_required),
     )
     return create.CreatePlan(rules, intake, dry_run=request.dry_run)
@@ -221,10 +217,8 @@ def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
     )
     intake = Intake(
         recipe=recipe,
-        seen=ground.seen,
         compare=compared_by(external),
         rule=rule.filter,
-        lead_id_of=stage.lead_id_reader(request.lead_id),
         build=stage.candidate_builder(mapping, rules),
     )
     return stage.StagePlan(rules, intake)

@@ -1,4 +1,4 @@
-"""Run a plan over an export: rows in, pages out ``concurrency`` at a time, every row accounted for."""
+"""Run a plan over staged rows: rows in, pages out ``concurrency`` at a time, every row accounted for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from itertools import islice
 
 from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exceptions import DisownedError, ExportError, SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.sync.answers import Unsent, reason_for
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.doubts import GROUP, Doubtful, Doubts
@@ -43,7 +42,6 @@ class SyncRun:
     :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
-    :param export_error: why reading stopped early.
     """
 
     plan: Plan
@@ -58,7 +56,6 @@ class SyncRun:
     doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
-    export_error: ExportError | None = None
     # A row is in exactly one of these until it is settled, so that none is lost wherever an exception strikes.
     _waiting: list[Candidate] = field(default_factory=list)
     _planned: deque[Item | Settled | Later] = field(default_factory=deque)
@@ -67,8 +64,6 @@ class SyncRun:
     _doubtful: deque[Doubtful] = field(default_factory=deque)
     _landed: deque[tuple[Settled, str | None]] = field(default_factory=deque)
     _is_read: bool = False
-    _taken: int = 0
-    _written: int = 0
 
     def __post_init__(self) -> None:
         """No page is on its way yet."""
@@ -80,8 +75,8 @@ class SyncRun:
             now=self.settings.server_now,
         )
 
-    def execute(self, rows: Iterable[Row | BadRow | Candidate]) -> None:
-        """Bring every row to an outcome; of a candidate, the export's own decisions are made already.
+    def execute(self, rows: Iterable[Candidate]) -> None:
+        """Bring every row to an outcome.
 
         Where something that is no outcome breaks the run (a bug, a signal), what is in flight is still
         recorded and the rest of what was read becomes ``not_sent``, before the exception goes on.
@@ -99,11 +94,6 @@ class SyncRun:
                 self._wind_up(pool)
                 raise
 
-    @property
-    def unaccounted(self) -> int:
-        """Rows that were read and are neither recorded now nor by an earlier try; anything but 0 is a bug."""
-        return self._taken - self._written
-
     def _wind_up(self, pool: ThreadPoolExecutor) -> None:
         """Record what can be recorded; another exception on the way there does not end it."""
         self.settings.stop.set()
@@ -120,43 +110,11 @@ class SyncRun:
         queues: list[Sized] = [self._waiting, self._planned, self._later, self._flights, self._doubtful, self._landed]
         return sum(map(len, queues))
 
-    def _read(self, rows: Iterable[Row | BadRow | Candidate], pool: ThreadPoolExecutor) -> None:
-        source = iter(rows)
-        while True:
-            try:
-                row = next(source)
-            except StopIteration:
-                return
-            except ExportError as error:
-                self.export_error = error
-                return
-            self._take(self._decide(row), pool)
-
-    def _decide(self, row: Row | BadRow | Candidate) -> Candidate | Settled:
-        self._taken += 1
-        if isinstance(row, Candidate):
-            return row
-        try:
-            return self.plan.take(row)
-        except BaseException:
-            # Read, and so accounted for, though nobody can say more of it.
-            values = row.values if isinstance(row, BadRow) else row
-            key = self.plan.key_of(row)
-            lost = Outcome(key=key, action=Action.NOT_SENT, reason=self.before.reason(key, Reason.STOPPED))
-            self._landed.append((Settled(outcome=lost, row=values), None))
-            raise
-
-    def _take(self, taken: Candidate | Settled, pool: ThreadPoolExecutor) -> None:
-        if self.before.settles(taken):
-            self._taken -= 1
-            return
-        if isinstance(taken, Candidate):
-            taken = taken.doubted(self.before.doubt(taken.key))
-        known = taken if isinstance(taken, Settled) else self.before.known(taken)
-        if known is not None:
-            self._land([(known, None)])
-        elif isinstance(taken, Candidate):
-            self._waiting.append(taken)
+    def _read(self, rows: Iterable[Candidate], pool: ThreadPoolExecutor) -> None:
+        for row in rows:
+            if self.before.settles(row):
+                continue
+            self._waiting.append(row.doubted(self.before.doubt(row.key)))
             if len(self._waiting) >= self.plan.group_size:
                 self._plan_group(pool)
 
@@ -326,4 +284,3 @@ class SyncRun:
             self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
             self.tally.add(outcome)
             self._landed.popleft()
-            self._written += 1

@@ -54,7 +54,7 @@ def for_spreadsheet(directory: Directory) -> Iterator[bytes]:
     held, size = [_BYTE_ORDER_MARK + line_of(map(_harmless, columns))], 0
     try:
         with _opened(directory) as stream:
-            for row in read_rows(stream, REJECTS, ",", None):
+            for row in read_rows(stream, REJECTS, ","):
                 values = row.values if isinstance(row, BadRow) else row
                 held.append(line_of(_harmless(cell_text(values.get(column))) for column in columns))
                 size += len(held[-1])

@@ -12,11 +12,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators import in_bulk
+from airflow_provider_sfleads.operators import pipeline
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
 from airflow_provider_sfleads.results.lease import Pace
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.transport import Client, Settings
 
 # A worker leaves the wait for a job to the triggerer as soon as it may.
-in_bulk._PATIENCE = 0.3
+pipeline._PATIENCE = 0.3
 LATE_COMMIT = timedelta(seconds=5)
 # What has not left for longer than this could still be carried out when not finding it counts as proof.
 STALE = 2.0
@@ -66,22 +65,10 @@ class Paced(FileExport):
         self.pace = pace
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Yield the rows."""
-        with super().open() as stream:
-            yield stream if not float(self.pace) else replace(stream, rows=self._slowly(stream.rows))
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
+    def open(self) -> Iterator[ChunkStream]:
         """Yield them in chunks, small ones where they come slowly."""
-        with super().open_chunks() as stream:
+        with super().open() as stream:
             yield stream if not float(self.pace) else replace(stream, chunks=self._pieces(stream.chunks))
-
-    def _slowly(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-        for number, row in enumerate(rows):
-            if number % _STRETCH == 0:
-                time.sleep(float(self.pace) / _STRETCHES)
-            yield row
 
     def _pieces(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:

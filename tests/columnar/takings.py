@@ -6,8 +6,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.fingerprints import fingerprint_of, fingerprints
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.intake import ColumnIntake
 from airflow_provider_sfleads.columnar.originals import as_text
@@ -32,7 +31,7 @@ from airflow_provider_sfleads.sync.plan import Candidate, Settled
 from airflow_provider_sfleads.sync.prepare import CreateRequest, StageRequest, prepare_create, prepare_stage
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.sync.org import lead_id
-from tests.sync.runs import Seen, field_of, ground
+from tests.sync.runs import Seen, field_of, ground, taken_in
 
 _DESCRIBED = describe_object(lead_schema(), "/services/data/v60.0")
 #: The emulator's Lead, and one field more, of a type that its own have not.
@@ -224,7 +223,6 @@ class Fates:
     settled: Counter[Outcome] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     candidates: list[object] = field(default_factory=list)
-    fingerprints: list[str] = field(default_factory=list)
 
     def settle(self, settled: Settled) -> None:
         """Take a row that goes no further."""
@@ -243,21 +241,16 @@ class Fates:
 
 def one_by_one(request: CreateRequest | StageRequest, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
     """Take in the rows of chunks as the row engine does."""
-    plan, fates = _plan(request, columns, Seen()), Fates()
-    for chunk in chunks:
-        for row in chunk_rows(chunk):
-            taken = plan.take(row)
-            if isinstance(taken, Settled):
-                fates.settle(taken)
-            else:
-                fates.go_on(taken)
-                fates.fingerprints.append(fingerprint_of(taken.lead_id, taken.record, plan.mode, plan.recipe.fields))
+    plan, fates = _plan(request, columns), Fates()
+    rows = (row for chunk in chunks for row in chunk_rows(chunk))
+    for candidate in taken_in(plan, Seen(), rows, fates.settle):
+        fates.go_on(candidate)
     return fates
 
 
 def together(request: CreateRequest | StageRequest, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
     """Take in the chunks."""
-    plan, fates = _plan(request, columns, lambda _value, _space: True), Fates()
+    plan, fates = _plan(request, columns), Fates()
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
         intake = ColumnIntake(plan.recipe, plan, memory, columns)
         for chunk in chunks:
@@ -270,12 +263,9 @@ def together(request: CreateRequest | StageRequest, columns: Sequence[str], chun
                 fates.settle(settled)
             for candidate in candidates(taken.candidates, LEAD):
                 fates.go_on(candidate)
-            fates.fingerprints.extend(fingerprints(taken.candidates, plan.mode, plan.recipe.fields))
     return fates
 
 
-def _plan(
-    request: CreateRequest | StageRequest, columns: Sequence[str], seen: Callable[[str, str], bool]
-) -> CreatePlan | StagePlan:
-    place = replace(ground(Seen(), columns, LEAD), seen=seen)
+def _plan(request: CreateRequest | StageRequest, columns: Sequence[str]) -> CreatePlan | StagePlan:
+    place = ground(columns, LEAD)
     return prepare_create(request, place) if isinstance(request, CreateRequest) else prepare_stage(request, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,7 +44,7 @@ from tests.columnar.takings import (
     one_by_one,
     together,
 )  # fmt: skip
-from tests.sync.runs import Seen, create_request, ground
+from tests.sync.runs import Seen, create_request, ground, taken_in
 
 COLUMNS = ("id", "name", "value", "else")
 FITTING = {
@@ -71,7 +72,7 @@ def requests(draw: st.DrawFn) -> CreateRequest:
 
 def plan_of(request: CreateRequest) -> Plan:
     """The plan of a request."""
-    return prepare_create(request, ground(Seen(), COLUMNS, LEAD))
+    return prepare_create(request, ground(COLUMNS, LEAD))
 
 
 def rejects_of(lines: Iterable[Settled]) -> bytes:
@@ -83,14 +84,14 @@ def rejects_of(lines: Iterable[Settled]) -> bytes:
 
 def by_the_row(request: CreateRequest, chunk: Chunk) -> bytes:
     """What the row code rejects."""
-    plan = plan_of(request)
-    taken = map(plan.take, chunk_rows(chunk))
-    return rejects_of(line for line in taken if isinstance(line, Settled) and line.outcome.action is Action.REJECTED)
+    settled: list[Settled] = []
+    deque(taken_in(plan_of(request), Seen(), chunk_rows(chunk), settled.append), maxlen=0)
+    return rejects_of(line for line in settled if line.outcome.action is Action.REJECTED)
 
 
 def by_the_column(request: CreateRequest, chunk: Chunk) -> bytes:
     """What the column code rejects."""
-    plan = prepare_create(request, ground(lambda _value, _space: True, COLUMNS, LEAD))  # type: ignore[arg-type]
+    plan = prepare_create(request, ground(COLUMNS, LEAD))
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
         taken = ColumnIntake(plan.recipe, plan, memory, COLUMNS).take(chunk)
     return rejects_of(taken.settled)
@@ -98,8 +99,8 @@ def by_the_column(request: CreateRequest, chunk: Chunk) -> bytes:
 
 def by_salesforce(request: CreateRequest, chunk: Chunk) -> tuple[bytes, bytes]:
     """The rows that go out, as rejects of either course: of pages, and of staged rows."""
-    found = [line for line in map(plan_of(request).take, chunk_rows(chunk)) if isinstance(line, Candidate)]
-    everything = prepare_create(request, ground(lambda _value, _space: True, COLUMNS, LEAD))  # type: ignore[arg-type]
+    found = list(taken_in(plan_of(request), Seen(), chunk_rows(chunk), lambda _settled: None))
+    everything = prepare_create(request, ground(COLUMNS, LEAD))
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
         taken = ColumnIntake(everything.recipe, everything, memory, COLUMNS).take(chunk)
     return rejects_of(map(_rejected, found)), rejects_of(map(_rejected, candidates(taken.candidates, LEAD)))
@@ -126,7 +127,7 @@ def sent(request: CreateRequest, file: bytes) -> list[object]:
         path = Path(folder) / "rejects.csv"
         path.write_bytes(file)
         export = FileExport(str(path))
-        with export.open() as rows, export.open_chunks() as stream:
+        with export.open() as rows, export.open() as stream:
             assert rows.columns == stream.columns == columns_of(COLUMNS)
             pages = one_by_one(request, COLUMNS, [_without_reason(list(rows.rows))])
             jobs = together(request, COLUMNS, list(map(_without_reason, stream.chunks)))

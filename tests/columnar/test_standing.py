@@ -29,7 +29,7 @@ from airflow_provider_sfleads.sync.prepare import prepare_create, prepare_stage
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import LONG_AGO, NOW, USER, Org, lead_id
-from tests.sync.runs import LADDER, Seen, create_request, describe, ground, stage_request
+from tests.sync.runs import LADDER, Seen, create_request, describe, ground, stage_request, taken_in
 
 COLUMNS = {
     "name": "LastName", "firm": "Company", "mail": "Email", "points": "Score__c", "number": "Number_Id__c",
@@ -139,9 +139,11 @@ def planned(
     return [("left to the row code",) if tail else next(lines) for tail in tails]
 
 
-def taken(plan: CreatePlan | StagePlan, rows: Sequence[dict[str, Any]]) -> tuple[list[Candidate], list[bool]]:
+def taken(
+    plan: CreatePlan | StagePlan, rows: Sequence[dict[str, Any]], seen: Seen
+) -> tuple[list[Candidate], list[bool]]:
     """The rows that are looked up, and which of them hold a literal #N/A."""
-    candidates = [one for one in map(plan.take, rows) if isinstance(one, Candidate)]
+    candidates = list(taken_in(plan, seen, rows, lambda _settled: None))
     return candidates, ["#N/A" in candidate.record.values() for candidate in candidates]
 
 
@@ -162,11 +164,11 @@ def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read
         ),
     )
     lead = describe(LastName={"nillable": True}, Company={"nillable": data.draw(st.booleans())})
-    plan = prepare_create(request, ground(seen, ("id", *COLUMNS), lead))
+    plan = prepare_create(request, ground(("id", *COLUMNS), lead))
     keys = data.draw(st.lists(NUMBER_KEYS if numbers else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
-    candidates, tails = taken(plan, rows)
+    candidates, tails = taken(plan, rows, seen)
     assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
 
 
@@ -185,11 +187,11 @@ def test_leads_are_moved_as_the_plan_does(data: st.DataObject, read: ReadLeads) 
         field_map=FieldMap(columns=columns),
         rule=StageRule(stage="MQL", ladder=data.draw(st.sampled_from([LADDER, None]))),
     )
-    plan = prepare_stage(request, ground(seen, ("id", "lead", *columns), describe(Company={"nillable": True})))
+    plan = prepare_stage(request, ground(("id", "lead", *columns), describe(Company={"nillable": True})))
     keys = data.draw(st.lists(NUMBER_KEYS if external == "Number_Id__c" else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
-    candidates, tails = taken(plan, rows)
+    candidates, tails = taken(plan, rows, seen)
     assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
 
 
@@ -207,10 +209,10 @@ def test_a_look_up_that_breaks_off_leaves_no_job_behind(tmp_path: Path, moves: b
             field_map=FieldMap(columns={}),
             rule=StageRule(stage="MQL", ladder=LADDER),
         )
-        plan: CreatePlan | StagePlan = prepare_stage(request, ground(Seen(), ("id",), describe()))
+        plan: CreatePlan | StagePlan = prepare_stage(request, ground(("id",), describe()))
     else:
-        plan = prepare_create(create_request(existing="update"), ground(Seen(), ("id", *COLUMNS), describe()))
-    candidates, tails = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}])
+        plan = prepare_create(create_request(existing="update"), ground(("id", *COLUMNS), describe()))
+    candidates, tails = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}], Seen())
     rows = staged(candidates, tuple(info.name for info in plan.recipe.fields), tails=tails)
     with pytest.raises(ServiceUnavailableError, match="an id that is none") as caught:
         decide(plan, rows, org.reading(tmp_path), Known(), read=by_job)

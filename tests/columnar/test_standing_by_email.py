@@ -18,7 +18,7 @@ from airflow_provider_sfleads.sync.plan import Candidate
 from airflow_provider_sfleads.sync.prepare import prepare_create, prepare_stage
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import Org
-from tests.sync.runs import Seen, create_request, ground, scored, stage_request
+from tests.sync.runs import create_request, ground, scored, stage_request
 
 FIELDS = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email"})
 COLUMNS = ("id", "name", "firm", "mail")
@@ -26,7 +26,7 @@ COLUMNS = ("id", "name", "firm", "mail")
 
 def plan_of(**changes: object) -> CreatePlan:
     """A plan to create leads."""
-    return prepare_create(create_request(**{"field_map": FIELDS} | changes), ground(Seen(), COLUMNS))
+    return prepare_create(create_request(**{"field_map": FIELDS} | changes), ground(COLUMNS))
 
 
 def candidates_of(plan: CreatePlan, *mails: str | None) -> list[Candidate]:
@@ -64,7 +64,7 @@ def test_a_stage_by_email(tmp_path: Path) -> None:
         match_email=True,
         field_map=FieldMap(columns={"mail": "Email"}),
     )
-    plan = prepare_stage(request, ground(Seen(), ("id", "score", "mail")))
+    plan = prepare_stage(request, ground(("id", "score", "mail")))
     rows = [plan.take(scored("k1", mail="a@b.org")), plan.take(scored("k2", mail="c@b.org"))]
     part = staged([one for one in rows if isinstance(one, Candidate)], [info.name for info in plan.recipe.fields])
     decisions = decide(plan, part, AskedOrg(org).reading(tmp_path), Known())

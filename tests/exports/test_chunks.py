@@ -17,7 +17,7 @@ def chunks_of(path: Path) -> list[Chunk]:
     """Return the chunks of a file, whose rows are those that ``open`` yields."""
     with FileExport(path).open() as stream:
         columns, rows = stream.columns, list(stream.rows)
-    with FileExport(path).open_chunks() as chunks:
+    with FileExport(path).open() as chunks:
         assert chunks.columns == columns
         found = list(chunks.chunks)
     assert [repr(row) for chunk in found for row in chunk_rows(chunk)] == [repr(row) for row in rows]

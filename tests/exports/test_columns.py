@@ -117,7 +117,7 @@ def test_json_lines_come_in_columns_around_a_bad_line(tmp_path: Path) -> None:
     path.write_text("\n".join(lines + ["[]"] * 100))
     with FileExport(path).open() as stream:
         rows = list(stream.rows)
-    with FileExport(path).open_chunks() as found:
+    with FileExport(path).open() as found:
         chunks = list(found.chunks)
     assert rows_of(iter(chunks)) == rows
     assert sum(len(chunk) for chunk in chunks if isinstance(chunk, pa.RecordBatch)) >= 3_999
@@ -152,7 +152,7 @@ def test_a_query_comes_in_columns(connect: Callable[[str], None], kind: str, fet
     export = SqlExport("db", SQL[kind], fetch_size=fetch_size)
     with export.open() as stream:
         columns, rows = stream.columns, list(stream.rows)
-    with export.open_chunks() as found:
+    with export.open() as found:
         assert found.columns == columns
         chunks = list(found.chunks)
     assert all(isinstance(chunk, pa.RecordBatch) for chunk in chunks)
@@ -169,7 +169,7 @@ def test_a_date_that_python_cannot_hold_is_its_text_in_chunks_as_well(connect: C
     with export.open() as stream:
         wanted = list(stream.rows)
     assert wanted[30_000] == {"id": 30_000, "m": "infinity"}
-    with export.open_chunks() as found:
+    with export.open() as found:
         chunks = list(found.chunks)
     assert rows_of(iter(chunks)) == wanted
     assert any(isinstance(chunk, pa.RecordBatch) for chunk in chunks)
@@ -179,7 +179,7 @@ def test_rows_before_an_error_of_the_query_come_before_it(connect: Callable[[str
     """Gathering batches must not swallow those at hand."""
     connect("sqlite")
     sql = "SELECT 1 AS id UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT abs(-9223372036854775808)"
-    with SqlExport("db", sql, fetch_size=1).open_chunks() as stream:
+    with SqlExport("db", sql, fetch_size=1).open() as stream:
         # SQLite computes a row ahead.
         assert list(chunk_rows(next(stream.chunks))) == [{"id": 1}, {"id": 2}]
         with pytest.raises(ExportError, match="failed while the rows were read"):
@@ -189,6 +189,6 @@ def test_rows_before_an_error_of_the_query_come_before_it(connect: Callable[[str
 def test_a_query_without_rows_has_no_chunks(connect: Callable[[str], None]) -> None:
     """But its columns."""
     connect("sqlite")
-    with SqlExport("db", "SELECT 1 AS id WHERE 1 = 0").open_chunks() as stream:
+    with SqlExport("db", "SELECT 1 AS id WHERE 1 = 0").open() as stream:
         assert stream.columns == ("id",)
         assert list(stream.chunks) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -57,7 +58,15 @@ class Stream(io.RawIOBase):
 def by_rows(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:
     """Return what the row reader makes of a file: its rows, and its error last."""
     stream = io.BufferedReader(Stream(content, fails=fails), 16 if len(content) < 10_000 else 65_536)
-    return told(csv_rows.read_rows(stream, "x.csv", ",", columns))
+    return told(_ordered(csv_rows.read_rows(stream, "x.csv", ","), columns))
+
+
+def _ordered(rows: Iterator[Row | BadRow], columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
+    """Rows with their values in the order of columns."""
+    for row in rows:
+        values = row.values if isinstance(row, BadRow) else row
+        ordered = {column: values[column] for column in columns}
+        yield replace(row, values=ordered) if isinstance(row, BadRow) else ordered
 
 
 def by_chunks(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:

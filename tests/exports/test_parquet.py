@@ -94,7 +94,7 @@ def test_the_timestamps_of_older_spark_stand_for_no_other_year(tmp_path: Path, s
     pq.write_table(pa.table({"at": column}), path, use_deprecated_int96_timestamps=True, store_schema=store_schema)
     with FileExport(path).open() as stream:
         assert [row["at"] for row in stream.rows] == moments  # type: ignore[index]
-    with FileExport(path).open_chunks() as chunks:
+    with FileExport(path).open() as chunks:
         assert [row["at"] for chunk in chunks.chunks for row in chunk_rows(chunk)] == moments  # type: ignore[index]
 
 

@@ -26,7 +26,7 @@ def read(table: pa.Table, path: Path, **kwargs: Any) -> tuple[list[Row | BadRow]
     pq.write_table(table, path, **kwargs)
     with FileExport(path).open() as stream:
         rows = list(stream.rows)
-    with FileExport(path).open_chunks() as chunks:
+    with FileExport(path).open() as chunks:
         found = list(chunks.chunks)
     assert [row for chunk in found for row in chunk_rows(chunk)] == rows
     return rows, found

@@ -185,8 +185,8 @@ ENDLESS = {
 def test_rows_come_while_the_query_still_runs(kind: str) -> None:
     """The query would never end; leaving the context ends it."""
     with SqlExport(kind, ENDLESS[kind], fetch_size=10).open() as stream:
-        assert [next(stream.rows) for _ in range(25)] == [{"id": number} for number in range(1, 26)]
-    assert list(stream.rows) == []
+        assert [row for row, _ in zip(stream.rows, range(25), strict=False)] == [{"id": n} for n in range(1, 26)]
+    assert list(stream.chunks) == []
 
 
 def test_psycopg2_streams_as_well(postgres_url: str) -> None:

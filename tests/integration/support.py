@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from airflow_provider_sfleads.core.rows import BadRow, Row, RowStream
+from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports import FileExport, SqlExport
 from airflow_provider_sfleads.exports.chunks import ChunkStream, row_chunks
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
@@ -57,12 +57,7 @@ class Rows:
         self.before = before
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Yield the rows, each with all columns."""
-        yield RowStream(columns=self.columns, rows=self._each())
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
+    def open(self) -> Iterator[ChunkStream]:
         """Yield the rows in lists."""
         yield ChunkStream(columns=self.columns, chunks=row_chunks(self._each_whole()))
 

@@ -162,7 +162,7 @@ def test_rows_that_wait_for_the_triggerer_are_remembered_by_the_process_that_goe
     emulator: EmulatorServer, tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deferral with ``changed_only``: what the first process noted of the rows is there for the second."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
     emulator.change_settings(bulk_delay=60.0)
     more = {"existing": "update", "api": "bulk", "deferrable": True, **memory}
     operator = creating(people(300), tmp_path, **more)

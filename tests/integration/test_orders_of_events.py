@@ -18,7 +18,6 @@ from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_sfleads.core.rows import RowStream
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.exports.chunks import ChunkStream
@@ -32,13 +31,7 @@ class Closed(Rows):
     """An export that cannot be opened."""
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Fail."""
-        raise ExportError("The warehouse is down")
-        yield
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
+    def open(self) -> Iterator[ChunkStream]:
         """Fail."""
         raise ExportError("The warehouse is down")
         yield

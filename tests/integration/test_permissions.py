@@ -17,7 +17,6 @@ from tests.integration.support import FIELDS, Export, Rows, creating, leads, mov
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_sfleads.core.rows import RowStream
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.exports.chunks import ChunkStream
@@ -57,13 +56,7 @@ class Unopened(Rows):
         super().__init__(_people(1))
 
     @contextmanager
-    def open(self) -> Iterator[RowStream]:
-        """Fail the test."""
-        pytest.fail("the export was opened")
-        yield
-
-    @contextmanager
-    def open_chunks(self) -> Iterator[ChunkStream]:
+    def open(self) -> Iterator[ChunkStream]:
         """Fail the test."""
         pytest.fail("the export was opened")
         yield

@@ -193,7 +193,7 @@ def waiting(
     emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[QuickOperator, Any, str]:
     """A deferred task, its context, and its job, which is over by now."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
     emulator.change_settings(bulk_delay=60.0)
     made = quick_operator(tmp_path, api="bulk", deferrable=True)
     said, context = deferred(made, StateStore())

@@ -199,7 +199,7 @@ def test_a_newer_run_waits_for_the_job_of_an_older_one_that_is_deferred(
     emulator: EmulatorServer, tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody renews its claim, but the job keeps it standing; it goes on itself when the newer one is through."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.in_bulk._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
     emulator.seed_leads(leads(people(ROWS)))
     emulator.change_settings(bulk_delay=4.0)
     operator = updating(people(ROWS, company="Tuesday"), tmp_path, memory, api="bulk", deferrable=True)

@@ -60,11 +60,6 @@ def done(key: str, action: Action = Action.CREATED, reason: str | None = None, c
     )
 
 
-def taken(key: str) -> Outcome:
-    """A row as it is asked for before anything is known of it."""
-    return Outcome(key=key, action=Action.NOT_SENT)
-
-
 REPEATED = Action.DUPLICATE_KEY
 UNREADABLE = done("a", Action.REJECTED, code="MALFORMED_ROW")
 UNKNOWN = done("a", Action.NOT_SENT, Reason.OUTCOME_UNKNOWN)
@@ -76,19 +71,19 @@ def test_nothing_before(tmp_path: Path, make: Make) -> None:
     with rows(tmp_path) as earlier:
         earlier.resume(make("1"), tally)
         earlier.remember([])
-        assert not earlier.settled(taken("a"))
+        assert not earlier.settled("a")
         assert not earlier.unknown("a")
         assert earlier.created("a") is None
     assert tally.read == 0
 
 
 def test_what_is_settled_counts_once(tmp_path: Path, make: Make) -> None:
-    """Each recorded row answers for one row read, in any letter case, and is in the account already."""
+    """A recorded row is known in any letter case, and is in the account already."""
     folder = record(make("1"), [done("A"), done("b", Action.FILTERED, "no_score"), done("c", Action.NOT_SENT)])
     tally = Tally()
     with rows(tmp_path) as earlier:
         earlier.resume(folder, tally)
-        assert [earlier.settled(taken(key)) for key in ("b", "a", "a", "c", "d")] == [True, True, False, False, False]
+        assert [earlier.settled(key) for key in ("b", "a", "c", "d")] == [True, True, False, False]
     assert (tally.read, tally.actions[Action.CREATED], tally.actions[Action.NOT_SENT]) == (2, 1, 0)
 
 
@@ -97,42 +92,25 @@ def test_letter_case_counts_where_it_does(tmp_path: Path, make: Make) -> None:
     folder = record(make("1"), [done("A")])
     with rows(tmp_path, str) as earlier:
         earlier.resume(folder, Tally())
-        assert not earlier.settled(taken("a"))
-        assert earlier.settled(taken("A"))
+        assert not earlier.settled("a")
+        assert earlier.settled("A")
 
 
 @pytest.mark.parametrize(
-    ("recorded", "asked", "known"),
+    ("recorded", "known"),
     [
-        (done("a", REPEATED), done("a", REPEATED), True),
-        (done("a", REPEATED), taken("a"), False),
-        (done("a"), done("a", REPEATED), False),
-        (UNREADABLE, UNREADABLE, True),
-        (UNREADABLE, taken("a"), False),
-        (done("a"), UNREADABLE, False),
-        (done("a", Action.REJECTED, code="STRING_TOO_LONG"), taken("a"), True),
-        (Outcome(key="a", action=REPEATED, salesforce_id=LEAD), taken("a"), True),
-        (Outcome(key="a", action=REPEATED, salesforce_id=LEAD), done("a", REPEATED), False),
-        (done("", Action.REJECTED, code="MISSING_ARGUMENT"), done("", Action.REJECTED, code="MISSING_ARGUMENT"), True),
+        (done("a", REPEATED), False),
+        (UNREADABLE, False),
+        (done("a", Action.REJECTED, code="STRING_TOO_LONG"), True),
+        (Outcome(key="a", action=REPEATED, salesforce_id=LEAD), True),
     ],
 )
-def test_rows_of_one_key_are_told_apart(
-    tmp_path: Path, make: Make, recorded: Outcome, asked: Outcome, *, known: bool
-) -> None:
-    """First rows, repetitions and unreadable rows do not answer for each other; a late duplicate was a first row."""
+def test_rows_of_one_key_are_told_apart(tmp_path: Path, make: Make, recorded: Outcome, *, known: bool) -> None:
+    """Repetitions and unreadable rows do not answer for the row that is sent; a repetition by its lead was sent."""
     folder = record(make("1"), [recorded])
     with rows(tmp_path) as earlier:
         earlier.resume(folder, Tally())
-        assert earlier.settled(asked) is known
-
-
-def test_rows_without_a_key_are_counted(tmp_path: Path, make: Make) -> None:
-    """Three rows without a key are three rows."""
-    empty = done("", Action.REJECTED, code="MISSING_ARGUMENT")
-    folder = record(make("1"), [empty] * 3)
-    with rows(tmp_path) as earlier:
-        earlier.resume(folder, Tally())
-        assert [earlier.settled(empty) for _ in range(4)] == [True, True, True, False]
+        assert earlier.settled("a") is known
 
 
 def test_what_was_announced_and_not_recorded_is_unknown(tmp_path: Path, make: Make) -> None:
@@ -151,7 +129,7 @@ def test_what_another_execution_created_is_known(tmp_path: Path, make: Make) -> 
         assert earlier.created("a") == LEAD
         assert earlier.created("r") is None
         assert [earlier.unknown(key) is not None for key in ("a", "LOST")] == [False, True]
-        assert not earlier.settled(taken("a"))
+        assert not earlier.settled("a")
     assert first.url != make("2").url
 
 

@@ -19,7 +19,7 @@ from airflow_provider_sfleads.columnar.staged import write_csv
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LEASES
-from airflow_provider_sfleads.results.key_index import KeyIndex
+from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.transport.pieces import save
 
@@ -60,8 +60,9 @@ def test_files_and_folders_are_this_users_alone(tmp_path: Path) -> None:
     """Parts, rejects, report, preview, journal, claims and staged rows; and a results_path that was not there."""
     folder = ResultsFolder(tmp_path / "made" / "results", "dag", "run", "task", -1, "1", process="7")
     write(folder)
-    with KeyIndex(folder.staging()) as index:
-        index.add("a")
+    with KeyMemory(folder.staging()) as memory, EarlierRows(folder.staging(), str) as earlier:
+        memory.add("a")
+        earlier.remember([])
         assert not modes(tmp_path / "made" / "results")
     assert stat.S_IMODE((tmp_path / "made" / "results").stat().st_mode) == 0o700
 

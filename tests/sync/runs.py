@@ -13,17 +13,20 @@ from typing import Any
 
 from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.ids import lead_id
+from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.values import is_container, is_unicode
 from airflow_provider_sfleads.core.wire import Send
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Plan
-from airflow_provider_sfleads.sync.ports import Confirmed, Earlier, Settings
+from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
+from airflow_provider_sfleads.sync.ports import Earlier, Settings
 from airflow_provider_sfleads.sync.prepare import (
     CreateRequest,
     Ground,
@@ -102,9 +105,12 @@ class EarlierTry:
             outcome.key.lower(): outcome.salesforce_id for outcome in others if outcome.action is Action.CREATED
         }
 
-    def settled(self, outcome: Outcome) -> bool:
-        """Whether such a row is recorded."""
-        row = _row(outcome)
+    def settled(self, key: str) -> bool:
+        """Whether the row that is sent for a key is recorded."""
+        return self.took((key.lower(), "first"))
+
+    def took(self, row: tuple[str, str]) -> bool:
+        """Whether such a row is recorded; each recorded row answers for one."""
         there = self._rows[row] > 0
         self._rows[row] -= there
         return there
@@ -125,13 +131,64 @@ def _row(outcome: Outcome) -> tuple[str, str]:
     return outcome.key.lower(), kind
 
 
+def taken_in(
+    plan: Plan,
+    seen: Seen,
+    rows: Iterable[Row | BadRow],
+    settle: Callable[[Settled], object],
+    is_known: Callable[[Settled], bool] = lambda _settled: False,
+) -> Iterator[Candidate]:
+    """Yield the rows that are to be sent; what the export alone decides of the others goes to ``settle``.
+
+    :param is_known: whether an earlier try has recorded such a row.
+    """
+    for row in rows:
+        taken = plan.take(row)
+        if not isinstance(row, BadRow):
+            taken = repetition(plan, seen, row) or taken
+        if isinstance(taken, Candidate):
+            yield taken
+        elif not is_known(taken):
+            settle(taken)
+
+
+def repetition(plan: Plan, seen: Seen, row: Row) -> Settled | None:
+    """The outcome of a row whose key, or Lead id, a row before it has; that a row has no key is told otherwise."""
+    key = plan.key_of(row)
+    if not key or is_container(row[plan.recipe.key_column]) or not is_unicode(key):
+        return None
+    column = plan.recipe.lead_id
+    own_id = lead_id(key_text(row[column])) if column is not None else None
+    if seen(plan.compare(key), "key") and (own_id is None or seen(own_id, "id")):
+        return None
+    return Settled(outcome=Outcome(key=key, action=Action.DUPLICATE_KEY), row=row)
+
+
 @dataclass(slots=True)
 class Done:
     """A run that ended; ``outcomes`` are those of this try."""
 
     run: SyncRun
+    seen: Seen
     outcomes: list[Outcome] = field(default_factory=list)
     rejects: list[Row] = field(default_factory=list)
+
+    def execute(self, rows: Iterable[Row | BadRow]) -> None:
+        """Take rows in, and run the plan over those that are to be sent."""
+        earlier = self.run.before.earlier
+        self.run.execute(
+            taken_in(
+                self.run.plan,
+                self.seen,
+                rows,
+                self._settle,
+                lambda settled: isinstance(earlier, EarlierTry) and earlier.took(_row(settled.outcome)),
+            )
+        )
+
+    def _settle(self, settled: Settled) -> None:
+        self.run.sink.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
+        self.run.tally.add(settled.outcome)
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take an outcome, as a sink does."""
@@ -177,7 +234,7 @@ def carry_out(
         pause=pause,
         dry_run=dry_run,
     )
-    done.run.execute(rows)
+    done.execute(rows)
     return done
 
 
@@ -192,7 +249,6 @@ def prepared(
     stop: Event | None = None,
     pause: Callable[[int, float], None] = lambda _rounds, _asked: None,
     dry_run: bool = False,
-    confirmed: Confirmed | None = None,
     now: Callable[[], datetime] = lambda: STARTED,
 ) -> Done:
     """A run that has not begun."""
@@ -205,7 +261,7 @@ def prepared(
         lookup=LeadLookup(send=send, conn_id="sf", lead=describe()),
         seen=seen,
         sink=_Forward(holder),
-        before=Before(earlier=earlier, confirmed=confirmed),
+        before=Before(earlier=earlier),
         settings=Settings(
             batch_size=batch_size,
             concurrency=concurrency,
@@ -222,7 +278,7 @@ def prepared(
     if isinstance(earlier, EarlierTry):
         for outcome in earlier.outcomes:
             run.tally.add(outcome)
-    holder.append(Done(run))
+    holder.append(Done(run, seen))
     return holder[0]
 
 
@@ -240,10 +296,10 @@ class _Forward:
 
 
 def ground(
-    seen: Seen, columns: Iterable[str], lead: SObjectInfo | None = None, *, claim: Claim = lambda _ids, _since: ()
+    columns: Iterable[str], lead: SObjectInfo | None = None, *, claim: Claim = lambda _ids, _since: ()
 ) -> Ground:
     """What a plan stands on; the leads that its rows take are nobody else's."""
-    return Ground(lead=lead or describe(), columns=tuple(columns), seen=seen, late=LATE, claim=claim)
+    return Ground(lead=lead or describe(), columns=tuple(columns), late=LATE, claim=claim)
 
 
 def create_request(**changes: Any) -> CreateRequest:
@@ -264,7 +320,7 @@ def create_request(**changes: Any) -> CreateRequest:
 def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
     """A create plan and the memory that it uses."""
     seen, lead, claim = Seen(), changes.pop("lead", None), changes.pop("claim", lambda _ids, _since: ())
-    return prepare_create(create_request(**changes), ground(seen, columns, lead, claim=claim)), seen
+    return prepare_create(create_request(**changes), ground(columns, lead, claim=claim)), seen
 
 
 def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
@@ -294,7 +350,7 @@ def stage_request(**changes: Any) -> StageRequest:
 def stage_plan(columns: Iterable[str] = ("id", "lead", "score"), **changes: Any) -> tuple[Plan, Seen]:
     """A stage plan and the memory that it uses."""
     seen, lead = Seen(), changes.pop("lead", None)
-    return prepare_stage(stage_request(**changes), ground(seen, columns, lead)), seen
+    return prepare_stage(stage_request(**changes), ground(columns, lead)), seen
 
 
 def move(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:

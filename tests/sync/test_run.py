@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from threading import Barrier, Event
 from typing import Any
 
@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.keys import key_text
-from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.outcome import Action, Known, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import ApiLimitError, ExportError, OutcomeUnknownError
+from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan
 from tests.sync.org import LONG_AGO, Org
 from tests.sync.runs import (
@@ -202,23 +201,6 @@ def test_moves_add_up(
     assert third.run.tally.counts()["updated"] == 0
 
 
-def breaking(rows: Sequence[Row], error: Exception) -> Iterator[Row]:
-    """Yield the rows, then break."""
-    yield from rows
-    raise error
-
-
-@pytest.mark.parametrize("count", [0, 1, 5, 401])
-def test_an_export_that_breaks(count: int) -> None:
-    """What was read before the export broke is settled, and the error is kept for the end."""
-    org = Org()
-    error = ExportError("line 402")
-    done = create(org, breaking([new_row(n) for n in range(count)], error))
-    assert done.run.export_error is error
-    audit(done, range(count))
-    assert len(org.leads) == count
-
-
 @pytest.mark.parametrize("error", [RuntimeError("driver"), KeyboardInterrupt(), MemoryError()])
 def test_a_run_that_is_broken_off(error: BaseException) -> None:
     """An exception that is no outcome goes on, after what was read is recorded: in flight or not sent."""
@@ -231,7 +213,7 @@ def test_a_run_that_is_broken_off(error: BaseException) -> None:
     plan, seen = create_plan()
     done = prepared(plan, seen, org.send, concurrency=1)
     with pytest.raises(type(error)):
-        done.run.execute(rows())
+        done.execute(rows())
     audit(done, range(450))
     assert len(org.leads) == done.counts["created"]
     assert done.counts["not_sent"] >= 50
@@ -344,7 +326,7 @@ def test_a_bug_in_a_look_up_loses_no_row() -> None:
     nothing: dict[str, object] = {}
     done = prepared(plan, seen, lambda _call: Reply(status=200, body=nothing["surprise"]))
     with pytest.raises(KeyError):
-        done.run.execute([scored(1, "00Q5g00000AbCdE")])
+        done.execute([scored(1, "00Q5g00000AbCdE")])
     audit(done, [1])
 
 
@@ -379,7 +361,7 @@ def test_a_bug_in_one_page_loses_no_row() -> None:
 
     done = prepared(Clumsy(plan), seen, send, batch_size=50, concurrency=4)
     with pytest.raises(RuntimeError, match="a bug"):
-        done.run.execute(rows())
+        done.execute(rows())
     assert len(org.leads) == 200
     audit(done, range(200))
     assert done.counts["created"] == 150
@@ -475,7 +457,7 @@ def test_an_interruption_loses_no_row(method: str) -> None:
     plan, seen = create_plan()
     done = prepared(Breaking(plan, method, "250"), seen, org.send, batch_size=50, concurrency=2)
     with pytest.raises(Interrupted):
-        done.run.execute(new_row(n) for n in range(400))
+        done.execute(new_row(n) for n in range(400))
     read = done.counts["read"]
     assert read >= 400 if method == "look_up" else read >= 250
     audit(done, range(read))
@@ -501,7 +483,7 @@ def test_a_sink_that_fails_once(at: int) -> None:
 
     done.run.sink = Flaky()
     with pytest.raises(OSError, match="no space"):
-        done.run.execute(new_row(n) for n in range(20))
+        done.execute(new_row(n) for n in range(20))
     audit(done, range(20))
 
 
@@ -520,24 +502,11 @@ def test_an_interruption_of_a_request(concurrency: int) -> None:
     rows = [new_row(n, "Ray" if n == 10 else "Poe") for n in range(40)]
     done = prepared(plan, seen, send, batch_size=10, concurrency=concurrency)
     with pytest.raises(Interrupted):
-        done.run.execute(rows)
+        done.execute(rows)
     audit(done, range(40))
     unknown = {outcome.key for outcome in done.outcomes if outcome.reason == "outcome_unknown"}
     assert unknown == {str(n) for n in range(10, 20)}
     assert len(org.leads) == done.counts["created"]
-
-
-# Bugs that are reported: each mark goes when its bug does.
-
-
-def test_a_bug_in_the_intake_loses_no_row() -> None:
-    """The row at which the intake breaks is read, and so it is accounted for."""
-    org = Org()
-    plan, seen = create_plan()
-    done = prepared(Breaking(plan, "take", 3), seen, org.send)
-    with pytest.raises(Interrupted):
-        done.run.execute(new_row(n) for n in range(6))
-    audit(done, range(4))
 
 
 def test_two_interruptions_lose_no_page() -> None:
@@ -571,7 +540,7 @@ def test_two_interruptions_lose_no_page() -> None:
 
     done.run.sink = Telling()
     with pytest.raises(Interrupted):
-        done.run.execute(new_row(n) for n in range(3))
+        done.execute(new_row(n) for n in range(3))
     audit(done, range(3))
 
 
@@ -594,40 +563,3 @@ def test_an_export_in_another_order_with_one_lead() -> None:
     assert done.counts == {"read": 2, "duplicate_keys": 1, "not_sent": 1}
     org.faults, org.limited = {}, False
     assert move(org, rows[::-1], earlier=EarlierTry(done.outcomes)).counts["read"] == 2
-
-
-class Confirming:
-    """What was confirmed before: values by key."""
-
-    def __init__(self, **values: object) -> None:
-        self.values = values
-        self.noted: dict[str, Record] = {}
-
-    def known(self, key: str, lead_id: str | None, record: Record) -> Known | None:
-        """As the port has it: notes the values either way."""
-        self.noted[key] = record
-        is_known = self.values.get(key) == (lead_id, record)
-        return Known(reason=Reason.SAME_VALUES, lead_id=None) if is_known else None
-
-
-def test_what_an_earlier_try_sent_is_not_confirmed_by_a_later_one() -> None:
-    """A row that an earlier try settled with other values is not noted as confirmed with today's."""
-    org = Org()
-    done = create(org, [new_row("a")])
-    plan, seen = create_plan()
-    confirmed = Confirming()
-    again = prepared(plan, seen, org.send, earlier=EarlierTry(done.outcomes), confirmed=confirmed)
-    again.run.execute([new_row("a", "Poe")])
-    assert org.live()[0]["LastName"] == "Ray"
-    assert confirmed.noted == {}
-
-
-def test_a_row_that_points_to_another_lead_is_another_row() -> None:
-    """Where the export gives a key another Lead id, as after a merge, the new lead is moved."""
-    org = Org()
-    there = org.add(LastName="Ray", Company="Acme", Lead_Stage__c="New")
-    plan, seen = stage_plan()
-    confirmed = Confirming(a=("00Q000000000999AAA", {"Lead_Stage__c": "MQL"}))
-    done = prepared(plan, seen, org.send, confirmed=confirmed)
-    done.run.execute([scored("a", there)])
-    assert org.leads[there]["Lead_Stage__c"] == "MQL"

@@ -386,6 +386,6 @@ def test_a_page_that_waited_is_looked_up_again_before_it_goes() -> None:
     slow = prepared(
         plan, seen, org.send, batch_size=1, concurrency=1, now=lambda: STARTED + timedelta(seconds=6 * next(ticks))
     )
-    slow.run.execute([scored(n, each) for n, each in enumerate(ids)])
+    slow.execute([scored(n, each) for n, each in enumerate(ids)])
     assert "".join("w" if call.write else "r" for call in org.calls).count("rw") > 1
     assert {lead["Lead_Stage__c"] for lead in org.leads.values()} == {"MQL"}

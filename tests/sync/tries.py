@@ -27,12 +27,12 @@ from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.made import person_of
 from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Item, Plan
+from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Settled
 from airflow_provider_sfleads.sync.ports import Settings
 from airflow_provider_sfleads.sync.run import SyncRun
 from tests.sync.org import NOW as CREATED
 from tests.sync.org import USER, Org
-from tests.sync.runs import LATE, STARTED, Seen, describe
+from tests.sync.runs import LATE, STARTED, Seen, describe, taken_in
 
 NOW = datetime.fromisoformat(CREATED)
 
@@ -89,6 +89,7 @@ class Task:
     executions: int = 1
     now: datetime = NOW
     tries: int = 0
+    staged: list[Candidate] | None = None
     doubtful: set[str] = field(default_factory=set)
 
     @property
@@ -104,6 +105,7 @@ class Task:
         """Begin a new execution."""
         self.executions += 1
         self.tries = 0
+        self.staged = None
 
     def attempt(self, life: Life | None = None, *, rows: Sequence[Row | BadRow] | None = None) -> Tally | None:
         """Try the task; the account, or ``None`` where the worker was killed."""
@@ -114,16 +116,18 @@ class Task:
         staging = folder.staging()
         with ExitStack() as closing:
             earlier = closing.enter_context(EarlierRows(staging, plan.compare, repeatable=plan.repeatable))
-            if self.tries > 1:
+            if self.staged is not None:
                 earlier.resume(folder, tally)
             if not plan.repeatable:
                 earlier.remember(folder.others())
-            writer = folder.writer(columns=("id",), resume=self.tries > 1, part_rows=self.part_rows)
+            writer = folder.writer(columns=("id",), resume=self.staged is not None, part_rows=self.part_rows)
             writer.__enter__()
             run = self._run(plan, seen, writer, tally, life)
             run.before = Before(earlier=earlier)
             try:
-                run.execute(iter(self.rows if rows is None else rows))
+                if self.staged is None:
+                    self.staged = self._stage(run, self.rows if rows is None else rows)
+                run.execute(iter(self.staged))
             except Killed:
                 _bury(writer)
                 return None
@@ -131,6 +135,17 @@ class Task:
         with EarlierRows(staging, plan.compare, repeatable=plan.repeatable) as ended:
             ended.conclude(folder)
         return tally
+
+    def _stage(self, run: SyncRun, rows: Iterable[Row | BadRow]) -> list[Candidate]:
+        """Take the export in, and keep what is to be sent for later tries."""
+
+        def settle(settled: Settled) -> None:
+            run.sink.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
+            run.tally.add(settled.outcome)
+
+        staged = list(taken_in(run.plan, Seen(), rows, settle))
+        run.sink.flush()
+        return staged
 
     def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> SyncRun:
         announcements = Announcements(self.folder, plan.compare)

@@ -8,11 +8,11 @@ from typing import Any
 from airflow.sdk import DAG, Asset, AssetAlias, get_current_context, task
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
-from airflow_provider_sfleads.operators import in_bulk
+from airflow_provider_sfleads.operators import pipeline
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
 
 # Workers leave the wait for jobs to the triggerer at once.
-in_bulk._PATIENCE = 0.0
+pipeline._PATIENCE = 0.0
 
 LEADS = Asset(f"salesforce://{os.environ['WATCHED_HOST']}/Lead")
 GOOD = FileExport("{{ var.value.folder }}/good.jsonl")

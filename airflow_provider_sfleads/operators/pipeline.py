@@ -1,11 +1,11 @@
-"""The course of a load through Bulk API 2.0: the export staged on disk, jobs, and a tail that goes page by page."""
+"""Bring every row of an export to an outcome: read, decide, stage, look up, send, settle."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.exceptions import DisownedError, ExportError, RecordsLostError, SalesforceLeadsError
-from airflow_provider_sfleads.operators import by_rows
+from airflow_provider_sfleads.exceptions import (
+    DisownedError,
+    ExportError,
+    ParameterError,
+    RecordsLostError,
+    SalesforceLeadsError,
+)
 from airflow_provider_sfleads.operators.permissions import hides_rule
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.remembered import recall
 from airflow_provider_sfleads.operators.screening import screen_for
-from airflow_provider_sfleads.operators.under_way import MOST_BY_ROWS, Course, Plan, UnderWay, Waiting
+from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Course, Plan, UnderWay, Waiting
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.results.folder import COLUMNS, STAGED
-from airflow_provider_sfleads.results.parts import marks
+from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.folder import COLUMNS
+from airflow_provider_sfleads.results.lead_claims import LeadClaims
+from airflow_provider_sfleads.results.parts import STAGED
 from airflow_provider_sfleads.results.uninterrupted import uninterrupted
-from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
 
 if TYPE_CHECKING:
@@ -40,17 +46,31 @@ log = logging.getLogger(__name__)
 _PATIENCE = 10.0
 # Rows of jobs that tell nothing any more, up to which they are looked for one by one: by name, among all namesakes.
 _MOST_ASKED = 20_000
+_NO_HEADER = "duplicates='allow' takes a header that Bulk API 2.0 does not have"
 
 
-def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
+def carry_out(load: UnderWay) -> Course | Waiting:
     """Bring every row to an outcome, or come back with the jobs that have to be over first.
 
-    :param stream: the export; ``None`` where an earlier try has chosen this course: it is read anew only if that try
-        did not get to the end of it, and so has sent nothing.
+    The export is read to its end and staged before the first row is sent. A later try goes on with what is staged;
+    where the export was not read to its end, nothing was sent, and it is read anew.
+
+    :raises ParameterError: ``api="bulk"`` together with ``duplicates="allow"``.
     """
-    if stream is None and not _is_staged(load):
-        with load.settings.export.open_chunks() as opened:
-            return carry_out(load, opened)
+    settings = load.settings
+    if settings.allow_duplicates and settings.api == "bulk":
+        raise ParameterError(f"api='bulk' cannot be: {_NO_HEADER}. Take api='auto' or 'collections'.")
+    if load.folder.is_staged:
+        return _carried_out(load, None)
+    with settings.export.open() as stream:
+        return _carried_out(load, stream)
+
+
+def _carried_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
+    """Carry the load out.
+
+    :param stream: the export; ``None`` where an earlier try has staged it.
+    """
     with ExitStack() as closing:
         course = _Course(load, closing, stream)
         try:
@@ -72,12 +92,6 @@ def carry_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting:
         return course.end()
 
 
-def _is_staged(load: UnderWay) -> bool:
-    """Whether an earlier try has read the export to its end."""
-    folder = load.folder
-    return load.execution.api == "bulk" and folder.has_staged and STAGED in marks(folder.directory)
-
-
 def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
     """The export's columns; of one that was read in an earlier try, as that wrote them down."""
     if stream is not None:
@@ -86,16 +100,24 @@ def _columns(load: UnderWay, stream: ChunkStream | None) -> tuple[str, ...]:
         return tuple(json.load(file))
 
 
-def _goes_by_pages(load: UnderWay, rows: int) -> tuple[bool, str]:
-    """Whether ``api="auto"`` sends rows page by page, and why."""
-    if rows <= MOST_BY_ROWS:
-        return True, "and up to 2,000 go through sObject Collections"
-    no_bulk = _rules_bulk_out(load, makes_jobs=True)
-    return no_bulk is not None, "more than 2,000" if no_bulk is None else f"and {no_bulk}"
+def _choice(load: UnderWay, plan: Plan, rows: int) -> tuple[str, str]:
+    """The API that carries the rows, and why.
+
+    :param rows: how many are staged.
+    """
+    settings = load.settings
+    if settings.api != "auto":
+        return settings.api, f"api='{settings.api}' asks for it"
+    if rows <= MOST_BY_PAGES:
+        return "collections", f"auto: {rows:,} rows to send, and up to {MOST_BY_PAGES:,} go through sObject Collections"
+    no_jobs = _rules_jobs_out(load, plan, makes_jobs=True)
+    if no_jobs is None:
+        return "bulk", f"auto: {rows:,} rows to send, more than {MOST_BY_PAGES:,}"
+    return "collections", f"auto: {rows:,} rows to send, and {no_jobs}"
 
 
-def _rules_bulk_out(load: UnderWay, *, makes_jobs: bool) -> str | None:
-    """Why no job is made, though the load goes this way; ``None`` where nothing is said against it.
+def _rules_jobs_out(load: UnderWay, plan: Plan, *, makes_jobs: bool) -> str | None:
+    """Why no job is made; ``None`` where nothing is said against it.
 
     What is mended after a job has failed may be the Dag, and permissions come and go between two tries.
 
@@ -105,7 +127,9 @@ def _rules_bulk_out(load: UnderWay, *, makes_jobs: bool) -> str | None:
     if settings.api == "collections":
         return "api='collections' asks for it by now"
     if settings.allow_duplicates:
-        return "duplicates='allow' takes a header that bulk does not have"
+        return _NO_HEADER
+    if load.execution.asks_from and not plan.repeatable:
+        return "each lead is looked for before it is sent, since what earlier tries sent is not recorded any more"
     if makes_jobs and settings.api == "auto" and hides_rule(load):
         return (
             "bulk would have to name the active assignment rule (assignment_rule='default'), but the Run-As user may "
@@ -123,6 +147,53 @@ def _stage_anew(load: UnderWay, columns: Sequence[str]) -> None:
         draft.write_text(json.dumps(columns), encoding="utf-8")
 
 
+@contextmanager
+def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
+    """What was done before, where that matters: for a retry, and for leads that a re-run could create again."""
+    is_resumed = load.resumed or any(Announcements(load.folder, plan.compare).rows())
+    if plan.repeatable and not is_resumed and load.execution.asks_from is None:
+        yield None
+        return
+    with load.earlier(plan) as rows:
+        if is_resumed:
+            tally = Tally()
+            rows.resume(load.folder, tally)
+            log.info("Try %d goes on: %d rows are settled already.", load.execution.tries, tally.read)
+        if not plan.repeatable:
+            rows.remember(load.folder.others())
+        yield rows
+
+
+def _ending(load: UnderWay, plan: Plan) -> Callable[[type[BaseException] | None, object, object], None]:
+    """Return what ends a try whose rows are recorded: an exit, to be pushed on a stack."""
+
+    def end(error: type[BaseException] | None, *_: object) -> None:
+        is_told = error is None and load.tally is not None and not load.tally.actions[Action.NOT_SENT]
+        if is_told and not load.resumed:
+            # The usual end: what became of every row is known, and need not be read back.
+            Announcements(load.folder, plan.compare).forget()
+        else:
+            _conclude(load, plan)
+        LeadClaims(load.folder).forget()
+
+    return end
+
+
+def _conclude(load: UnderWay, plan: Plan) -> None:
+    """All rows are recorded: what stays announced is what nobody knows of."""
+    if not any(Announcements(load.folder, plan.compare).rows()):
+        # Jobs announce nothing: where there were no pages, not one of a million outcomes need be looked at.
+        return
+    with EarlierRows(load.folder.staging(), plan.compare, repeatable=plan.repeatable) as rows:
+        gone = rows.conclude(load.folder)
+    if gone and not plan.repeatable:
+        log.warning(
+            "%d rows that an earlier try sent without an answer are not in the export any more, so nobody asks what "
+            "became of them.",
+            gone,
+        )
+
+
 class _Course:
     """One try of the course."""
 
@@ -135,10 +206,9 @@ class _Course:
         self.closing = closing
         self.columns = _columns(load, stream)
         self.pieces: Pieces = Pieces(load.folder.staged())
-        # The intake itself knows which keys were there before.
-        self.plan: Plan = load.plan(self.columns, lambda _value, _space: True)
+        self.plan: Plan = load.plan(self.columns)
         self.terms = terms_of(load)
-        if load.execution.asks_from and not self.plan.repeatable:
+        if load.settings.api == "bulk" and load.execution.asks_from and not self.plan.repeatable:
             raise RecordsLostError(
                 "What earlier tries of this task sent is not recorded any more, so bulk could create leads twice. "
                 "Take api='collections', which looks for each lead before it is sent."
@@ -157,8 +227,8 @@ class _Course:
             recall(load, self.plan)
         if staged:
             # Before the writer drops the rows that are not sent: they tell which announced ones surely are not.
-            by_rows.conclude(load, self.plan)
-        self.closing.push(by_rows.ending(load, self.plan))
+            _conclude(load, self.plan)
+        self.closing.push(_ending(load, self.plan))
         self.writing = ExitStack()
         closing.push(self.writing)
         writer = self.writing.enter_context(load.folder.writer(columns=self.columns, resume=staged))
@@ -193,16 +263,13 @@ class _Course:
             self.pieces.publish()
             self.leave(*Role)
             return False
-        by_pages = load.settings.api == "collections"
-        if load.settings.api == "auto":
-            by_pages, why = _goes_by_pages(load, staging.rows)
-            reason = f"auto: {staging.rows:,} rows to send, {why}"
-            log.info("%s: %s.", "sObject Collections" if by_pages else "Bulk API 2.0", reason)
-            load.choose("bulk", reason)
+        api, reason = _choice(load, self.plan, staging.rows)
+        log.info("%s: %s.", "Bulk API 2.0" if api == "bulk" else "sObject Collections", reason)
+        load.choose(api, reason)
         if load.confirmed is not None:
             load.confirmed.keep(load.folder.staged())
         with self.book.marked(STAGED):
-            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if by_pages else {})
+            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if api == "collections" else {})
         load.keep(read=staging.read)
         return True
 
@@ -227,7 +294,7 @@ class _Course:
         carried = self.load.execution.jobs
         staged = [piece for piece in self.pieces.all() if piece.role in (Role.PART, Role.LOAD)]
         makes_jobs = any(piece.role is Role.PART or piece.slot.label not in carried for piece in staged)
-        return _rules_bulk_out(self.load, makes_jobs=makes_jobs) if staged else None
+        return _rules_jobs_out(self.load, self.plan, makes_jobs=makes_jobs) if staged else None
 
     def _leave_to_pages(self, reason: str, pieces: Sequence[Piece]) -> None:
         from airflow_provider_sfleads.bulk.pieces import Role
@@ -236,7 +303,8 @@ class _Course:
             self.pieces.pass_on(piece, Role.TAIL)
         if pieces:
             log.info("What no job carries goes through sObject Collections: %s.", reason)
-            self.load.choose("bulk", f"{self.load.execution.api_reason}; what was left later went by pages: {reason}")
+            first = self.load.execution
+            self.load.choose(first.api or "bulk", f"{first.api_reason}; what was left later went by pages: {reason}")
 
     def send_tail(self) -> None:
         """Send what cannot go through Bulk, or is not worth a job, page by page."""
@@ -247,13 +315,8 @@ class _Course:
         if tail:
             seen = self._seen_in(tail)
             with ExitStack() as closing:
-                plan = load.plan(self.columns, seen)
-                earlier = closing.enter_context(load.earlier(plan))
-                if load.resumed or any(Announcements(load.folder, plan.compare).rows()):
-                    earlier.resume(load.folder, Tally())
-                if not plan.repeatable:
-                    earlier.remember(load.folder.others())
-                run = load.run(plan, seen, self.book, Before(earlier=earlier))
+                plan = load.plan(self.columns)
+                run = load.run(plan, seen, self.book, closing.enter_context(_earlier(load, plan)))
                 run.halted = self.halted
                 self.has_tail_begun = True
                 rows = self._tail_rows(tail)
