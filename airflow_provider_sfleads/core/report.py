@@ -137,10 +137,8 @@ class SyncReport:
 
     def as_json(self) -> dict[str, object]:
         """The report as plain JSON values; ``not_visible`` is there only where something is."""
-        lists = {"job_ids": list(self.job_ids), "executions": [dict(each) for each in self.executions]}
-        values = {**asdict(self), **lists}
-        del values["not_visible"]
-        return {**values, "not_visible": list(self.not_visible)} if self.not_visible else values
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in told.items() if name != "not_visible" or value}
 
     @property
     def seconds(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,12 +20,12 @@ from airflow_provider_sfleads.exceptions import (
     RowsNotSentError,
     SalesforceLeadsError,
 )
-from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.journal import Execution
-from airflow_provider_sfleads.operators.under_way import Course
+from airflow_provider_sfleads.operators.under_way import Course, UnderWay
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.transport.client import Client
+from airflow_provider_sfleads.results.executions import other_executions
+from airflow_provider_sfleads.sync.lookup import STANDING
 
 _NAMED_REASONS, _NAMED_REMEDIES = 5, 2
 
@@ -41,17 +42,12 @@ class Ending:
     written_back: int | None = None
 
 
-def report_of(
-    tally: Tally,
-    operation: str,
-    client: Client,
-    folder: ResultsFolder,
-    execution: Execution,
-    interval: Interval | None,
-) -> SyncReport:
-    """The report of an execution, over all its tries."""
+def report_of(load: UnderWay) -> SyncReport:
+    """Make the report of an execution: over all its tries, and with what each execution of its task came to."""
+    settings, execution, folder, interval = load.settings, load.execution, load.folder, load.interval
+    client, tally = settings.hook.client, load.tally or Tally()
     usage = client.api_usage
-    return SyncReport(
+    report = SyncReport(
         **tally.counts(),
         api_calls=execution.api_calls + client.api_calls,
         token_requests=execution.token_requests + client.token_requests,
@@ -64,7 +60,7 @@ def report_of(
         started_at=execution.started_at,
         finished_at=datetime.now(UTC).isoformat(),
         host=client.base_url.partition("://")[2],
-        operation=operation,
+        operation=settings.operation,
         interval_start=interval.start.isoformat() if interval else None,
         interval_end=interval.end.isoformat() if interval else None,
         attempts=execution.tries,
@@ -72,13 +68,18 @@ def report_of(
         unchanged_reasons=dict(tally.unchanged.most_common()),
         api_usage={"used": usage.used, "max": usage.max} if usage else None,
         executions=(),
-        not_visible=(),
+        not_visible=load.lead.unseen(STANDING),
     )
+    own = entry_of(execution.name, report, cleared=execution.cleared)
+    return replace(report, executions=(*_other_executions(load), own))
 
 
-def with_executions(report: SyncReport, others: Sequence[Entry], execution: Execution) -> SyncReport:
-    """The report of an execution, with what each execution of its task instance came to."""
-    return replace(report, executions=(*others, entry_of(execution.name, report, cleared=execution.cleared)))
+def _other_executions(load: UnderWay) -> Sequence[Entry]:
+    """What the other executions came to, less what this one has found to be its own: what their records lack."""
+    if load.counts_anew:
+        with suppress(OSError):
+            return other_executions(load.folder, by_rows=True)
+    return load.others
 
 
 def _api(tally: Tally, execution: Execution) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.job_failures import LASTING
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.report import SyncReport, Tally
+from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
     ParameterError,
@@ -29,7 +28,6 @@ from airflow_provider_sfleads.operators.account import (
     misrecorded,
     report_of,
     summary,
-    with_executions,
 )
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
@@ -55,7 +53,6 @@ from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import any_unknown, open_rows
 from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
-from airflow_provider_sfleads.sync.lookup import STANDING
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +145,7 @@ def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
 def _end(under_way: UnderWay, course: Course) -> Ending:
     settings = under_way.settings
     under_way.tally = course.tally
-    report = _report(under_way)
+    report = report_of(under_way)
     under_way.folder.write_report(report.as_json())
     failure = failure_of(course, report, settings.max_rejects)
     log.info("%s", summary(report))
@@ -216,28 +213,12 @@ def _end_early(under_way: UnderWay) -> SyncReport:
         # What earlier tries did is recorded, and still so.
         with suppress(OSError, ResultsError):
             under_way.tally = tally_of(under_way.folder)
-    report = _report(under_way)
+    report = report_of(under_way)
     with suppress(OSError):
         under_way.folder.write_report(report.as_json())
     if not under_way.folder.has_begun:
         under_way.folder.remove_staging()
     return report
-
-
-def _report(under_way: UnderWay) -> SyncReport:
-    client, operation = under_way.settings.hook.client, under_way.settings.operation
-    tally = under_way.tally or Tally()
-    report = report_of(tally, operation, client, under_way.folder, under_way.execution, under_way.interval)
-    report = replace(report, not_visible=under_way.lead.unseen(STANDING))
-    return with_executions(report, _others(under_way), under_way.execution)
-
-
-def _others(under_way: UnderWay) -> Sequence[Entry]:
-    """What the other executions came to, less what this one has found to be its own: what their records lack."""
-    if under_way.counts_anew:
-        with suppress(OSError):
-            return other_executions(under_way.folder, by_rows=True)
-    return under_way.others
 
 
 def _calls(under_way: UnderWay) -> dict[str, int]:
