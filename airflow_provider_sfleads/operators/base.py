@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import partial
+from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from airflow_provider_sfleads.exceptions import ParameterError
@@ -18,35 +20,20 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_sfleads.core.access import Needs
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan, Waiting
-    from airflow_provider_sfleads.sync.prepare import Ground
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
+    from airflow_provider_sfleads.operators.under_way import Waiting
+    from airflow_provider_sfleads.sync.plan_settings import CreateLeads, UpdateStage
 
-COMMON_TEMPLATE_FIELDS = (
-    "export",
-    "key",
-    "results_path",
-    "salesforce_conn_id",
-    "external_id_field",
-    "fields",
-    "constants",
-    "api",
-    "batch_size",
-    "concurrency",
-    "max_rejects",
-    "write_back",
-    "dry_run",
-    "deferrable",
-    "nulls",
-    "truncate",
-    "duplicates",
-    "changed_only",
-    "full_refresh",
-    "match_email",
-    "assignment_rule",
-)
+
+def template_fields_of(init: Callable[..., None], inherited: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name an operator's template fields: every parameter of its constructor is one.
+
+    :param init: the constructor.
+    :param inherited: template fields of the class that it is derived from.
+    """
+    return tuple(dict.fromkeys((*inherited, *getfullargspec(init).kwonlyargs)))
 
 
 class LeadSyncOperator(TellsLineage):
@@ -84,12 +71,10 @@ class LeadSyncOperator(TellsLineage):
         only with ``None``.
     """
 
-    template_fields: Sequence[str] = COMMON_TEMPLATE_FIELDS
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"fields": "json", "constants": "json"}
     operator_extra_links = (LeadSyncResultsLink(), BulkJobLink(), LeadsLink())
     ui_color = "#e8f3fc"
-    operation: ClassVar[str]
     _stop: Event | None = None
 
     def __init__(
@@ -148,6 +133,8 @@ class LeadSyncOperator(TellsLineage):
         self.assignment_rule = assignment_rule
         self.require(export=export, key=key, results_path=results_path)
 
+    template_fields: Sequence[str] = template_fields_of(__init__)
+
     def require(self, **parameters: object) -> None:
         """Refuse a Dag whose operator lacks a parameter where the Dag is read, not at 3 a.m.
 
@@ -164,16 +151,12 @@ class LeadSyncOperator(TellsLineage):
         return own
 
     @abstractmethod
-    def _prepare(self, ground: Ground) -> Plan:
-        """Bring the rendered parameters, the org and the export together in a plan."""
+    def _change(self) -> CreateLeads | UpdateStage:
+        """Read the parameters that only this operator has."""
 
     @abstractmethod
-    def _needs(self) -> Needs:
-        """What the Run-As user has to be allowed."""
-
-    @abstractmethod
-    def _may_undo(self) -> bool:
-        """Whether a run of an older interval could undo what a newer one wrote."""
+    def _check(self, settings: LoadSettings) -> None:
+        """Refuse parameters that do not go together, and warn of those that are not safe."""
 
     def execute(self, context: Context) -> dict[str, object]:
         """Run the sync; the report is pushed and written before a failing task raises.
@@ -212,13 +195,14 @@ class LeadSyncOperator(TellsLineage):
         from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
         from airflow_provider_sfleads.operators.load import load
         from airflow_provider_sfleads.operators.under_way import Waiting
+        from airflow_provider_sfleads.sync.prepare import prepare
 
         self._stop = self._stop or Event()
         if event is None:
             Links(context["ti"]).begin(self.operator_extra_links)
         with no_retry_for_permanent():
             settings = self._settings(self._stop)
-            ending = load(settings, self._prepare, context, deferred=event)
+            ending = load(settings, partial(prepare, settings), context, deferred=event)
             if isinstance(ending, Waiting):
                 self._defer(ending)
             self._report = report = ending.report.as_json()
@@ -252,31 +236,42 @@ class LeadSyncOperator(TellsLineage):
         self._stop.set()
 
     def _settings(self, stop: Event) -> LoadSettings:
-        from airflow_provider_sfleads.core.collections import MAX_RECORDS
+        from airflow_provider_sfleads.core.collections import MAX_RECORDS, auto_assign
+        from airflow_provider_sfleads.core.mapping import FieldMap
         from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.operators.under_way import LoadSettings
+        from airflow_provider_sfleads.operators.load_settings import LoadSettings
 
-        return LoadSettings(
-            operation=self.operation,
+        settings = LoadSettings(
             dag_id=self.dag_id,
             task_id=self.task_id,
+            stop=stop,
+            change=self._change(),
             export=self.export,
-            hook=self._hook(),
+            key=read.as_text("key", self.key),
             results_path=read.as_text("results_path", self.results_path),
-            write_back=self.write_back,
+            hook=self._hook(),
+            external_id_field=self.external_id_field or None,
+            field_map=FieldMap(
+                columns={column: str(name) for column, name in read.as_fields("fields", self.fields).items()},
+                constants=read.as_fields("constants", self.constants),
+                nulls=read.as_choice("nulls", self.nulls, ("ignore", "clear")),
+                truncate=read.as_flag("truncate", self.truncate),
+            ),
             api=read.as_choice("api", self.api, ("auto", "collections", "bulk")),
             batch_size=read.as_count("batch_size", self.batch_size, least=1, most=MAX_RECORDS),
             concurrency=read.as_count("concurrency", self.concurrency, least=1, most=32),
             max_rejects=read.as_tolerance("max_rejects", self.max_rejects),
+            write_back=self.write_back,
             dry_run=read.as_flag("dry_run", self.dry_run),
-            deferrable=self._deferrable(),
-            allow_duplicates=self._allow_duplicates(),
+            deferrable=read.as_flag("deferrable", _deferrable() if self.deferrable is None else self.deferrable),
+            allow_duplicates=read.as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow",
             changed_only=read.as_flag("changed_only", self.changed_only),
             full_refresh=read.as_flag("full_refresh", self.full_refresh),
-            needs=self._needs(),
-            may_undo=self._may_undo(),
-            stop=stop,
+            match_email=read.as_flag("match_email", self.match_email),
+            auto_assign=auto_assign(self.assignment_rule),
         )
+        self._check(settings)
+        return settings
 
     def _hook(self) -> SalesforceLeadsHook:
         from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -284,42 +279,9 @@ class LeadSyncOperator(TellsLineage):
 
         return SalesforceLeadsHook(salesforce_conn_id=as_text("salesforce_conn_id", self.salesforce_conn_id))
 
-    def _deferrable(self) -> bool:
-        from airflow.providers.common.compat.sdk import conf
 
-        from airflow_provider_sfleads.operators.parameters import as_flag
+def _deferrable() -> bool:
+    """Whether Airflow's configuration makes tasks deferrable that do not say."""
+    from airflow.providers.common.compat.sdk import conf
 
-        if self.deferrable is None:
-            return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
-        return as_flag("deferrable", self.deferrable)
-
-    def _allow_duplicates(self) -> bool:
-        from airflow_provider_sfleads.operators.parameters import as_choice
-
-        return as_choice("duplicates", self.duplicates, ("reject", "allow")) == "allow"
-
-    def _runs_active_rule(self) -> bool:
-        from airflow_provider_sfleads.core.collections import auto_assign
-
-        return auto_assign(self.assignment_rule) == "TRUE"
-
-    def _common_request(self) -> dict[str, Any]:
-        """The part of a request that both operators ask for alike."""
-        from airflow_provider_sfleads.core.collections import auto_assign
-        from airflow_provider_sfleads.core.mapping import FieldMap
-        from airflow_provider_sfleads.operators import parameters as read
-
-        return {
-            "key": read.as_text("key", self.key),
-            "external_id_field": self.external_id_field or None,
-            "field_map": FieldMap(
-                columns={column: str(name) for column, name in read.as_fields("fields", self.fields).items()},
-                constants=read.as_fields("constants", self.constants),
-                nulls=read.as_choice("nulls", self.nulls, ("ignore", "clear")),
-                truncate=read.as_flag("truncate", self.truncate),
-            ),
-            "auto_assign": auto_assign(self.assignment_rule),
-            "allow_duplicates": self._allow_duplicates(),
-            "match_email": read.as_flag("match_email", self.match_email),
-            "dry_run": read.as_flag("dry_run", self.dry_run),
-        }
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

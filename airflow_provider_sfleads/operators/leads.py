@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.operators.base import COMMON_TEMPLATE_FIELDS, LeadSyncOperator
+from airflow_provider_sfleads.operators.base import LeadSyncOperator, template_fields_of
 
 if TYPE_CHECKING:
-    from airflow_provider_sfleads.core.access import Needs
-    from airflow_provider_sfleads.operators.under_way import Plan
-    from airflow_provider_sfleads.sync.prepare import Ground
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
+    from airflow_provider_sfleads.sync.plan_settings import CreateLeads, UpdateStage
+
+_NO_WAY_TO_FIND = "lead_id or external_id_field must be given, to find the lead by"
 
 
 class SalesforceCreateLeadsOperator(LeadSyncOperator):
@@ -29,48 +30,31 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
     All further parameters are those of :class:`~airflow_provider_sfleads.operators.base.LeadSyncOperator`.
     """
 
-    template_fields: Sequence[str] = (*COMMON_TEMPLATE_FIELDS, "existing")
-    operation = "create"
-    _has_warned = False
-
     def __init__(self, *, fields: Mapping[str, str], existing: str = "skip", **kwargs: Any) -> None:
         super().__init__(fields=fields, **kwargs)
         self.require(fields=fields)
         self.existing = existing
 
-    def _prepare(self, ground: Ground) -> Plan:
-        from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.sync.prepare import CreateRequest, prepare_create
+    template_fields: Sequence[str] = template_fields_of(__init__, LeadSyncOperator.template_fields)
 
-        existing = read.as_choice("existing", self.existing, ("skip", "update"))
-        request = CreateRequest(existing=existing, **self._common_request())
-        if existing == "update" and not (request.external_id_field or request.match_email):
+    def _change(self) -> CreateLeads:
+        from airflow_provider_sfleads.operators import parameters as read
+        from airflow_provider_sfleads.sync.plan_settings import CreateLeads
+
+        return CreateLeads(existing=read.as_choice("existing", self.existing, ("skip", "update")))
+
+    def _check(self, settings: LoadSettings) -> None:
+        if settings.change.updates and not (settings.external_id_field or settings.match_email):
             raise ParameterError(
                 "existing='update' needs external_id_field (or match_email): nothing else finds the lead"
             )
-        if request.external_id_field is None and not self._has_warned:
-            self._has_warned = True
+        if settings.external_id_field is None:
             self.log.warning(
                 "No external_id_field: Salesforce cannot refuse a lead that exists already. Retries and re-runs of "
                 "this Dag run know from results_path what they created; any other run creates its rows again%s. Give "
                 "the org a unique external-ID field to be safe, or select on write_back's table in the export.",
-                ", except those whose e-mail address is there" if request.match_email else "",
+                ", except those whose e-mail address is there" if settings.match_email else "",
             )
-        return prepare_create(request, ground)
-
-    def _needs(self) -> Needs:
-        from airflow_provider_sfleads.core.access import Needs
-        from airflow_provider_sfleads.operators.parameters import as_flag
-
-        return Needs(
-            creates=True,
-            updates=self._may_undo(),
-            contacts=as_flag("match_email", self.match_email),
-            active_rule=self._runs_active_rule(),
-        )
-
-    def _may_undo(self) -> bool:
-        return self.existing == "update"
 
 
 class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
@@ -95,20 +79,6 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     All further parameters are those of :class:`~airflow_provider_sfleads.operators.base.LeadSyncOperator`.
     """
 
-    template_fields: Sequence[str] = (
-        *COMMON_TEMPLATE_FIELDS,
-        "lead_id",
-        "stage",
-        "stage_field",
-        "score",
-        "threshold",
-        "current_stage",
-        "from_stages",
-        "ladder",
-    )
-    operation = "update_stage"
-    _has_warned = False
-
     def __init__(
         self,
         *,
@@ -124,7 +94,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     ) -> None:
         super().__init__(**kwargs)
         if not (lead_id or self.external_id_field or self.match_email):
-            raise ParameterError(f"{self.task_id}: lead_id or external_id_field must be given, to find the lead by")
+            raise ParameterError(f"{self.task_id}: {_NO_WAY_TO_FIND}")
         if (score is None) != (threshold is None):
             raise ParameterError(f"{self.task_id}: score and threshold go together")
         if (current_stage is None) != (from_stages is None):
@@ -138,41 +108,33 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
         self.from_stages = from_stages
         self.ladder = ladder
 
-    def _prepare(self, ground: Ground) -> Plan:
+    template_fields: Sequence[str] = template_fields_of(__init__, LeadSyncOperator.template_fields)
+
+    def _change(self) -> UpdateStage:
         from airflow_provider_sfleads.core.stage import StageRule
         from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.sync.prepare import StageRequest, prepare_stage
+        from airflow_provider_sfleads.sync.plan_settings import UpdateStage
 
-        stage = read.as_text("stage", self.stage).strip()
-        ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
-        if ladder is None and not self._has_warned:
-            self._has_warned = True
-            self.log.warning(
-                "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.", stage
-            )
         known = None if self.from_stages is None else read.as_stages("from_stages", self.from_stages)
-        rule = StageRule(
-            stage=stage,
-            score=self.score,
-            threshold=None if self.threshold is None else read.as_number("threshold", self.threshold),
-            current_stage=self.current_stage,
-            from_stages=None if known is None else frozenset(known),
-            ladder=None if ladder is None else tuple(rung or "" for rung in ladder),
-        )
-        request = StageRequest(
-            rule=rule,
-            stage_field=read.as_text("stage_field", self.stage_field),
+        ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)
+        return UpdateStage(
             lead_id=self.lead_id or None,
-            **self._common_request(),
+            stage_field=read.as_text("stage_field", self.stage_field),
+            rule=StageRule(
+                stage=read.as_text("stage", self.stage).strip(),
+                score=self.score,
+                threshold=None if self.threshold is None else read.as_number("threshold", self.threshold),
+                current_stage=self.current_stage,
+                from_stages=None if known is None else frozenset(known),
+                ladder=None if ladder is None else tuple(rung or "" for rung in ladder),
+            ),
         )
-        if not (request.lead_id or request.external_id_field or request.match_email):
-            raise ParameterError("lead_id or external_id_field must be given, to find the lead by")
-        return prepare_stage(request, ground)
 
-    def _needs(self) -> Needs:
-        from airflow_provider_sfleads.core.access import Needs
-
-        return Needs(updates=True, active_rule=self._runs_active_rule())
-
-    def _may_undo(self) -> bool:
-        return self.ladder is None
+    def _check(self, settings: LoadSettings) -> None:
+        if not (self.lead_id or settings.external_id_field or settings.match_email):
+            raise ParameterError(_NO_WAY_TO_FIND)
+        if self.ladder is None:
+            self.log.warning(
+                "No ladder: step-back protection is off. A lead that Sales moved beyond %r is moved back to it.",
+                self.stage.strip(),
+            )

@@ -32,6 +32,7 @@ from airflow_provider_sfleads.operators.account import (
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
+from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.memory import (
     begun_beside,
     folder_of,
@@ -44,7 +45,7 @@ from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.turns import give_up, turn
-from airflow_provider_sfleads.operators.under_way import Course, LoadSettings, Prepare, UnderWay, Waiting
+from airflow_provider_sfleads.operators.under_way import Course, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.executions import other_executions

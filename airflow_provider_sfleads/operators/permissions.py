@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from airflow_provider_sfleads.core.access import check_writable, in_one
 from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
-from airflow_provider_sfleads.operators.under_way import LoadSettings, UnderWay
+from airflow_provider_sfleads.operators.load_settings import LoadSettings
+from airflow_provider_sfleads.operators.under_way import UnderWay
 from airflow_provider_sfleads.sync.lookup import STANDING, check_contacts
 
 log = logging.getLogger(__name__)

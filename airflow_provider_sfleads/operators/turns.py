@@ -19,7 +19,8 @@ from airflow_provider_sfleads.results.table_memory import confirmed_in_table, co
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan, UnderWay
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
+    from airflow_provider_sfleads.operators.under_way import Plan, UnderWay
     from airflow_provider_sfleads.sync.ports import Newer
 
 log = logging.getLogger(__name__)

@@ -6,27 +6,26 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from random import uniform
-from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import Any
 
-from airflow_provider_sfleads.core.access import Needs
-from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED, active_rule_call, active_rule_of
+from airflow_provider_sfleads.core.bulk import active_rule_call, active_rule_of
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
-from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.farewell import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
+from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.turns import late_check
@@ -35,7 +34,7 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.confirmed import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.lead_claims import LeadClaims
-from airflow_provider_sfleads.results.lease import Lease, Pace
+from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.newer_rows import NewerRows
 from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.sync.before import Before
@@ -51,9 +50,6 @@ from airflow_provider_sfleads.sync.prepare import Ground
 from airflow_provider_sfleads.sync.run import SyncRun
 from airflow_provider_sfleads.sync.stage import StagePlan
 
-if TYPE_CHECKING:
-    from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
-
 log = logging.getLogger(__name__)
 
 Plan = CreatePlan | StagePlan
@@ -62,50 +58,12 @@ Prepare = Callable[[Ground], Plan]
 #: Rows to send up to which ``api="auto"`` stays with sObject Collections, as Salesforce itself advises
 #: ("Bulk API and Bulk API 2.0 Limits and Allocations").
 MOST_BY_PAGES = 2_000
-#: How long after a call was sent it may still take effect: Salesforce lets it run for 10 minutes ("API Request
-#: Limits and Allocations"), and to connect and to send takes time, too.
-LATE_COMMIT = timedelta(minutes=12)
-# The connection's usual time-out, for which that leaves room.
+# The connection's usual time-out, for which `late_commit` leaves room.
 _USUAL = timedelta(minutes=1)
 _LONGEST_PAUSE = 30.0
 _LONGEST_ASKED = 60.0
 # Seconds.
 _NOTE_EVERY = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSettings:
-    """The rendered and checked parameters of a load; see the operators for their meaning.
-
-    :param needs: what the Run-As user has to be allowed.
-    :param may_undo: whether a run of an older interval could undo what a newer one wrote.
-    :param pace: how runs that could undo each other take turns.
-    :param late_commit: how long after a call was sent not finding a lead is no proof that it was not created.
-    :param longest_queued: seconds for which a job of a stage load may stand in the queue at first.
-    """
-
-    operation: str
-    dag_id: str
-    task_id: str
-    export: SqlExport | FileExport
-    hook: SalesforceLeadsHook
-    results_path: str
-    write_back: SqlTable | None
-    api: str
-    batch_size: int
-    concurrency: int
-    max_rejects: float
-    dry_run: bool
-    deferrable: bool
-    changed_only: bool
-    full_refresh: bool
-    allow_duplicates: bool
-    stop: Event
-    needs: Needs = field(default_factory=Needs)
-    may_undo: bool = False
-    pace: Pace = field(default_factory=Pace)
-    late_commit: timedelta = LATE_COMMIT
-    longest_queued: float = LONGEST_QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

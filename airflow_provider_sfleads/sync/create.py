@@ -22,6 +22,7 @@ from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.overtaken import left_alone
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Later, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
 from airflow_provider_sfleads.sync.settling import not_sent
 
 # Who made a lead, and when.
@@ -32,23 +33,21 @@ _MADE = ("CreatedDate", "CreatedById")
 class CreateRules:
     """What the operator asks for.
 
+    :param settings: the parameters.
     :param mapping: the bound mapping.
     :param lead: the org's Lead.
     :param external: external-ID field that holds the key, or ``None`` for a plain insert.
     :param existing: ``skip`` or ``update``.
-    :param auto_assign: assignment header for leads that are created.
-    :param allow_duplicates: override alert-type duplicate rules.
     :param people: finds leads and contacts by e-mail, where asked for.
     :param late: how long after it was sent a call may still take effect.
     :param claim: takes leads for rows of this run.
     """
 
+    settings: PlanSettings
     mapping: BoundMapping
     lead: SObjectInfo
     external: FieldInfo | None
     existing: str
-    auto_assign: str
-    allow_duplicates: bool
     people: People | None
     late: timedelta
     claim: Claim
@@ -64,28 +63,28 @@ class CreatePlan:
 
     :param rules: what the operator asks for.
     :param intake: the decisions that need the export only.
-    :param dry_run: look existing leads up, since no insert will tell.
     """
 
     operation = "create"
     fresh = False
 
-    def __init__(self, rules: CreateRules, intake: Intake, *, dry_run: bool) -> None:
+    def __init__(self, rules: CreateRules, intake: Intake) -> None:
         self._rules = rules
         self._intake = intake
         self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe
         self.mode = rules.existing
-        self.may_undo = rules.existing == "update"
-        self._dry_run = dry_run
+        self.may_undo = rules.settings.may_undo
+        self._dry_run = rules.settings.dry_run
         self._pass = 0
-        self._asks = rules.external is not None and (dry_run or rules.existing == "update")
+        # No insert of a dry run will tell which leads exist.
+        self._asks = rules.external is not None and (self._dry_run or rules.existing == "update")
         self.group_size = MAX_RETRIEVE_IDS if self._asks or rules.people else MAX_RECORDS
         # Without uniqueness a repeat that overtakes its first sending would create the lead a second time.
         self.repeatable = rules.external is not None and rules.external.unique
         insert = PageKind(
             operation="insert",
-            auto_assign=rules.auto_assign,
-            allow_duplicates=rules.allow_duplicates,
+            auto_assign=rules.settings.auto_assign,
+            allow_duplicates=rules.settings.allow_duplicates,
             repeatable=self.repeatable,
         )
         self._new = insert

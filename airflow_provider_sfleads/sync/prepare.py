@@ -1,4 +1,4 @@
-"""From what the operator asks for to a plan that fits the org and the export, or one error with every problem."""
+"""From the parameters to a plan that fits the org and the export, or one error with every problem."""
 
 from __future__ import annotations
 
@@ -24,46 +24,9 @@ from airflow_provider_sfleads.sync import create, stage
 from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Intake, Recipe
+from airflow_provider_sfleads.sync.plan_settings import CreateLeads, PlanSettings, UpdateStage
 
 _STAGE_TYPES = frozenset({"picklist", "string", "textarea", "combobox"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What both operators ask for.
-
-    :param key: export column of the key.
-    :param external_id_field: external-ID field that holds the key.
-    :param field_map: columns and constants for Lead fields.
-    :param auto_assign: ``TRUE``, ``FALSE`` or an assignment rule's id.
-    :param allow_duplicates: override alert-type duplicate rules.
-    :param match_email: also find leads (and contacts) by e-mail.
-    :param dry_run: send no change.
-    """
-
-    key: str
-    external_id_field: str | None
-    field_map: FieldMap
-    auto_assign: str
-    allow_duplicates: bool
-    match_email: bool
-    dry_run: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRequest(Request):
-    """What the create operator asks for: ``existing`` is ``skip`` or ``update``."""
-
-    existing: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageRequest(Request):
-    """What the stage operator asks for."""
-
-    rule: StageRule
-    stage_field: str
-    lead_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +70,8 @@ class _Problems:
         self.sentences += bound
         return None
 
-    def owner(self, request: Request) -> None:
-        self.sentences += overruled_owner(request.field_map, request.auto_assign)
+    def owner(self, settings: PlanSettings) -> None:
+        self.sentences += overruled_owner(settings.field_map, settings.auto_assign)
 
     def ladder(self, info: FieldInfo, rule: StageRule) -> None:
         problem = ladder_problem(rule.stage, rule.ladder, info.compared)
@@ -118,51 +81,57 @@ class _Problems:
             if isinstance(value, Refusal):
                 self.sentences.append(f"ladder {rung!r} -> {info.name}: {value.message}")
 
-    def email_column(self, request: Request, lead: SObjectInfo) -> str | None:
-        if not request.match_email:
+    def email_column(self, settings: PlanSettings, lead: SObjectInfo) -> str | None:
+        if not settings.match_email:
             return None
         info = lead.find("Email")
         if info is not None and not info.filterable:
             self.sentences.append(
                 "match_email: Salesforce finds no leads by Email, as it is encrypted (Shield Platform Encryption)"
             )
-        for column, name in request.field_map.columns.items():
+        for column, name in settings.field_map.columns.items():
             if name.lower() == "email":
                 return column
         self.sentences.append("match_email: no column is mapped to Email in fields")
         return None
 
 
-def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
-    """The create operator's plan.
+def prepare(settings: PlanSettings, ground: Ground) -> create.CreatePlan | stage.StagePlan:
+    """Make the plan of a change.
 
     :raises MappingError: with every problem, before anything is sent.
     """
+    change = settings.change
+    if isinstance(change, CreateLeads):
+        return _prepare_create(settings, change, ground)
+    return _prepare_stage(settings, change, ground)
+
+
+def _prepare_create(settings: PlanSettings, change: CreateLeads, ground: Ground) -> create.CreatePlan:
+    """Make the create operator's plan; see :func:`prepare`."""
     problems = _Problems()
-    updates = request.existing == "update"
-    purpose = Purpose(creates=True, updates=updates)
-    external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=not updates)
+    purpose = Purpose(creates=True, updates=change.updates)
+    external = problems.external_id(ground.lead, settings.external_id_field, purpose, unique=not change.updates)
     reserved = (external.name,) if external else ()
-    mapping = problems.mapping(_own_fields(request), ground.lead, purpose, reserved)
-    problems.owner(request)
-    email = problems.email_column(request, ground.lead)
-    problems.columns(_common_columns(request), ground.columns)
+    mapping = problems.mapping(_own_fields(settings), ground.lead, purpose, reserved)
+    problems.owner(settings)
+    email = problems.email_column(settings, ground.lead)
+    problems.columns(_common_columns(settings), ground.columns)
     if problems.sentences or mapping is None:
         raise MappingError(tuple(problems.sentences))
     rules = create.CreateRules(
+        settings=settings,
         mapping=mapping,
         lead=ground.lead,
         external=external,
-        existing=request.existing,
-        auto_assign=request.auto_assign,
-        allow_duplicates=request.allow_duplicates,
-        people=_people(email, mapping.field_names if updates else (), external, contacts=True),
+        existing=change.existing,
+        people=_people(email, mapping.field_names if change.updates else (), external, contacts=True),
         late=ground.late,
         claim=ground.claim,
     )
-    need_required = not (updates and external)
+    need_required = not (change.updates and external)
     recipe = Recipe(
-        key_column=request.key,
+        key_column=settings.key,
         mapping=mapping,
         fields=_record_fields(external, mapping, ground.lead),
         external=external,
@@ -176,43 +145,39 @@ def prepare_create(request: CreateRequest, ground: Ground) -> create.CreatePlan:
         rule=lambda _row: None,
         build=create.candidate_builder(mapping, external, need_required=need_required),
     )
-    return create.CreatePlan(rules, intake, dry_run=request.dry_run)
+    return create.CreatePlan(rules, intake)
 
 
-def prepare_stage(request: StageRequest, ground: Ground) -> stage.StagePlan:
-    """The stage operator's plan.
-
-    :raises MappingError: with every problem, before anything is sent.
-    """
+def _prepare_stage(settings: PlanSettings, change: UpdateStage, ground: Ground) -> stage.StagePlan:
+    """Make the stage operator's plan; see :func:`prepare`."""
     problems = _Problems()
     purpose = Purpose(creates=False, updates=True)
-    external = problems.external_id(ground.lead, request.external_id_field, purpose, unique=False)
-    stage_field = _stage_field(request, ground.lead, problems)
-    mapping = problems.mapping(_own_fields(request), ground.lead, purpose, (request.stage_field,))
-    problems.owner(request)
-    email = problems.email_column(request, ground.lead)
-    problems.columns(_common_columns(request) | _stage_columns(request), ground.columns)
+    external = problems.external_id(ground.lead, settings.external_id_field, purpose, unique=False)
+    stage_field = _stage_field(change, ground.lead, problems)
+    mapping = problems.mapping(_own_fields(settings), ground.lead, purpose, (change.stage_field,))
+    problems.owner(settings)
+    email = problems.email_column(settings, ground.lead)
+    problems.columns(_common_columns(settings) | _stage_columns(change), ground.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))
-    rule = request.rule.of_field(stage_field)
+    rule = change.rule.of_field(stage_field)
     rules = stage.StageRules(
+        settings=settings,
         lead=ground.lead,
         rule=rule,
         stage_field=stage_field,
-        lead_id=request.lead_id,
+        lead_id=change.lead_id,
         external=external,
-        auto_assign=request.auto_assign,
-        allow_duplicates=request.allow_duplicates,
         people=_people(email, (stage_field.name,), external, contacts=False),
     )
     recipe = Recipe(
-        key_column=request.key,
+        key_column=settings.key,
         mapping=mapping,
         fields=_record_fields(stage_field, mapping, ground.lead),
         external=external,
         rule=rule,
         stage_field=stage_field,
-        lead_id=request.lead_id,
+        lead_id=change.lead_id,
         by_email=rules.people is not None,
     )
     intake = Intake(
@@ -230,15 +195,15 @@ def _record_fields(own: FieldInfo | None, mapping: BoundMapping, lead: SObjectIn
     return (*([own] if own else []), *(info for _, info in mapping.columns), *constants)
 
 
-def _own_fields(request: Request) -> FieldMap:
+def _own_fields(settings: PlanSettings) -> FieldMap:
     """The mapping less the key's own field: to name it there too is right, and says nothing new."""
-    name = (request.external_id_field or "").lower()
+    name = (settings.external_id_field or "").lower()
     columns = {
         column: target
-        for column, target in request.field_map.columns.items()
-        if not (column == request.key and target.lower() == name)
+        for column, target in settings.field_map.columns.items()
+        if not (column == settings.key and target.lower() == name)
     }
-    return replace(request.field_map, columns=columns)
+    return replace(settings.field_map, columns=columns)
 
 
 def _people(email: str | None, fields: Sequence[str], external: FieldInfo | None, *, contacts: bool) -> People | None:
@@ -249,28 +214,28 @@ def _people(email: str | None, fields: Sequence[str], external: FieldInfo | None
     return People(column=email, fields=(*fields, *own), contacts=contacts, external=external)
 
 
-def _stage_field(request: StageRequest, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
+def _stage_field(change: UpdateStage, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
     """The stage field, checked as a constant is; its problems are worded by the mapping's own check."""
-    constant = FieldMap(constants={request.stage_field: request.rule.stage})
+    constant = FieldMap(constants={change.stage_field: change.rule.stage})
     problems.mapping(constant, lead, Purpose(creates=False, updates=True), ())
-    info = lead.find(request.stage_field)
+    info = lead.find(change.stage_field)
     if info is not None and info.type not in _STAGE_TYPES:
         problems.sentences.append(f"stage_field {info.name}: it is of type {info.type}, and a stage is text")
         return None
     if info is not None:
-        problems.ladder(info, request.rule)
+        problems.ladder(info, change.rule)
     return info
 
 
-def _common_columns(request: Request) -> dict[str, str]:
-    columns = {column: f"mapped to {name}" for column, name in request.field_map.columns.items()}
-    return {request.key: "key"} | columns
+def _common_columns(settings: PlanSettings) -> dict[str, str]:
+    columns = {column: f"mapped to {name}" for column, name in settings.field_map.columns.items()}
+    return {settings.key: "key"} | columns
 
 
-def _stage_columns(request: StageRequest) -> dict[str, str]:
+def _stage_columns(change: UpdateStage) -> dict[str, str]:
     uses = {
-        request.lead_id: "lead_id",
-        request.rule.score: "score",
-        request.rule.current_stage: "current_stage",
+        change.lead_id: "lead_id",
+        change.rule.score: "score",
+        change.rule.current_stage: "current_stage",
     }
     return {column: use for column, use in uses.items() if column is not None}

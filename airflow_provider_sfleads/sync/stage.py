@@ -19,6 +19,7 @@ from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecor
 from airflow_provider_sfleads.sync.overtaken import BY_RULE, CONVERTED, left_alone
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 
 
@@ -26,23 +27,21 @@ from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
 class StageRules:
     """What the operator asks for.
 
+    :param settings: the parameters.
     :param lead: the org's Lead.
     :param rule: the stage, its filters and its ladder.
     :param stage_field: Lead field that holds the stage.
     :param lead_id: export column with the Lead id.
     :param external: external-ID field that holds the key.
-    :param auto_assign: assignment header for leads that are moved.
-    :param allow_duplicates: override alert-type duplicate rules.
     :param people: finds leads by e-mail, where asked for.
     """
 
+    settings: PlanSettings
     lead: SObjectInfo
     rule: StageRule
     stage_field: FieldInfo
     lead_id: str | None
     external: FieldInfo | None
-    auto_assign: str
-    allow_duplicates: bool
     people: People | None
 
 
@@ -63,12 +62,11 @@ class StagePlan:
     def __init__(self, rules: StageRules, intake: Intake) -> None:
         self._rules = rules
         self._intake = intake
-        # The ladder keeps a lead where a newer run has brought it.
-        self.may_undo = rules.rule.ladder is None
+        self.may_undo = rules.settings.may_undo
         self._kind = PageKind(
             operation="update",
-            auto_assign=rules.auto_assign,
-            allow_duplicates=rules.allow_duplicates,
+            auto_assign=rules.settings.auto_assign,
+            allow_duplicates=rules.settings.allow_duplicates,
             once=True,
         )
         self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe

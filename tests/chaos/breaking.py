@@ -10,8 +10,8 @@
 * ``newer``: what a newer run has done is asked when rows are staged, and not again when they are sent;
 * ``account``: what is recorded is not held against what was done.
 
-The last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing would be proved,
-and nothing runs.
+``resend`` and the last four stand in the places that :data:`SEAMS` names; where one of those is not there, nothing
+would be proved, and nothing runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_sfleads.operators.under_way import Plan
     from airflow_provider_sfleads.transport import Client
 
 _OPERATORS = "airflow_provider_sfleads.operators"
@@ -80,6 +79,18 @@ def _nothing(_safe: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *_args, **_kwargs: None
 
 
+def _sending_again(prepare: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes plain inserts for repeatable."""
+
+    def prepared(*given: Any) -> Any:  # noqa: ANN401 - settings, ground, and a plan
+        plan = prepare(*given)
+        if plan.operation == "create":
+            plan._new = replace(plan._new, repeatable=True)
+        return plan
+
+    return prepared
+
+
 def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
     def carried_out(load: Any) -> Any:  # noqa: ANN401 - a load under way, and its course
         course = carry_out(load)
@@ -89,6 +100,7 @@ def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
 
 
 SEAMS = {
+    "resend": (Seam(place="airflow_provider_sfleads.sync.prepare:prepare", without=_sending_again),),
     "stopped": (
         Seam(
             place=f"{_OPERATORS}.choice:carry_out",
@@ -121,14 +133,6 @@ def cut() -> None:
 
 
 _UNCUT = [*SEAMS.get(os.environ.get("SFLEADS_CHAOS_BREAK", ""), ())]
-
-
-def plan(made: Plan) -> Plan:
-    """The plan, or one that takes plain inserts for repeatable."""
-    if _broken("resend") and made.operation == "create":
-        changed: Any = made
-        changed._new = replace(changed._new, repeatable=True)
-    return made
 
 
 class _Forgetful:

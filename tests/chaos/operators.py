@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_sfleads.operators.under_way import LoadSettings, Plan
-    from airflow_provider_sfleads.sync.prepare import Ground
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
     from airflow_provider_sfleads.transport import Client, Settings
 
 # A worker leaves the wait for a job to the triggerer as soon as it may.
@@ -145,9 +144,6 @@ class Create(Hurried, SalesforceCreateLeadsOperator):
     """Creates leads."""
 
     template_fields = (*SalesforceCreateLeadsOperator.template_fields, "door")
-
-    def _prepare(self, ground: Ground) -> Plan:
-        return breaking.plan(super()._prepare(ground))
 
 
 class Move(Hurried, SalesforceUpdateLeadStageOperator):

@@ -28,7 +28,8 @@ from airflow_provider_sfleads.emulator.lead_fields import lead_schema
 from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.plan import Candidate, Settled
-from airflow_provider_sfleads.sync.prepare import CreateRequest, StageRequest, prepare_create, prepare_stage
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
+from airflow_provider_sfleads.sync.prepare import prepare
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.sync.org import lead_id
 from tests.sync.runs import Seen, field_of, ground, taken_in
@@ -239,7 +240,7 @@ class Fates:
         self.candidates.append((candidate.key, candidate.lead_id, candidate.external_id, record, row))
 
 
-def one_by_one(request: CreateRequest | StageRequest, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
+def one_by_one(request: PlanSettings, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
     """Take in the rows of chunks as the row engine does."""
     plan, fates = _plan(request, columns), Fates()
     rows = (row for chunk in chunks for row in chunk_rows(chunk))
@@ -248,7 +249,7 @@ def one_by_one(request: CreateRequest | StageRequest, columns: Sequence[str], ch
     return fates
 
 
-def together(request: CreateRequest | StageRequest, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
+def together(request: PlanSettings, columns: Sequence[str], chunks: Iterable[Chunk]) -> Fates:
     """Take in the chunks."""
     plan, fates = _plan(request, columns), Fates()
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
@@ -266,6 +267,5 @@ def together(request: CreateRequest | StageRequest, columns: Sequence[str], chun
     return fates
 
 
-def _plan(request: CreateRequest | StageRequest, columns: Sequence[str]) -> CreatePlan | StagePlan:
-    place = ground(columns, LEAD)
-    return prepare_create(request, place) if isinstance(request, CreateRequest) else prepare_stage(request, place)
+def _plan(request: PlanSettings, columns: Sequence[str]) -> CreatePlan | StagePlan:
+    return prepare(request, ground(columns, LEAD))

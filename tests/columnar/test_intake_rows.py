@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
-from airflow_provider_sfleads.sync.prepare import CreateRequest
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
 from tests.columnar.takings import (
     CLOCKS,
     FIELDS,
@@ -40,7 +40,7 @@ FITTING = {
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> CreateRequest:
+def requests(draw: st.DrawFn) -> PlanSettings:
     """A request that maps a column to any field."""
     external = draw(st.sampled_from([None, *KEYS]))
     constants: dict[str, Any] = {"Company": draw(st.sampled_from(["Acme", "#N/A", 7]))}
@@ -64,7 +64,7 @@ def requests(draw: st.DrawFn) -> CreateRequest:
 
 
 @st.composite
-def batches(draw: st.DrawFn, request: CreateRequest) -> pa.RecordBatch:
+def batches(draw: st.DrawFn, request: PlanSettings) -> pa.RecordBatch:
     """Some rows: half of the time with values that fit the field's type, as far as text does."""
     rows = draw(st.integers(0, 6))
     info = LEAD.find(request.field_map.columns["value"])

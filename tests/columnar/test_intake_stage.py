@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
-from airflow_provider_sfleads.sync.prepare import StageRequest
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
 from tests.columnar.takings import FIGURES, IDS, KEYS, VALUES, WORDS, arrays, keys, one_by_one, together
 from tests.sync.org import lead_id
 from tests.sync.runs import stage_request
@@ -26,7 +26,7 @@ STAGES = st.sampled_from(["New", " New\n", "new", "MQL", "", " ", "7", "true", "
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> StageRequest:
+def requests(draw: st.DrawFn) -> PlanSettings:
     """A request with filters of every kind, that finds leads in any way."""
     external = draw(st.sampled_from([None, *KEYS, "Email", "Id"]))
     by_email = draw(st.booleans())
@@ -61,7 +61,7 @@ def batches(draw: st.DrawFn) -> pa.RecordBatch:
 
 @given(requests(), st.lists(batches(), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=150)
-def test_columns_of_any_type(request: StageRequest, found: list[pa.RecordBatch]) -> None:
+def test_columns_of_any_type(request: PlanSettings, found: list[pa.RecordBatch]) -> None:
     """Keys and ids that came before, scores, stages, and ids that are none."""
     chunks = [chunk for batch in found for chunk in batch_chunks([batch], "x")]
     assert together(request, COLUMNS, chunks) == one_by_one(request, COLUMNS, chunks)
@@ -81,7 +81,7 @@ def test_no_stage_in_a_column_of_bytes_is_no_stage() -> None:
 
 @given(requests(), st.data())
 @settings(deadline=None, max_examples=80)
-def test_lists_of_rows(request: StageRequest, data: st.DataObject) -> None:
+def test_lists_of_rows(request: PlanSettings, data: st.DataObject) -> None:
     """With values of any type that a driver may yield."""
     texts = {"id": WORDS, "lead": IDS, "score": FIGURES, "stage": STAGES, "mail": WORDS}
     chunks: list[Chunk] = []

@@ -27,7 +27,8 @@ from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks, chunk_r
 from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.results.reject_pieces import columns_of, line_of
 from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
-from airflow_provider_sfleads.sync.prepare import CreateRequest, prepare_create
+from airflow_provider_sfleads.sync.plan_settings import PlanSettings
+from airflow_provider_sfleads.sync.prepare import prepare
 from tests.columnar.takings import (
     CLOCKS,
     FIELDS,
@@ -55,7 +56,7 @@ NAME = "Ray"
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> CreateRequest:
+def requests(draw: st.DrawFn) -> PlanSettings:
     """A request that maps one column to LastName, one to any field and one to none."""
     return create_request(
         external_id_field=draw(st.sampled_from([None, *KEYS])),
@@ -70,9 +71,9 @@ def requests(draw: st.DrawFn) -> CreateRequest:
     )
 
 
-def plan_of(request: CreateRequest) -> Plan:
+def plan_of(request: PlanSettings) -> Plan:
     """The plan of a request."""
-    return prepare_create(request, ground(COLUMNS, LEAD))
+    return prepare(request, ground(COLUMNS, LEAD))
 
 
 def rejects_of(lines: Iterable[Settled]) -> bytes:
@@ -82,25 +83,25 @@ def rejects_of(lines: Iterable[Settled]) -> bytes:
     return "".join(map(line_of, [columns, *rows])).encode(errors="replace")
 
 
-def by_the_row(request: CreateRequest, chunk: Chunk) -> bytes:
+def by_the_row(request: PlanSettings, chunk: Chunk) -> bytes:
     """What the row code rejects."""
     settled: list[Settled] = []
     deque(taken_in(plan_of(request), Seen(), chunk_rows(chunk), settled.append), maxlen=0)
     return rejects_of(line for line in settled if line.outcome.action is Action.REJECTED)
 
 
-def by_the_column(request: CreateRequest, chunk: Chunk) -> bytes:
+def by_the_column(request: PlanSettings, chunk: Chunk) -> bytes:
     """What the column code rejects."""
-    plan = prepare_create(request, ground(COLUMNS, LEAD))
+    plan = prepare(request, ground(COLUMNS, LEAD))
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
         taken = ColumnIntake(plan.recipe, plan, memory, COLUMNS).take(chunk)
     return rejects_of(taken.settled)
 
 
-def by_salesforce(request: CreateRequest, chunk: Chunk) -> tuple[bytes, bytes]:
+def by_salesforce(request: PlanSettings, chunk: Chunk) -> tuple[bytes, bytes]:
     """The rows that go out, as rejects of either course: of pages, and of staged rows."""
     found = list(taken_in(plan_of(request), Seen(), chunk_rows(chunk), lambda _settled: None))
-    everything = prepare_create(request, ground(COLUMNS, LEAD))
+    everything = prepare(request, ground(COLUMNS, LEAD))
     with TemporaryDirectory() as folder, KeyMemory(Path(folder)) as memory:
         taken = ColumnIntake(everything.recipe, everything, memory, COLUMNS).take(chunk)
     return rejects_of(map(_rejected, found)), rejects_of(map(_rejected, candidates(taken.candidates, LEAD)))
@@ -121,7 +122,7 @@ def mended(file: bytes) -> bytes:
     return out.getvalue().encode()
 
 
-def sent(request: CreateRequest, file: bytes) -> list[object]:
+def sent(request: PlanSettings, file: bytes) -> list[object]:
     """What is sent of a file that is fed back, the same by the row and by the column."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "rejects.csv"
@@ -150,7 +151,7 @@ def with_name(chunk: Chunk, name: str | None) -> Chunk:
     return chunk.set_column(COLUMNS.index("name"), "name", values)
 
 
-def check(request: CreateRequest, chunk: Chunk) -> None:
+def check(request: PlanSettings, chunk: Chunk) -> None:
     """Hold what is sent of a chunk against what is sent of its rejects once they are mended."""
     whole, nameless = with_name(chunk, NAME), with_name(chunk, None)
     expected = _as_stored(one_by_one(request, COLUMNS, [whole]).candidates)
@@ -186,7 +187,7 @@ def _values(chunk: Chunk) -> Iterator[object]:
 
 
 @st.composite
-def batches(draw: st.DrawFn, request: CreateRequest) -> pa.RecordBatch:
+def batches(draw: st.DrawFn, request: PlanSettings) -> pa.RecordBatch:
     """Some rows: half of the time with values that fit the field's type, as far as text does."""
     rows = draw(st.integers(1, 4))
     info = LEAD.find(request.field_map.columns["value"])

@@ -25,7 +25,7 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Settled
-from airflow_provider_sfleads.sync.prepare import prepare_create, prepare_stage
+from airflow_provider_sfleads.sync.prepare import prepare
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import LONG_AGO, NOW, USER, Org, lead_id
@@ -164,7 +164,7 @@ def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read
         ),
     )
     lead = describe(LastName={"nillable": True}, Company={"nillable": data.draw(st.booleans())})
-    plan = prepare_create(request, ground(("id", *COLUMNS), lead))
+    plan = prepare(request, ground(("id", *COLUMNS), lead))
     keys = data.draw(st.lists(NUMBER_KEYS if numbers else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
@@ -187,7 +187,7 @@ def test_leads_are_moved_as_the_plan_does(data: st.DataObject, read: ReadLeads) 
         field_map=FieldMap(columns=columns),
         rule=StageRule(stage="MQL", ladder=data.draw(st.sampled_from([LADDER, None]))),
     )
-    plan = prepare_stage(request, ground(("id", "lead", *columns), describe(Company={"nillable": True})))
+    plan = prepare(request, ground(("id", "lead", *columns), describe(Company={"nillable": True})))
     keys = data.draw(st.lists(NUMBER_KEYS if external == "Number_Id__c" else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
@@ -209,9 +209,9 @@ def test_a_look_up_that_breaks_off_leaves_no_job_behind(tmp_path: Path, moves: b
             field_map=FieldMap(columns={}),
             rule=StageRule(stage="MQL", ladder=LADDER),
         )
-        plan: CreatePlan | StagePlan = prepare_stage(request, ground(("id",), describe()))
+        plan: CreatePlan | StagePlan = prepare(request, ground(("id",), describe()))
     else:
-        plan = prepare_create(create_request(existing="update"), ground(("id", *COLUMNS), describe()))
+        plan = prepare(create_request(existing="update"), ground(("id", *COLUMNS), describe()))
     candidates, tails = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}], Seen())
     rows = staged(candidates, tuple(info.name for info in plan.recipe.fields), tails=tails)
     with pytest.raises(ServiceUnavailableError, match="an id that is none") as caught:

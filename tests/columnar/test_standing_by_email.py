@@ -15,7 +15,8 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.plan import Candidate
-from airflow_provider_sfleads.sync.prepare import prepare_create, prepare_stage
+from airflow_provider_sfleads.sync.prepare import prepare
+from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import Org
 from tests.sync.runs import create_request, ground, scored, stage_request
@@ -24,12 +25,12 @@ FIELDS = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email
 COLUMNS = ("id", "name", "firm", "mail")
 
 
-def plan_of(**changes: object) -> CreatePlan:
+def plan_of(**changes: object) -> CreatePlan | StagePlan:
     """A plan to create leads."""
-    return prepare_create(create_request(**{"field_map": FIELDS} | changes), ground(COLUMNS))
+    return prepare(create_request(**{"field_map": FIELDS} | changes), ground(COLUMNS))
 
 
-def candidates_of(plan: CreatePlan, *mails: str | None) -> list[Candidate]:
+def candidates_of(plan: CreatePlan | StagePlan, *mails: str | None) -> list[Candidate]:
     """A row for each e-mail address."""
     rows = [{"id": f"k{place}", "name": "Ray", "firm": "Acme", "mail": mail} for place, mail in enumerate(mails)]
     return [one for one in map(plan.take, rows) if isinstance(one, Candidate)]
@@ -64,7 +65,7 @@ def test_a_stage_by_email(tmp_path: Path) -> None:
         match_email=True,
         field_map=FieldMap(columns={"mail": "Email"}),
     )
-    plan = prepare_stage(request, ground(("id", "score", "mail")))
+    plan = prepare(request, ground(("id", "score", "mail")))
     rows = [plan.take(scored("k1", mail="a@b.org")), plan.take(scored("k2", mail="c@b.org"))]
     part = staged([one for one in rows if isinstance(one, Candidate)], [info.name for info in plan.recipe.fields])
     decisions = decide(plan, part, AskedOrg(org).reading(tmp_path), Known())

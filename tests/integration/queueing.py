@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
-    from airflow_provider_sfleads.operators.under_way import LoadSettings
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
 
 LADDER = ["Lead", "MQL", "SAL", "SQL"]
 HOUR = 3_600.0

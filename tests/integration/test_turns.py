@@ -34,7 +34,7 @@ from tests.integration.support import (
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
-    from airflow_provider_sfleads.operators.under_way import LoadSettings
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 

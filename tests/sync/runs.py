@@ -26,14 +26,9 @@ from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.made import Claim
 from airflow_provider_sfleads.sync.pages import PageSender
 from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
+from airflow_provider_sfleads.sync.plan_settings import CreateLeads, PlanSettings, UpdateStage
 from airflow_provider_sfleads.sync.ports import Earlier, Settings
-from airflow_provider_sfleads.sync.prepare import (
-    CreateRequest,
-    Ground,
-    StageRequest,
-    prepare_create,
-    prepare_stage,
-)
+from airflow_provider_sfleads.sync.prepare import Ground, prepare
 from airflow_provider_sfleads.sync.run import SyncRun
 from tests.sync.org import USER, Org
 
@@ -302,9 +297,10 @@ def ground(
     return Ground(lead=lead or describe(), columns=tuple(columns), late=LATE, claim=claim)
 
 
-def create_request(**changes: Any) -> CreateRequest:
+def create_request(**changes: Any) -> PlanSettings:
     """A create with an external ID and a few fields."""
     usual: dict[str, Any] = {
+        "change": CreateLeads(existing=changes.pop("existing", "skip")),
         "key": "id",
         "external_id_field": "External_Id__c",
         "field_map": FieldMap(columns={"name": "LastName", "firm": "Company"}),
@@ -312,15 +308,14 @@ def create_request(**changes: Any) -> CreateRequest:
         "allow_duplicates": False,
         "match_email": False,
         "dry_run": False,
-        "existing": "skip",
     }
-    return CreateRequest(**(usual | changes))
+    return PlanSettings(**(usual | changes))
 
 
 def create_plan(columns: Iterable[str] = ("id", "name", "firm"), **changes: Any) -> tuple[Plan, Seen]:
     """A create plan and the memory that it uses."""
     seen, lead, claim = Seen(), changes.pop("lead", None), changes.pop("claim", lambda _ids, _since: ())
-    return prepare_create(create_request(**changes), ground(columns, lead, claim=claim)), seen
+    return prepare(create_request(**changes), ground(columns, lead, claim=claim)), seen
 
 
 def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
@@ -330,9 +325,12 @@ def create(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
     return carry_out(plan, seen, org.send, rows, dry_run=asked.get("dry_run", False), **how)
 
 
-def stage_request(**changes: Any) -> StageRequest:
+def stage_request(**changes: Any) -> PlanSettings:
     """A move to MQL by Lead id."""
+    rule = StageRule(stage="MQL", score="score", threshold=Decimal(80), ladder=LADDER)
+    own = {"rule": rule, "stage_field": "Lead_Stage__c", "lead_id": "lead"}
     usual: dict[str, Any] = {
+        "change": UpdateStage(**{name: changes.pop(name, value) for name, value in own.items()}),
         "key": "id",
         "external_id_field": None,
         "field_map": FieldMap(),
@@ -340,17 +338,14 @@ def stage_request(**changes: Any) -> StageRequest:
         "allow_duplicates": False,
         "match_email": False,
         "dry_run": False,
-        "rule": StageRule(stage="MQL", score="score", threshold=Decimal(80), ladder=LADDER),
-        "stage_field": "Lead_Stage__c",
-        "lead_id": "lead",
     }
-    return StageRequest(**(usual | changes))
+    return PlanSettings(**(usual | changes))
 
 
 def stage_plan(columns: Iterable[str] = ("id", "lead", "score"), **changes: Any) -> tuple[Plan, Seen]:
     """A stage plan and the memory that it uses."""
     seen, lead = Seen(), changes.pop("lead", None)
-    return prepare_stage(stage_request(**changes), ground(columns, lead)), seen
+    return prepare(stage_request(**changes), ground(columns, lead)), seen
 
 
 def move(org: Org, rows: Iterable[Row | BadRow], **how: Any) -> Done:
