@@ -39,6 +39,7 @@ class Execution:
     :param token_requests: token requests of the tries before this one.
     :param open: whether rows are unaccounted for.
     :param sends: whether any row may have been sent; only what was sent can be lost.
+    :param asked: digest of the parameters that its rows were staged by.
     :param read: rows that the export held, once it is read to its end and the rows lie staged.
     :param first_part: number of the first part of the results that is to be there.
     :param next_part: number of the part that comes next, as last noted: all from the first one on are there.
@@ -63,6 +64,7 @@ class Execution:
     open: bool = True
     # What an older version wrote down may have sent.
     sends: bool = True
+    asked: str | None = None
     read: int | None = None
     first_part: int = 0
     next_part: int = 0
@@ -138,7 +140,8 @@ def _is_sound(execution: Execution) -> bool:
     if type(execution.name) is not str or not execution.name or not all(type(flag) is bool for flag in flags):
         return False
     jobs: object = execution.jobs
-    if execution.api not in (None, "collections", "bulk") or type(execution.api_reason) is not str:
+    are_texts = type(execution.api_reason) is str and isinstance(execution.asked, str | None)
+    if execution.api not in (None, "collections", "bulk") or not are_texts:
         return False
     are_jobs = isinstance(jobs, Mapping) and all(type(part) is str for entry in jobs.items() for part in entry)
     if not are_jobs or not _are_ranges(execution.parts):

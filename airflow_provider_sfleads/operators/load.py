@@ -15,7 +15,6 @@ from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
     ParameterError,
-    RequestRefusedError,
     ResultsError,
     SalesforceLeadsError,
     WriteBackError,
@@ -42,11 +41,12 @@ from airflow_provider_sfleads.operators.memory import (
     was_cleared,
 )
 from airflow_provider_sfleads.operators.ownership import Ownership
-from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
+from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead, is_carried
 from airflow_provider_sfleads.operators.previewing import show_preview
 from airflow_provider_sfleads.operators.turns import give_up, turn
 from airflow_provider_sfleads.operators.under_way import Course, Prepare, UnderWay, Waiting
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
+from airflow_provider_sfleads.results.announced import any_announced
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.executions import other_executions
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
@@ -168,12 +168,12 @@ def _end(under_way: UnderWay, course: Course) -> Ending:
 def _goes_on(under_way: UnderWay, course: Course, report: SyncReport) -> bool:
     """Whether the next try goes on with this execution.
 
-    It does not where sending has stopped for a reason that stays, and no row may be in Salesforce that is not recorded:
-    what is mended then may be the Dag, so the next one reads the export anew, by the mapping as it is by then.
+    It does not where jobs have failed for a reason that stays, and no row may be in Salesforce that is not recorded:
+    what is mended then may be the rows, so the next one reads the export anew.
     """
     if course.export_error or not course.is_read:
         return True
-    is_for_good = isinstance(course.halted, (*LASTING, RequestRefusedError))
+    is_for_good = under_way.execution.api == "bulk" and isinstance(course.halted, LASTING)
     return bool(report.not_sent) and not (is_for_good and not any_unknown(under_way.folder))
 
 
@@ -280,6 +280,11 @@ def _execution(
 ) -> Execution:
     """The execution that goes on or begins, with what is lost of those before it."""
     last = journal.last(dry_run=settings.dry_run)
+    if last is not None and not deferred and _is_outdated(last, folder, settings):
+        log.info("What is asked for is not what the rows of the try before were staged by: the export is read anew.")
+        replace(folder, execution=last.name).remove_staging()
+        last = replace(last, open=False)
+        journal.keep(last)
     execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred)
     folder = replace(folder, execution=execution.name)
     # A dry run has sent nothing of which records could be lost.
@@ -289,6 +294,18 @@ def _execution(
     if last is None or execution.name != last.name:
         execution = replace(execution, cleared=was_cleared(context))
     return execution if lost is None else _asking(lost, execution, folder, journal, settings)
+
+
+def _is_outdated(last: Execution, folder: ResultsFolder, settings: LoadSettings) -> bool:
+    """Whether rows are staged by another mapping than the Dag has by now, since somebody has mended it.
+
+    Where a row of them may be in Salesforce without a record of it, the execution goes on with them all the same.
+    """
+    folder = replace(folder, execution=last.name)
+    if not last.open or last.asked in (None, settings.asked) or last.asks_from is not None or not folder.is_staged:
+        return False
+    is_unknown = bool(any_announced(folder) or is_carried(folder, last.jobs) or any_unknown(folder))
+    return not is_unknown
 
 
 def _asking(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
@@ -47,3 +48,9 @@ class LoadSettings(PlanSettings):
     pace: Pace = field(default_factory=Pace)
     late_commit: timedelta = LATE_COMMIT
     longest_queued: float = LONGEST_QUEUED
+
+    @property
+    def asked(self) -> str:
+        """Digest of what decides how an export's rows are staged."""
+        plan = [getattr(self, each.name) for each in fields(PlanSettings)]
+        return hashlib.blake2b(repr(plan).encode(errors="replace"), digest_size=16).hexdigest()

@@ -118,15 +118,23 @@ def lost_since(
         is_gone = last.open and last.sends and not _has_records(last, folder)
         since = execution.asks_from or execution.first_at or execution.started_at
         return since if is_gone or _lacks_earlier(execution, folder) else None
-    staged = next((other for other in folder.others() if other.has_staged), None)
-    if staged is not None:
-        # Which jobs carry its rows, only its entry in the store would tell.
-        return staged.began.isoformat()
+    in_jobs = next((other for other in folder.others() if _may_have_jobs(other)), None)
+    if in_jobs is not None:
+        return in_jobs.began.isoformat()
     # A try that was deferred has kept its execution. So has each that came to the point of sending; but where Airflow
     # has no store for it, the journal lies beside the records and is lost with them.
     is_unknown = not StateFile(folder).exists and not begun_beside(folder)
     may_be_gone = task_state_store(context) is None and try_number(context) > 1 and is_unknown
     return _beginning(context).isoformat() if deferred or may_be_gone else None
+
+
+def _may_have_jobs(folder: ResultsFolder) -> bool:
+    """Whether jobs may carry staged rows: which ones, only the entry in the store would tell; pages are announced."""
+    if not folder.has_staged:
+        return False
+    from airflow_provider_sfleads.bulk.pieces import Pieces, Role
+
+    return any(piece.role is not Role.TAIL for piece in Pieces(folder.staged()).all())
 
 
 def _has_records(last: Execution, folder: ResultsFolder) -> bool:

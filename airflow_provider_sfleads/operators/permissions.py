@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from airflow_provider_sfleads.core.access import check_writable, in_one
@@ -11,6 +11,7 @@ from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.under_way import UnderWay
+from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.sync.lookup import STANDING, check_contacts
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def check_permissions(load: UnderWay) -> None:
     problems: list[SalesforceLeadsError] = []
     checks: list[Callable[[], object]] = [lambda: load.plan(())]
     # Jobs that are under way are brought to their end in any case, by the rule that they have.
-    if not _is_carried(load):
+    if not is_carried(load.folder, load.execution.jobs):
         checks.insert(0, lambda: check_writable(load.lead, settings.needs, conn_id=conn_id))
         checks.append(lambda: _check_contacts(settings))
         if settings.needs.active_rule and settings.api == "bulk" and load.execution.api != "collections":
@@ -66,13 +67,16 @@ def hides_rule(load: UnderWay) -> bool:
     return False
 
 
-def _is_carried(load: UnderWay) -> bool:
-    """Whether rows are staged of which a job has not been settled yet."""
-    if not load.execution.jobs or not load.folder.has_staged:
+def is_carried(folder: ResultsFolder, jobs: Mapping[str, str]) -> bool:
+    """Whether rows are staged of which a job has not been settled yet.
+
+    :param jobs: ids of the execution's jobs, by the load that each carries.
+    """
+    if not jobs or not folder.has_staged:
         return False
     from airflow_provider_sfleads.bulk.pieces import Pieces, Role
 
-    return any(piece.slot.label in load.execution.jobs for piece in Pieces(load.folder.staged()).all(Role.LOAD))
+    return any(piece.slot.label in jobs for piece in Pieces(folder.staged()).all(Role.LOAD))
 
 
 def _check_contacts(settings: LoadSettings) -> None:

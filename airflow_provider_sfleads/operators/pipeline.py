@@ -217,7 +217,7 @@ class _Course:
         if not staged:
             load.drop_jobs()
             # The parts of a try that did not get to the end of the export are written anew.
-            load.execution = replace(load.execution, read=None, first_part=0, next_part=0)
+            load.execution = replace(load.execution, asked=load.settings.asked, read=None, first_part=0, next_part=0)
         load.begin()
         if not staged:
             _stage_anew(load, self.columns)

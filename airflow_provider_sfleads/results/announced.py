@@ -17,6 +17,11 @@ from airflow_provider_sfleads.results.folder import ResultsFolder
 _FOLDER = "_sent"
 
 
+def any_announced(folder: ResultsFolder) -> bool:
+    """Whether rows of an execution may have been sent without a record of it."""
+    return bool(folder.directory.child(_FOLDER).names())
+
+
 class Announcements:
     """Files beside the results that name, by digest, the rows of requests under way, with time and user.
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports import FileExport, SqlExport
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDeferred
 
     from airflow_provider_sfleads.emulator import EmulatorServer
+    from airflow_provider_sfleads.emulator.watching import Sight
     from airflow_provider_sfleads.operators.base import LeadSyncOperator
 
 Record = dict[str, Any]
@@ -332,8 +332,32 @@ def killed(operator: LeadSyncOperator, task: Task) -> None:
     assert forked(operator, task), "the try came to its end before it was killed"
 
 
-def forked(operator: LeadSyncOperator, task: Task) -> bool:
-    """Run a try in a process of its own; whether that was killed. What the try reported is in its folder only."""
+def killed_at_write(
+    operator: LeadSyncOperator, task: Task, emulator: EmulatorServer, nth: int, *, phase: str = "done"
+) -> None:
+    """Run a try in a process that dies by SIGKILL when its n-th write is carried out, with no answer sent yet.
+
+    :param phase: ``arrived``: before the write is carried out.
+    """
+    child: list[int] = []
+    seen: list[int] = []
+
+    def look(sight: Sight) -> None:
+        write = sight.method == "PATCH" or (sight.method == "POST" and sight.target.endswith("/composite/sobjects"))
+        if sight.phase == phase and write:
+            seen.append(sight.number)
+            if len(seen) == nth and wait_for(lambda: child):
+                os.kill(child[0], signal.SIGKILL)
+
+    emulator.watch(look)
+    assert forked(operator, task, child), "the try came to its end before it was killed"
+
+
+def forked(operator: LeadSyncOperator, task: Task, pid: list[int] | None = None) -> bool:
+    """Run a try in a process of its own; whether that was killed. What the try reported is in its folder only.
+
+    :param pid: takes the process's number.
+    """
     folder = Path(tempfile.mkdtemp(prefix="sfleads-state-"))
     kept = folder / "state.json"
     task.store.path = kept
@@ -344,6 +368,8 @@ def forked(operator: LeadSyncOperator, task: Task) -> bool:
                 task.run(operator)
             finally:
                 os._exit(0)
+        if pid is not None:
+            pid.append(child)
         _, status = os.waitpid(child, 0)
         task.store.values = json.loads(kept.read_text()) if kept.exists() else task.store.values
     finally:
@@ -351,16 +377,3 @@ def forked(operator: LeadSyncOperator, task: Task) -> bool:
         shutil.rmtree(folder)
     task.tries += 1
     return os.WIFSIGNALED(status)
-
-
-def die_once_sent(emulator_url: str, count: int) -> Callable[[int], None]:
-    """Kill the reading process as soon as the emulator has answered so many writes; for :class:`Rows`."""
-
-    def look(number: int) -> None:
-        if number % 100:
-            return
-        with urlopen(f"{emulator_url}/_emulator/requests") as reply:  # noqa: S310 - the emulator's
-            if sum(map(is_write, json.load(reply))) >= count:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return look

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport
-from tests.integration.support import FIELDS, Rows, Task, creating, leads, moving, no_retry, people, run, writes
+from tests.integration.support import FIELDS, Task, creating, leads, moving, no_retry, people, run, writes
+from tests.integration.test_bulk_account import at_request
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -171,11 +172,8 @@ def test_a_token_that_expires_in_mid_run_is_renewed_once(emulator: EmulatorServe
     """The same batch goes out again, with all threads on one new token, and nothing is created twice."""
     rows = people(3_000)
 
-    def expire(number: int) -> None:
-        if number == 1_500:
-            emulator.expire_tokens()
-
-    ran = run(creating(Rows(rows, before=expire), tmp_path, api="collections"))
+    at_request(emulator, "POST", "/composite/sobjects", 8, emulator.expire_tokens)
+    ran = run(creating(rows, tmp_path, api="collections"))
 
     assert ran.counts == {"created": 3_000}
     assert emulator.stats()["leads"] == 3_000
@@ -209,12 +207,9 @@ def test_a_request_limit_in_mid_run_leaves_the_rest_for_a_retry(
     emulator: EmulatorServer, tmp_path: Path, used: str
 ) -> None:
     """The daily limit of the org and max_api_usage of the connection end a run alike."""
-
-    def use(number: int) -> None:
-        if number == 1_000:
-            emulator.set_api_usage(115_000 if used == "limit" else 110_000)
-
-    ran = run(creating(Rows(people(3_000), before=use), tmp_path, api="collections", concurrency=1))
+    usage = 115_000 if used == "limit" else 110_000
+    at_request(emulator, "POST", "/composite/sobjects", 5, lambda: emulator.set_api_usage(usage))
+    ran = run(creating(people(3_000), tmp_path, api="collections", concurrency=1))
 
     assert set(ran.counts) == {"created", "not_sent"}
     assert {row["reason"] for row in ran.rows if row["action"] == "not_sent"} == {"api_usage_limit"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.dying import Point, dies, sent
-from tests.integration.support import Rows, Task, creating, die_once_sent, killed, people, wait_for, writes
+from tests.integration.support import Task, creating, killed, killed_at_write, people, wait_for, writes
 from tests.integration.test_unknown_outcomes import AT_ONCE, CREATES, names, plain
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_a_retry_goes_on_without_a_store(emulator: EmulatorServer, tmp_path: Pat
 
 def test_a_killed_plain_insert_is_resumed_without_a_store(emulator: EmulatorServer, tmp_path: Path, task: Task) -> None:
     """No lead is made twice, and none is lost."""
-    killed(plain(Rows(people(2_000), before=die_once_sent(emulator.url, 3)), tmp_path), task)
+    killed_at_write(plain(people(2_000), tmp_path), task, emulator, 3)
     ran = task.run(plain(people(2_000), tmp_path, late=AT_ONCE))
     assert ran.counts == {"created": 2_000}
     assert len(names(emulator)) == len(set(names(emulator))) == 2_000

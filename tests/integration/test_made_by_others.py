@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +21,11 @@ from tests.integration.support import (
     Rows,
     Task,
     by_external_id,
-    killed,
+    killed_at_write,
     leads,
     no_retry,
     people,
-    wait_for,
 )
-from tests.integration.test_unknown_outcomes import leads_now
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -143,16 +139,8 @@ def test_a_retry_takes_nothing_for_its_own_that_it_never_sent(
 @pytest.mark.parametrize("existing", ["update", "skip"])
 def test_what_a_killed_try_had_on_its_way_is_its_own(emulator: EmulatorServer, tmp_path: Path, existing: str) -> None:
     """The retry knows it from what the killed one wrote down before it sent."""
-
-    def die(number: int) -> None:
-        if number == 2_005:
-            assert wait_for(lambda: leads_now(emulator.url) >= 200)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    emulator.add_fault("delay", nth=1, seconds=3.0, **WRITES)
     task, rows = Task(), people(2_010, company=OURS)
-    killed(mine(tmp_path, Rows(rows, before=die), existing=existing, concurrency=4), task)
-    emulator.clear_faults()
+    killed_at_write(mine(tmp_path, rows, existing=existing, concurrency=4), task, emulator, 4)
     ran = task.run(mine(tmp_path, rows, existing=existing))
     assert (ran.error, ran.counts) == (None, {"created": 2_010})
     assert not list(ran.folder.glob("_sent/*"))
@@ -248,17 +236,8 @@ def test_a_lead_that_is_found_by_e_mail_is_the_row_s_own_where_its_lost_request_
     rows = [{**row, "mail": f"{row['key']}@example.com"} for row in people(2_010, company=OURS)]
     emulator.seed_leads([{"LastName": "By hand", "Company": "X", "Email": "K-3@example.com"}])
     how: dict[str, Any] = {"external_id_field": key, "fields": {**FIELDS, "mail": "Email"}, "match_email": True}
-
-    def die(number: int) -> None:
-        if number == 2_005:
-            # Nine full pages; the tenth waits for one more row.
-            assert wait_for(lambda: leads_now(emulator.url) == 1_801)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    emulator.add_fault("delay", nth=1, seconds=3.0, **WRITES)
     task = Task()
-    killed(mine(tmp_path, Rows(rows, before=die), concurrency=4, **how), task)
-    emulator.clear_faults()
+    killed_at_write(mine(tmp_path, rows, concurrency=4, **how), task, emulator, 9)
     ran = task.run(mine(tmp_path, rows, **how))
     assert (ran.error, ran.counts) == (None, {"created": 2_009, "unchanged": 1})
     assert ran.by_key["K-3"]["action"] == "unchanged"

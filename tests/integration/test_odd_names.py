@@ -21,11 +21,10 @@ from airflow_provider_sfleads.ui.download import as_it_is, for_spreadsheet
 from tests.integration.dying import Point, dies
 from tests.integration.support import (
     Record,
-    Rows,
     Task,
     creating,
-    die_once_sent,
     killed,
+    killed_at_write,
     leads,
     moving,
     no_retry,
@@ -170,14 +169,13 @@ def test_a_killed_worker_is_followed_there(
         pytest.skip("what is in memory goes with the process")
     folder, task = place("a*[b]"), Task()
     more: dict[str, Any] = {"api": api, "concurrency": 1}
-    rows = Rows(people(COUNT))
     if api == "bulk":
-        # By the row, what became of the page under way would be known only after ten minutes.
+        # Of pages, what became of the one under way would be known only after ten minutes.
         more["external_id_field"] = None
         dies(monkeypatch, Point(at="airflow_provider_sfleads.bulk.pieces:Pieces.remove", before=True))
+        killed(creating(people(COUNT), folder, **more), task)
     else:
-        rows = Rows(people(COUNT), before=die_once_sent(emulator.url, 2))
-    killed(creating(rows, folder, **more), task)
+        killed_at_write(creating(people(COUNT), folder, **more), task, emulator, 2)
     ran = task.run(creating(people(COUNT), folder, **more))
 
     assert (ran.error, ran.counts, ran.full["attempts"]) == (None, {"created": COUNT}, 2)

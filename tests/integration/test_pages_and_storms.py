@@ -9,12 +9,10 @@ import pytest
 
 from tests.emulator.in_flight import peak
 from tests.integration.support import (
-    Rows,
     Task,
     creating,
-    die_once_sent,
     is_write,
-    killed,
+    killed_at_write,
     people,
     run,
     wait_for,
@@ -43,7 +41,7 @@ def test_a_retry_after_a_kill_sends_only_what_was_open(
 
     task = Task()
     how = {**how, "api": "collections", "concurrency": 1}
-    killed(creating(Rows(people(4_000), before=die_once_sent(emulator.url, 5)), tmp_path, **how), task)
+    killed_at_write(creating(people(4_000), tmp_path, **how), task, emulator, 5)
     recorded = sum(pq.read_metadata(part).num_rows for part in tmp_path.rglob("results-*.parquet"))
     sent = len(writes(emulator))
     assert 2 * 200 <= recorded < 4_000

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,10 @@ from airflow.sdk import DAG
 
 from tests.integration.support import (
     Record,
-    Rows,
     Task,
     by_external_id,
     creating,
-    die_once_sent,
-    killed,
+    killed_at_write,
     leads,
     moving,
     no_retry,
@@ -48,18 +45,15 @@ def test_a_retry_goes_on_in_the_same_folder_and_sends_nothing_twice(
     """The final report covers both tries, each row once."""
     rows = [*people(500), {"key": "", "last": "x", "company": "x"}, *people(1), *people(1_500, start=500)]
 
-    def limit(number: int) -> None:
-        if number == 1_500 and emulator.stats()["api_used"] < NEARLY_ALL and not calm:
-            emulator.set_api_usage(NEARLY_ALL)
-
     def calm_down(_context: object) -> None:
         calm.append(1)
         emulator.set_api_usage(100)
 
     calm: list[int] = []
+    at_request(emulator, "POST", "/composite/sobjects", 4, lambda: emulator.set_api_usage(NEARLY_ALL))
     with DAG("retry_sends_the_rest", schedule=None) as dag:
         creating(
-            Rows(rows, before=limit),
+            rows,
             tmp_path,
             api="collections",
             max_rejects=1,
@@ -150,7 +144,7 @@ def test_a_killed_worker_s_rows_are_created_once_and_counted_as_created(
     """The retry tells the leads that the killed try made from those that were there before."""
     emulator.seed_leads(leads(people(10)))
     task = Task()
-    killed(creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections"), task)
+    killed_at_write(creating(people(6_000), tmp_path, api="collections"), task, emulator, 3)
     made = emulator.stats()["leads"]
     ran = task.run(creating(people(6_000), tmp_path))
 
@@ -165,7 +159,7 @@ def test_a_killed_worker_s_moves_are_not_repeated(emulator: EmulatorServer, tmp_
     """The retry reads where each lead stands, and moves the rest."""
     emulator.seed_leads(leads(people(6_000)))
     task = Task()
-    killed(moving(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections"), task)
+    killed_at_write(moving(people(6_000), tmp_path, api="collections"), task, emulator, 3)
     ran = task.run(moving(people(6_000), tmp_path))
 
     stages = [step for step in emulator.history() if step["field"] == "Lead_Stage__c"]
@@ -177,9 +171,7 @@ def test_a_killed_worker_without_external_id_creates_no_lead_twice(emulator: Emu
     """A page that may have been sent is not sent again where nothing in Salesforce could refuse it."""
     task = Task()
     plain = {"external_id_field": None}
-    killed(
-        creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections", **plain), task
-    )
+    killed_at_write(creating(people(6_000), tmp_path, api="collections", **plain), task, emulator, 3)
     task.run(creating(people(6_000), tmp_path, **plain))
 
     names = [lead["LastName"] for lead in emulator.leads()]
@@ -281,35 +273,32 @@ def test_a_cleared_task_without_external_id_creates_no_lead_twice(emulator: Emul
     assert emulator.stats()["leads"] == 12
 
 
-def test_a_retry_that_updates_brings_the_leads_of_the_killed_try_up_to_date(
+def test_a_retry_goes_on_with_what_was_read_and_a_mended_mapping_reads_anew(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
-    """The retry reads the export anew; what changed there meanwhile is in no later interval."""
+    """What changed in the export meanwhile waits for the next run; what is mended in the mapping does not."""
     task = Task()
-    how: dict[str, Any] = {"existing": "update"}
-    killed(
-        creating(Rows(people(6_000), before=die_once_sent(emulator.url, 3)), tmp_path, api="collections", **how), task
-    )
-    ran = task.run(creating(people(6_000, company="New"), tmp_path, **how))
+    emulator.add_fault("status", nth=2, path="/composite/sobjects", times=1, **NO_REQUESTS_LEFT)
+    how: dict[str, Any] = {"api": "collections", "concurrency": 1}
+    first = task.run(creating(people(400), tmp_path, **how))
+    assert first.counts == {"created": 200, "not_sent": 200}
+    emulator.add_fault("status", nth=1, path="/composite/sobjects", times=1, **NO_REQUESTS_LEFT)
+    second = task.run(creating(people(400, company="New"), tmp_path, **how))
+    assert (second.counts, second.full["attempts"]) == ({"created": 200, "not_sent": 200}, 2)
+    mended = {"fields": {"last": "LastName", "company": "Company", "key": "Description"}}
+    third = task.run(creating(people(400), tmp_path, **how | mended))
 
-    assert ran.error is None
-    assert {lead["Company"] for lead in emulator.leads()} == {"New"}
+    assert (third.error, third.counts, third.full["attempts"]) == (None, {"created": 200, "unchanged": 200}, 1)
+    assert sum(lead["Description"] is not None for lead in emulator.leads()) == 200
 
 
 def test_a_task_that_is_stopped_sends_no_further_page_and_is_resumed(emulator: EmulatorServer, tmp_path: Path) -> None:
     """Somebody marks it failed in the UI: what is in flight is still recorded, the rest says why it waits."""
-    task, sending = Task(), threading.Event()
-    at_request(emulator, "POST", "/composite/sobjects", 2, sending.set)
-
-    def stop(number: int) -> None:
-        if number == 600:
-            assert sending.wait(60)
-            operator.on_kill()
-
-    # "auto" would send nothing before it has read as many rows.
-    operator = creating(Rows(people(2_000), before=stop), tmp_path, api="collections")
+    task = Task()
+    operator = creating(people(2_000), tmp_path, api="collections", concurrency=1)
+    at_request(emulator, "POST", "/composite/sobjects", 2, operator.on_kill)
     first = task.run(operator)
-    assert first.full["not_sent"] >= 1_400
+    assert first.counts == {"created": 400, "not_sent": 1_600}
     assert {row["reason"] for row in first.rows if row["action"] == "not_sent"} == {"stopped"}
     assert not no_retry(first.error)
     second = task.run(creating(people(2_000), tmp_path, api="collections"))

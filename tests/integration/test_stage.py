@@ -8,7 +8,6 @@ import pytest
 
 from tests.integration.support import (
     Record,
-    Rows,
     by_external_id,
     creating,
     leads,
@@ -19,6 +18,7 @@ from tests.integration.support import (
     wait_for,
     writes,
 )
+from tests.integration.test_bulk_account import at_request
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -259,35 +259,32 @@ def test_a_second_run_changes_nothing(emulator: EmulatorServer, tmp_path: Path) 
 def test_a_lead_converted_between_look_and_write_is_left_alone(emulator: EmulatorServer, tmp_path: Path) -> None:
     """What Sales did a moment ago is no reject."""
     ids = emulator.seed_leads(leads(people(2)))
-
-    def convert(number: int) -> None:
-        if number == 2_001:
-            emulator.convert_lead(ids[0])
-
     emulator.seed_leads(leads(people(2_100, start=2), Lead_Stage__c="SQL"))
-    ran = run(moving(Rows(people(2_102), before=convert), tmp_path, api="collections"))
+    at_request(emulator, "PATCH", "/composite/sobjects", 1, lambda: emulator.convert_lead(ids[0]))
+    ran = run(moving(people(2_102), tmp_path, api="collections"))
 
     assert ran.by_key["K-0"]["reason"] == "converted"
     assert ran.by_key["K-1"]["action"] == "updated"
 
 
-def test_a_lead_that_sales_moves_on_while_the_export_is_read_is_not_pulled_back(
+def test_a_lead_that_sales_moves_on_while_the_export_is_looked_up_is_not_pulled_back(
     emulator: EmulatorServer, tmp_path: Path
 ) -> None:
-    """A page goes out right after its look-up and does not wait for rows that the export has yet to give."""
+    """A page goes out right after its look-up and does not wait for rows that are looked up later."""
     (lead_id,) = emulator.seed_leads(leads(people(1)))
-    emulator.seed_leads(leads(people(2_100, start=1), Lead_Stage__c="SQL"))
+    emulator.seed_leads(leads(people(4_100, start=1), Lead_Stage__c="SQL"))
     sent: list[bool] = []
 
-    def move_on(number: int) -> None:
-        if number == 2_001:
-            sent.append(wait_for(lambda: writes(emulator)))
-            emulator.edit_lead(lead_id, Lead_Stage__c="SQL")
+    def move_on() -> None:
+        sent.append(len(writes(emulator)) == 1)
+        emulator.edit_lead(lead_id, Lead_Stage__c="SQL")
 
-    ran = run(moving(Rows(people(2_101), before=move_on), tmp_path, api="collections"))
+    # By key, 2,000 rows take several questions; those of the third group come after the first page.
+    at_request(emulator, "GET", "External_Id__c.*K-4000", 1, move_on)
+    ran = run(moving(people(4_101), tmp_path, api="collections", concurrency=1))
 
     assert sent == [True]
-    assert ran.counts == {"updated": 1, "unchanged": 2_100}
+    assert ran.counts == {"updated": 1, "unchanged": 4_100}
     assert emulator.lead(lead_id)["Lead_Stage__c"] == "SQL"
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,20 @@ from urllib.request import urlopen
 import pytest
 
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from tests.integration.support import FIELDS, Ran, Record, Rows, Task, killed, no_retry, people, wait_for, writes
+from tests.integration.dying import Point, dies
+from tests.integration.support import (
+    FIELDS,
+    Ran,
+    Record,
+    Rows,
+    Task,
+    killed,
+    killed_at_write,
+    no_retry,
+    people,
+    wait_for,
+    writes,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -121,16 +133,8 @@ def test_a_lead_that_comes_late_is_found_by_the_retry(emulator: EmulatorServer, 
 def test_what_a_killed_worker_sent_is_asked_for(emulator: EmulatorServer, tmp_path: Path, how: str) -> None:
     """A retry resumes, a cleared task begins anew; both know of the page under way when the worker died."""
     task = Task()
-
-    def die(number: int) -> None:
-        if number == 599:
-            # The page of the first rows is with Salesforce, and nobody will hear of it.
-            assert wait_for(lambda: leads_now(emulator.url) >= 200)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    emulator.add_fault("delay", nth=1, seconds=30.0, **CREATES)
-    killed(plain(Rows(people(600), before=die), tmp_path), task)
-    emulator.clear_faults()
+    # The page of the first rows is with Salesforce, and nobody will hear of it.
+    killed_at_write(plain(people(600), tmp_path, concurrency=1), task, emulator, 1)
     assert len(names(emulator)) == 200
     if how == "clear":
         # The journal of the killed try is gone, as when its keys were removed in the UI.
@@ -141,12 +145,16 @@ def test_what_a_killed_worker_sent_is_asked_for(emulator: EmulatorServer, tmp_pa
     assert len(names(emulator)) == len(set(names(emulator))) == 600
 
 
-def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(emulator: EmulatorServer, tmp_path: Path) -> None:
+def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the first try left in doubt is still in doubt in the third."""
     task = Task()
     emulator.add_fault("drop_before", nth=1, **CREATES)
     task.run(plain(people(200), tmp_path))
-    killed(plain(Rows(people(200), before=lambda _number: os.kill(os.getpid(), signal.SIGKILL)), tmp_path), task)
+    with monkeypatch.context() as patched:
+        dies(patched, Point(at="airflow_provider_sfleads.sync.run:SyncRun.execute", before=True))
+        killed(plain(people(200), tmp_path), task)
     assert task.run(plain(people(200), tmp_path)).counts == {"not_sent": 200}
     assert task.run(plain(people(200), tmp_path, late=AT_ONCE)).counts == {"created": 200}
     assert len(names(emulator)) == 200
@@ -290,9 +298,12 @@ def test_a_row_that_the_export_lost_is_spoken_of(
     task = Task()
     emulator.add_fault("drop_after", nth=1, **CREATES)
     emulator.add_fault("status", path="/query", **NO_REQUESTS_LEFT)
-    assert task.run(plain(people(3), tmp_path)).counts == {"not_sent": 3}
+    first = task.run(plain(people(3), tmp_path))
+    assert first.counts == {"not_sent": 3}
     assert "not in the export any more" not in caplog.text
     emulator.clear_faults()
+    # Somebody tidies up, and the export is read anew.
+    shutil.rmtree(first.folder / "_staging")
     assert task.run(plain(people(1), tmp_path)).counts == {"created": 1}
     assert "2 rows that an earlier try sent without an answer are not in the export any more" in caplog.text
 
