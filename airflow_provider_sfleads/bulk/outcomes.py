@@ -14,11 +14,12 @@ from airflow_provider_sfleads.columnar.id_bytes import Ids, id_strings
 from airflow_provider_sfleads.columnar.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.core.bulk import row_error
-from airflow_provider_sfleads.core.collections import Cure, Verdict
+from airflow_provider_sfleads.core.collections import Verdict, nothing_written
 from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError, ServiceUnavailableError
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.plan import Item, Plan, Settled
 
@@ -106,17 +107,9 @@ class Collector:
         )
 
     def _is_passing(self, verdict: Verdict) -> bool:
-        cure = verdict.cure
-        if cure is Cure.END and verdict.error is not None:
-            self.stop = ServiceUnavailableError(
-                f"Salesforce stores no more records (connection {self.conn_id!r}, {verdict.error.code}): free data "
-                "storage or buy more, see Setup > Storage Usage."
-            )
-        elif cure is Cure.LATER and verdict.error is not None:
-            self.stop = ServiceUnavailableError(
-                f"Salesforce writes no records at the moment (connection {self.conn_id!r}, {verdict.error.code})."
-            )
-        return cure is not Cure.NONE
+        if verdict.error is not None and verdict.meaning in (Meaning.ENDS_RUN, Meaning.LATER):
+            self.stop = nothing_written(verdict.error, conn_id=self.conn_id)
+        return verdict.is_open
 
     def _lines(self, batch: pa.RecordBatch, said: Said, written: _Mask, exists: _Mask) -> pa.RecordBatch:
         both = written | exists

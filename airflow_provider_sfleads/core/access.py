@@ -10,9 +10,6 @@ from airflow_provider_sfleads.core.replies import errors_of, plain_text
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
 
-# What hides an object, and what hides a field of it: SOAP API Developer Guide, "ExceptionCode".
-_HIDDEN = frozenset({"INVALID_TYPE", "INVALID_FIELD", "INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
@@ -80,7 +77,7 @@ class SecondObject:
         :raises ObjectAccessError: naming object, permission and parameter.
         """
         errors = errors_of(reply)
-        if any(error.code in _HIDDEN for error in errors):
+        if any(error.entry.hides for error in errors):
             raise ObjectAccessError(
                 f"{self.reader} reads {self.sobject}, and the Run-As user of connection {conn_id!r} has no Read access "
                 f"to it (HTTP {reply.status}: {plain_text(errors)}). {self.remedy}",

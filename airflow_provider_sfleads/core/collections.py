@@ -7,48 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.replies import ApiError, results_of
 from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.exceptions import ParameterError, ServiceUnavailableError
 
 MAX_RECORDS = 200
 MAX_RETRIEVE_IDS = 2000
 
 Operation = Literal["insert", "update", "upsert"]
-
-# Failures of the moment: the record was not written, and the same record may go through a little later.
-_PASSING = frozenset(
-    {
-        "UNABLE_TO_LOCK_ROW",
-        "TXN_SECURITY_METERING_ERROR",
-        "TXN_SECURITY_RUNTIME_ERROR",
-        "REQUEST_RUNNING_TOO_LONG",
-        "SERVER_UNAVAILABLE",
-        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-    }
-)
-# Failures of the hour: worth the task's retry, not one at once.
-_LATER = frozenset({"API_CURRENTLY_DISABLED", "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"})
-# Apex and flows wrap the lock error that they ran into.
-_WRAPPING = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
-
-
-# Nothing more can be written, whichever record comes next.
-_ENDING = frozenset({"STORAGE_LIMIT_EXCEEDED"})
-
-
-class Cure(StrEnum):
-    """What can be done about a record's error."""
-
-    NONE = "none"
-    REPEAT = "repeat"
-    LATER = "later"
-    END = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +72,28 @@ class Verdict:
     error: ApiError | None = None
 
     @property
-    def cure(self) -> Cure:
-        """Whether sending the record again as it is can help.
+    def meaning(self) -> Meaning | None:
+        """What the error means for the row; ``None`` where the record was written.
 
         Of ``DUPLICATE_VALUE`` only a look at the leads tells: an upsert meets it, too, where somebody else created the
         lead between the upsert's look and its write.
         """
-        if self.error is None:
-            return Cure.NONE
-        code = self.error.code
-        if code in _ENDING:
-            return Cure.END
-        if code in _PASSING or (code in _WRAPPING and "UNABLE_TO_LOCK_ROW" in self.error.message):
-            return Cure.REPEAT
-        return Cure.LATER if code in _LATER else Cure.NONE
+        return None if self.error is None else self.error.entry.row
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the record was not written, and may go through another time as it is."""
+        return self.meaning is not None and self.meaning.is_open
+
+
+def nothing_written(error: ApiError, *, conn_id: str) -> ServiceUnavailableError:
+    """Make the error of a run for which no record goes through at the moment, whichever comes next.
+
+    :param error: of a record, which ends the run or is left to the next try.
+    """
+    what = "stores no more records" if error.entry.row is Meaning.ENDS_RUN else "writes no records at the moment"
+    said = f"Salesforce {what} (connection {conn_id!r}, {error.code}). {error.entry.advice}"
+    return ServiceUnavailableError(said.rstrip())
 
 
 def verdicts_of(reply: Reply, count: int) -> list[Verdict]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from airflow_provider_sfleads.core.bulk import JobInfo, JobState
-from airflow_provider_sfleads.core.limits import bulk_used_up, is_bulk_limit
-from airflow_provider_sfleads.core.remedies import bare_code, remedies_for
+from airflow_provider_sfleads.core.error_codes import ErrorCode, look_up
+from airflow_provider_sfleads.core.limits import used_up
 from airflow_provider_sfleads.exceptions import (
+    ApiLimitError,
     BulkJobError,
     ObjectAccessError,
     SalesforceLeadsError,
@@ -20,45 +21,19 @@ from airflow_provider_sfleads.exceptions import (
 #: Errors that end a bulk load, and that every retry would meet again.
 LASTING = (BulkJobError, ObjectAccessError)
 _CODE = re.compile(r"\s*([A-Za-z][A-Za-z_]{2,99})\s*(?::|$)", re.ASCII)
-_NOT_FOUND = re.compile(r"Field name not found\s*:\s*([A-Za-z][\w.]{0,254})", re.ASCII)
-# The rows, the job or the user are refused: another job with the same rows is refused as well. All else may heal -
-# InternalServerError, Timeout, TooManyLockFailure, UNABLE_TO_LOCK_ROW, InvalidSessionId, and what nobody knows yet.
-_LASTING_CODES = frozenset(
-    {
-        "CLIENTINPUTERROR",
-        "FEATURENOTENABLED",
-        "INSUFFICIENTACCESS",
-        "INSUFFICIENTACCESSORREADONLY",
-        "INVALIDBATCH",
-        "INVALIDENTITY",
-        "INVALIDFIELD",
-        "INVALIDFIELDFORINSERTUPDATE",
-        "INVALIDJOB",
-        "INVALIDOPERATION",
-        "INVALIDTYPE",
-        "INVALIDURL",
-        "INVALIDUSER",
-        "INVALIDVERSION",
-        "INVALIDXML",
-    }
-)
 
 
 def heals(message: str | None) -> bool:
-    """Whether a job that failed with this ``errorMessage`` may go through when it is made again."""
-    return bare_code(_code(message)) not in _LASTING_CODES
+    """Whether a job that failed with this ``errorMessage`` may go through when it is made again.
+
+    What nobody knows yet may.
+    """
+    return _entry(message).raises is not BulkJobError
 
 
 def advice(message: str | None) -> str:
     """Say what to do about a job that failed with this ``errorMessage``; empty where there is nothing to say."""
-    hidden = _NOT_FOUND.search(message or "")
-    if hidden is None:
-        return remedies_for((_code(message),))
-    return (
-        f"The Run-As user does not see the field {hidden[1]}: it was deleted or renamed, or the user has lost access. "
-        f"Give the user edit access to {hidden[1]} in its field-level security, by a permission set, or take the "
-        "field out of the Dag."
-    )
+    return _entry(message).advice
 
 
 def unfinished(job: JobInfo, *, rows: int, conn_id: str) -> SalesforceLeadsError:
@@ -71,13 +46,14 @@ def unfinished(job: JobInfo, *, rows: int, conn_id: str) -> SalesforceLeadsError
     """
     said = f": {job.error_message}" if job.error_message else ""
     what = f"Job {job.id} (connection {conn_id!r}) ended {job.state} after {job.processed:,} of {rows:,} rows{said}."
-    if job.state is JobState.FAILED and is_bulk_limit(_code(job.error_message)):
-        return bulk_used_up(f"job {job.id} (connection {conn_id!r})", job.error_message or "")
-    if job.state is JobState.FAILED and not heals(job.error_message):
-        return BulkJobError(f"{what} {advice(job.error_message)}".rstrip())
+    entry = _entry(job.error_message)
+    if job.state is JobState.FAILED and entry.raises is ApiLimitError:
+        return used_up(f"job {job.id} (connection {conn_id!r})", job.error_message or "", entry)
+    if job.state is JobState.FAILED and entry.raises is BulkJobError:
+        return BulkJobError(f"{what} {entry.advice}".rstrip())
     return ServiceUnavailableError(f"{what} What it did not process is sent in the next try.")
 
 
-def _code(message: str | None) -> str:
+def _entry(message: str | None) -> ErrorCode:
     found = _CODE.match(message or "")
-    return found[1] if found else ""
+    return look_up(found[1] if found else "", message or "")

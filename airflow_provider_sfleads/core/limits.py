@@ -6,12 +6,9 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from airflow_provider_sfleads.core.remedies import bare_code
+from airflow_provider_sfleads.core.error_codes import ErrorCode
 from airflow_provider_sfleads.exceptions import ApiLimitError
 
-#: Seconds after which another try is worthwhile where an allowance of a day is used up: it comes back bit by bit.
-AN_HOUR = 3600.0
-_BULK_LIMITS = frozenset({"EXCEEDEDQUOTA", "LIMITEXCEEDED"})
 # The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
 _USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
 # Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.
@@ -64,29 +61,14 @@ def parse_retry_after(header: str | None, *, now: float) -> float | None:
     return None if moment is None else min(max(0.0, moment - now), _A_DAY)
 
 
-def is_bulk_limit(code: str) -> bool:
-    """Whether a code is one of Bulk API's own limits: jobs, batches and records of the last 24 hours.
-
-    A refused request says ``EXCEEDEDQUOTA`` or ``LIMIT_EXCEEDED``, a job that failed ``ExceededQuota``.
-    """
-    return bare_code(code) in _BULK_LIMITS
-
-
-def bulk_used_up(what: str, said: str) -> ApiLimitError:
-    """Make the error of a request or a job that met one of Bulk API's own limits."""
-    return used_up("what Bulk API takes", what, said, place="Bulk Data Load Jobs")
-
-
-def used_up(allowance: str, what: str, said: str, *, place: str) -> ApiLimitError:
+def used_up(what: str, said: str, entry: ErrorCode) -> ApiLimitError:
     """Make the error of an allowance of the last 24 hours.
 
-    :param what: what met it.
+    :param what: what met it: a request or a job.
     :param said: Salesforce's words.
-    :param place: where Setup shows who uses it.
+    :param entry: what is known of their code.
     """
-    error = ApiLimitError(
-        f"The org has used up {allowance}, at {what}: {said}. The allowance covers the last 24 hours and comes back "
-        f"bit by bit: retry in an hour or more, and see Setup > {place} for who uses it."
-    )
-    error.retry_after = AN_HOUR
+    allowance = "its API requests" if entry.code == "REQUEST_LIMIT_EXCEEDED" else "what Bulk API takes"
+    error = ApiLimitError(f"The org has used up {allowance}, at {what}: {said}. {entry.advice}")
+    error.retry_after = entry.retry_after
     return error

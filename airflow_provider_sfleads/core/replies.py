@@ -6,39 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_sfleads.core.error_codes import ErrorCode, Meaning, advice_for, look_up
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, has_form, to_18
-from airflow_provider_sfleads.core.remedies import remedies_for
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
 
-# Messages can echo field values; those of these codes hold none. Bulk API writes its own without underscores.
-_PLAIN = frozenset(
-    {
-        "API_CURRENTLY_DISABLED",
-        "API_DISABLED_FOR_ORG",
-        "API_ERROR",
-        "EXCEEDEDQUOTA",
-        "EXCEEDED_ID_LIMIT",
-        "FEATURENOTENABLED",
-        "INVALIDBATCH",
-        "INVALIDENTITY",
-        "INVALIDJOB",
-        "INVALIDJOBSTATE",
-        "INVALID_ASSIGNMENT_RULE",
-        "INVALID_AUTH_HEADER",
-        "INVALID_SESSION_ID",
-        "LIMIT_EXCEEDED",
-        "METHOD_NOT_ALLOWED",
-        "QUERY_TIMEOUT",
-        "QUERY_TOO_COMPLICATED",
-        "REQUEST_LIMIT_EXCEEDED",
-        "REQUEST_RUNNING_TOO_LONG",
-        "SERVER_UNAVAILABLE",
-        "STORAGE_LIMIT_EXCEEDED",
-        "TOOMANYLOCKFAILURE",
-        "UNSUPPORTED_API_VERSION",
-    }
-)
+# Messages can echo field values, but for those of some codes; of the others these parts hold none.
 _SAFE_PARTS = (
     re.compile(r"No such column '[\w.]+' on (?:sobject of type|entity) '?\w+'?"),
     re.compile(r"sObject type '\w+' is not supported"),
@@ -67,6 +40,11 @@ class ApiError:
     code: str
     message: str
     fields: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> ErrorCode:
+        """What is known of an error like this."""
+        return look_up(self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +145,7 @@ def duplicate_id(error: ApiError, prefix: str = LEAD_PREFIX, *, key: str = "") -
     :param key: the record's own key, which a message about a key that stood twice in one request repeats; what looks
         like an id in it names no record.
     """
-    if error.code != "DUPLICATE_VALUE":
+    if error.entry.row is not Meaning.LEAD_EXISTS:
         return None
     tokens = (token for token in reversed(_ID.findall(error.message)) if token.startswith(prefix) and token not in key)
     return next((found for found in map(to_18, tokens) if found), None)
@@ -181,7 +159,7 @@ def duplicate_fields(error: ApiError, unique: Iterable[str]) -> frozenset[str]:
 
     :param unique: API names of the fields that may be meant.
     """
-    if error.code != "DUPLICATE_VALUE":
+    if error.entry.row is not Meaning.LEAD_EXISTS:
         return frozenset()
     words = {word.lower() for word in (*error.fields, *_WORD.findall(error.message))}
     return frozenset(name for name in unique if name.lower() in words)
@@ -193,7 +171,7 @@ def plain_text(errors: tuple[ApiError, ...]) -> str:
 
 
 def _plain(error: ApiError) -> str:
-    if error.code in _PLAIN:
+    if error.entry.plain:
         return f"{error.code}: {shown(error.message).rstrip('.')}"
     part = next((found[0] for found in (safe.search(error.message) for safe in _SAFE_PARTS) if found), "")
     named = f" (fields {', '.join(error.fields)})" if error.fields and not part else ""
@@ -213,10 +191,9 @@ def refusal(call: Call, reply: Reply, *, conn_id: str) -> RequestRefusedError:
     """Make the error for a whole request that Salesforce refused, for callers that cannot use the reply."""
     errors = errors_of(reply)
     said = plain_text(errors) if errors else "the body is not Salesforce's; a proxy may have answered"
-    codes = tuple(error.code for error in errors)
     return RequestRefusedError(
         f"Salesforce refused {call_name(call)} (connection {conn_id!r}) with HTTP {reply.status}: {said}. "
-        f"{remedies_for(codes)}".rstrip(),
+        f"{advice_for(error.entry for error in errors)}".rstrip(),
         status=reply.status,
-        codes=codes,
+        codes=tuple(error.code for error in errors),
     )

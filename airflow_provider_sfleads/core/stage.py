@@ -11,9 +11,6 @@ from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.core.values import BLANKS, Refusal, is_null, number_of, text_of
 
-#: Codes of rows of which a look-up has found that they are no, or no single, lead's.
-NOT_ONE = frozenset({"DUPLICATE_EXTERNAL_ID", "NOT_FOUND", "ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRule:

@@ -6,61 +6,26 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from airflow_provider_sfleads.core.error_codes import MY_DOMAIN, UNKNOWN_TOKEN_ERROR, look_up_token_error
 from airflow_provider_sfleads.core.host import Host, parse_host
 from airflow_provider_sfleads.core.ids import is_id
 from airflow_provider_sfleads.exceptions import (
-    ApiAccessError,
-    AuthenticationError,
     ConnectionFieldError,
-    FlowNotEnabledError,
     SalesforceLeadsError,
     ServiceUnavailableError,
     WrongHostError,
-    WrongKeyOrSecretError,
 )
 
-# A word for each: an error, or words of its description; what is raised; what to do.
-Causes = tuple[tuple[str, type[SalesforceLeadsError], str], ...]
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.
 _LONGEST_TOKEN, _LONGEST_URL = 8192, 2000
 _LONGEST_JUDGED = 10_000  # characters of a description
-# Errors that the same request can outlive: by their code, and by words of the description, under whatever code.
-_PASSING = frozenset({"rate_limit_exceeded", "server_error", "temporarily_unavailable", "unknown_error"})
-_PASSING_WORDS = ("retry your request", "already being processed", "login rate exceeded")
-# Of these another login within the next minutes is one more that is counted.
-_RATE = ("rate_limit_exceeded", "rate exceeded")
-_SOME_MINUTES = 300.0
 _PASSING_STATUS = frozenset({408, 420, 429})
 _BAD_REQUEST, _SERVER_ERROR = 400, 500
 _NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name, or none just now
 _MAINTENANCE = re.compile(r"maintenance|temporarily|unavailable|try again|upgrad", re.IGNORECASE)
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
-
-_KEY = (
-    "Enter the consumer key of an External Client App of this very org (a sandbox has its own) as Consumer key; "
-    "an app younger than about 10 minutes may not be known yet"
-)
-_SECRET = "Enter the app's current consumer secret as Consumer secret (Password); it changes when somebody rotates it"  # noqa: S105
-_FLOW = "Tick 'Enable Client Credentials Flow' in the app's settings and in its policies"
-_RUN_AS = (
-    "Name a Run As user, by username, in the app's client-credentials policy; "
-    "if there is one, it lacks the permission API Enabled or may not use the API"
-)
-_APPROVE = "Give the Run-As user a permission set or profile that the app's policy lists as pre-authorised"
-_ADDRESS = (
-    "Allow this machine's outgoing IP address in the app's IP policy and in the login IP ranges of the Run-As user's "
-    "profile"
-)
-_USER = "Activate or unfreeze the Run-As user"
-_ORG = "The org is locked, closed or under maintenance; ask its Salesforce admin"
-_INSTALL = (
-    "The app is not installed in this org, which is not a matter of the secret: the Salesforce admin installs it in "
-    "Setup > Connected Apps OAuth Usage, or gives the Run-As user the permission Approve Uninstalled Connected Apps "
-    "(Use Any API Client under API Access Control); or take an External Client App made in this org"
-)
-_DOMAIN = "Enter the org's own My Domain host, such as acme.my.salesforce.com, into Host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +57,7 @@ def read_grant(body: object, *, configured: Host, conn_id: str) -> Grant:
     token, instance = values.get("access_token"), values.get("instance_url")
     if not isinstance(token, str) or not _is_token(token):
         raise WrongHostError(
-            f"{configured.name} (connection {conn_id!r}) answered the token request with no token. {_DOMAIN}."
+            f"{configured.name} (connection {conn_id!r}) answered the token request with no token. {MY_DOMAIN}"
         )
     try:
         host = parse_host(_url(instance)) if instance else configured
@@ -124,7 +89,13 @@ def _url(value: object) -> str:
 
 
 def refusal(
-    status: int, body: object, *, page: str | None = None, host: Host, conn_id: str, causes: Causes = ()
+    status: int,
+    body: object,
+    *,
+    page: str | None = None,
+    host: Host,
+    conn_id: str,
+    assertion: Mapping[str, object] | None = None,
 ) -> SalesforceLeadsError:
     """Make the error for a token request that was not answered with a token; where it is transient, ask again.
 
@@ -133,13 +104,13 @@ def refusal(
     which passes as well. Anything else does not come from a token endpoint.
 
     :param page: the answer, where it is a web page, or cannot be read.
-    :param causes: what lasting refusals of the flow mean, ahead of those of any flow.
+    :param assertion: of the JWT bearer flow, see :func:`~.error_codes.look_up_token_error`.
     """
     where = f"{host.name} (connection {conn_id!r})"
     values: Mapping[str, object] = body if isinstance(body, dict) else {}
     error, detail = values.get("error"), values.get("error_description")
     if isinstance(error, str) and _SHOWN.fullmatch(error.strip()):
-        return _told(error.strip(), detail if isinstance(detail, str) else "", status, where, causes)
+        return _told(error.strip(), detail if isinstance(detail, str) else "", status, where, assertion)
     if status >= _SERVER_ERROR or status in _PASSING_STATUS:
         return ServiceUnavailableError(
             f"Salesforce at {where} could not give a token (HTTP {status}). {_later(status)}."
@@ -152,7 +123,7 @@ def refusal(
         )
     return WrongHostError(
         f"{where} answered the token request with HTTP {status} and no OAuth reply, so it is no Salesforce token "
-        f"endpoint. {_DOMAIN}."
+        f"endpoint. {MY_DOMAIN}"
     )
 
 
@@ -165,51 +136,19 @@ def _later(status: int) -> str:
     return "Try again later"
 
 
-def _told(error: str, detail: str, status: int, where: str, causes: Causes) -> SalesforceLeadsError:
-    said = _plain(detail)
-    kind, cure = _cause(_plain(error), said, status, causes)
+def _told(
+    error: str, detail: str, status: int, where: str, assertion: Mapping[str, object] | None
+) -> SalesforceLeadsError:
+    entry = look_up_token_error(_plain(error), _plain(detail), assertion=assertion)
+    kind, advice = entry.raises, entry.advice
+    if entry is UNKNOWN_TOKEN_ERROR and (status >= _SERVER_ERROR or status in _PASSING_STATUS):
+        kind, advice = ServiceUnavailableError, "Try again later."
     shown = f" ({detail.strip()})" if _SHOWN.fullmatch(detail.strip()) else ""
-    told = kind(f"Salesforce at {where} gave no token: {error}{shown}. {cure}.")
-    if kind is ServiceUnavailableError and any(words in f"{_plain(error)} {said}" for words in _RATE):
-        told.retry_after = _SOME_MINUTES
+    told = kind(f"Salesforce at {where} gave no token: {error}{shown}. {advice}")
+    told.retry_after = entry.retry_after
     return told
 
 
 def _plain(text: str) -> str:
     """Words as they are judged, whether or not they may be shown: letter case and line breaks mean nothing."""
     return " ".join(text[:_LONGEST_JUDGED].lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
-
-
-def _cause(error: str, said: str, status: int, causes: Causes) -> tuple[type[SalesforceLeadsError], str]:
-    if error in _PASSING or any(words in said for words in _PASSING_WORDS):
-        return ServiceUnavailableError, "This passes by itself: try again later"
-    for words, kind, cure in (*causes, *_CAUSES):
-        if words in (error, said) or (" " in words and words in said):
-            return kind, cure
-    if error == "invalid_client":
-        # OAuth servers say invalid_client for either half; the description tells which.
-        return WrongKeyOrSecretError, _KEY if "identifier" in said else _SECRET
-    if status >= _SERVER_ERROR or status in _PASSING_STATUS:
-        return ServiceUnavailableError, "Try again later"
-    return AuthenticationError, "Look the user up in Setup > Login History, which names the reason"
-
-
-# By error, or by words of its description; salesforce-api.md 1.1.
-_CAUSES: Causes = (
-    ("invalid_client_id", WrongKeyOrSecretError, _KEY),
-    ("app_not_found", WrongKeyOrSecretError, _KEY),
-    ("unsupported_grant_type", FlowNotEnabledError, _FLOW),
-    ("unauthorized_client", FlowNotEnabledError, _FLOW),
-    ("must be installed", AuthenticationError, _INSTALL),
-    ("no client credentials user", FlowNotEnabledError, _RUN_AS),
-    ("not supported on this domain", WrongHostError, _DOMAIN),
-    ("ip restricted", AuthenticationError, _ADDRESS),
-    ("not admin approved", AuthenticationError, _APPROVE),
-    ("hasn't approved", AuthenticationError, _APPROVE),
-    ("invalid_app_access", AuthenticationError, _APPROVE),
-    ("api not enabled", ApiAccessError, "Give the Run-As user the permission API Enabled"),
-    ("inactive_user", AuthenticationError, _USER),
-    ("inactive user", AuthenticationError, _USER),
-    ("inactive_org", AuthenticationError, _ORG),
-    ("inactive organization", AuthenticationError, _ORG),
-)

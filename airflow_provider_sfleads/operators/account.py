@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from airflow_provider_sfleads.core.error_codes import look_up
 from airflow_provider_sfleads.core.executions import Entry, entry_of, in_all
 from airflow_provider_sfleads.core.job_failures import LASTING
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.remedies import record_remedy
 from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
 from airflow_provider_sfleads.exceptions import (
     BulkJobError,
@@ -150,7 +150,7 @@ def _beyond_retry(halted: BulkJobError | ObjectAccessError, report: SyncReport) 
 
 def _remedies(reasons: Mapping[str, int]) -> str:
     """What to do about the commonest codes whose cure does not lie in the rows."""
-    found = [f" {code}: {remedy}" for code in reasons if (remedy := record_remedy(code))]
+    found = [f" {code}: {remedy}" for code in reasons if (remedy := look_up(code).advice_for_rows)]
     return "".join(found[:_NAMED_REMEDIES])
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
+from airflow_provider_sfleads.core.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.core.limits import ApiUsage
 from airflow_provider_sfleads.core.naming import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
-from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Course, Plan, UnderWay
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.counting import part_tallies
@@ -118,6 +118,6 @@ def _is_mixed(plan: Plan, tail: Tally) -> bool:
     """Whether other rows come into the groups in which such rows are looked up, or it is not known by what they are."""
     recipe = plan.recipe
     sent_or_left = (
-        rows_by_kind(plan, tail).total() + tail.unchanged.total() + sum(tail.rejects[code] for code in NOT_ONE)
+        rows_by_kind(plan, tail).total() + tail.unchanged.total() + sum(tail.rejects[code] for code in NO_SINGLE_LEAD)
     )
     return recipe.by_email or None not in (recipe.lead_id, recipe.external) or sent_or_left > 0

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_provider_sfleads.core.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names
 
@@ -105,7 +105,7 @@ def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
 
     action = batch.column("action")
     remembered = pc.fill_null(pc.is_in(batch.column("reason"), _words(_REMEMBERED)), fill_value=False)
-    is_one = pc.is_in(batch.column("error_code"), _words(NOT_ONE))
+    is_one = pc.is_in(batch.column("error_code"), _words(NO_SINGLE_LEAD))
     asked = pc.or_(pc.is_in(action, _words(WOULD)), pc.and_not(pc.equal(action, str(Action.UNCHANGED)), remembered))
     asked = pc.or_(asked, pc.and_(pc.equal(action, str(Action.REJECTED)), is_one))
     repeated = pc.and_(pc.equal(action, str(Action.DUPLICATE_KEY)), batch.column("salesforce_id").is_valid())

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_sfleads.core.collections import PageKind, Verdict
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.replies import ApiError, duplicate_fields, duplicate_id
@@ -15,11 +16,9 @@ from airflow_provider_sfleads.core.same import made_of, same_record
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import LeadRecord
 from airflow_provider_sfleads.sync.made import Claim, Window
-from airflow_provider_sfleads.sync.overtaken import CONVERTED, code_of
+from airflow_provider_sfleads.sync.overtaken import meaning_of
 from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent, rejected, written
-
-_TAKEN = "DUPLICATE_VALUE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +60,20 @@ class Encounters:
             # An upsert that found a lead: its own earlier sending, carried out late, may have made that.
             return is_doubtful and result.created is False
         # Duplicate rules run before the uniqueness check: a lead that exists may meet either first.
-        if result.error.code == "DUPLICATES_DETECTED" or code_of(result) == CONVERTED:
+        if result.meaning in (Meaning.LEAD_MAY_EXIST, Meaning.LEAD_CONVERTED):
             return True
-        return result.error.code == _TAKEN and (is_doubtful or self._met(item, result.error) is None)
+        return result.meaning is Meaning.LEAD_EXISTS and (is_doubtful or self._met(item, result.error) is None)
 
     def _may_be_taken(self, item: Item, result: Result) -> bool:
         """Whether another lead may have taken the key of a row whose lead was found.
 
         An error that names another unique field, and not the key's, says that it has not.
         """
-        if self.external is None or code_of(result) != _TAKEN or self.external.name not in item.record:
+        if (
+            self.external is None
+            or meaning_of(result) is not Meaning.LEAD_EXISTS
+            or self.external.name not in item.record
+        ):
             return False
         named = self._named(result.error) if isinstance(result, Verdict) and result.error else ()
         return not named or self.external.name in named

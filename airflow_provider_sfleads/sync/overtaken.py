@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from airflow_provider_sfleads.core.collections import Verdict
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.sync.answers import Result, Unsent
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
 from airflow_provider_sfleads.sync.plan import Item, Settled, unchanged
 from airflow_provider_sfleads.sync.settling import not_sent
-
-CONVERTED = "CANNOT_UPDATE_CONVERTED_LEAD"
-#: What an org's validation rule says, such as the one that keeps a lead from a step back.
-BY_RULE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
 
 Standing = Callable[[Item, LeadRecord], Settled | None]
 """Why a lead is left alone as it stands now, if it is."""
@@ -32,19 +29,21 @@ def left_alone(
     results: Sequence[Result],
     lookup: LeadLookup | None,
     *,
-    codes: Sequence[str] = (CONVERTED,),
+    meanings: Sequence[Meaning] = (Meaning.LEAD_CONVERTED,),
     fields: Sequence[str] = STANDING,
     standing: Standing = converted,
 ) -> dict[int, Settled]:
     """Return the outcomes of refused records whose leads are to be left alone, by their places.
 
     :param lookup: reads the leads once more; where it cannot be asked now, another try tells.
-    :param codes: Salesforce's codes of records that may be refused for that.
+    :param meanings: of errors that records may be refused with for that.
     :param fields: Lead fields to read.
     :raises SalesforceLeadsError: where Salesforce cannot be asked.
     """
     pairs = zip(items, results, strict=True)
-    refused = {n: item for n, (item, result) in enumerate(pairs) if item.salesforce_id and code_of(result) in codes}
+    refused = {
+        n: item for n, (item, result) in enumerate(pairs) if item.salesforce_id and meaning_of(result) in meanings
+    }
     if lookup is None:
         return {place: not_sent(item, Unsent(reason=Reason.TRY_AGAIN)) for place, item in refused.items()}
     leads = lookup.by_id([str(item.salesforce_id) for item in refused.values()], tuple(fields)) if refused else {}
@@ -52,6 +51,6 @@ def left_alone(
     return {place: settled for place, settled in found.items() if settled is not None}
 
 
-def code_of(result: Result) -> str | None:
-    """Salesforce's code of a record that it refused."""
-    return result.error.code if isinstance(result, Verdict) and result.error is not None else None
+def meaning_of(result: Result) -> Meaning | None:
+    """What Salesforce's error means for a record that it refused."""
+    return result.meaning if isinstance(result, Verdict) else None

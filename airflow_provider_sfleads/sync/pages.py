@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, verdicts_of
+from airflow_provider_sfleads.core.collections import PageKind, Verdict, nothing_written, verdicts_of
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Reason
-from airflow_provider_sfleads.core.remedies import remedies_for
 from airflow_provider_sfleads.core.replies import ApiError, errors_of, refusal
 from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import (
@@ -241,18 +241,15 @@ class _Page:
         return None
 
     def _judge(self, position: int, verdict: Verdict) -> None:
-        cure, error = verdict.cure, verdict.error
+        error = verdict.error
         self.delivery.results[position] = verdict
-        if cure is Cure.NONE or error is None:
+        if error is None or not verdict.is_open:
             return
         self.delivery.results[position] = Unsent(reason=Reason.TRY_AGAIN, code=error.code, message=error.message)
-        if cure is Cure.REPEAT:
+        if verdict.meaning is Meaning.SENT_AGAIN:
             self.again.append(position)
-        elif cure is Cure.END:
-            self.delivery.stop = ServiceUnavailableError(
-                f"Salesforce stores no more records (connection {self.sender.conn_id!r}, {error.code}): free data "
-                "storage or buy more, see Setup > Storage Usage."
-            )
+        elif verdict.meaning is Meaning.ENDS_RUN:
+            self.delivery.stop = nothing_written(error, conn_id=self.sender.conn_id)
 
     def _refuse(self, position: int, reply: Reply) -> None:
         unnamed = ApiError("UNKNOWN_EXCEPTION", f"HTTP {reply.status} without a reason")
@@ -264,12 +261,12 @@ class _Page:
     def _notice_that_all_is_refused(self) -> None:
         """Stop where each record of a page was refused for one reason: the next page would fare no better."""
         results = self.delivery.results
-        codes = {result.error.code for result in results if isinstance(result, Verdict) and result.error}
-        if self.refused >= MANY and self.refused == len(results) and len(codes) == 1:
-            code = codes.pop()
+        errors = {result.error.code: result.error for result in results if isinstance(result, Verdict) and result.error}
+        if self.refused >= MANY and self.refused == len(results) and len(errors) == 1:
+            ((code, error),) = errors.items()
             self.delivery.stop = self.delivery.stop or RequestRefusedError(
                 f"Salesforce refuses every record with {code} (connection {self.sender.conn_id!r}); see error_message "
-                f"in the results. {remedies_for((code,))}".rstrip(),
+                f"in the results. {error.entry.advice}".rstrip(),
                 status=_BAD_REQUEST,
                 codes=(code,),
             )

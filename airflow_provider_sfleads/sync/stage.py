@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, PageKind
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.ids import lead_id, to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
@@ -16,7 +17,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal, convert, is_null
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
-from airflow_provider_sfleads.sync.overtaken import BY_RULE, CONVERTED, left_alone
+from airflow_provider_sfleads.sync.overtaken import left_alone
 from airflow_provider_sfleads.sync.people import People
 from airflow_provider_sfleads.sync.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
 from airflow_provider_sfleads.sync.plan_settings import PlanSettings
@@ -191,9 +192,9 @@ class StagePlan:
 
     def settle(self, items: Sequence[Item], results: Sequence[Result], lookup: LeadLookup | None) -> list[Settled]:
         """Turn a page's results into outcomes; a lead converted, or moved on, since it was read is left alone."""
-        left = left_alone(
-            items, results, lookup, codes=(CONVERTED, BY_RULE), fields=self._fields, standing=self._standing_now
-        )
+        # An org may have a validation rule that keeps a lead from a step back.
+        meanings = (Meaning.LEAD_CONVERTED, Meaning.RULE_BROKEN)
+        left = left_alone(items, results, lookup, meanings=meanings, fields=self._fields, standing=self._standing_now)
         pairs = enumerate(zip(items, results, strict=True))
         return [left.get(place) or self._settled(item, result) for place, (item, result) in pairs]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from airflow_provider_sfleads import __version__
-from airflow_provider_sfleads.core.limits import AN_HOUR, ApiUsage, parse_retry_after
+from airflow_provider_sfleads.core.error_codes import AN_HOUR
+from airflow_provider_sfleads.core.limits import ApiUsage, parse_retry_after
 from airflow_provider_sfleads.core.replies import call_name
 from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
 from airflow_provider_sfleads.exceptions import (

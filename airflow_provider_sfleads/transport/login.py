@@ -90,11 +90,11 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
-def _causes(answer: Heard, settings: Settings, *, now: float) -> oauth.Causes:
+def _assertion(answer: Heard, settings: Settings, *, now: float) -> dict[str, object] | None:
     if settings.bearer is None:
-        return ()
+        return None
     theirs = parse_http_date(answer.headers.get("date"))
-    return jwt_bearer.causes(audience=settings.bearer.audience, offset=None if theirs is None else theirs - now)
+    return jwt_bearer.told_of(settings.bearer.audience, None if theirs is None else theirs - now)
 
 
 def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> Exception:
@@ -105,9 +105,9 @@ def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> 
             f"{where} answered the token request with a redirect (HTTP {status}), which is not followed with a secret. "
             "If the org's My Domain was renamed, enter the new host into Host."
         )
-    causes = _causes(answer, settings, now=now)
+    assertion = _assertion(answer, settings, now=now)
     page, conn_id = _page(answer, body), settings.conn_id
-    error = oauth.refusal(status, body, page=page, host=settings.host, conn_id=conn_id, causes=causes)
+    error = oauth.refusal(status, body, page=page, host=settings.host, conn_id=conn_id, assertion=assertion)
     if not error.transient:
         return error
     asked = parse_retry_after(answer.headers.get("retry-after"), now=now)

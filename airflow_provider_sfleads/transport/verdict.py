@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.core.limits import bulk_used_up, is_bulk_limit, used_up
-from airflow_provider_sfleads.core.remedies import remedies_for
+from airflow_provider_sfleads.core.error_codes import SESSION_OVER, VERSION_RETIRED, ErrorCode, advice_for
+from airflow_provider_sfleads.core.limits import used_up
 from airflow_provider_sfleads.core.replies import ApiError, call_name, errors_in, plain_text
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
+    ApiLimitError,
     ConcurrencyLimitError,
     RequestRefusedError,
     SalesforceLeadsError,
@@ -20,24 +21,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
 )
 
-# Salesforce did not begin the work: the whole request can be sent again, whatever it was.
-_NOT_BEGUN = frozenset(
-    {
-        "SERVER_UNAVAILABLE",
-        "UNABLE_TO_LOCK_ROW",
-        "TXN_SECURITY_METERING_ERROR",
-        "TXN_SECURITY_RUNTIME_ERROR",
-        "API_CURRENTLY_DISABLED",
-        "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE",
-    }
-)
-# Seconds after which another try is worthwhile, where Salesforce names no time: long requests end within ten minutes,
-# most of them sooner.
-_SOME_MINUTES = 300.0
 _SLOW_DOWN = frozenset({429, 503})
 _HOST = re.compile(r"[\w.:-]{1,260}", re.ASCII)
-_PASSWORD_EXPIRED = "INVALID_OPERATION_WITH_EXPIRED_PASSWORD"  # noqa: S105 - an error code
-_INCURABLE_401 = ("not valid for use with the rest api", "not attached to agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +99,11 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Verd
     if status < 400:  # noqa: PLR2004
         return Fail(_redirected(what, answer))
     errors = errors_in(answer.body)
-    if status == 401 or any(error.code == _PASSWORD_EXPIRED for error in errors):  # noqa: PLR2004
-        return _unauthorised(what, errors)
-    if status == 410 or any(error.code == "UNSUPPORTED_API_VERSION" for error in errors):  # noqa: PLR2004
+    entries = [error.entry for error in errors]
+    lasting = [entry for entry in entries if entry.raises is SessionRejectedError and entry is not SESSION_OVER]
+    if status == 401 or lasting:  # noqa: PLR2004
+        return _unauthorised(what, plain_text(errors), lasting)
+    if status == 410 or VERSION_RETIRED in entries:  # noqa: PLR2004
         return Fail(_retired(what, status, errors, api_version))
     return _by_code(what, answer, errors) or _by_status(what, answer, errors) or Take()
 
@@ -131,81 +118,47 @@ def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
     )
 
 
-def _rejected(what: str, said: str, codes: Collection[str]) -> SalesforceLeadsError | None:
-    """The error of a session that a new token would fare no better than; ``None`` where one may."""
-    if _PASSWORD_EXPIRED in codes:
-        return SessionRejectedError(
-            f"Salesforce refused {what}: the password of the Run-As user has expired ({_PASSWORD_EXPIRED}), and a new "
-            "token does not help. An API-only user is never asked for a new password: the Salesforce admin resets it "
-            "in Setup > Users, and gives the user the permission Password Never Expires."
-        )
-    if "INVALID_AUTH_HEADER" in codes:
-        return SessionRejectedError(
-            f"The Authorization header of {what} did not reach Salesforce as it was sent: {said}. Check proxies "
-            "and gateways on the way, which may take it out or change it."
-        )
-    return None
+def _unauthorised(what: str, said: str, lasting: Sequence[ErrorCode]) -> Verdict:
+    """Judge a refused session.
 
-
-def _unauthorised(what: str, errors: tuple[ApiError, ...]) -> Verdict:
-    said = plain_text(errors)
-    words = " ".join(error.message for error in errors).lower()
-    lasting = _rejected(what, said, {error.code for error in errors})
-    if lasting is not None:
-        return Fail(lasting)
-    if any(part in words for part in _INCURABLE_401):
-        return Fail(
-            SessionRejectedError(
-                f"Salesforce takes the token but not for the REST API, at {what}: {said}. A new token does not help: "
-                "check the "
-                "app's scopes (api), the app's and the Run-As user's access policies, and API Access Control."
-            )
-        )
-    error = SessionRejectedError(
-        f"Salesforce refuses tokens that it has just issued, at {what}: {said}. Check the IP ranges enforced on the "
-        "Run-As user's "
-        "sessions against this machine's outgoing address, and the app's session policies."
-    )
-    return Renew(error)
+    :param lasting: why a new token would fare no better, if it would not.
+    """
+    if lasting:
+        return Fail(SessionRejectedError(f"Salesforce refused {what}: {said}. {advice_for(lasting)}"))
+    again = f"Salesforce refuses tokens that it has just issued, at {what}: {said}. {SESSION_OVER.advice}"
+    return Renew(SessionRejectedError(again))
 
 
 def _retired(what: str, status: int, errors: tuple[ApiError, ...], api_version: str) -> SalesforceLeadsError:
     return RequestRefusedError(
-        f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). "
-        "Set api_version in the connection's extra to one that the org lists at /services/data/.",
+        f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). {VERSION_RETIRED.advice}",
         status=status,
         codes=tuple(error.code for error in errors),
     )
 
 
 def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Verdict | None:
-    codes = {error.code for error in errors}
+    entries = [error.entry for error in errors]
+    first = {entry.raises: entry for entry in reversed(entries)}
     said = plain_text(errors)
-    if "API_DISABLED_FOR_ORG" in codes:
-        return Fail(
-            ApiAccessError(
-                f"Salesforce refused {what}: {said}. The Run-As user lacks the permission API Enabled, or the org's "
-                "edition has no API."
-            )
+    overload = any(entry.overload for entry in entries) or answer.status in _SLOW_DOWN
+    if ApiAccessError in first:
+        return Fail(ApiAccessError(f"Salesforce refused {what}: {said}. {first[ApiAccessError].advice}"))
+    if ConcurrencyLimitError in first:
+        busy = ConcurrencyLimitError(
+            f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
+            f"Try again {_when(answer, 'in five minutes or more')}. {first[ConcurrencyLimitError].advice}"
         )
-    if "REQUEST_LIMIT_EXCEEDED" in codes:
-        if any("concurrent" in error.message.lower() for error in errors):
-            busy = ConcurrencyLimitError(
-                f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
-                f"Try again {_when(answer, 'in five minutes or more')}, and lower concurrency or batch_size if it "
-                "comes back."
-            )
-            busy.retry_after = _SOME_MINUTES
-            return Again(busy, ambiguous=False, retry_after=answer.retry_after, overload=True)
-        return Fail(used_up("its API requests", what, said, place="Company Information > API Requests"))
-    if any(map(is_bulk_limit, codes)):
-        return Fail(bulk_used_up(what, said))
-    if codes & _NOT_BEGUN:
+        busy.retry_after = first[ConcurrencyLimitError].retry_after
+        return Again(busy, ambiguous=False, retry_after=answer.retry_after, overload=overload)
+    if ApiLimitError in first:
+        return Fail(used_up(what, said, first[ApiLimitError]))
+    if ServiceUnavailableError in first:
+        # Salesforce did not begin the work: the whole request can be sent again, whatever it was.
         error = ServiceUnavailableError(
             f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(answer)}. "
-            f"{remedies_for(codes)}".rstrip()
+            f"{advice_for(entries)}".rstrip()
         )
-        overload = "SERVER_UNAVAILABLE" in codes or answer.status in _SLOW_DOWN
         return Again(error, ambiguous=False, retry_after=answer.retry_after, overload=overload)
     return None
 

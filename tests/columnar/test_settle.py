@@ -23,7 +23,7 @@ from airflow_provider_sfleads.columnar.match import match_by
 from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.columnar.staged import field_names, with_place
 from airflow_provider_sfleads.core.bulk import row_error
-from airflow_provider_sfleads.core.collections import Cure, Verdict
+from airflow_provider_sfleads.core.collections import Verdict
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results.columns import complete, to_outcome
@@ -161,7 +161,7 @@ def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked
             if chosen.sending.kind.operation == "update":
                 verdict = replace(verdict, created=None)
         is_open = state in (State.SILENT, State.UNPROCESSED)
-        if is_open or verdict.cure is not Cure.NONE:
+        if is_open or verdict.is_open:
             is_lost = state is State.SILENT and not chosen.sending.kind.repeatable
             yield item.candidate.key, "unknown" if is_lost else "again"
             continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.collections import Cure, PageKind, Verdict, retrieve_call, verdicts_of
+from airflow_provider_sfleads.core.collections import PageKind, Verdict, nothing_written, retrieve_call, verdicts_of
+from airflow_provider_sfleads.core.error_codes import Meaning
 from airflow_provider_sfleads.core.replies import ApiError
 from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError
@@ -12,6 +13,7 @@ from airflow_provider_sfleads.exceptions import OutcomeUnknownError
 ID = "00Q5g00000AbCdEEAV"
 INSERT = PageKind(operation="insert")
 UPSERT = PageKind(operation="upsert", external_id_field="X__c")
+OPEN = (Meaning.SENT_AGAIN, Meaning.LATER, Meaning.ENDS_RUN)
 
 
 @pytest.mark.parametrize(
@@ -39,25 +41,52 @@ def test_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "cure"),
+    ("code", "message", "meaning"),
     [
-        ("UNABLE_TO_LOCK_ROW", "", Cure.REPEAT),
-        ("SERVER_UNAVAILABLE", "", Cure.REPEAT),
-        ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "", Cure.REPEAT),
-        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "trigger: UNABLE_TO_LOCK_ROW", Cure.REPEAT),
-        ("CANNOT_EXECUTE_FLOW_TRIGGER", "UNABLE_TO_LOCK_ROW", Cure.REPEAT),
-        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "trigger: no", Cure.NONE),
-        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "UNABLE_TO_LOCK_ROW", Cure.NONE),
-        ("API_CURRENTLY_DISABLED", "", Cure.LATER),
-        ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", Cure.LATER),
-        ("DUPLICATE_VALUE", "", Cure.NONE),
-        ("STORAGE_LIMIT_EXCEEDED", "", Cure.END),
+        ("UNABLE_TO_LOCK_ROW", "", Meaning.SENT_AGAIN),
+        ("SERVER_UNAVAILABLE", "", Meaning.SENT_AGAIN),
+        ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "", Meaning.SENT_AGAIN),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "trigger: UNABLE_TO_LOCK_ROW", Meaning.SENT_AGAIN),
+        ("CANNOT_EXECUTE_FLOW_TRIGGER", "UNABLE_TO_LOCK_ROW", Meaning.SENT_AGAIN),
+        ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "trigger: no", Meaning.REJECTED),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "UNABLE_TO_LOCK_ROW", Meaning.RULE_BROKEN),
+        ("API_CURRENTLY_DISABLED", "", Meaning.LATER),
+        ("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", Meaning.LATER),
+        ("DUPLICATE_VALUE", "", Meaning.LEAD_EXISTS),
+        ("DUPLICATES_DETECTED", "", Meaning.LEAD_MAY_EXIST),
+        ("CANNOT_UPDATE_CONVERTED_LEAD", "", Meaning.LEAD_CONVERTED),
+        ("UNHEARD_OF", "UNABLE_TO_LOCK_ROW", Meaning.REJECTED),
+        ("STORAGE_LIMIT_EXCEEDED", "", Meaning.ENDS_RUN),
     ],
 )
-def test_cures(code: str, message: str, cure: Cure) -> None:
-    """Which errors are of the moment, of the hour, and of the record."""
-    assert Verdict(error=ApiError(code, message)).cure is cure
-    assert Verdict(id=ID).cure is Cure.NONE
+def test_meanings(code: str, message: str, meaning: Meaning) -> None:
+    """Which errors are of the moment, of the hour, of the record, and of its lead."""
+    verdict = Verdict(error=ApiError(code, message))
+    assert verdict.meaning is meaning
+    assert verdict.is_open is (meaning in OPEN)
+
+
+def test_a_record_that_was_written_is_not_sent_again() -> None:
+    """It has no error to mean anything."""
+    assert Verdict(id=ID).meaning is None
+    assert not Verdict(id=ID).is_open
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "STORAGE_LIMIT_EXCEEDED",
+            "stores no more records (connection 'sf', STORAGE_LIMIT_EXCEEDED). Free data",
+        ),
+        ("API_CURRENTLY_DISABLED", "writes no records at the moment (connection 'sf', API_CURRENTLY_DISABLED)."),
+    ],
+)
+def test_where_no_record_goes_through_the_error_says_what_to_do(code: str, words: str) -> None:
+    """As far as there is something to do."""
+    error = nothing_written(ApiError(code, "x"), conn_id="sf")
+    assert error.transient
+    assert words in str(error)
 
 
 @pytest.mark.parametrize("more", [{}, {"id": None}, {"id": ID}, {"created": False}, {"id": ID, "created": True}])

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_sfleads.core.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.paging import cut
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.stage import NOT_ONE
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_kind
 from airflow_provider_sfleads.sync.stage import StagePlan
@@ -108,7 +108,7 @@ def is_looked_up(outcome: Outcome) -> bool:
     """Whether the export alone could not decide about a row."""
     if outcome.action is Action.DUPLICATE_KEY:
         return outcome.salesforce_id is not None
-    return outcome.action in (Action.WOULD_UPDATE, Action.UNCHANGED) or outcome.error_code in NOT_ONE
+    return outcome.action in (Action.WOULD_UPDATE, Action.UNCHANGED) or outcome.error_code in NO_SINGLE_LEAD
 
 
 def account(created: int, updated: int, exist: int) -> Tally:
