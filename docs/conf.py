@@ -33,7 +33,7 @@ html_show_search_summary = False
 html_copy_source = False
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "command_help"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "command_help", "error_codes"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 # Anchors of headings are those that code hosts make, so a link works in both.

@@ -83,7 +83,8 @@ class Verdict:
     @property
     def is_open(self) -> bool:
         """Whether the record was not written, and may go through another time as it is."""
-        return self.meaning is not None and self.meaning.is_open
+        meaning = self.meaning
+        return meaning is not None and meaning.is_open
 
 
 def nothing_written(error: ApiError, *, conn_id: str) -> ServiceUnavailableError:

@@ -367,9 +367,11 @@ NO_SINGLE_LEAD = frozenset(entry.code for entry in TABLE if entry.row is Meaning
 def look_up(code: str, message: str = "") -> ErrorCode:
     """Return what is known of the code of a record, a request or a job; :data:`UNKNOWN` where nothing is."""
     for entry in _BY_CODE.get(_bare(code), ()):
+        if not entry.words:
+            return entry
         found = re.search(entry.words, message, re.IGNORECASE | re.ASCII)
         if found is not None:
-            return replace(entry, advice=entry.advice.format(**found.groupdict())) if found.groupdict() else entry
+            return replace(entry, advice=entry.advice.format(**found.groupdict()))
     return UNKNOWN
 
 
@@ -379,13 +381,11 @@ def look_up_token_error(error: str, description: str, *, assertion: Mapping[str,
     :param error: in lower case, as is ``description``.
     :param assertion: of the JWT bearer flow, what its advice tells of the assertion.
     """
-    # What passes goes first, whichever flow has said it.
-    entries = sorted(
-        (*(BEARER_TABLE if assertion else ()), *TOKEN_TABLE), key=lambda entry: entry.raises is not _PASSES
-    )
-    for entry in entries:
+    entries = (*BEARER_TABLE, *TOKEN_TABLE) if assertion else TOKEN_TABLE
+    # What passes goes first, whatever else is said.
+    for entry in sorted(entries, key=lambda entry: entry.raises is not _PASSES):
         if re.search(entry.words or entry.code, f"{error} {description}"):
-            return replace(entry, advice=entry.advice.format(**assertion)) if assertion else entry
+            return replace(entry, advice=entry.advice.format(**assertion or {}))
     return UNKNOWN_TOKEN_ERROR
 
 

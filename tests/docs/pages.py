@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts))
 # Directives whose body is not Markdown.
-_NO_MARKDOWN = ("{commands}", "{eval-rst}", "{include}", "{toctree}")
+_NO_MARKDOWN = ("{commands}", "{error-codes}", "{eval-rst}", "{include}", "{toctree}")
 _NOTE = re.compile(r"<!--\s*(test|exit):\s*(.*?)\s*-->", re.DOTALL)
 
 

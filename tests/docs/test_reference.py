@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from sphinx.util.inventory import InventoryFile
 
 import airflow_provider_sfleads.exceptions as errors
+from airflow_provider_sfleads.core.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, UNKNOWN, look_up
 from airflow_provider_sfleads.core.outcome import Outcome, Reason
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.get_provider_info import get_provider_info
@@ -129,6 +131,18 @@ def test_each_error_is_explained() -> None:
     names = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     assert bases | of_the_check <= names
     assert not [name for name in sorted(names - bases - of_the_check) if f"`{name}`" not in page]
+
+
+def test_each_error_code_is_in_the_reference(site: Path) -> None:
+    """As the package's own table has it; and the page of errors names no row's code that the table does not know."""
+    page = html.unescape((site / "reference" / "error-codes.html").read_text(encoding="utf-8"))
+    entries = (*TABLE, *TOKEN_TABLE, *BEARER_TABLE)
+    assert not [entry.code for entry in entries if f">{entry.code}<" not in page]
+    assert page.count("<dt>") == len(entries)
+    _, _, told = (DOCS / "errors.md").read_text(encoding="utf-8").partition("## Codes of rejected rows")
+    codes = re.findall(r"^\| `(\w+)`", told, re.MULTILINE)
+    assert len(codes) > 10
+    assert not [code for code in codes if look_up(code) is UNKNOWN]
 
 
 def test_each_command_is_in_the_reference(site: Path) -> None:
