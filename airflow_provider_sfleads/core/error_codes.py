@@ -62,11 +62,11 @@ class Mender(StrEnum):
 class ErrorCode:
     """What is known of an error code.
 
-    :param code: in Salesforce's spelling; of the token table empty for words under any code.
+    :param code: in Salesforce's spelling; of a login the one that the words mostly come with.
     :param mender: who mends it.
     :param advice: what to do, in sentences; empty where the code says it all.
     :param words: regular expression, in any case, for a message that gives the code this meaning; the groups that it
-        names stand in ``advice``. Such a line comes before the code's own.
+        names stand in ``advice``. Such an entry stands before the code's own.
     :param row: what becomes of a row whose record was refused with it.
     :param raises: what a whole request, a job or a login that failed with it ends in. :class:`BulkJobError`: a job
         made again would fail again, and a request is refused as with most codes. ``ServiceUnavailableError``: the work
