@@ -22,6 +22,9 @@ class Book(Protocol):
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take one outcome, and the original row where it is a reject."""
 
+    def flush(self) -> None:
+        """Make what was taken durable."""
+
     def marked(self, mark: str) -> AbstractContextManager[None]:
         """Record what is written in the block all together, under a mark that says what it settles, or not at all."""
 

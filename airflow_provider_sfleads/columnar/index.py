@@ -22,7 +22,8 @@ RECENT = 500_000
 # have to be searched.
 _ALONE = 4_096
 _SMALL = 32_768
-_FILTER_BYTES = 1 << 25
+# The filter is small at first, and large once there are so many keys that it would answer too often.
+_SMALL_FILTER, _LARGE_FILTER, _FEW = 1 << 18, 1 << 25, 50_000
 #: Every pair of two bits in a byte.
 _PAIRS = np.array([1 << high | 1 << low for high in range(8) for low in range(high)], dtype=np.uint8)
 
@@ -36,8 +37,8 @@ class KeyMemory:
     """A set of keys: their digests, in sorted runs in a folder that is removed on leaving.
 
     Keys rest there as digests, never as they are; that two of a billion keys share one of the 128-bit digests has a
-    chance of about 10**-21. Nearly every key of an export is new: a Bloom filter (32 MiB) answers for those that surely
-    are, and only the others are looked for in the runs. ``results.key_index`` is the same for one key at a time.
+    chance of about 10**-21. Nearly every key of an export is new: a Bloom filter (256 KiB, of more than 50,000 keys
+    32 MiB) answers for those that surely are, and only the others are looked for in the runs.
 
     :param directory: where the folder lies; one that a killed worker left there is replaced.
     """
@@ -45,6 +46,7 @@ class KeyMemory:
     def __init__(self, directory: Path) -> None:
         self._folder = directory / "keys"
         self._filter = np.zeros(0, dtype=np.uint8)
+        self._count = 0
         self._recent: list[_Run] = []
         self._alone: set[tuple[int, int]] = set()
         self._runs: list[Path] = []
@@ -52,7 +54,8 @@ class KeyMemory:
     def __enter__(self) -> Self:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(0o700, parents=True)
-        self._filter = np.zeros(_FILTER_BYTES, dtype=np.uint8)
+        self._filter = np.zeros(_SMALL_FILTER, dtype=np.uint8)
+        self._count = 0
         return self
 
     def __exit__(
@@ -74,7 +77,7 @@ class KeyMemory:
         high, low = (half ^ grain for half, grain in zip(digest_of_one(key), salt, strict=True))
         if (high, low) in self._alone:
             return False
-        place, pair = low & (_FILTER_BYTES - 1), int(_PAIRS[(low >> 25) % len(_PAIRS)])
+        place, pair = low & (len(self._filter) - 1), int(_PAIRS[(low >> 25) % len(_PAIRS)])
         met = int(self._filter[place])
         if met & pair == pair and self._holds(np.array([high], np.uint64), np.array([low], np.uint64))[0]:
             return False
@@ -82,6 +85,7 @@ class KeyMemory:
         self._alone.add((high, low))
         if len(self._alone) >= _ALONE:
             self._gather()
+            self._grow(0)
         return True
 
     def add_many(self, keys: pa.Array, space: str = "key") -> _Flags:
@@ -93,10 +97,11 @@ class KeyMemory:
         if not len(keys):
             return np.zeros(0, dtype=np.bool_)
         self._gather()
+        self._grow(len(keys))
         halves = digests(keys) ^ np.array(digest_of_one(space), dtype=np.uint64)
         order, again = _order(halves)
         high, low = halves[:, 0][order], halves[:, 1][order]
-        places, pairs = _bits(low)
+        places, pairs = self._bits(low)
         new = np.ones(len(high), dtype=np.bool_)
         new[again] = False
         suspects = np.flatnonzero(new & ((self._filter[places] & pairs) == pairs))
@@ -119,6 +124,17 @@ class KeyMemory:
             self._alone.clear()
             self._remember((halves[:, 0].copy(), halves[:, 1].copy()))
 
+    def _grow(self, more: int) -> None:
+        """Take the large filter where the small one is too full for so many keys more."""
+        if len(self._filter) == _SMALL_FILTER and self._count + more > _FEW:
+            self._filter = np.zeros(_LARGE_FILTER, dtype=np.uint8)
+            for _, low in self._recent:
+                self._mark(*self._bits(low))
+
+    def _bits(self, low: _Words) -> tuple[_Words, npt.NDArray[np.uint8]]:
+        """The byte of the filter and the two bits of it that stand for each digest."""
+        return low & np.uint64(len(self._filter) - 1), _PAIRS[(low >> np.uint64(25)) % np.uint64(len(_PAIRS))]
+
     def _mark(self, places: _Words, pairs: npt.NDArray[np.uint8]) -> None:
         while len(places):
             # Where two share a byte, the later one overwrites the earlier, which then has its turn again.
@@ -140,6 +156,7 @@ class KeyMemory:
     def _remember(self, added: _Run) -> None:
         if not len(added[0]):
             return
+        self._count += len(added[0])
         while self._recent and len(self._recent[-1][0]) <= min(len(added[0]), _SMALL - len(added[0])):
             added = _merged([self._recent.pop(), added])
         self._recent.append(added)
@@ -151,11 +168,6 @@ class KeyMemory:
                     half.tofile(file)
             self._runs.append(path)
             self._recent.clear()
-
-
-def _bits(low: _Words) -> tuple[_Words, npt.NDArray[np.uint8]]:
-    """The byte of the filter and the two bits of it that stand for each digest."""
-    return low & np.uint64(_FILTER_BYTES - 1), _PAIRS[(low >> np.uint64(25)) % np.uint64(len(_PAIRS))]
 
 
 def _order(halves: Digests) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

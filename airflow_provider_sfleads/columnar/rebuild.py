@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
+from airflow_provider_sfleads.core.values import NUMBERS, FieldValue, Refusal, convert
 from airflow_provider_sfleads.sync.plan import Candidate, Item
 
 
@@ -37,7 +37,7 @@ def candidates(batch: pa.RecordBatch, lead: SObjectInfo) -> list[Candidate]:
     heads = zip(*(batch.column(name).to_pylist() for name in ("key", "lead_id", "match")), strict=True)
     return [
         Candidate(key=key, row=row, record=record, lead_id=lead_id, external_id=match)
-        for (key, lead_id, match), row, record in zip(heads, _rows(batch), _records(batch, lead), strict=True)
+        for (key, lead_id, match), row, record in zip(heads, _rows(batch), field_values(batch, lead), strict=True)
     ]
 
 
@@ -68,21 +68,40 @@ def rebuild(
     ]
 
 
-def _records(batch: pa.RecordBatch, lead: SObjectInfo) -> list[dict[str, FieldValue]]:
-    records: list[dict[str, FieldValue]] = [{} for _ in range(batch.num_rows)]
+def field_values(batch: pa.RecordBatch, lead: SObjectInfo, *, by_id: bool = False) -> list[dict[str, FieldValue]]:
+    """The records of staged rows: what is sent of each, by Lead field.
+
+    :param by_id: whether the id of the row's lead goes in front, for an update.
+    """
+    ids = batch.column("salesforce_id").to_pylist() if by_id else ()
+    records: list[dict[str, FieldValue]] = [{"id": lead_id} for lead_id in ids] or [{} for _ in range(batch.num_rows)]
     for name in field_names(batch.schema):
-        info = lead.find(name)
-        for record, cell in zip(records, batch.column(FIELD + name).to_pylist(), strict=True):
-            if cell is not None:
-                record[name] = _value(info, cell)
+        cells = batch.column(FIELD + name)
+        if cells.null_count == len(cells):
+            continue
+        values = _values(lead.find(name), cells)
+        if cells.null_count:
+            pairs = zip(records, cells.is_valid().to_pylist(), values, strict=True)
+            for record, is_there, value in pairs:
+                if is_there:
+                    record[name] = value
+        else:
+            for record, value in zip(records, values, strict=True):
+                record[name] = value
     return records
 
 
-def _value(info: FieldInfo | None, cell: str) -> FieldValue:
-    if cell == CLEAR:
-        return None
-    value = cell if info is None else convert(info, cell)
-    # What the sync itself puts there, the stage to move to, need not be what an export's value would have to be.
+def _values(info: FieldInfo | None, cells: pa.Array) -> list[FieldValue]:
+    """The values that staged cells stand for; cells hold them as text, in their final form."""
+    texts = cells.to_pylist()
+    if info is not None and (info.type in NUMBERS or info.type == "boolean"):
+        known = {text: _value(info, text) for text in set(texts) - {None}}
+        return [known.get(text) for text in texts]
+    return [None if text == CLEAR else text for text in texts] if CLEAR in texts else texts
+
+
+def _value(info: FieldInfo, cell: str) -> FieldValue:
+    value = None if cell == CLEAR else convert(info, cell)
     return cell if isinstance(value, Refusal) else value
 
 

@@ -87,6 +87,15 @@ def read_leads(reading: Reading, wanted: Wanted) -> Leads:
             yield from leads
             return
     log.info("Reading %d leads in about %d calls.", count, calls)
+    yield from read_by_calls(reading, wanted)
+
+
+def read_by_calls(reading: Reading, wanted: Wanted) -> Leads:
+    """Read the leads wanted, and no others; a lead that is missing or deleted is not among them.
+
+    :return: as :func:`read_leads` does.
+    :raises Stopped: where the run is to end.
+    """
     yield from _side_by_side(
         reading, (_retrieval(reading, ids, wanted.fields) for ids in cut(wanted.ids(), MAX_RETRIEVE_IDS))
     )

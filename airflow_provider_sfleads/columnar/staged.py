@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -65,6 +66,19 @@ def placed(batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch
     nothing = pa.nulls(batch.num_rows, pa.string())
     return with_place(batch, [nothing] * len(PLACED))
+
+
+def at_places(batches: Iterable[pa.RecordBatch], places: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """Yield some rows of batches.
+
+    :param places: where they stand among all rows of the batches.
+    """
+    wanted, start = np.sort(np.asarray(places, dtype=np.int64)), 0
+    for batch in batches:
+        first, last = np.searchsorted(wanted, [start, start + batch.num_rows])
+        if last > first:
+            yield batch.take(pa.array(wanted[first:last] - start))
+        start += batch.num_rows
 
 
 def csv_bytes(batch: pa.RecordBatch) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from string import ascii_letters, digits
 
 LEAD_PREFIX = "00Q"
 #: What the ids of an object begin with (Object Reference, "Standard Objects").
@@ -16,15 +17,15 @@ KEY_PREFIXES = {
 }
 _SHAPE = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-5]{3})?")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_CAPITALS = {code: "1" if chr(code).isupper() else "0" for code in map(ord, ascii_letters + digits)}
 _SHORT = 15
 
 
 def checksum(id15: str) -> str:
     """Return the 3 check characters of a 15-character id; each says which of 5 characters are capitals."""
-    groups = (id15[start : start + 5] for start in range(0, _SHORT, 5))
-    return "".join(
-        _ALPHABET[sum(1 << place for place, char in enumerate(group) if "A" <= char <= "Z")] for group in groups
-    )
+    # Read from its end, which characters are capitals is a binary number, five digits for each check character.
+    bits = int(id15.translate(_CAPITALS)[::-1], 2)
+    return _ALPHABET[bits & 31] + _ALPHABET[bits >> 5 & 31] + _ALPHABET[bits >> 10]
 
 
 def to_18(value: str) -> str | None:
@@ -36,8 +37,9 @@ def to_18(value: str) -> str | None:
     if not _SHAPE.fullmatch(value):
         return None
     head, tail = value[:_SHORT], value[_SHORT:].upper()
-    if not tail or checksum(head) == tail:
-        return head + checksum(head)
+    check = checksum(head)
+    if tail in ("", check):
+        return head + check
     if head not in (head.lower(), head.upper()):
         return None
     mended = _restore_case(head, tail)

@@ -106,32 +106,31 @@ def results_of(reply: Reply, count: int, *, prefix: str = "") -> tuple[RecordRes
     :raises OutcomeUnknownError: where the reply does not have one result for each.
     """
     body = reply.body
-    if not isinstance(body, list) or len(body) != count or not all(_is_result(item, prefix) for item in body):
+    found = [_result(item, prefix, repeated=reply.repeated) for item in body] if isinstance(body, list) else []
+    if not isinstance(body, list) or len(body) != count or None in found:
         got = f"{len(body)} results, or some that are none" if isinstance(body, list) else "no list of results"
         raise OutcomeUnknownError(
             f"Salesforce answered a request of {count} records with {got}, so what became of them is not known. "
             "Look the records up before sending them again."
         )
-    return tuple(_result(item, repeated=reply.repeated) for item in body)
+    return tuple(result for result in found if result is not None)
 
 
-def _is_result(item: object, prefix: str) -> bool:
-    """Whether it says that a record was written, and which, or that it was not."""
-    if not isinstance(item, dict) or not isinstance(item.get("success"), bool):
-        return False
-    record_id = item.get("id")
-    return not item["success"] or (has_form(record_id) and str(record_id).startswith(prefix))
-
-
-def _result(item: Mapping[str, object], *, repeated: bool) -> RecordResult:
-    success = item.get("success") is True
-    created = item.get("created")
-    known = isinstance(created, bool) and success and not (repeated and created is False)
+def _result(item: object, prefix: str, *, repeated: bool) -> RecordResult | None:
+    """What an item says of its record; ``None`` where it does not say that it was written, and which, nor was not."""
+    if not isinstance(item, dict):
+        return None
+    success = item.get("success")
+    if success is True:
+        created, raw = item.get("created"), item.get("id")
+        if not (isinstance(raw, str) and raw.startswith(prefix) and has_form(raw)):
+            return None
+        known = isinstance(created, bool) and not (repeated and created is False)
+        return RecordResult(to_18(raw) or raw, success=True, created=created is True if known else None)
+    if success is not False:
+        return None
     errors = item.get("errors")
     found = errors_in(errors) if isinstance(errors, list) else ()
-    if success:
-        raw = _text(item.get("id"))
-        return RecordResult(to_18(raw) or raw, success=True, created=created is True if known else None)
     return RecordResult(
         None, success=False, created=None, errors=found or (ApiError("UNKNOWN_EXCEPTION", "no reason given"),)
     )

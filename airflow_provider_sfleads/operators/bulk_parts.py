@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from airflow_provider_sfleads.bulk.jobs import Jobs
+from airflow_provider_sfleads.bulk.page_loads import PageLoads
 from airflow_provider_sfleads.bulk.pieces import Pieces
 from airflow_provider_sfleads.bulk.run import BulkRun
 from airflow_provider_sfleads.bulk.settling import Settling
@@ -16,6 +18,7 @@ from airflow_provider_sfleads.columnar.reading import Reading
 from airflow_provider_sfleads.operators.recorder import Recorder
 from airflow_provider_sfleads.operators.turns import late_check
 from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Plan, UnderWay
+from airflow_provider_sfleads.results.earlier import EarlierRows
 
 
 def terms_of(load: UnderWay) -> Terms:
@@ -61,6 +64,48 @@ class _Diary:
             self.load.lease.carry(tuple(self.load.execution.jobs.values()))
 
 
+def _reading(load: UnderWay) -> Reading:
+    """What look-ups read with."""
+    settings, client = load.settings, load.settings.hook.client
+
+    def pause(seconds: float) -> None:
+        settings.stop.wait(seconds)
+
+    return Reading(
+        send=client.send,
+        download=client.download,
+        conn_id=settings.hook.salesforce_conn_id,
+        concurrency=settings.concurrency,
+        directory=load.folder.staging(),
+        pause=pause,
+        stopped=settings.stop.is_set,
+    )
+
+
+def page_loads(
+    load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory, earlier: EarlierRows | None
+) -> PageLoads:
+    """What sends the staged rows of a load by pages.
+
+    :param earlier: what earlier tries did, where that matters.
+    """
+    return PageLoads(
+        plan=plan,
+        lead=load.lead,
+        pieces=pieces,
+        book=book,
+        reading=_reading(load),
+        lookup=load.lookup(),
+        memory=memory,
+        terms=terms_of(load),
+        settings=load.page_settings(),
+        sender=load.sender,
+        newer=late_check(load, plan),
+        announce=partial(load.announce, plan),
+        earlier=earlier,
+    )
+
+
 def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
     """The bulk run of a load."""
     settings, client, terms, diary = load.settings, load.settings.hook.client, terms_of(load), _Diary(load)
@@ -79,15 +124,7 @@ def bulk_run(load: UnderWay, plan: Plan, pieces: Pieces, book: Recorder, memory:
         pause=pause,
         now=load.server_now,
     )
-    reading = Reading(
-        send=client.send,
-        download=client.download,
-        conn_id=conn_id,
-        concurrency=settings.concurrency,
-        directory=scratch,
-        pause=pause,
-        stopped=stop.is_set,
-    )
+    reading = _reading(load)
     settling = Settling(
         plan=plan,
         lead=load.lead,

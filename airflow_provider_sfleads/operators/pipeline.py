@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.doubt import Doubt
@@ -80,7 +81,7 @@ def _carried_out(load: UnderWay, stream: ChunkStream | None) -> Course | Waiting
             waiting = course.send()
             if waiting is not None:
                 return waiting
-            course.send_tail()
+            course.send_pages()
         except DisownedError:
             raise
         except BaseException:
@@ -148,9 +149,12 @@ def _stage_anew(load: UnderWay, columns: Sequence[str]) -> None:
 
 
 @contextmanager
-def _earlier(load: UnderWay, plan: Plan) -> Iterator[EarlierRows | None]:
-    """What was done before, where that matters: for a retry, and for leads that a re-run could create again."""
-    is_resumed = load.resumed or any(Announcements(load.folder, plan.compare).rows())
+def _earlier(load: UnderWay, plan: Plan, *, is_begun: bool) -> Iterator[EarlierRows | None]:
+    """What was done before, where that matters: for a retry, and for leads that a re-run could create again.
+
+    :param is_begun: whether this try has recorded rows, too.
+    """
+    is_resumed = is_begun or load.resumed or any(Announcements(load.folder, plan.compare).rows())
     if plan.repeatable and not is_resumed and load.execution.asks_from is None:
         yield None
         return
@@ -306,20 +310,30 @@ class _Course:
             first = self.load.execution
             self.load.choose(first.api or "bulk", f"{first.api_reason}; what was left later went by pages: {reason}")
 
-    def send_tail(self) -> None:
-        """Send what cannot go through Bulk, or is not worth a job, page by page."""
+    def send_pages(self, *, breaks_off: bool = False) -> None:
+        """Send by pages what no job carries: all rows, or those that Bulk cannot take, or that are not worth a job.
+
+        :param breaks_off: send nothing, and record of each row that is not settled that it was not sent.
+        """
         from airflow_provider_sfleads.bulk.pieces import Role
+        from airflow_provider_sfleads.operators.bulk_parts import page_loads
 
         self._announce_unknown()
         load, tail = self.load, self.pieces.all(Role.TAIL)
         if tail:
-            seen = self._seen_in(tail)
             with ExitStack() as closing:
                 plan = load.plan(self.columns)
-                run = load.run(plan, seen, self.book, closing.enter_context(_earlier(load, plan)))
-                run.halted = self.halted
+                earlier = closing.enter_context(_earlier(load, plan, is_begun=breaks_off))
+                pages = page_loads(load, plan, self.pieces, self.book, self.memory, earlier)
+                pages.halted = self.halted
+                if not breaks_off:
+                    pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
+                run = load.run(
+                    plan, self._seen_in(tail), self.book, earlier, planned=pages.items, doubtful=pages.doubtful
+                )
+                run.halted = pages.halted
                 self.has_tail_begun = True
-                rows = self._tail_rows(tail)
+                rows = self._tail_rows(tail, pages.apart)
                 try:
                     run.execute(rows)
                 except BaseException:
@@ -331,10 +345,19 @@ class _Course:
                 self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
-            if not run.tally.actions[Action.NOT_SENT]:
+            if not run.tally.actions[Action.NOT_SENT] and not pages.left:
                 for piece in tail:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
+
+    def _is_placed(self, piece: Piece) -> bool:
+        """Whether rows of a piece were looked up, or sent, before: they are looked at one by one."""
+        from airflow_provider_sfleads.bulk.pieces import APART
+
+        if piece.slot.round or piece.slot.kind >= APART:
+            return True
+        with self.pieces.reading(piece) as batches:
+            return any("salesforce_id" in batch.schema.names for batch in islice(batches, 1))
 
     def _announce_unknown(self) -> None:
         """Let the tail ask for the rows of jobs that tell nothing any more."""
@@ -368,14 +391,22 @@ class _Course:
 
         return seen
 
-    def _tail_rows(self, tail: Sequence[Piece]) -> Iterator[Candidate]:
+    def _tail_rows(self, tail: Sequence[Piece], apart: Mapping[str, Sequence[int]]) -> Iterator[Candidate]:
+        """The rows to look at one by one.
+
+        :param apart: of pieces whose other rows are settled, by name, the places of those that are not.
+        """
         from airflow_provider_sfleads.columnar.rebuild import candidates
+        from airflow_provider_sfleads.columnar.staged import at_places
 
         for piece in tail:
             # What became of rows that a job carried before, the job may not have told.
             doubt = self.load.doubt() if piece.slot.round and not piece.slot.has_met else None
+            places = apart.get(piece.name)
+            if places is not None and not places:
+                continue
             with self.pieces.reading(piece) as batches:
-                for batch in batches:
+                for batch in batches if places is None else at_places(batches, places):
                     yield from (row.doubted(doubt) for row in candidates(batch, self.load.lead))
 
     def leave(self, *roles: Role) -> None:
@@ -406,7 +437,7 @@ class _Course:
                 self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
             else:
                 # Of its rows an earlier try may have settled some.
-                self.send_tail()
+                self.send_pages(breaks_off=True)
         with suppress(Exception):
             self.writing.close()
         with suppress(Exception):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from random import uniform
 from threading import Lock
@@ -39,7 +39,7 @@ from airflow_provider_sfleads.results.newer_rows import NewerRows
 from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.doubts import Doubts
+from airflow_provider_sfleads.sync.doubts import Doubtful, Doubts
 from airflow_provider_sfleads.sync.inquiry import Inquiry
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 from airflow_provider_sfleads.sync.made import person_of
@@ -99,7 +99,7 @@ class Waiting:
     queued: Mapping[str, float]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class UnderWay:
     """One load under way.
 
@@ -294,33 +294,78 @@ class UnderWay:
         """A lead's address."""
         return f"{self.settings.hook.client.base_url}/lightning/r/Lead/{lead_id}/view"
 
-    def run(self, plan: Plan, seen: Seen, sink: Recorder, earlier: EarlierRows | None) -> SyncRun:
-        """A run that sends rows page by page.
-
-        :param earlier: what was done before, where that matters.
-        """
-        settings = self.settings
+    @cached_property
+    def sender(self) -> PageSender:
+        """Delivers pages; the requests of a try are numbered."""
         numbers, lock = count(1), Lock()
 
         def number() -> str:
             with lock:
                 return str(next(numbers))
 
+        return PageSender(
+            send=self.send,
+            pause=self.pause,
+            stopped=self.settings.stop.is_set,
+            number=number,
+            conn_id=self.settings.hook.salesforce_conn_id,
+        )
+
+    def page_settings(self) -> Settings:
+        """How pages are sent."""
+        settings = self.settings
+        return Settings(
+            batch_size=settings.batch_size,
+            concurrency=settings.concurrency,
+            dry_run=settings.dry_run,
+            attempt=self.attempt,
+            now=lambda: datetime.now(UTC),
+            server_now=self.server_now,
+            began=self.server_now(),
+            user_ids=self._user_ids,
+            lead_url=self.lead_url,
+            stop=settings.stop,
+        )
+
+    def announce(self, plan: Plan, rows: Sequence[tuple[str, str]]) -> None:
+        """Make durable that new leads are about to be sent.
+
+        :param rows: the key of each, and a digest of who it speaks of.
+        """
+        doubt = Doubt.at(self.server_now(), self.settings.hook.client.user_id)
+        Announcements(self.folder, plan.compare).announce(rows, doubt)
+
+    def run(
+        self,
+        plan: Plan,
+        seen: Seen,
+        sink: Recorder,
+        earlier: EarlierRows | None,
+        *,
+        planned: Iterable[Item] = (),
+        doubtful: Iterable[Doubtful] = (),
+    ) -> SyncRun:
+        """A run that looks at rows one by one, and sends them page by page.
+
+        :param earlier: what was done before, where that matters.
+        :param planned: what is to be sent, whatever a look-up would say.
+        :param doubtful: rows that got no answer and may not simply be sent again.
+        """
+
+        def announce(items: Sequence[Item]) -> None:
+            self.announce(plan, [(item.candidate.key, person_of(self.lead, item.record)) for item in items])
+
         return SyncRun(
             plan=plan,
-            sender=PageSender(
-                send=self.send,
-                pause=self.pause,
-                stopped=settings.stop.is_set,
-                number=number,
-                conn_id=settings.hook.salesforce_conn_id,
-            ),
+            sender=self.sender,
+            planned=planned,
+            doubtful=doubtful,
             lookup=self.lookup(),
             seen=seen,
             sink=sink,
             before=Before(earlier=earlier),
             newer=late_check(self, plan),
-            announce=partial(self._announce, Announcements(self.folder, plan.compare)),
+            announce=announce,
             doubts=Doubts(
                 Inquiry(
                     lead=self.lead,
@@ -330,23 +375,8 @@ class UnderWay:
                     now=self.server_now,
                 )
             ),
-            settings=Settings(
-                batch_size=settings.batch_size,
-                concurrency=settings.concurrency,
-                dry_run=settings.dry_run,
-                attempt=self.attempt,
-                now=lambda: datetime.now(UTC),
-                server_now=self.server_now,
-                began=self.server_now(),
-                user_ids=self._user_ids,
-                lead_url=self.lead_url,
-                stop=settings.stop,
-            ),
+            settings=self.page_settings(),
         )
-
-    def _announce(self, announcements: Announcements, items: Sequence[Item]) -> None:
-        rows = [(item.candidate.key, person_of(self.lead, item.record)) for item in items]
-        announcements.announce(rows, Doubt.at(self.server_now(), self.settings.hook.client.user_id))
 
     def pause(self, rounds: int, asked: float) -> None:
         """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""

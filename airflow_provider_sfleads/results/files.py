@@ -222,7 +222,7 @@ class Directory:
 
     def make(self) -> None:
         """Make the directory where it lies on this machine's disk; other storages need none."""
-        if not self.is_local:
+        if not self.is_local or Path(self.path).is_dir():
             return
         folder = Path(self.base or self.path)
         if not folder.exists():

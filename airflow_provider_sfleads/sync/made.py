@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -35,8 +35,16 @@ def folded(info: FieldInfo | None, value: object) -> str:
 
 def person_of(lead: SObjectInfo, values: Mapping[str, object]) -> str:
     """A digest of who a row, or a lead, speaks of."""
-    text = "\0".join(folded(lead.find(name), values.get(name)) for name in (NAME, EMAIL))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return people_of(lead, [values])[0]
+
+
+def people_of(lead: SObjectInfo, records: Iterable[Mapping[str, object]]) -> list[str]:
+    """Digests of who rows, or leads, speak of."""
+    name_form, email_form = (compared_by(lead.find(name)) for name in (NAME, EMAIL))
+    texts = (
+        f"{name_form(key_text(values.get(NAME)))}\0{email_form(key_text(values.get(EMAIL)))}" for values in records
+    )
+    return [blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

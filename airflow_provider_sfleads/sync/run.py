@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -42,6 +42,8 @@ class SyncRun:
     :param doubts: finds out about rows of these plans that were sent without an answer.
     :param tally: the account.
     :param halted: why sending stopped early.
+    :param planned: what is to be sent, whatever a look-up would say.
+    :param doubtful: rows that got no answer and may not simply be sent again.
     """
 
     plan: Plan
@@ -56,6 +58,8 @@ class SyncRun:
     doubts: Doubts = field(default_factory=Doubts)
     tally: Tally = field(default_factory=Tally)
     halted: SalesforceLeadsError | None = None
+    planned: InitVar[Iterable[Item]] = ()
+    doubtful: InitVar[Iterable[Doubtful]] = ()
     # A row is in exactly one of these until it is settled, so that none is lost wherever an exception strikes.
     _waiting: list[Candidate] = field(default_factory=list)
     _planned: deque[Item | Settled | Later] = field(default_factory=deque)
@@ -65,8 +69,10 @@ class SyncRun:
     _landed: deque[tuple[Settled, str | None]] = field(default_factory=deque)
     _is_read: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, planned: Iterable[Item], doubtful: Iterable[Doubtful]) -> None:
         """No page is on its way yet."""
+        self._planned.extend(planned)
+        self._doubtful.extend(doubtful)
         self._flights = Flights(
             batch_size=self.settings.batch_size,
             concurrency=self.settings.concurrency,

@@ -21,11 +21,13 @@ calls = st.lists(st.tuples(st.booleans(), st.sampled_from(["key", "id"]), st.lis
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few keys make several runs on disk and several arrays in memory, and share bits of the filter."""
+    """Few keys make several runs on disk and several arrays in memory, and share bits of the filter, which grows."""
     monkeypatch.setattr(index, "RECENT", 10)
     monkeypatch.setattr(index, "_ALONE", 3)
     monkeypatch.setattr(index, "_SMALL", 4)
-    monkeypatch.setattr(index, "_FILTER_BYTES", 4)
+    monkeypatch.setattr(index, "_FEW", 5)
+    monkeypatch.setattr(index, "_SMALL_FILTER", 2)
+    monkeypatch.setattr(index, "_LARGE_FILTER", 4)
 
 
 @given(calls)
