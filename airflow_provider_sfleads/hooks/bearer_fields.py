@@ -10,8 +10,7 @@ from airflow_provider_sfleads.core.host import Host
 from airflow_provider_sfleads.core.jwt_bearer import audience_of, parse_audience
 from airflow_provider_sfleads.core.pem import parse_pem
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.transport.settings import JwtBearer
-from airflow_provider_sfleads.transport.signing import read_key
+from airflow_provider_sfleads.transport.settings import JwtBearer, read_private_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -54,7 +53,7 @@ def _key(extra: Mapping[str, object]) -> tuple[RSAPrivateKey, tuple[str, ...]]:
         )
     pem = parse_pem(given)
     text = None if password is None else str(password)
-    return read_key(pem, text), (*pem.pieces, *([text] if text else []))
+    return read_private_key(pem, text), (*pem.pieces, *([text] if text else []))
 
 
 def _username(value: object) -> str:

@@ -1,28 +1,51 @@
-"""The client for event loops, such as the triggerer's; one that blocks is in :mod:`.client`."""
+"""The client for event loops, such as the triggerer's, over aiohttp; the one that blocks is in :mod:`.client`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random as chance
+import socket
+import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Self
 
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from requests import Session
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from tenacity import AsyncRetrying
+
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
-from airflow_provider_sfleads.transport import login
-from airflow_provider_sfleads.transport.async_line import AsyncLine
-from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.flight import Flight, prepare
-from airflow_provider_sfleads.transport.meter import Meter, Metered
-from airflow_provider_sfleads.transport.rhythm import TryAgain
+from airflow_provider_sfleads.exceptions import ConnectionFieldError, ParameterError, SalesforceLeadsError
+from airflow_provider_sfleads.transport.backoff import Backoff, TryAgain
+from airflow_provider_sfleads.transport.base_client import BaseClient
+from airflow_provider_sfleads.transport.body import PIECE, Damaged, TooLarge, Unpacker
+from airflow_provider_sfleads.transport.connection import POOL_SIZE, Bounds
+from airflow_provider_sfleads.transport.network_errors import DAMAGED, Kinds, NoResponse, explain_causes, too_large
+from airflow_provider_sfleads.transport.request import HEADERS, RawResponse, Request, prepare
+from airflow_provider_sfleads.transport.session import environment
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.tokens import AsyncTokenStore, Token
+from airflow_provider_sfleads.transport.token_request import read_grant, secrets_in, token_form, token_url
+from airflow_provider_sfleads.transport.token_store import AsyncTokenStore, Token
 from airflow_provider_sfleads.transport.verdict import Renew
 
+_KINDS: Kinds = (
+    ("dns", (socket.gaierror,), "the name server does not answer"),
+    ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
+    ("proxy", (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "the proxy refuses"),
+    ("tls", (aiohttp.ClientSSLError, ssl.SSLError), "the TLS connection failed"),
+    ("timeout", (TimeoutError,), "no answer in time"),
+    ("refused", (ConnectionRefusedError,), "the connection was refused"),
+    ("broken", (HttpProcessingError,), "its answer is no HTTP, or its header is too large"),
+)
+# Behind a proxy the only name that is looked up here is the proxy's own, which aiohttp does not say.
+_BEHIND_PROXY: Kinds = (("proxy", (socket.gaierror,), "the proxy refuses or does not answer"), *_KINDS)
+# Errors of connecting: the request itself had not left.
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +53,7 @@ async def _nothing(_secret: str) -> None:
     pass
 
 
-class AsyncClient(Metered):
+class AsyncClient(BaseClient):
     """Sends calls to one org from one event loop, by the rules of :class:`~.client.Client`; files are not for it.
 
     :param settings: the connection.
@@ -49,11 +72,12 @@ class AsyncClient(Metered):
         now: Callable[[], float] = time.time,
         on_secret: Callable[[str], Awaitable[None]] = _nothing,
     ) -> None:
-        self.settings = settings
         self._on_secret = on_secret
-        self._tokens = AsyncTokenStore(self._mint)
-        super().__init__(Meter(now), self._tokens)
-        self._line = AsyncLine(settings, sleep=sleep, random=random)
+        self._sleep = sleep
+        self._tokens = AsyncTokenStore(self._request_token)
+        super().__init__(settings, self._tokens, now)
+        self._backoff = Backoff(settings.retries, random)
+        self._http = _AsyncSession(settings)
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -65,51 +89,53 @@ class AsyncClient(Metered):
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        await self._line.close()
+        await self._http.close()
 
     async def send(self, call: Call) -> Reply:
         """Send a call, and return the answer: 2xx, 300, 304, or a refusal (4xx) that is the caller's to judge.
 
         :raises SalesforceLeadsError: as :meth:`.client.Client.send` does.
         """
-        flight = prepare(call, self.settings)
-        flight.check_usage(self._meter.usage)
+        request = prepare(call, self.settings)
+        request.check_usage(self.api_usage)
         try:
-            reply: Reply = await (self._attempt(flight) if call.once else self._line.retrying()(self._attempt, flight))
+            reply: Reply = await (self._attempt(request) if call.once else self._retrying()(self._attempt, request))
         except (TryAgain, SalesforceLeadsError) as last:
-            error = flight.ended(last)
+            error = request.final_error(last)
         else:
             return reply
         raise error
 
-    async def _attempt(self, flight: Flight) -> Reply:
-        if isinstance(flight.data, Path):
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(sleep=self._sleep, **self._backoff.arguments())
+
+    async def _attempt(self, request: Request) -> Reply:
+        if isinstance(request.data, Path):
             raise ParameterError("A file goes out through the client that blocks: no event loop waits for a disk.")
         token = await self._tokens.current()
-        doubtful_before = flight.doubtful
-        answer = await self._line.exchange(
-            flight.call.method,
-            token.base_url + flight.path,
-            headers=flight.headers_with(token),
-            params=flight.call.params,
-            data=flight.data,
+        response = await self._http.exchange(
+            request.call.method,
+            token.base_url + request.path,
+            headers=request.headers_with(token),
+            params=request.call.params,
+            data=request.data,
         )
-        if isinstance(answer, Failure):
-            self._lost(flight, token, answer)
-        reply = self._judged(flight, token, answer, doubtful_before=doubtful_before)
-        return await self._renew(flight, token, reply) if isinstance(reply, Renew) else reply
+        if isinstance(response, NoResponse):
+            self._fail(request, token, response)
+        reply = self._evaluate(request, token, response)
+        return await self._renew(request, token, reply) if isinstance(reply, Renew) else reply
 
-    async def _renew(self, flight: Flight, token: Token, verdict: Renew) -> Reply:
+    async def _renew(self, request: Request, token: Token, refused: Renew) -> Reply:
         """Repeat a call whose token was refused; safe for every call, for it was not begun."""
-        newer = await self._tokens.renew(token) if flight.may_renew else None
+        newer = await self._tokens.renew(token) if request.may_renew else None
         if newer is None:
-            raise verdict.error
-        flight.renewals += 1
-        return await self._attempt(flight)
+            raise refused.error
+        request.renewals += 1
+        return await self._attempt(request)
 
-    async def _mint(self) -> Grant:
+    async def _request_token(self) -> Grant:
         try:
-            grant: Grant = await self._line.retrying()(self._ask)
+            grant: Grant = await self._retrying()(self._request_token_once)
         except TryAgain as last:
             error = last.again.error
         else:
@@ -118,11 +144,112 @@ class AsyncClient(Metered):
             return grant
         raise error
 
-    async def _ask(self) -> Grant:
-        self._meter.asked()
-        settings = self.settings
-        form = login.form(settings, now=self._meter.now())
-        for secret in login.secrets_in(form):
+    async def _request_token_once(self) -> Grant:
+        self._count_token_request()
+        form = token_form(self.settings, now=self._now())
+        for secret in secrets_in(form):
             await self._on_secret(secret)
-        answer = await self._line.exchange("POST", login.url(settings), headers={}, data=form)
-        return login.read(answer, settings, now=self._meter.now())
+        response = await self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
+        return read_grant(response, self.settings, now=self._now())
+
+
+class _AsyncSession:
+    """A pooled session of one event loop, opened at the first request; proxies and certificates are as in requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        with Session() as session:
+            session.trust_env = not settings.host.loopback
+            found = environment(session, settings)
+        self._verify: bool | str = found["verify"]
+        self._proxies: Mapping[str, str] = found["proxies"]
+        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        data: bytes | Mapping[str, str] | None = None,
+    ) -> RawResponse | NoResponse:
+        """Send one request once; no redirect is followed.
+
+        :param data: the body, or the fields of a form.
+        """
+        session = await self._open()
+        proxy = self._proxy(url)
+        body = aiohttp.FormData(data) if isinstance(data, Mapping) else data
+        sending = session.request(
+            method, url, headers=headers, params=params, data=body, proxy=proxy, allow_redirects=False
+        )
+        try:
+            async with asyncio.timeout(2 * self._settings.timeout) as timer, sending as response:
+                content = await self._read(response, timer)
+        except TooLarge as error:
+            return too_large(error.most)
+        except Damaged:
+            return DAMAGED
+        except (aiohttp.ClientError, OSError) as error:
+            kinds = _KINDS if proxy is None else _BEHIND_PROXY
+            return explain_causes(error, kinds, sent=not isinstance(error, _NOT_SENT))
+        return RawResponse(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+
+    async def _read(self, response: aiohttp.ClientResponse, timer: asyncio.Timeout) -> bytes:
+        """Read a response's body, by the bounds that hold for threads as well (:mod:`.connection`)."""
+        settings = self._settings
+        bounds = Bounds(most=settings.max_reply, slowest=settings.slowest)
+        unpacker, found = Unpacker(response.headers.get("Content-Encoding", ""), bounds.most), bytearray()
+        began, came = time.monotonic(), 0
+        async for piece in response.content.iter_chunked(PIECE):
+            came += len(piece)
+            left = bounds.seconds_left(began, settings.timeout, came)
+            timer.reschedule(asyncio.get_running_loop().time() + left)
+            for part in unpacker.feed(piece):
+                found += part
+        unpacker.end()
+        return bytes(found)
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _proxy(self, url: str) -> str | None:
+        found = select_proxy(url, self._proxies)
+        if found is None:
+            return None
+        if found.lower().startswith("socks"):
+            raise ConnectionFieldError(
+                f"The proxy of connection {self._settings.conn_id!r} is a SOCKS proxy, which a deferred task cannot "
+                "use. Set an HTTP proxy, or deferrable=False."
+            )
+        return found if "://" in found else f"http://{found}"
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None:
+                # Reads a file of certificates, for which no event loop should wait.
+                trusted = await asyncio.to_thread(_trusted, self._verify)
+                wait = self._settings.timeout
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=trusted, limit=POOL_SIZE, keepalive_timeout=30.0),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers=HEADERS,
+                    # It would unpack whatever comes, however large that is.
+                    auto_decompress=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=wait, sock_read=wait),
+                )
+            return self._session
+
+
+def _trusted(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001 - as requests has it
+    """Return what certificates are checked by: the same file of them that requests takes."""
+    if verify is False:
+        return False
+    path = DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
+    folder = Path(path).is_dir()
+    return ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)

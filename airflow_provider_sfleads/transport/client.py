@@ -10,26 +10,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from requests import Response, Session  # noqa: TC002 - resolvable at run time
+from tenacity import Retrying
 
 from airflow_provider_sfleads.core.token import Grant
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.transport import login
-from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.flight import Flight, Heard, prepare
-from airflow_provider_sfleads.transport.line import Line
-from airflow_provider_sfleads.transport.meter import Meter, Metered
-from airflow_provider_sfleads.transport.rhythm import TryAgain
+from airflow_provider_sfleads.transport.backoff import Backoff, TryAgain
+from airflow_provider_sfleads.transport.base_client import BaseClient
+from airflow_provider_sfleads.transport.connection import POOL_SIZE, Deadline
+from airflow_provider_sfleads.transport.network_errors import NoResponse
+from airflow_provider_sfleads.transport.request import RawResponse, Request, prepare
+from airflow_provider_sfleads.transport.session import PooledSession
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.sockets import POOL_SIZE, BearerAuth, Deadline
 from airflow_provider_sfleads.transport.throttle import Throttle
-from airflow_provider_sfleads.transport.tokens import Token, TokenStore
+from airflow_provider_sfleads.transport.token_request import read_grant, secrets_in, token_form, token_url
+from airflow_provider_sfleads.transport.token_store import Token, TokenStore
 from airflow_provider_sfleads.transport.verdict import Again, Renew, Take
 
 _log = logging.getLogger(__name__)
 
 
-class Client(Metered):
+class Client(BaseClient):
     """Sends calls to one org over a pooled keep-alive session; safe to share between threads.
 
     What a retry can mend is tried again where a repeat is safe: always when Salesforce did not begin the work, else
@@ -54,17 +55,18 @@ class Client(Metered):
         clock: Callable[[], float] = time.monotonic,
         on_secret: Callable[[str], object] = lambda _secret: None,
     ) -> None:
-        self.settings = settings
         self._on_secret = on_secret
-        self._tokens = TokenStore(self._mint)
-        super().__init__(Meter(now), self._tokens)
-        self._line = Line(settings, auth=BearerAuth(self._bearer), sleep=sleep, random=random)
+        self._sleep = sleep
+        self._tokens = TokenStore(self._request_token)
+        super().__init__(settings, self._tokens, now)
+        self._backoff = Backoff(settings.retries, random)
+        self._http = PooledSession(settings, token=self._bearer)
         self._throttle = Throttle(highest=POOL_SIZE, longest=settings.retries.cap, sleep=sleep, clock=clock)
 
     @property
     def session(self) -> Session:
         """The session itself; requests made on it carry the token if they go to the org, and are not retried."""
-        return self._line.session
+        return self._http.session
 
     @property
     def base_url(self) -> str:
@@ -88,7 +90,7 @@ class Client(Metered):
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._line.session.close()
+        self.session.close()
 
     def send(self, call: Call) -> Reply:
         """Send a call, and return the answer: 2xx, 300, 304, or a refusal (4xx) that is the caller's to judge.
@@ -113,74 +115,76 @@ class Client(Metered):
         :param path: replaced where it exists.
         :raises OSError: where it cannot be written.
         """
-        return self._fly(prepare(call, self.settings, into=path))[0]
+        return self._send(prepare(call, self.settings, into=path))[0]
 
     def fetch(self, call: Call, *, timeout: float | None = None) -> tuple[Reply, Response]:
         """Send a call as :meth:`send` does, and return the HTTP response beside the reply."""
-        return self._fly(prepare(call, self.settings, timeout=timeout))
+        return self._send(prepare(call, self.settings, timeout=timeout))
 
-    def _fly(self, flight: Flight) -> tuple[Reply, Response]:
-        flight.check_usage(self._meter.usage)
+    def _send(self, request: Request) -> tuple[Reply, Response]:
+        request.check_usage(self.api_usage)
         try:
-            return self._attempt(flight) if flight.call.once else self._line.retrying()(self._attempt, flight)
+            return self._attempt(request) if request.call.once else self._retrying()(self._attempt, request)
         except (TryAgain, SalesforceLeadsError) as last:
-            error = flight.ended(last)
+            error = request.final_error(last)
         raise error
 
-    def _attempt(self, flight: Flight) -> tuple[Reply, Response]:
-        call = flight.call
-        with self._turn(flight):
+    def _retrying(self) -> Retrying:
+        return Retrying(sleep=self._sleep, **self._backoff.arguments())
+
+    def _attempt(self, request: Request) -> tuple[Reply, Response]:
+        call = request.call
+        with self._turn(request):
             token = self._tokens.current()
-            doubtful_before = flight.doubtful
-            headers = flight.headers_with(token)
+            headers = request.headers_with(token)
             leaves_by = Deadline.after(self.settings.stale) if call.write else None
             if call.announce is not None:
                 call.announce()
-            answer = self._line.exchange(
+            found = self._http.exchange(
                 call.method,
-                token.base_url + flight.path,
+                token.base_url + request.path,
                 headers=headers,
                 params=call.params,
-                data=flight.data,
-                into=flight.into,
+                data=request.data,
+                into=request.into,
                 most=call.most,
-                timeout=flight.timeout,
+                timeout=request.timeout,
                 leaves_by=leaves_by,
             )
-            if isinstance(answer, Failure):
-                self._lost(flight, token, answer)
-            response, saved = answer
-            reply = self._judged(flight, token, _heard(response, saved=saved), doubtful_before=doubtful_before)
-        return self._renew(flight, token, reply) if isinstance(reply, Renew) else (reply, response)
+            if isinstance(found, NoResponse):
+                self._fail(request, token, found)
+            response, saved = found
+            reply = self._evaluate(request, token, _raw(response, saved=saved))
+        return self._renew(request, token, reply) if isinstance(reply, Renew) else (reply, response)
 
     @contextmanager
-    def _turn(self, flight: Flight) -> Iterator[None]:
-        """Wait for a turn, and tell the throttle what the answer says of the org's load, whatever comes of the call."""
+    def _turn(self, request: Request) -> Iterator[None]:
+        """Wait for a turn, and tell the throttle what the response says of the org's load, whatever becomes of it."""
         with self._throttle.turn() as era:
-            flight.verdict = None
+            request.verdict = None
             try:
                 yield
             finally:
-                if isinstance(flight.verdict, Take):
+                if isinstance(request.verdict, Take):
                     self._throttle.served(era)
-                elif isinstance(flight.verdict, Again) and flight.verdict.overload:
-                    self._throttle.overloaded(era, flight.verdict.retry_after)
+                elif isinstance(request.verdict, Again) and request.verdict.overload:
+                    self._throttle.overloaded(era, request.verdict.retry_after)
 
-    def _renew(self, flight: Flight, token: Token, verdict: Renew) -> tuple[Reply, Response]:
+    def _renew(self, request: Request, token: Token, refused: Renew) -> tuple[Reply, Response]:
         """Repeat a call whose token was refused; safe for every call, for it was not begun."""
-        newer = self._tokens.renew(token) if flight.may_renew else None
+        newer = self._tokens.renew(token) if request.may_renew else None
         if newer is None:
-            raise verdict.error
-        flight.renewals += 1
-        return self._attempt(flight)
+            raise refused.error
+        request.renewals += 1
+        return self._attempt(request)
 
     def _bearer(self) -> tuple[str, str]:
         token = self._tokens.current()
         return token.base_url, token.grant.access_token
 
-    def _mint(self) -> Grant:
+    def _request_token(self) -> Grant:
         try:
-            grant = self._line.retrying()(self._ask)
+            grant = self._retrying()(self._request_token_once)
         except TryAgain as last:
             error = last.again.error
         else:
@@ -189,16 +193,16 @@ class Client(Metered):
             return grant
         raise error
 
-    def _ask(self) -> Grant:
-        self._meter.asked()
-        form = login.form(self.settings, now=self._meter.now())
-        for secret in login.secrets_in(form):
+    def _request_token_once(self) -> Grant:
+        self._count_token_request()
+        form = token_form(self.settings, now=self._now())
+        for secret in secrets_in(form):
             self._on_secret(secret)
-        answer = self._line.exchange("POST", login.url(self.settings), headers={}, data=form)
-        heard = answer if isinstance(answer, Failure) else _heard(answer[0])
-        return login.read(heard, self.settings, now=self._meter.now())
+        found = self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
+        response = found if isinstance(found, NoResponse) else _raw(found[0])
+        return read_grant(response, self.settings, now=self._now())
 
 
-def _heard(response: Response, *, saved: bool = False) -> Heard:
+def _raw(response: Response, *, saved: bool = False) -> RawResponse:
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Heard(response.status_code, headers, None if saved else response.content)
+    return RawResponse(response.status_code, headers, None if saved else response.content)

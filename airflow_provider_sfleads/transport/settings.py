@@ -1,4 +1,4 @@
-"""What a client has to know of its connection."""
+"""Settings of a client: what it has to know of its connection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.host import Host
+from airflow_provider_sfleads.core.pem import ENCRYPT_ANEW, Pem
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_API_VERSION = "60.0"
 _VERSION = re.compile(r"[vV]?(\d{2,3})(?:\.0)?")
+_LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
 _OLDEST = 46  # the first version whose upsert says whether it created; older ones are retired or soon are
 
 
@@ -102,3 +104,37 @@ class Settings:
     def __post_init__(self) -> None:
         """Bring the version into its one spelling."""
         object.__setattr__(self, "api_version", normalise_version(self.api_version))
+
+
+def read_private_key(pem: Pem, password: str | None) -> RSAPrivateKey:
+    """Read a private key; to decrypt one may take some tenths of a second, as it is meant to.
+
+    What reads it is loaded by connections that sign, and by no others.
+
+    :param password: of an encrypted key; any other is read without.
+    :raises ConnectionFieldError: where it cannot be read, or cannot sign for Salesforce.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if pem.encrypted and not password:
+        raise ConnectionFieldError("private_key is encrypted; enter its password as private_key_password.")
+    try:
+        key = load_pem_private_key(pem.text.encode(), (password or "").encode() if pem.encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Their texts and causes are OpenSSL's, and no help.
+        raise ConnectionFieldError(
+            f"private_key_password does not open private_key. If it is the right one, {ENCRYPT_ANEW}."
+            if pem.encrypted
+            else "private_key is damaged, or of a kind that cannot be read; enter the whole text of the key file."
+        ) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ConnectionFieldError(
+            "private_key is no RSA key; Salesforce takes RS256, so make an RSA key of 2,048 bits."
+        )
+    if key.key_size < _LEAST_BITS:
+        raise ConnectionFieldError(
+            f"private_key has {key.key_size} bits; Salesforce takes RSA keys from {_LEAST_BITS:,} bits."
+        )
+    return key

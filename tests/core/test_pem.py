@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from airflow_provider_sfleads.core.pem import parse_pem
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.transport.signing import read_key
+from airflow_provider_sfleads.transport.settings import read_private_key
 from tests.signing_keys import PASSWORD, certificate, key, material, pem, public
 
 FILES = {
@@ -35,7 +35,7 @@ def test_a_key_is_read_whatever_became_of_its_line_breaks(name: str, shape: str)
     """Forms drop them, environment variables make blanks or two characters of them."""
     found = parse_pem(SHAPES[shape](FILES[name]))
     assert found.encrypted == ("encrypted" in name)
-    assert read_key(found, PASSWORD).private_numbers() == key().private_numbers()
+    assert read_private_key(found, PASSWORD).private_numbers() == key().private_numbers()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -21,7 +21,7 @@ from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LEASES
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.state_file import StateFile
-from airflow_provider_sfleads.transport.pieces import save
+from airflow_provider_sfleads.transport.body import save_body
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
@@ -96,7 +96,7 @@ def test_scratch_files_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write_csv([], tmp_path / "load.csv", ["LastName"], by_id=False)
     response = Response()
     response.raw = HTTPResponse(body=BytesIO(b"Id\n"), preload_content=False)
-    save(response, tmp_path / "page.csv", most=3)
+    save_body(response, tmp_path / "page.csv", most=3)
     with KeyMemory(tmp_path) as memory:
         memory.add_many(pa.array(["a", "b"]))
         assert (tmp_path / "keys" / "00000.run").exists()

@@ -1,4 +1,4 @@
-"""What a failure of the wire means, said without the URL (which may hold keys)."""
+"""Tell why a request got no response, without its URL (which may hold keys)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", sock
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A request that got no answer.
+class NoResponse:
+    """A request that got no response.
 
     :param sent: whether Salesforce may have received it.
     :param reason: fit for messages and logs.
@@ -29,23 +29,23 @@ class Failure:
     reason: str
 
 
-DAMAGED = Failure("broken", sent=True, reason="its answer is damaged, or packed in a way that was not asked for")
+DAMAGED = NoResponse("broken", sent=True, reason="its answer is damaged, or packed in a way that was not asked for")
 
 
-def too_large(most: int) -> Failure:
-    """Return the failure of an answer with more than ``most`` bytes."""
-    return Failure("too_large", sent=True, reason=f"its answer has more than {most / 1e6:,.0f} MB unpacked")
+def too_large(most: int) -> NoResponse:
+    """Return what is said of a response with more than ``most`` bytes."""
+    return NoResponse("too_large", sent=True, reason=f"its answer has more than {most / 1e6:,.0f} MB unpacked")
 
 
 Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
 
 
-def explain(error: wrong.RequestException | HTTPError, *, sent: bool) -> Failure:
+def explain_error(error: wrong.RequestException | HTTPError, *, sent: bool) -> NoResponse:
     """Say what an error of requests, or of urllib3 below it, means."""
-    return by_causes(error, _KINDS, sent=sent and not isinstance(error, wrong.ConnectTimeout))
+    return explain_causes(error, _KINDS, sent=sent and not isinstance(error, wrong.ConnectTimeout))
 
 
-def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
+def explain_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> NoResponse:
     """Tell apart by the chain of causes, whose texts are not repeated: requests puts the whole URL into them.
 
     :param kinds: by the types of a cause; the first that is in the chain tells.
@@ -55,14 +55,14 @@ def by_causes(error: BaseException, kinds: Kinds, *, sent: bool) -> Failure:
     for kind, types, reason in kinds:
         cause = next((cause for cause in chain if isinstance(cause, types)), None)
         if kind == "dns" and isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
-            return Failure("dns_unknown", sent, "the host name is unknown")
+            return NoResponse("dns_unknown", sent, "the host name is unknown")
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
+            return NoResponse("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
         if cause is not None:
-            return Failure(kind, sent, reason)
+            return NoResponse(kind, sent, reason)
     if any(isinstance(cause, HTTPException) and not isinstance(cause, _CUT) for cause in chain):
-        return Failure("broken", sent, "its answer is no HTTP, or its header is too large")
-    return Failure("dropped", sent, "the connection was lost" if sent else "no connection could be made")
+        return NoResponse("broken", sent, "its answer is no HTTP, or its header is too large")
+    return NoResponse("dropped", sent, "the connection was lost" if sent else "no connection could be made")
 
 
 # http.client's errors that say that the connection was lost, and nothing of what came.

@@ -1,4 +1,4 @@
-"""One call on its way, over all its attempts: what goes out, and what an answer means for it. No sockets here."""
+"""One request over all its attempts: what goes out, and what a response means for it. No sockets here."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.transport.codec import decode, encode
-from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.rhythm import TryAgain
+from airflow_provider_sfleads.transport.backoff import TryAgain
+from airflow_provider_sfleads.transport.body import decode, encode
+from airflow_provider_sfleads.transport.network_errors import NoResponse
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.tokens import Token
+from airflow_provider_sfleads.transport.token_store import Token
 from airflow_provider_sfleads.transport.verdict import Again, Answer, Fail, Renew, Verdict, judge
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
@@ -42,8 +42,8 @@ _NAMED = ("sobjects/", "query", "queryAll", "jobs/")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """An HTTP answer as it came.
+class RawResponse:
+    """An HTTP response as it came.
 
     :param headers: names in lower case.
     :param content: the body; ``None`` where it went into a file.
@@ -55,15 +55,16 @@ class Heard:
 
 
 @dataclass(slots=True, kw_only=True)
-class Flight:
-    """One call on its way.
+class Request:
+    """One call, made ready to be sent.
 
     :param path: host-relative.
     :param data: the body, or the file that holds it.
     :param into: the file that a CSV answer goes into.
     :param timeout: seconds; ``None`` for the connection's own.
     :param renewals: how many tokens were renewed for it.
-    :param verdict: on the newest answer; ``None`` where there was none.
+    :param may_be_done: whether an attempt so far may have been carried out.
+    :param verdict: on the newest response; ``None`` where there was none.
     """
 
     call: Call
@@ -74,11 +75,11 @@ class Flight:
     into: Path | None = None
     timeout: float | None = None
     renewals: int = 0
-    doubtful: bool = False
+    may_be_done: bool = False
     verdict: Verdict | None = None
 
     @property
-    def counts(self) -> bool:
+    def counts_as_api_call(self) -> bool:
         """Whether the call counts against the org's allowance."""
         return self.path.rstrip("/") != _VERSIONS
 
@@ -92,7 +93,7 @@ class Flight:
         return f"{call_name(self.call)} (connection {self.settings.conn_id!r})"
 
     def headers_with(self, token: Token) -> dict[str, str]:
-        """Return what goes out beside the body."""
+        """Return the headers that go out."""
         return {**self.headers, "Authorization": f"Bearer {token.grant.access_token}"}
 
     def check_usage(self, usage: ApiUsage | None) -> None:
@@ -110,25 +111,22 @@ class Flight:
             error.retry_after = AN_HOUR
             raise error
 
-    def landed(self, heard: Heard, *, doubtful_before: bool, now: float) -> Reply | Renew:
-        """Return the answer, or that it asks for a new token.
+    def evaluate(self, response: RawResponse, *, now: float) -> Reply | Renew:
+        """Return the reply, or that a new token is to be tried.
 
-        :param doubtful_before: whether an earlier attempt may have been carried out.
         :param now: seconds since the epoch.
         :raises TryAgain: where sending again may help, and is safe.
         :raises SalesforceLeadsError: where it does not help, or is not safe.
         """
-        body, readable = (
-            (None, True) if heard.content is None else decode(heard.content, heard.headers.get("content-type", ""))
-        )
+        body, readable = decode(response.content or b"", response.headers.get("content-type", ""))
         # What was to go into a file and did not is no CSV: an error, or a page that a proxy made up.
-        expected = self.into is None or heard.content is None or heard.status >= 300  # noqa: PLR2004
+        expected = self.into is None or response.content is None or response.status >= 300  # noqa: PLR2004
         answer = Answer(
-            status=heard.status,
+            status=response.status,
             body=body,
             readable=readable and expected,
-            retry_after=parse_retry_after(heard.headers.get("retry-after"), now=now),
-            location=heard.headers.get("location"),
+            retry_after=parse_retry_after(response.headers.get("retry-after"), now=now),
+            location=response.headers.get("location"),
         )
         conn_id, version = self.settings.conn_id, self.settings.api_version
         verdict = self.verdict = judge(self.call, answer, conn_id=conn_id, api_version=version)
@@ -137,21 +135,23 @@ class Flight:
         if isinstance(verdict, Fail):
             raise verdict.error
         if isinstance(verdict, Again):
-            self._again(verdict)
-        return Reply(status=heard.status, body=body, headers=heard.headers, repeated=doubtful_before)
+            self._retry(verdict)
+        return Reply(status=response.status, body=body, headers=response.headers, repeated=self.may_be_done)
 
-    def lost(self, failure: Failure, *, host: str) -> NoReturn:
-        """Say that an attempt got no answer.
+    def fail(self, failure: NoResponse, *, host: str) -> NoReturn:
+        """Raise what an attempt without a response comes to.
 
         :param host: where it went.
+        :raises TryAgain: where sending again may help, and is safe.
+        :raises SalesforceLeadsError: where it does not help, or is not safe.
         """
         if not failure.sent:
             text = (
                 f"{self._what} did not reach {host}: {failure.reason}. Check the network and proxies, then try again."
             )
-            self._again(Again(ConnectionFailedError(text), ambiguous=False))
+            self._retry(Again(ConnectionFailedError(text), ambiguous=False))
         if failure.kind == "too_large":
-            self.doubtful = True
+            self.may_be_done = True
             raise ReplyTooLargeError(
                 f"{self._what} was answered, but not read: {failure.reason}. That is no answer of Salesforce; check "
                 "what stands between, or ask for fewer records or fields at once."
@@ -160,21 +160,21 @@ class Flight:
             f"{self._what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise "
             "timeout or lower batch_size."
         )
-        self._again(Again(ServiceUnavailableError(text), ambiguous=True))
+        self._retry(Again(ServiceUnavailableError(text), ambiguous=True))
 
-    def _again(self, again: Again) -> NoReturn:
-        # A caller who tries again has a rhythm of its own, which heeds what Salesforce asks for and not our guesses.
+    def _retry(self, again: Again) -> NoReturn:
+        # A caller who tries again has a backoff of its own, which heeds what Salesforce asks for and not our guesses.
         if again.retry_after is not None or self.call.once:
             again.error.retry_after = again.retry_after
         if again.ambiguous and not self.call.repeatable:
             raise self._unknown(again.error)
-        self.doubtful = self.doubtful or again.ambiguous
+        self.may_be_done = self.may_be_done or again.ambiguous
         raise TryAgain(again)
 
-    def ended(self, last: TryAgain | SalesforceLeadsError) -> SalesforceLeadsError:
+    def final_error(self, last: TryAgain | SalesforceLeadsError) -> SalesforceLeadsError:
         """Return the error to raise when no further attempt is made."""
         error = last.again.error if isinstance(last, TryAgain) else last
-        if self.doubtful and self.call.write and not isinstance(error, OutcomeUnknownError):
+        if self.may_be_done and self.call.write and not isinstance(error, OutcomeUnknownError):
             return self._unknown(error)
         return error
 
@@ -187,7 +187,7 @@ class Flight:
         return unknown
 
 
-def prepare(call: Call, settings: Settings, *, timeout: float | None = None, into: Path | None = None) -> Flight:
+def prepare(call: Call, settings: Settings, *, timeout: float | None = None, into: Path | None = None) -> Request:
     """Make a call ready to be sent.
 
     :raises ParameterError: where JSON cannot carry its body.
@@ -204,4 +204,4 @@ def prepare(call: Call, settings: Settings, *, timeout: float | None = None, int
     elif call.body is not None:
         data, content_type = encode(call.body)
         headers.setdefault("Content-Type", content_type)
-    return Flight(call=call, settings=settings, path=path, headers=headers, data=data, into=into, timeout=timeout)
+    return Request(call=call, settings=settings, path=path, headers=headers, data=data, into=into, timeout=timeout)

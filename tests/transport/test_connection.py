@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.wire import Call
-from airflow_provider_sfleads.transport.sockets import IDLE, AccountedConnection
+from airflow_provider_sfleads.transport.connection import IDLE, TrackedConnection
 
 if TYPE_CHECKING:
     import pytest
@@ -18,7 +18,7 @@ def test_a_connection_that_rested_long_is_not_used_again() -> None:
     """A firewall may have forgotten it, and a create must not be the one to find out."""
     here, there = socket.socketpair()
     with here, there:
-        connection = AccountedConnection("127.0.0.1")
+        connection = TrackedConnection("127.0.0.1")
         connection.sock = here
         connection.used = time.monotonic()
         assert connection.is_connected

@@ -1,4 +1,7 @@
-"""A pooled requests session that knows whether a request that failed had left this machine."""
+"""Connections below requests and urllib3: each knows whether a request had left this machine, and bounds its response.
+
+What the next request of a thread may take is set by :func:`begin`.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,22 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from requests import PreparedRequest, Response, Session
+from requests import PreparedRequest, Response  # noqa: TC002 - resolvable at run time
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_sfleads.transport.pieces import TooLarge
-from airflow_provider_sfleads.transport.settings import Settings
+from airflow_provider_sfleads.transport.body import TooLarge
 
 POOL_SIZE = 32
 PIECE = 1 << 18  # bytes of a file that go out at once
 IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is a minute
 _AROUND = 1 << 20  # bytes of header, chunk sizes and the like around a body
-_progress = threading.local()
+_current = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an answer may be, header and all.
+    """What a response may be, header and all.
 
     :param most: bytes of its body on the wire.
     :param slowest: bytes a second that it must come at on the whole, once it has had twice the time-out.
@@ -74,17 +72,17 @@ def begin(leaves_by: Deadline | None = None, bounds: Bounds | None = None) -> No
     :param leaves_by: when the next one must have begun to leave, or it is not sent.
     :param bounds: of its answer.
     """
-    _progress.sent = True
-    _progress.leaves_by = leaves_by
-    _progress.bounds = bounds
+    _current.sent = True
+    _current.leaves_by = leaves_by
+    _current.bounds = bounds
 
 
 def was_sent() -> bool:
     """Whether bytes of this thread's last request may have left."""
-    return bool(getattr(_progress, "sent", True))
+    return bool(getattr(_current, "sent", True))
 
 
-class _Bounded(io.RawIOBase):
+class _BoundedFile(io.RawIOBase):
     """What comes over a socket in answer to one request, within bounds.
 
     Whoever sends one byte each minute never runs into the time-out of a socket, and http.client reads status lines,
@@ -134,20 +132,20 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-class _Answer(HTTPResponse):
-    """An answer that is read within the bounds of this thread's last request; of others, as far as it comes."""
+class _BoundedResponse(HTTPResponse):
+    """A response that is read within the bounds of this thread's last request; of others, as far as it comes."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        bounds: Bounds | None = getattr(_progress, "bounds", None)
+        bounds: Bounds | None = getattr(_current, "bounds", None)
         if bounds is not None:
-            self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, bounds))
+            self.fp = io.BufferedReader(_BoundedFile(self.fp.detach(), sock, bounds))
 
 
-class AccountedConnection(HTTPConnection):
-    """Keeps account of whether the request was sent, and is not used again after a long rest."""
+class TrackedConnection(HTTPConnection):
+    """Tracks whether the request was sent, and is not used again after a long rest."""
 
-    response_class = _Answer
+    response_class = _BoundedResponse
     used: float = 0.0
 
     def connect(self) -> None:
@@ -155,16 +153,16 @@ class AccountedConnection(HTTPConnection):
         try:
             super().connect()
         finally:
-            _progress.sent = False
+            _current.sent = False
 
     def send(self, data: Any) -> None:  # noqa: ANN401
         """Send a part of the request."""
         if self.sock is None:
             self.connect()
-        leaves_by: Deadline | None = getattr(_progress, "leaves_by", None)
-        if leaves_by is not None and leaves_by.is_over and not _progress.sent:
+        leaves_by: Deadline | None = getattr(_current, "leaves_by", None)
+        if leaves_by is not None and leaves_by.is_over and not _current.sent:
             raise TimeoutError("the request did not leave in time")
-        _progress.sent = True
+        _current.sent = True
         self.used = time.monotonic()
         super().send(data)
 
@@ -177,12 +175,12 @@ class AccountedConnection(HTTPConnection):
         return time.monotonic() - self.used < IDLE and super().is_connected
 
 
-class _Https(AccountedConnection, HTTPSConnection):
+class _Https(TrackedConnection, HTTPSConnection):
     pass
 
 
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = AccountedConnection
+    ConnectionCls = TrackedConnection
 
 
 class _HttpsPool(HTTPSConnectionPool):
@@ -197,7 +195,7 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class Adapter(HTTPAdapter):
-    """An adapter without retries of its own, whose connections keep account of what was sent."""
+    """An adapter without retries of its own, whose connections track what was sent."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools of our connections."""
@@ -205,7 +203,7 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Make the pools behind a proxy of our connections too; a SOCKS proxy has its own, which keep no account."""
+        """Make the pools behind a proxy of our connections too; a SOCKS proxy has its own, which track nothing."""
         if proxy.lower().startswith("socks"):
             begin()
             return super().proxy_manager_for(proxy, **kwargs)
@@ -214,8 +212,8 @@ class Adapter(HTTPAdapter):
         return manager
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send, from a clean account on."""
-        _progress.sent = False
+        """Send; nothing has left yet."""
+        _current.sent = False
         return super().send(request, *args, **kwargs)
 
 
@@ -230,59 +228,3 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
-
-
-class BearerAuth(AuthBase):
-    """Adds a token to requests to Salesforce, and to no others.
-
-    :param token: returns the origin (``https://host``) that may see the token, and the token.
-    """
-
-    def __init__(self, token: Callable[[], tuple[str, str]]) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the header where the request goes to the token's own host."""
-        origin, token = self._token()
-        asked, own = urlsplit(request.url or ""), urlsplit(origin)
-        if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
-            request.headers["Authorization"] = f"Bearer {token}"
-        return request
-
-
-def environment(session: Session, settings: Settings) -> dict[str, Any]:
-    """Return proxies and certificates as the connection and the environment have them, to be read once.
-
-    requests itself does so anew for each request.
-    """
-    proxies = dict(settings.proxies or {})
-    found = session.merge_environment_settings(
-        settings.host.url, proxies=proxies, stream=True, verify=settings.verify, cert=None
-    )
-    return dict(found)
-
-
-class _Session(Session):
-    """A session that goes nowhere else: requests works out where a redirect leads even where it is not to follow it.
-
-    A ``Location`` that is no URL would end a call with a bare ValueError, whatever Salesforce has done.
-    """
-
-    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - as requests has it
-        """Return that there is none."""
-        return None
-
-
-def open_session(*, auth: AuthBase, loopback: bool) -> Session:
-    """Return a session that threads can share: keep-alive, no cookies, no ``~/.netrc``, no retries of its own.
-
-    Proxies of the environment do not apply to loopback hosts.
-    """
-    session = _Session()
-    session.auth = auth
-    session.trust_env = not loopback
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = Adapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session

@@ -27,8 +27,8 @@ class Token:
         return self.grant.host.url
 
 
-class HeldToken:
-    """The token that is held, and why there is none.
+class BaseTokenStore:
+    """Holds the token, or why there is none.
 
     A failure to fetch one is shared with all that waited for it, so that they do not hammer the token endpoint one
     after the other; one that a retry cannot mend is kept for good.
@@ -52,7 +52,7 @@ class HeldToken:
         """Whether ``stale`` was itself fetched in place of a refused one, and never taken: no newer one can help."""
         return stale.generation > 1 and self._accepted < stale.generation and self._token is stale
 
-    def _found(self, stale: int, failures: int) -> Token | None:
+    def _newer(self, stale: int, failures: int) -> Token | None:
         """Return a newer token than ``stale`` that another has fetched meanwhile.
 
         :param failures: how many there had been before the wait.
@@ -69,19 +69,19 @@ class HeldToken:
         self._token = Token(stale + 1, grant)
         return self._token
 
-    def _lost(self, error: SalesforceLeadsError) -> None:
+    def _fail(self, error: SalesforceLeadsError) -> None:
         self._failures, self._failure = self._failures + 1, error
 
 
-class TokenStore(HeldToken):
+class TokenStore(BaseTokenStore):
     """Holds the token for threads; whoever needs a new one first fetches it for all.
 
-    :param mint: fetches a token.
+    :param request: asks for a token.
     """
 
-    def __init__(self, mint: Callable[[], Grant]) -> None:
+    def __init__(self, request: Callable[[], Grant]) -> None:
         super().__init__()
-        self._mint = mint
+        self._request = request
         self._lock = threading.Lock()
 
     def current(self) -> Token:
@@ -95,23 +95,23 @@ class TokenStore(HeldToken):
     def _fetch(self, stale: int) -> Token:
         failures = self._failures
         with self._lock:
-            found = self._found(stale, failures)
+            newer = self._newer(stale, failures)
             try:
-                return found or self._keep(self._mint(), stale)
+                return newer or self._keep(self._request(), stale)
             except SalesforceLeadsError as error:
-                self._lost(error)
+                self._fail(error)
                 raise
 
 
-class AsyncTokenStore(HeldToken):
+class AsyncTokenStore(BaseTokenStore):
     """Holds the token for the tasks of an event loop, likewise.
 
-    :param mint: fetches a token.
+    :param request: asks for a token.
     """
 
-    def __init__(self, mint: Callable[[], Awaitable[Grant]]) -> None:
+    def __init__(self, request: Callable[[], Awaitable[Grant]]) -> None:
         super().__init__()
-        self._mint = mint
+        self._request = request
         self._lock = asyncio.Lock()
 
     async def current(self) -> Token:
@@ -125,9 +125,9 @@ class AsyncTokenStore(HeldToken):
     async def _fetch(self, stale: int) -> Token:
         failures = self._failures
         async with self._lock:
-            found = self._found(stale, failures)
+            newer = self._newer(stale, failures)
             try:
-                return found or self._keep(await self._mint(), stale)
+                return newer or self._keep(await self._request(), stale)
             except SalesforceLeadsError as error:
-                self._lost(error)
+                self._fail(error)
                 raise

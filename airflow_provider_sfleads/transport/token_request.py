@@ -1,34 +1,39 @@
-"""The token request and its answer, less the sending."""
+"""Token requests of both OAuth flows, client credentials and JWT bearer, and their responses, less the sending."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core import jwt_bearer
 from airflow_provider_sfleads.core import token as oauth
 from airflow_provider_sfleads.core.limits import parse_http_date, parse_retry_after
 from airflow_provider_sfleads.core.token import TOKEN_PATH, Grant
 from airflow_provider_sfleads.exceptions import ConnectionFailedError, WrongHostError
-from airflow_provider_sfleads.transport.codec import decode
-from airflow_provider_sfleads.transport.failures import Failure
-from airflow_provider_sfleads.transport.flight import Heard
-from airflow_provider_sfleads.transport.rhythm import TryAgain
+from airflow_provider_sfleads.transport.backoff import TryAgain
+from airflow_provider_sfleads.transport.body import decode
+from airflow_provider_sfleads.transport.network_errors import NoResponse
+from airflow_provider_sfleads.transport.request import RawResponse
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.signing import lasting_part, sign
 from airflow_provider_sfleads.transport.verdict import Again
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 # Bytes of a web page that are looked at for what it says.
 _LONGEST_LOOKED_AT = 50_000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OK = 200
+# Characters in which the claims of an assertion end, and its expiry stands.
+_EXPIRY = 24
 
 
-def url(settings: Settings) -> str:
+def token_url(settings: Settings) -> str:
     """Return where a token is asked for, by POST."""
     return settings.host.url + TOKEN_PATH
 
 
-def form(settings: Settings, *, now: float) -> dict[str, str]:
+def token_form(settings: Settings, *, now: float) -> dict[str, str]:
     """Return what is posted there, for one attempt: an assertion is made anew for each.
 
     :param now: seconds since the epoch.
@@ -40,23 +45,38 @@ def form(settings: Settings, *, now: float) -> dict[str, str]:
             audience=settings.bearer.audience,
             now=now,
         )
-        return jwt_bearer.token_form(sign(claims, settings.bearer.key))
+        return jwt_bearer.token_form(_signed(claims, settings.bearer.key))
     return oauth.token_form(settings.consumer_key, settings.consumer_secret)
 
 
 def secrets_in(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what no log may show of a form, beyond what is secret in the connection itself; the same for each form."""
-    return (lasting_part(fields["assertion"]),) if "assertion" in fields else ()
+    """Return what no log may show of a form, beyond what is secret in the connection itself; the same for each form.
+
+    Of an assertion it is what all those of a connection begin with: all claims but the expiry, which comes last. To
+    hide it hides each of them. Whole they would not do: the masker of a triggerer never forgets, and looks for, and
+    compiles anew, all that it ever learned.
+    """
+    if "assertion" not in fields:
+        return ()
+    signed, _, _ = fields["assertion"].rpartition(".")
+    return (signed[:-_EXPIRY],)
 
 
-def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
-    """Read the answer.
+def _signed(claims: Mapping[str, str | int], key: RSAPrivateKey) -> str:
+    """Return a JWT with these claims, signed by RS256; takes a few milliseconds."""
+    import jwt  # by connections that sign, and by no others
+
+    return jwt.encode(dict(claims), key, algorithm="RS256")
+
+
+def read_grant(answer: RawResponse | NoResponse, settings: Settings, *, now: float) -> Grant:
+    """Read the response to a token request.
 
     :param now: seconds since the epoch.
     :raises TryAgain: where asking again may help; a token request changes nothing, so it can always be repeated.
     :raises SalesforceLeadsError: where it does not help.
     """
-    if isinstance(answer, Failure):
+    if isinstance(answer, NoResponse):
         raise _unreachable(answer, settings)
     body, is_readable = decode(answer.content or b"", answer.headers.get("content-type", ""))
     if answer.status == _OK and is_readable and not (isinstance(body, dict) and "error" in body):
@@ -64,7 +84,7 @@ def read(answer: Heard | Failure, settings: Settings, *, now: float) -> Grant:
     raise _refused(answer, body, settings, now=now)
 
 
-def _page(answer: Heard, body: object) -> str | None:
+def _page(answer: RawResponse, body: object) -> str | None:
     """The beginning of an answer that is a web page, or that was to be a token and cannot be read; ``None`` for others.
 
     What it is shows in its first character: proxies send pages under any type.
@@ -74,7 +94,7 @@ def _page(answer: Heard, body: object) -> str | None:
     return content.decode(errors="replace") if content.startswith(b"<") or is_garbled else None
 
 
-def _unreachable(failure: Failure, settings: Settings) -> Exception:
+def _unreachable(failure: NoResponse, settings: Settings) -> Exception:
     where = f"{settings.host.name} (connection {settings.conn_id!r})"
     if failure.kind == "dns_unknown":
         return WrongHostError(f"There is no host {where}: {failure.reason}. Enter the org's My Domain host into Host.")
@@ -90,14 +110,14 @@ def _unreachable(failure: Failure, settings: Settings) -> Exception:
     return TryAgain(Again(ConnectionFailedError(text), ambiguous=False))
 
 
-def _assertion(answer: Heard, settings: Settings, *, now: float) -> dict[str, object] | None:
+def _assertion(answer: RawResponse, settings: Settings, *, now: float) -> dict[str, object] | None:
     if settings.bearer is None:
         return None
     theirs = parse_http_date(answer.headers.get("date"))
     return jwt_bearer.told_of(settings.bearer.audience, None if theirs is None else theirs - now)
 
 
-def _refused(answer: Heard, body: object, settings: Settings, *, now: float) -> Exception:
+def _refused(answer: RawResponse, body: object, settings: Settings, *, now: float) -> Exception:
     status = answer.status
     where = f"{settings.host.name} (connection {settings.conn_id!r})"
     if 300 <= status < 400:  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""The rhythm of trying again, for clients that block and clients that await."""
+"""Wait between attempts of a request: exponential backoff, for the client that blocks and the one that awaits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TryAgain(Exception):  # noqa: N818
         self.again = again
 
 
-class Rhythm:
+class Backoff:
     """Exponential backoff with full jitter, bounded in attempts and time.
 
     ``Retry-After`` is honoured up to the longest wait.
@@ -34,13 +34,13 @@ class Rhythm:
         self._retries = retries
         self._random = random
 
-    def terms(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the arguments of a tenacity ``Retrying`` or ``AsyncRetrying``, less ``sleep``."""
         return {
             "retry": retry_if_exception_type(TryAgain),
             "wait": self._wait,
             "stop": self._stop,
-            "before_sleep": self._say,
+            "before_sleep": self._log_attempt,
             "reraise": True,
         }
 
@@ -57,7 +57,7 @@ class Rhythm:
         spent = max(state.seconds_since_start or 0.0, state.idle_for)
         return state.attempt_number >= retries.attempts or spent + state.upcoming_sleep > retries.total
 
-    def _say(self, state: RetryCallState) -> None:
+    def _log_attempt(self, state: RetryCallState) -> None:
         """Warn once that something passing is in the way, and how long it is outlasted; of later attempts only tell."""
         retries, error = self._retries, _again(state).error
         is_first = state.attempt_number == 1
@@ -74,6 +74,6 @@ class Rhythm:
 
 def _again(state: RetryCallState) -> Again:
     error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, TryAgain):  # the rhythm retries nothing else
+    if not isinstance(error, TryAgain):  # nothing else is retried
         raise TypeError(type(error).__name__)
     return error.again
