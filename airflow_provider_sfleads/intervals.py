@@ -82,7 +82,7 @@ def _interval_end(context: Mapping[str, Any]) -> str:
 
 
 def _required(context: Mapping[str, Any]) -> Interval:
-    from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+    from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 
     with no_retry_for_permanent():
         return require_interval(context)

@@ -14,7 +14,7 @@ from airflow_provider_sfleads.check.org import Org, Wanted
 from airflow_provider_sfleads.check.recording import recording_of, write_private
 from airflow_provider_sfleads.check.table import as_text
 from airflow_provider_sfleads.exceptions import ContractBrokenError, ParameterError
-from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.core.describe import FieldInfo, parse_describe
 from airflow_provider_sfleads.core.wire import Call
-from airflow_provider_sfleads.hooks.checkup import no_lead_access
+from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 
 _SYSTEM = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "CreatedById", "SystemModstamp")
 _REQUIRED = ("LastName", "Company")

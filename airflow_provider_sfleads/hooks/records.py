@@ -1,10 +1,9 @@
-"""Pages of records, for use of the hook by hand."""
+"""Read and write records page by page, for use of the hook by hand."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
@@ -12,11 +11,8 @@ from airflow_provider_sfleads.core.paging import cut, expect, mapping, objects, 
 from airflow_provider_sfleads.core.replies import RecordResult, results_of
 from airflow_provider_sfleads.core.versions import versions_call
 from airflow_provider_sfleads.core.wire import Call
-from airflow_provider_sfleads.exceptions import (
-    ParameterError,
-    SalesforceLeadsError,
-)
-from airflow_provider_sfleads.hooks.checkup import no_lead_access
+from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
+from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 from airflow_provider_sfleads.transport import Client
 
 Record = Mapping[str, object]
@@ -87,45 +83,41 @@ class Records:
             found += [None if row is None else bare(row) for row in rows]
         return found
 
-    def create(self, records: Iterable[Record], *, sobject: str, size: int, effects: Effects) -> list[RecordResult]:
-        """Create records; a request of unknown outcome is not repeated."""
-        blank = Call(method="POST", path="composite/sobjects", headers=headers(*effects), repeatable=False, write=True)
-        return self._write(blank, records, sobject=sobject, size=size)
-
-    def update(self, records: Iterable[Record], *, sobject: str, size: int, effects: Effects) -> list[RecordResult]:
-        """Update records by their ``id``."""
-        blank = Call(method="PATCH", path="composite/sobjects", headers=headers(*effects), write=True)
-        return self._write(blank, records, sobject=sobject, size=size)
-
-    def upsert(
-        self, records: Iterable[Record], key: str, *, sobject: str, size: int, effects: Effects
+    def write(
+        self,
+        method: Literal["POST", "PATCH"],
+        records: Iterable[Record],
+        *,
+        sobject: str,
+        size: int,
+        effects: Effects,
+        key: str | None = None,
     ) -> list[RecordResult]:
-        """Create or update records by an external ID."""
-        path = f"composite/sobjects/{name(sobject)}/{name(key)}"
-        blank = Call(method="PATCH", path=path, headers=headers(*effects), write=True)
-        return self._write(blank, records, sobject=sobject, size=size)
+        """Create (POST) or update (PATCH) records page by page, and return one result per record in order.
 
-    def _write(self, blank: Call, records: Iterable[Record], *, sobject: str, size: int) -> list[RecordResult]:
-        """Send records page by page in copies of ``blank``, and return one result per record in order.
+        A request of unknown outcome is repeated unless it creates. Where a page fails as a whole, the error's attribute
+        ``results`` has the results of the pages before it.
 
-        Where a page fails as a whole, the error's attribute ``results`` has the results of the pages before it.
+        :param effects: assignment rule, and what becomes of duplicates.
+        :param key: external ID to upsert by.
         """
+        path = "composite/sobjects" + (f"/{name(sobject)}/{name(key)}" if key is not None else "")
+        repeatable, sent_headers = method == "PATCH", headers(*effects)
         kind = {"attributes": {"type": name(sobject)}}
         results: list[RecordResult] = []
         for page in pages(records, size, limit=MAX_RECORDS):
-            call = replace(blank, body={"allOrNone": False, "records": [{**kind, **record} for record in page]})
+            body = {"allOrNone": False, "records": [{**kind, **record} for record in page]}
+            call = Call(method=method, path=path, body=body, headers=sent_headers, repeatable=repeatable, write=True)
             try:
                 results += results_of(expect(call, self._send(call), conn_id=self._conn_id), len(page))
             except SalesforceLeadsError as error:
-                _keep(error, results)
+                error.__dict__["results"] = tuple(results)
+                if results:
+                    error.add_note(
+                        f"{len(results)} records were sent before; their results are in this error's .results."
+                    )
                 raise
         return results
-
-
-def _keep(error: SalesforceLeadsError, results: Sequence[RecordResult]) -> None:
-    error.__dict__["results"] = tuple(results)
-    if results:
-        error.add_note(f"{len(results)} records were sent before; their results are in this error's .results.")
 
 
 def bare(record: Mapping[str, Any]) -> dict[str, Any]:

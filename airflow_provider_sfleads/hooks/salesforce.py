@@ -10,7 +10,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 
 # Dag files import this module: what only a running task needs is imported where it is used.
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SalesforceLeadsHook(HttpHook):
     def _settings(self) -> Settings:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-        from airflow_provider_sfleads.hooks.fields import no_connection, read_settings, secrets_in
+        from airflow_provider_sfleads.hooks.connection_fields import no_connection, read_settings, secrets_in
 
         try:
             connection = self.get_connection(self.salesforce_conn_id)
@@ -162,7 +162,7 @@ class SalesforceLeadsHook(HttpHook):
         :param duplicates: ``"allow"`` saves in spite of duplicate rules that merely alert.
         """
         effects = (assignment_rule, duplicates)
-        return self._records.create(records, sobject=sobject, size=batch_size, effects=effects)
+        return self._records.write("POST", records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def update(
@@ -183,7 +183,7 @@ class SalesforceLeadsHook(HttpHook):
         :param duplicates: as in :meth:`create`.
         """
         effects = (assignment_rule, duplicates)
-        return self._records.update(records, sobject=sobject, size=batch_size, effects=effects)
+        return self._records.write("PATCH", records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def upsert(
@@ -208,7 +208,8 @@ class SalesforceLeadsHook(HttpHook):
         :param duplicates: as in :meth:`create`.
         """
         effects = (assignment_rule, duplicates)
-        return self._records.upsert(records, external_id_field, sobject=sobject, size=batch_size, effects=effects)
+        key = external_id_field
+        return self._records.write("PATCH", records, sobject=sobject, size=batch_size, effects=effects, key=key)
 
     @_permanent
     def get(
@@ -229,9 +230,9 @@ class SalesforceLeadsHook(HttpHook):
         :param headers: refused: the session is shared, so give headers to the request instead.
         :param extra_options: refused likewise.
         """
-        from airflow_provider_sfleads.hooks import rest
+        from airflow_provider_sfleads.hooks.run_arguments import refuse_options
 
-        rest.no_options(headers=headers, extra_options=extra_options)
+        refuse_options(headers=headers, extra_options=extra_options)
         return self.client.session
 
     def url_from_endpoint(self, endpoint: str | None) -> str:
@@ -261,18 +262,18 @@ class SalesforceLeadsHook(HttpHook):
         :param request_kwargs: ``json`` and ``params``.
         """
         from airflow_provider_sfleads.core.replies import refusal
-        from airflow_provider_sfleads.hooks import rest
+        from airflow_provider_sfleads.hooks.run_arguments import call_of, read_options
 
-        options = rest.options(extra_options)
-        call = rest.call(self.method, endpoint, data=data, headers=headers, **request_kwargs)
-        reply, response = self.client.fetch(call, timeout=options.timeout)
-        if options.check_response and reply.status >= 400:  # noqa: PLR2004
+        check_response, timeout = read_options(extra_options)
+        call = call_of(self.method, endpoint, data=data, headers=headers, **request_kwargs)
+        reply, response = self.client.fetch(call, timeout=timeout)
+        if check_response and reply.status >= 400:  # noqa: PLR2004
             raise refusal(call, reply, conn_id=self.salesforce_conn_id)
         return response
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether this connection works, and if not, which of its causes it is; never raises."""
-        from airflow_provider_sfleads.hooks import checkup
+        from airflow_provider_sfleads.hooks.connection_check import check
         from airflow_provider_sfleads.transport import Retries
 
         client: Client | None = None
@@ -281,7 +282,7 @@ class SalesforceLeadsHook(HttpHook):
             retries = Retries(attempts=2, cap=2.0, total=_PATIENCE)
             quick = dataclasses.replace(settings, retries=retries, timeout=min(settings.timeout, _PATIENCE))
             client = self._make_client(quick)
-            return True, checkup.check(client)
+            return True, check(client)
         except SalesforceLeadsError as error:
             return False, str(error)
         except Exception as error:  # noqa: BLE001

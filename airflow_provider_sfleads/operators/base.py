@@ -192,7 +192,7 @@ class LeadSyncOperator(TellsLineage):
     def _load(self, context: Context, event: Mapping[str, Any] | None) -> dict[str, object]:
         from threading import Event
 
-        from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+        from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
         from airflow_provider_sfleads.operators.load import load
         from airflow_provider_sfleads.operators.under_way import Waiting
         from airflow_provider_sfleads.sync.prepare import prepare

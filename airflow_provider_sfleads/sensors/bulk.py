@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
 from airflow_provider_sfleads.exceptions import BulkJobError, SalesforceLeadsError
-from airflow_provider_sfleads.hooks.failing import no_retry_for_permanent
+from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 from airflow_provider_sfleads.operators.links import BulkJobLink, Links
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_sfleads.core.wire import Call, Reply
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 
 _COMPLETE = "JobComplete"
@@ -60,12 +59,12 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask about the job once; where it is not over, a deferrable sensor leaves it to the triggerer from here on."""
         from airflow_provider_sfleads.core.bulk import get_job
-        from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger, read_standing
+        from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger, read_status
 
         self._show_job(context)
         call = get_job(self.job_id)
         try:
-            found = read_standing(call, self._send(call), self.job_id, conn_id=self.salesforce_conn_id)
+            found = read_status(call, self._own_hook().send(call), self.job_id, conn_id=self.salesforce_conn_id)
         except SalesforceLeadsError as error:
             if not error.transient:
                 raise
@@ -111,9 +110,6 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
                 f"Jobs for the rest. {advice(job.get('error'))}".rstrip()
             )
         return {"job_id": self.job_id, "state": state, "processed": processed, "failed": failed}
-
-    def _send(self, call: Call) -> Reply:
-        return self._own_hook().send(call)
 
     def _show_job(self, context: Context) -> None:
         # One for all pokes of a process: it knows what it has pushed.

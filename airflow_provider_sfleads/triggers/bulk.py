@@ -1,4 +1,4 @@
-"""Waiting for Bulk API 2.0 jobs in the triggerer, while no worker does."""
+"""Wait for Bulk API 2.0 jobs in the triggerer, while no worker does."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a job stands.
+class JobStatus:
+    """The status of a job.
 
     :param state: one of Salesforce's, or ``Deleted`` where there is no such job any more.
     :param over: whether nothing more happens to it.
@@ -53,24 +53,18 @@ class Standing:
 
     def as_json(self) -> dict[str, Any]:
         """Return what an event says of it."""
-        return {
-            "id": self.id,
-            "state": self.state,
-            "processed": self.processed,
-            "failed": self.failed,
-            "error": self.error,
-        }
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "over"}
 
 
-def read_standing(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> Standing:
+def read_status(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> JobStatus:
     """Read an answer to :func:`~airflow_provider_sfleads.core.bulk.get_job`; a job that is gone is over.
 
     :raises RequestRefusedError: where it was refused for another reason.
     """
     if reply.status == _NOT_FOUND:
-        return Standing(id=job_id, state=DELETED, over=True)
+        return JobStatus(id=job_id, state=DELETED, over=True)
     job = job_of(call, reply, conn_id=conn_id)
-    return Standing(
+    return JobStatus(
         id=job_id,
         state=job.state.value,
         over=job.is_over,
@@ -80,11 +74,11 @@ def read_standing(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> Sta
     )
 
 
-class Watch:
-    """Asks about jobs, less and less often, until all are over, or one has stood in the queue for too long.
+class JobPoller:
+    """Polls jobs, less and less often, until all are over, or one has stood in the queue for too long.
 
     :param job_ids: the jobs.
-    :param started_at: when they began, in seconds since the epoch; the rhythm goes by it.
+    :param started_at: when they began, in seconds since the epoch; how often they are asked about goes by it.
     :param queued_until: until when jobs may stand in the org's queue, in seconds since the epoch, by id; all others
         may for ever.
     :param sleep: waits some seconds.
@@ -100,15 +94,15 @@ class Watch:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._jobs = {job_id: Standing(id=job_id) for job_id in job_ids}
+        self._jobs = {job_id: JobStatus(id=job_id) for job_id in job_ids}
         self._started_at = started_at
         self._queued_until = queued_until
         self._sleep = sleep
         self._now = now
 
     @property
-    def jobs(self) -> tuple[Standing, ...]:
-        """How each job stands, in the order given."""
+    def jobs(self) -> tuple[JobStatus, ...]:
+        """The status of each job, in the order given."""
         return tuple(self._jobs.values())
 
     @property
@@ -116,7 +110,7 @@ class Watch:
         """The jobs that are not known to be over."""
         return tuple(job.id for job in self.jobs if not job.over)
 
-    async def finish(self, client: AsyncClient) -> None:
+    async def wait(self, client: AsyncClient) -> None:
         """Return when all jobs are over, or one has stood in the queue for too long; what passes is ridden out.
 
         :raises SalesforceLeadsError: for what does not pass.
@@ -124,7 +118,7 @@ class Watch:
         while True:
             try:
                 for job_id in self.unfinished:
-                    await self._ask(client, job_id)
+                    await self._poll(client, job_id)
             except SalesforceLeadsError as error:
                 if not error.transient:
                     raise
@@ -144,9 +138,9 @@ class Watch:
         usual, left = next_poll(max(0.0, self._now() - self._started_at)), self._until_deadline()
         return min(usual, left) if left > 0 else usual
 
-    async def _ask(self, client: AsyncClient, job_id: str) -> None:
+    async def _poll(self, client: AsyncClient, job_id: str) -> None:
         call = get_job(job_id)
-        found = read_standing(call, await client.send(call), job_id, conn_id=client.settings.conn_id)
+        found = read_status(call, await client.send(call), job_id, conn_id=client.settings.conn_id)
         if found != self._jobs[job_id]:
             _log.info(
                 "Job %s: %s, %d rows processed, %d of them failed", found.id, found.state, found.processed, found.failed
@@ -158,7 +152,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
     """Fires once, when all of some Bulk API 2.0 jobs are over, or one has stood in the org's queue for too long.
 
     Polls grow rarer: a job of seconds is noticed at once, one of an hour costs some 70 requests. A triggerer that is
-    restarted goes on in the same rhythm. Neither trouble that passes nor a token that expires ends it. It fires no
+    restarted goes on as often as before. Neither trouble that passes nor a token that expires ends it. It fires no
     earlier than eight seconds after it has started: Airflow 3.3 fails a task that is resumed too soon.
 
     The event is ``{"status", "jobs", "api_calls", "token_requests", "message"}``: ``finished`` with the jobs' ``id``,
@@ -189,7 +183,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         self.started_at = started_at
         self.abort_on_kill = abort_on_kill
         self.queued_until = dict(queued_until or {})
-        self._watch = Watch(self.job_ids, started_at, queued_until=self.queued_until)
+        self._poller = JobPoller(self.job_ids, started_at, queued_until=self.queued_until)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which hold no secret."""
@@ -209,7 +203,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         try:
             async with await self._client() as client:
                 try:
-                    await self._watch.finish(client)
+                    await self._poller.wait(client)
                 finally:
                     event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
         except asyncio.CancelledError:
@@ -217,15 +211,15 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             raise
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
-        if event["status"] == "finished" and self._watch.unfinished:
+        if event["status"] == "finished" and self._poller.unfinished:
             event["status"] = "queued"
-        event["jobs"] = [job.as_json() for job in self._watch.jobs]
+        event["jobs"] = [job.as_json() for job in self._poller.jobs]
         await asyncio.sleep(max(0.0, handed_over - time.monotonic()))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Abort the jobs that are not over; Airflow calls this when somebody marks or clears the deferred task."""
-        unfinished = self._watch.unfinished
+        unfinished = self._poller.unfinished
         if not self.abort_on_kill or not unfinished:
             return
         async with await self._client() as client:
@@ -252,7 +246,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         from airflow.providers.common.compat.connection import get_async_connection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-        from airflow_provider_sfleads.hooks.fields import no_connection, read_settings, secrets_in
+        from airflow_provider_sfleads.hooks.connection_fields import no_connection, read_settings, secrets_in
 
         try:
             connection = await get_async_connection(self.salesforce_conn_id)

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk import BaseNotifier
 
 from airflow_provider_sfleads.get_provider_info import get_provider_info
-from airflow_provider_sfleads.hooks.fields import read_settings
+from airflow_provider_sfleads.hooks.connection_fields import read_settings
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor

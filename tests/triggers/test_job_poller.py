@@ -1,4 +1,4 @@
-"""How jobs are watched, without Airflow and without sockets."""
+"""How jobs are polled, without Airflow and without sockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ApiLimitError, RequestRefusedError, ServiceUnavailableError
 from airflow_provider_sfleads.transport.async_client import AsyncClient
-from airflow_provider_sfleads.triggers.bulk import Standing, Watch
+from airflow_provider_sfleads.triggers.bulk import JobPoller, JobStatus
 
 Answer = Reply | Exception
 
@@ -47,13 +47,13 @@ class Org:
         assert seconds > 0
         self.now += seconds
 
-    def watch(self, *job_ids: str, started_at: float | None = None, queued: float | None = None) -> Watch:
-        """Watch jobs to their end, or until they have stood in the queue for so many seconds."""
+    def poll(self, *job_ids: str, started_at: float | None = None, queued: float | None = None) -> JobPoller:
+        """Poll jobs to their end, or until they have stood in the queue for so many seconds."""
         began = self.started_at if started_at is None else started_at
         until = {} if queued is None else dict.fromkeys(job_ids, self.started_at + queued)
-        watch = Watch(job_ids, began, queued_until=until, sleep=self.sleep, now=lambda: self.now)
-        asyncio.run(watch.finish(cast("AsyncClient", cast("Any", self))))
-        return watch
+        poller = JobPoller(job_ids, began, queued_until=until, sleep=self.sleep, now=lambda: self.now)
+        asyncio.run(poller.wait(cast("AsyncClient", cast("Any", self))))
+        return poller
 
 
 def ends_after(seconds: float) -> Callable[[str, float], Answer]:
@@ -64,36 +64,36 @@ def ends_after(seconds: float) -> Callable[[str, float], Answer]:
 def test_a_job_that_is_over_is_asked_about_once() -> None:
     """Its state and counts are what Salesforce says."""
     org = Org(ends_after(0))
-    watch = org.watch("7505g0000000001AAA")
-    assert watch.jobs == (Standing(id="7505g0000000001AAA", state="JobComplete", over=True, processed=9, failed=1),)
-    assert (watch.unfinished, len(org.calls)) == ((), 1)
+    poller = org.poll("7505g0000000001AAA")
+    assert poller.jobs == (JobStatus(id="7505g0000000001AAA", state="JobComplete", over=True, processed=9, failed=1),)
+    assert (poller.unfinished, len(org.calls)) == ((), 1)
 
 
 def test_a_short_job_is_noticed_at_once() -> None:
     """A job of two seconds is known to be over half a second later."""
     org = Org(ends_after(2))
-    org.watch("7505g0000000001AAA")
+    org.poll("7505g0000000001AAA")
     assert org.calls[-1][1] <= 2.5
 
 
 def test_a_job_of_an_hour_costs_at_most_eighty_polls() -> None:
     """Polls grow rarer."""
     org = Org(ends_after(3600))
-    org.watch("7505g0000000001AAA")
+    org.poll("7505g0000000001AAA")
     assert len(org.calls) <= 80
 
 
 def test_a_restart_goes_on_in_the_same_rhythm() -> None:
-    """Half an hour after a job began, a new watch does not begin with polls every half second."""
+    """Half an hour after a job began, a new poller does not begin with polls every half second."""
     org = Org(ends_after(1800))
-    org.watch("7505g0000000001AAA", started_at=org.started_at - 1800)
+    org.poll("7505g0000000001AAA", started_at=org.started_at - 1800)
     assert len(org.calls) <= 1800 / 75 + 1
 
 
 def test_a_clock_that_runs_behind_does_no_harm() -> None:
     """A start in the future is now."""
     org = Org(ends_after(1))
-    org.watch("7505g0000000001AAA", started_at=org.started_at + 100)
+    org.poll("7505g0000000001AAA", started_at=org.started_at + 100)
     assert len(org.calls) == 3
 
 
@@ -101,8 +101,8 @@ def test_only_what_is_not_over_is_asked_about_again() -> None:
     """Jobs end at different times, and each is left alone once it has."""
     ends = {"7505g0000000001AAA": 0.0, "7505g0000000002AAA": 0.6, "7505g0000000003AAA": 2.0}
     org = Org(lambda job_id, elapsed: job("Failed" if elapsed >= ends[job_id] else "InProgress"))
-    watch = org.watch(*ends)
-    assert [standing.id for standing in watch.jobs] == list(ends)
+    poller = org.poll(*ends)
+    assert [job.id for job in poller.jobs] == list(ends)
     counts = [sum(1 for asked, _ in org.calls if asked == job_id) for job_id in ends]
     assert counts[0] == 1
     assert counts == sorted(counts)
@@ -111,11 +111,11 @@ def test_only_what_is_not_over_is_asked_about_again() -> None:
 def test_a_job_is_given_up_at_the_end_of_its_time_in_the_queue() -> None:
     """To the second, however rare the polls are by then; trouble that passes is no word on where it stands."""
     org = Org(lambda *_: job("UploadComplete"))
-    watch = org.watch("7505g0000000001AAA", queued=30.0)
-    assert (watch.unfinished, org.calls[-1][1]) == (("7505g0000000001AAA",), 30.0)
+    poller = org.poll("7505g0000000001AAA", queued=30.0)
+    assert (poller.unfinished, org.calls[-1][1]) == (("7505g0000000001AAA",), 30.0)
 
     org = Org(lambda _job, elapsed: ServiceUnavailableError("busy") if 20 < elapsed < 50 else job("UploadComplete"))
-    assert org.watch("7505g0000000001AAA", queued=30.0).unfinished == ("7505g0000000001AAA",)
+    assert org.poll("7505g0000000001AAA", queued=30.0).unfinished == ("7505g0000000001AAA",)
     assert 50 <= org.calls[-1][1] < 70
 
 
@@ -124,28 +124,28 @@ def test_a_job_that_has_begun_in_time_is_waited_for() -> None:
     org = Org(
         lambda _job, elapsed: job("UploadComplete" if elapsed < 20 else "InProgress" if elapsed < 90 else "Failed")
     )
-    assert (org.watch("7505g0000000001AAA", queued=30.0).unfinished, org.calls[-1][1] >= 90) == ((), True)
+    assert (org.poll("7505g0000000001AAA", queued=30.0).unfinished, org.calls[-1][1] >= 90) == ((), True)
 
 
 def test_a_job_that_was_deleted_is_over() -> None:
     """Nobody waits for what is gone."""
     gone = Reply(status=404, body=[{"errorCode": "NOT_FOUND", "message": "gone"}])
-    assert Org(lambda *_: gone).watch("7505g0000000001AAA").jobs == (
-        Standing(id="7505g0000000001AAA", state="Deleted", over=True),
+    assert Org(lambda *_: gone).poll("7505g0000000001AAA").jobs == (
+        JobStatus(id="7505g0000000001AAA", state="Deleted", over=True),
     )
 
 
 def test_why_a_job_failed_is_kept() -> None:
     """The message of the job comes with it."""
     org = Org(lambda *_: job("Failed", errorMessage="InvalidBatch : Field name not found : Nope__c"))
-    assert org.watch("7505g0000000001AAA").jobs[0].error == "InvalidBatch : Field name not found : Nope__c"
+    assert org.poll("7505g0000000001AAA").jobs[0].error == "InvalidBatch : Field name not found : Nope__c"
 
 
 @pytest.mark.parametrize("trouble", [ServiceUnavailableError("busy"), ApiLimitError("too many")])
 def test_what_passes_is_ridden_out(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """A job goes on while Salesforce does not answer; the log says so."""
     org = Org(lambda _job, elapsed: trouble if elapsed < 2 else job("JobComplete"))
-    assert org.watch("7505g0000000001AAA").jobs[0].state == "JobComplete"
+    assert org.poll("7505g0000000001AAA").jobs[0].state == "JobComplete"
     assert str(trouble) in caplog.text
 
 
@@ -153,13 +153,13 @@ def test_what_does_not_pass_ends_it() -> None:
     """Waiting is no use where asking is not allowed."""
     org = Org(lambda *_: Reply(status=403, body=[{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]))
     with pytest.raises(RequestRefusedError):
-        org.watch("7505g0000000001AAA")
+        org.poll("7505g0000000001AAA")
 
 
 def test_the_log_tells_what_has_changed(caplog: pytest.LogCaptureFixture) -> None:
     """One line to a change, none to a poll without one."""
     caplog.set_level("INFO")
-    Org(ends_after(30)).watch("7505g0000000001AAA")
+    Org(ends_after(30)).poll("7505g0000000001AAA")
     assert [record.getMessage() for record in caplog.records] == [
         "Job 7505g0000000001AAA: InProgress, 3 rows processed, 0 of them failed",
         "Job 7505g0000000001AAA: JobComplete, 9 rows processed, 1 of them failed",

@@ -7,15 +7,24 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_sfleads.core.host import Host, parse_host
+from airflow_provider_sfleads.core.jwt_bearer import audience_of, parse_audience
+from airflow_provider_sfleads.core.pem import parse_pem
 from airflow_provider_sfleads.core.values import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.hooks.bearer_fields import read_bearer
 from airflow_provider_sfleads.transport import Settings
-from airflow_provider_sfleads.transport.settings import DEFAULT_API_VERSION, normalise_version
+from airflow_provider_sfleads.transport.settings import (
+    DEFAULT_API_VERSION,
+    JwtBearer,
+    normalise_version,
+    read_private_key,
+)
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CONN_TYPE = "salesforce_leads"
 DEFAULT_TIMEOUT = 60.0
@@ -29,11 +38,14 @@ _PATH = re.compile(r"[/\\.]")
 _PROXIED = re.compile(r"(?:https?|all)(?:://\S+)?")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _BLANK = re.compile(r"\s")
+# Salesforce's usernames have the form of an e-mail address.
+_USERNAME = re.compile(r"[^@\s]+@[^@\s]+")
 _FLOWS = ("client_credentials", "jwt_bearer")
 _OTHER_FLOWS = frozenset(
     {"password", "username_password", "refresh_token", "authorization_code", "saml_bearer", "token_exchange", "device"}
 )
 Value = TypeVar("Value")
+Fallback = TypeVar("Fallback")
 
 
 class Fields(Protocol):
@@ -48,23 +60,26 @@ class Fields(Protocol):
     extra: str | None
 
 
+class _Problems(list[str]):
+    """A sentence for each thing that is wrong."""
+
+    def read(self, reader: Callable[[], Value], fallback: Fallback) -> Value | Fallback:
+        """Return what ``reader`` reads, or the fallback where it raises."""
+        try:
+            return reader()
+        except ConnectionFieldError as problem:
+            self.append(str(problem))
+            return fallback
+
+
 def read_settings(connection: Fields) -> Settings:
     """Read a connection; extras that are null are unset, and unknown ones are left alone.
 
     :raises ConnectionFieldError: naming all that is wrong at once.
     """
-    problems: list[str] = []
-
-    def read(reader: Callable[[], Value], fallback: Value) -> Value:
-        try:
-            return reader()
-        except ConnectionFieldError as problem:
-            problems.append(str(problem))
-            return fallback
-
-    nothing: Mapping[str, object] = {}
-    trusted: bool | str = True
-    extra = read(lambda: _extra(connection.extra), nothing)
+    problems = _Problems()
+    read = problems.read
+    extra: Mapping[str, object] = read(lambda: _extra(connection.extra), {})
     host = read(lambda: parse_host(connection.host, connection.schema, connection.port), Host("", "", loopback=False))
     key, secret = (connection.login or "").strip(), (connection.password or "").strip()
     flow = read(lambda: _flow(_first(extra, "auth", default=_FLOWS[0])), _FLOWS[0])
@@ -79,8 +94,8 @@ def read_settings(connection: Fields) -> Settings:
     timeout = read(lambda: _timeout(extra), DEFAULT_TIMEOUT)
     share = read(lambda: _share(extra), DEFAULT_MAX_API_USAGE)
     proxies = read(lambda: _proxies(_first(extra, "proxies", "proxy")), None)
-    bearer = read_bearer(extra, host if host.name else None, problems) if flow == "jwt_bearer" else None
-    verify = read(lambda: _verify(_first(extra, "verify", "verify_ssl", default=True)), trusted)
+    bearer = _bearer(extra, host if host.name else None, problems) if flow == "jwt_bearer" else None
+    verify = read(lambda: _verify(_first(extra, "verify", "verify_ssl", default=True)), fallback=True)
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise ConnectionFieldError(f"Connection {connection.conn_id!r} cannot be used:{lines}")
@@ -204,3 +219,39 @@ def _verify(value: object) -> bool | str:
             f"verify must be true, false, or the path of a CA bundle; {word} is none that can be read on this machine."
         ) from None
     return word
+
+
+def _bearer(extra: Mapping[str, object], host: Host | None, problems: _Problems) -> JwtBearer | None:
+    """Read what the JWT bearer flow takes; ``None`` where something is wrong.
+
+    :param extra: those extras that are set.
+    :param host: the connection's, where that is one.
+    """
+    key = problems.read(lambda: _private_key(extra), None)
+    username = problems.read(lambda: _username(extra.get("username")), None)
+    given = extra.get("audience")
+    usual = audience_of(host) if host else None
+    audience = usual if given is None else problems.read(lambda: parse_audience(given), None)
+    if key is None or username is None or audience is None:
+        return None
+    return JwtBearer(key=key[0], username=username, audience=audience, secrets=key[1])
+
+
+def _private_key(extra: Mapping[str, object]) -> tuple[RSAPrivateKey, tuple[str, ...]]:
+    given, password = extra.get("private_key"), extra.get("private_key_password")
+    if given is None:
+        raise ConnectionFieldError(
+            "private_key is empty; enter the private key, in PEM, that belongs to the app's certificate."
+        )
+    pem = parse_pem(given)
+    text = None if password is None else str(password)
+    return read_private_key(pem, text), (*pem.pieces, *([text] if text else []))
+
+
+def _username(value: object) -> str:
+    if value is None:
+        raise ConnectionFieldError("username is empty; enter the username of the Run-As user.")
+    text = value.strip() if isinstance(value, str) else ""
+    if not _USERNAME.fullmatch(text):
+        raise ConnectionFieldError("username is none: Salesforce's have the form of an e-mail address.")
+    return text

@@ -1,4 +1,4 @@
-"""Tell Airflow which errors are not worth another try of the task."""
+"""Tell Airflow which errors are permanent, and not worth another try of the task."""
 
 from __future__ import annotations
 

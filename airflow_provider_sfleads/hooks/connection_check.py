@@ -1,4 +1,4 @@
-"""The Test button: what is wrong with a connection, in one sentence."""
+"""Test a connection, as the Test button does: say what is wrong with it, in one sentence."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""``HttpHook.run``'s arguments as a call."""
+"""Turn the arguments of ``HttpHook.run`` into a call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlencode
 
@@ -13,25 +12,17 @@ from airflow_provider_sfleads.exceptions import ParameterError
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What of ``extra_options`` has a meaning here."""
-
-    check_response: bool = True
-    timeout: float | None = None
-
-
-def options(given: Mapping[str, object] | None) -> Options:
-    """Read ``extra_options``; connection matters among them are refused, for the session is shared."""
+def read_options(given: Mapping[str, object] | None) -> tuple[bool, float | None]:
+    """Return ``check_response`` and ``timeout``; other ``extra_options`` are refused, for the session is shared."""
     rest = dict(given or {})
     check, timeout = rest.pop("check_response", True), rest.pop("timeout", None)
-    no_options(extra_options=rest)
+    refuse_options(extra_options=rest)
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0):
         raise ParameterError("extra_options' timeout must be a number of seconds above 0.")
-    return Options(check_response=bool(check), timeout=timeout)
+    return bool(check), timeout
 
 
-def no_options(**given: Mapping[str, object] | None) -> None:
+def refuse_options(**given: Mapping[str, object] | None) -> None:
     """Refuse what would change the shared session."""
     for name, value in given.items():
         if value:
@@ -41,7 +32,7 @@ def no_options(**given: Mapping[str, object] | None) -> None:
             )
 
 
-def call(
+def call_of(
     method: str,
     endpoint: str | None,
     *,

@@ -12,7 +12,7 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.hooks.failing import final, no_retry_for_permanent
+from airflow_provider_sfleads.hooks.permanent_errors import final, no_retry_for_permanent
 
 
 def everything(kind: type[SalesforceLeadsError]) -> Iterator[type[SalesforceLeadsError]]:
