@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 __all__ = ["check_contract"]
+
+log = logging.getLogger(__name__)
 
 
 def check_contract(  # noqa: PLR0913 - each is what a Dag may use of the org
@@ -32,10 +35,21 @@ def check_contract(  # noqa: PLR0913 - each is what a Dag may use of the org
     :raises ContractBrokenError: where an assumption does not hold; no retry.
     :raises ConnectionFieldError: where the connection cannot be used.
     """
-    from airflow_provider_sfleads.check.command import run_logged
+    from airflow_provider_sfleads.check.command import as_text, run
     from airflow_provider_sfleads.check.org import Wanted
+    from airflow_provider_sfleads.check.probe import State
+    from airflow_provider_sfleads.exceptions import ContractBrokenError
+    from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 
     wanted = Wanted(
         external_id_field=external_id_field, stage_field=stage_field, match_email=match_email, fields=tuple(fields)
     )
-    return run_logged(conn_id, wanted, write=write, json_path=json_path)
+    with no_retry_for_permanent():
+        contract = run(conn_id, wanted, lambda found: log.info("%s", as_text(found)), write=write, json_path=json_path)
+        broken = contract.named(State.BROKEN)
+        if broken:
+            raise ContractBrokenError(
+                f"The org of connection {conn_id!r} is not as this provider assumes: {', '.join(broken)}. The table in "
+                "the log says what was seen and what to do."
+            )
+    return contract.as_json()

@@ -41,10 +41,9 @@ def _command() -> int:
 def _checked(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from airflow_provider_sfleads.check.command import run
-    from airflow_provider_sfleads.check.findings import State
+    from airflow_provider_sfleads.check.command import run, show
     from airflow_provider_sfleads.check.org import Wanted
-    from airflow_provider_sfleads.check.table import show
+    from airflow_provider_sfleads.check.probe import State
     from airflow_provider_sfleads.exceptions import ConfigurationError
     from airflow_provider_sfleads.reports.table import in_one_line
 

@@ -1,4 +1,4 @@
-"""Token, org, user, versions, clock: what every call relies on."""
+"""Probe what every call relies on: token, org, user, versions, clock."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.core.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.core.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.core.replies import shown
@@ -76,19 +75,18 @@ OFFSET = Assumption(
     f"at most {MOST_OFFSET:g} s off",
     "Set this machine's clock by NTP, and that of each worker.",
 )
-ASSUMPTIONS = (TOKEN, VERSION_OFFERED, VERSION_AGE, API, ORG, LANGUAGE, USAGE, DATE, OFFSET, TOKEN_REUSED)
 
 
 def probes() -> tuple[Probe, ...]:
     """Return the questions, in their order; all others need ``api``."""
     return (
-        Probe.about(TOKEN, token),
-        Probe.about(VERSION_OFFERED, versions, needs=(TOKEN.name,)),
-        Probe.about(API, api, needs=(VERSION_OFFERED.name,)),
-        Probe.about(ORG, organization, needs=(API.name,)),
-        Probe.about(LANGUAGE, language, needs=(API.name,)),
-        Probe.about(USAGE, usage, needs=(API.name,)),
-        Probe.about(OFFSET, clock, needs=(API.name,)),
+        Probe(TOKEN, token),
+        Probe(VERSION_OFFERED, versions, needs=(TOKEN,)),
+        Probe(API, api, needs=(VERSION_OFFERED,)),
+        Probe(ORG, organization, needs=(API,)),
+        Probe(LANGUAGE, language, needs=(API,)),
+        Probe(USAGE, usage, needs=(API,)),
+        Probe(OFFSET, clock, needs=(API,)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole check: all questions in their order, and what came of them."""
+"""Carry out the whole check: all questions in their order, and what came of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_sfleads.check import access, jobs, lead, lookups
-from airflow_provider_sfleads.check.assumption import Assumption
-from airflow_provider_sfleads.check.findings import Finding, Probe, State, findings_of
+from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
+from airflow_provider_sfleads.check.cleanup import DELETED
 from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.trial_leads import Patience
-from airflow_provider_sfleads.check.writing import DELETED, write_probes
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe, State, findings_of
+from airflow_provider_sfleads.check.trial import Patience
+from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
 
 WRITE = Assumption(
@@ -81,14 +81,14 @@ def carry_out(org: Org, *, write: bool = False, patience: Patience | None = None
     findings = list(findings_of(_reading(org), org))
     if write:
         findings += _written(org, findings, patience)
-    findings += findings_of((Probe.about(access.TOKEN_REUSED, access.token_reused, needs=("token",)),), org, findings)
+    findings += findings_of([Probe(access.TOKEN_REUSED, access.token_reused, needs=(access.TOKEN,))], org, findings)
     return Contract(org=org, findings=tuple(findings))
 
 
 def _reading(org: Org) -> Sequence[Probe]:
-    contact = (lookups.CONTACT.name,) if org.wanted.match_email else ()
-    converted = Probe.about(lead.CONVERTED, lead.converted_contact, needs=(lead.READ.name, *contact))
-    return (*access.probes(), *lead.probes(), *lookups.probes(), converted, *jobs.probes())
+    needs = (lead_describe.READ, lookups.CONTACT) if org.wanted.match_email else (lead_describe.READ,)
+    converted = Probe(lead_describe.CONVERTED, lead_describe.converted_contact, needs=needs)
+    return (*access.probes(), *lead_describe.probes(), *lookups.probes(), converted, *bulk_reads.probes())
 
 
 def _written(org: Org, known: Sequence[Finding], patience: Patience | None) -> list[Finding]:

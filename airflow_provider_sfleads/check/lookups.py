@@ -1,4 +1,4 @@
-"""The look-ups of the operators, each in the form in which it is really sent."""
+"""Probe the look-ups of the operators, each in the form in which it is really sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.lead import EMAIL, EXTERNAL, READ, SYSTEM
+from airflow_provider_sfleads.check.lead_describe import EMAIL, EXTERNAL, READ, SYSTEM
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.core.bulk import active_rule_call, active_rule_of
 from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS
 from airflow_provider_sfleads.core.describe import FieldInfo
@@ -87,21 +86,20 @@ RULE = Assumption(
     "Give the Run-As user View Setup and Configuration, give assignment_rule the rule's own id, or take "
     "api='collections'.",
 )
-ASSUMPTIONS = (QUERY, BY_ID, BY_KEY, QUOTING, DELETED, MADE, BY_EMAIL, CONTACT, RULE)
 
 
 def probes() -> tuple[Probe, ...]:
     """Return the questions; the first finds some leads, which the others look up."""
     return (
-        Probe.about(QUERY, some_leads, needs=(READ.name,)),
-        Probe.about(BY_ID, by_id, needs=(READ.name,)),
-        Probe.about(BY_KEY, by_key, needs=(READ.name,)),
-        Probe.about(QUOTING, quoting, needs=(READ.name, SYSTEM.name)),
-        Probe.about(DELETED, deleted, needs=(READ.name,)),
-        Probe.about(MADE, made, needs=(READ.name, SYSTEM.name)),
-        Probe.about(BY_EMAIL, by_email, needs=(READ.name,)),
-        Probe.about(CONTACT, contacts, needs=(API.name,)),
-        Probe.about(RULE, assignment_rule, needs=(API.name,)),
+        Probe(QUERY, some_leads, needs=(READ,)),
+        Probe(BY_ID, by_id, needs=(READ,)),
+        Probe(BY_KEY, by_key, needs=(READ,)),
+        Probe(QUOTING, quoting, needs=(READ, SYSTEM)),
+        Probe(DELETED, deleted, needs=(READ,)),
+        Probe(MADE, made, needs=(READ, SYSTEM)),
+        Probe(BY_EMAIL, by_email, needs=(READ,)),
+        Probe(CONTACT, contacts, needs=(API,)),
+        Probe(RULE, assignment_rule, needs=(API,)),
     )
 
 

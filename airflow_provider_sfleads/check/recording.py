@@ -1,4 +1,4 @@
-"""All answers of a check as one JSON file that can be passed on: nothing in it is anybody's."""
+"""Record all answers of a check as one JSON file that can be passed on: nothing in it is anybody's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from airflow_provider_sfleads import __version__
 from airflow_provider_sfleads.check.contract import Contract
 from airflow_provider_sfleads.check.org import Exchange, Org
-from airflow_provider_sfleads.check.redacted import Redactor, literals_in, number_text
+from airflow_provider_sfleads.check.redaction import Redactor, literals_in, number_text
 from airflow_provider_sfleads.core.wire import Call, FileBody
 from airflow_provider_sfleads.hooks.connection_fields import secrets_in
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.bulk.jobs import Jobs, ResultFiles
-from airflow_provider_sfleads.check.trial_leads import Trial
+from airflow_provider_sfleads.check.trial import Trial
 from airflow_provider_sfleads.columnar.cells import cell_of
 from airflow_provider_sfleads.columnar.job_results import ERROR, JobResults
 from airflow_provider_sfleads.columnar.match import Match, match_by
@@ -94,7 +94,7 @@ class TrialJobs:
             user_id=trial.user_id,
             note=self._note,
             verify=lambda: None,
-            pause=trial.interruptions.pause,
+            pause=trial.signals.pause,
             now=lambda: datetime.now(UTC),
         )
 
@@ -144,7 +144,7 @@ class TrialJobs:
                     f"Job {job.id} is {job.state} after {self._trial.patience.jobs:g} seconds for all jobs of the "
                     "check; the org's queue is long."
                 )
-            self._trial.interruptions.pause(self._trial.patience.poll(elapsed))
+            self._trial.signals.pause(self._trial.patience.poll(elapsed))
             found = self.jobs.look(job.id)
             if found is None:
                 raise ServiceUnavailableError(f"Job {job.id} was deleted before it was over.")

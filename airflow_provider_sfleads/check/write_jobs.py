@@ -1,18 +1,15 @@
-"""What only Bulk API 2.0 ingest jobs show."""
+"""Probe what only Bulk API 2.0 ingest jobs show."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
 from airflow_provider_sfleads.check.access import LANGUAGE
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.made_up import renamed
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
 from airflow_provider_sfleads.check.trial_jobs import Ended, StillQueued, TrialJobs
-from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE
-from airflow_provider_sfleads.check.values import JOB, Trip
-from airflow_provider_sfleads.check.write_context import Need, WriteContext
-from airflow_provider_sfleads.check.write_requests import judge_owner
+from airflow_provider_sfleads.check.trial_values import JOB, Trip, renamed
+from airflow_provider_sfleads.check.write_collections import judge_owner
 from airflow_provider_sfleads.columnar.job_results import Created, State
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.bulk import JobSpec, JobState
@@ -88,56 +85,55 @@ _DELETE = Assumption(
 )
 
 
-def write_jobs(context: WriteContext) -> list[Probe]:
+def write_jobs(trial: Trial) -> list[Probe]:
     """Return the probes."""
-    jobs = TrialJobs(context.trial)
+    jobs = TrialJobs(trial)
     inserted = (_INSERT, _ECHO, _NO_RULE, _TWICE, _EXISTING)
     return [
-        context.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
-        context.probe(_wording, _WORDING, needs=()),
-        context.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
-        context.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.SECOND, Need.UPDATE)),
-        context.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE, needs=()),
+        trial.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
+        trial.probe(_wording, _WORDING),
+        trial.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
+        trial.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.SECOND, Need.UPDATE)),
+        trial.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE),
     ]
 
 
 def _patient(
-    ask: Callable[[WriteContext, TrialJobs], Iterable[Finding]], jobs: TrialJobs, *assumptions: Assumption
-) -> Callable[[WriteContext], Iterator[Finding]]:
-    def asked(context: WriteContext) -> Iterator[Finding]:
+    ask: Callable[[Trial, TrialJobs], Iterable[Finding]], jobs: TrialJobs, *assumptions: Assumption
+) -> Callable[[Trial], Iterator[Finding]]:
+    def asked(trial: Trial) -> Iterator[Finding]:
         try:
-            yield from ask(context, jobs)
+            yield from ask(trial, jobs)
         except StillQueued as late:
             yield from (assumption.not_tried(str(late), "Try again later.") for assumption in assumptions)
 
     return asked
 
 
-def _insert(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = context.trial
-    odd = context.odd.record(JOB)
+def _insert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
+    odd = trial.odd.record(JOB)
     strange, plain, twice = trial.person(**odd), trial.person(), trial.person()
-    existing = {**trial.person(), trial.key.name: (context.base or {})[trial.key.name]}
+    existing = {**trial.person(), trial.key.name: (trial.base or {})[trial.key.name]}
     ended = jobs.run(INSERT, [strange, plain, twice, trial.again(twice), existing])
     errors = ended.errors_by(trial.key.name)
-    made = trial.by_key([plain], _seen(context, "OwnerId"))
+    made = trial.by_key([plain], _seen(trial, "OwnerId"))
     there = "is there" if made else "is not there"
     yield _INSERT.judged(f"{ended.job.state}, and the lead {there}", holds=ended.job.succeeded and len(made) == 1)
-    context.trips[JOB] = _trip(context, strange, odd, errors)
-    yield _echo(context, jobs, ended)
+    trial.trips[JOB] = _trip(trial, strange, odd, errors)
+    yield _echo(trial, jobs, ended)
     if trial.active_rule() is None:
-        yield _NO_RULE.not_tried(Need.RULE.value, "Activate a lead assignment rule to have it tried.")
+        yield _NO_RULE.not_tried(NO_RULE, "Activate a lead assignment rule to have it tried.")
     elif len(made) != 1 or "OwnerId" not in made[0]:
         yield _NO_RULE.not_tried("there is no lead whose owner could be read")
     else:
-        yield judge_owner(context, _NO_RULE, made[0])
+        yield judge_owner(trial, _NO_RULE, made[0])
     pair = len(trial.by_key([twice]))
     yield _TWICE.judged(f"{_codes(trial.key_of(twice), errors)}; leads made: {pair}", holds=pair <= 1)
-    yield _existing(context, jobs, ended, _codes(trial.key_of(existing), errors))
+    yield _existing(trial, jobs, ended, _codes(trial.key_of(existing), errors))
 
 
-def _seen(context: WriteContext, *names: str) -> tuple[str, ...]:
-    return tuple(info.name for name in names if (info := context.trial.lead.find(name)) is not None)
+def _seen(trial: Trial, *names: str) -> tuple[str, ...]:
+    return tuple(info.name for name in names if (info := trial.lead.find(name)) is not None)
 
 
 def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
@@ -147,68 +143,63 @@ def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
     return ", ".join(codes) or "no row refused"
 
 
-def _trip(context: WriteContext, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> Trip:
-    trial = context.trial
+def _trip(trial: Trial, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> Trip:
     found = trial.by_key([record])
     if not found:
         return Trip(sent=odd, problem=f"their lead was refused in a job ({_codes(trial.key_of(record), errors)})")
     return Trip(sent=odd, back=trial.by_id(to_18(found[0]["Id"]) or "", odd))
 
 
-def _echo(context: WriteContext, jobs: TrialJobs, ended: Ended) -> Finding:
-    with ended.results(jobs.by_values(INSERT, ended), context.trial.folder / "values") as results:
+def _echo(trial: Trial, jobs: TrialJobs, ended: Ended) -> Finding:
+    with ended.results(jobs.by_values(INSERT, ended), trial.folder / "values") as results:
         silent = sum(state == State.SILENT for state in results.said(0, ended.batch.num_rows).states)
         seen = f"rows not found: {silent}, others: {results.strangers}"
         return _ECHO.judged(seen, holds=not silent and not results.strangers)
 
 
-def _existing(context: WriteContext, jobs: TrialJobs, ended: Ended, codes: str) -> Finding:
-    trial = context.trial
+def _existing(trial: Trial, jobs: TrialJobs, ended: Ended, codes: str) -> Finding:
     with ended.results(jobs.by_key(INSERT), trial.folder / "keys", trial.key.name) as results:
         said = results.said(ended.batch.num_rows - 1, 1)
         if said.states[0] == State.FAILED:
             # The bulk reader knows Salesforce's own words to the letter; all others cost a look-up.
-            context.worded[JOB] = bool(said.ids[0])
+            trial.worded[JOB] = bool(said.ids[0])
     return _EXISTING.judged(codes, holds=codes == "DUPLICATE_VALUE")
 
 
-def _wording(context: WriteContext) -> Iterator[Finding]:
-    seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in context.worded.items()]
-    foreign = context.trial.org.known.foreign
-    if seen and foreign and not all(context.worded.values()):
+def _wording(trial: Trial) -> Iterator[Finding]:
+    seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in trial.worded.items()]
+    foreign = trial.org.known.foreign
+    if seen and foreign and not all(trial.worded.values()):
         # One cause, one line: who mends the language has mended the words.
         yield _WORDING.not_tried(f"{'; '.join(seen)}, in {foreign}", f"See {LANGUAGE.name}.")
     elif seen:
-        yield _WORDING.judged("; ".join(seen), holds=all(context.worded.values()))
+        yield _WORDING.judged("; ".join(seen), holds=all(trial.worded.values()))
     else:
         yield _WORDING.not_tried("no second lead with a key that exists was refused")
 
 
-def _update(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = context.trial
+def _update(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
     changed = renamed(trial.lead, f"{trial.prefix}update job")
-    ended = jobs.run(UPDATE, [changed], [context.base_id])
+    ended = jobs.run(UPDATE, [changed], [trial.base_id])
     with ended.results(jobs.by_key(UPDATE), trial.folder / "update") as results:
         state = State(results.said(0, 1).states[0])
-    same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
+    same = same_record(trial.lead, changed, trial.by_id(trial.base_id, changed))
     value = "new" if same else "old"
     seen = f"{ended.job.state}, row {state.name.lower()}, and the {value} value"
     yield _UPDATE.judged(seen, holds=ended.job.succeeded and state == State.SUCCEEDED and same)
 
 
-def _upsert(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = context.trial
+def _upsert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
     kind = PageKind(operation="upsert", external_id_field=trial.key.name)
     new = trial.person()
-    old = {trial.key.name: context.second[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
+    old = {trial.key.name: trial.second[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
     ended = jobs.run(kind, [old, new])
     with ended.results(jobs.by_key(kind), trial.folder / "upsert") as results:
         created = [Created(one).name.lower() for one in results.said(0, 2).created]
     yield _UPSERT.judged(f"created: {', '.join(created)}", holds=created == ["no", "yes"])
 
 
-def _abort(context: WriteContext, jobs: TrialJobs) -> Iterator[Finding]:
-    trial = context.trial
+def _abort(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
     job = jobs.create(JobSpec(operation="insert"))
     call = bulk.abort_job(job.id)
     state = bulk.job_of(call, trial.send(call), conn_id=trial.conn_id).state

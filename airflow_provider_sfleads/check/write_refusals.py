@@ -1,15 +1,13 @@
-"""What Salesforce refuses of a page of records, and what of deleted, converted and duplicate leads."""
+"""Probe what Salesforce refuses of a page of records, and what of deleted, converted and duplicate leads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.made_up import renamed
-from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE, Trial
-from airflow_provider_sfleads.check.write_context import Need, WriteContext
-from airflow_provider_sfleads.check.write_requests import outcome
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.trial import INSERT, UPDATE, Need, Trial
+from airflow_provider_sfleads.check.trial_values import renamed
+from airflow_provider_sfleads.check.write_collections import outcome
 from airflow_provider_sfleads.core.collections import PageKind, delete_call, effect_headers
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.mapping import Record
@@ -69,19 +67,18 @@ _ALLOW_SAVE = Assumption(
 )
 
 
-def write_refusals(context: WriteContext) -> list[Probe]:
+def write_refusals(trial: Trial) -> list[Probe]:
     """Return the probes."""
     deleted = (_BIN, _NULL, _ALL)
     return [
-        context.probe(_bad_records, _ALONE, _LONG, _EMAIL, needs=(Need.LEAD,)),
-        context.probe(_deleted, *deleted, needs=(Need.LEAD,)),
-        context.probe(_converted, _CONVERTED, needs=()),
-        context.probe(_allow_save, _ALLOW_SAVE, needs=(Need.LEAD,)),
+        trial.probe(_bad_records, _ALONE, _LONG, _EMAIL, needs=(Need.LEAD,)),
+        trial.probe(_deleted, *deleted, needs=(Need.LEAD,)),
+        trial.probe(_converted, _CONVERTED),
+        trial.probe(_allow_save, _ALLOW_SAVE, needs=(Need.LEAD,)),
     ]
 
 
-def _bad_records(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _bad_records(trial: Trial) -> Iterator[Finding]:
     text, email = _writable(trial, "Title", "LastName"), _writable(trial, "Email")
     good, bad = trial.person(), {}
     if text is not None:
@@ -104,10 +101,9 @@ def _writable(trial: Trial, *names: str) -> FieldInfo | None:
     return next((info for info in found if info is not None and info.createable), None)
 
 
-def _deleted(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _deleted(trial: Trial) -> Iterator[Finding]:
     (made,) = trial.write(INSERT, [trial.person()])
-    lead_id = made.id or context.base_id
+    lead_id = made.id or trial.base_id
     call = delete_call([lead_id])
     (gone,) = results_of(expect(call, trial.send(call), conn_id=trial.conn_id), 1)
     if not gone.success:
@@ -122,7 +118,7 @@ def _deleted(context: WriteContext) -> Iterator[Finding]:
     yield _ALL.judged("IsDeleted true" if in_bin else "not found as deleted", holds=in_bin)
 
 
-def _converted(_context: WriteContext) -> Iterator[Finding]:
+def _converted(_trial: Trial) -> Iterator[Finding]:
     # REST converts no lead, and a lead that is not the check's own is never written to: with View and Edit Converted
     # Leads even an update without a value would go through and run the org's automation.
     yield _CONVERTED.not_tried(
@@ -131,9 +127,8 @@ def _converted(_context: WriteContext) -> Iterator[Finding]:
     )
 
 
-def _allow_save(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
-    twin = {**(context.base or {}), trial.key.name: trial.person()[trial.key.name]}
+def _allow_save(trial: Trial) -> Iterator[Finding]:
+    twin = {**(trial.base or {}), trial.key.name: trial.person()[trial.key.name]}
     (plain,) = trial.write(INSERT, [twin])
     if plain.error is None or plain.error.code != _DETECTED:
         yield _ALLOW_SAVE.not_tried(

@@ -1,4 +1,4 @@
-"""What only a write shows: the probes of ``--write``, for sandboxes and Developer Editions."""
+"""Set up what only a write shows: the probes of ``--write``, for sandboxes and Developer Editions."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_provider_sfleads.check.access import organization_of
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.interruptions import Interruptions
-from airflow_provider_sfleads.check.made_up import without_value
+from airflow_provider_sfleads.check.cleanup import Cleanup, cleaning_up
 from airflow_provider_sfleads.check.org import Org, Wanted
-from airflow_provider_sfleads.check.removal import Left, Removal, by_hand
-from airflow_provider_sfleads.check.trial_leads import MOST_LEADS, Patience, Trial
-from airflow_provider_sfleads.check.values import VALUES, placed
-from airflow_provider_sfleads.check.write_context import WriteContext
+from airflow_provider_sfleads.check.probe import Probe
+from airflow_provider_sfleads.check.signals import Signals
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Patience, Trial
+from airflow_provider_sfleads.check.trial_values import VALUES, placed, without_value
+from airflow_provider_sfleads.check.write_collections import write_collections
 from airflow_provider_sfleads.check.write_jobs import write_jobs
 from airflow_provider_sfleads.check.write_refusals import write_refusals
-from airflow_provider_sfleads.check.write_requests import write_requests
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.mapping import Purpose, check_external_id
 from airflow_provider_sfleads.core.paging import mapping
 from airflow_provider_sfleads.core.wire import Call
-from airflow_provider_sfleads.exceptions import LeadsLeftError, RequestRefusedError, TrialRefusedError
+from airflow_provider_sfleads.exceptions import RequestRefusedError, TrialRefusedError
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +33,14 @@ _PERMISSIONS = {"createable": "Create", "deletable": "Delete"}
 # Beyond the prefix: a number of two digits.
 _LONGEST_NUMBER = 2
 
-DELETED = Assumption(
-    name="trial_leads.deleted",
-    text="The trial leads and jobs of this check are deleted",
-    expected="nothing is left",
-    remedy="Look for what keeps the Run-As user from deleting leads, such as a trigger.",
-)
-
 
 @contextmanager
 def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> Iterator[Sequence[Probe]]:
     """Yield the probes that write; on the way out, whatever ends the check, all that they made is deleted.
 
-    At most :data:`~.trial_leads.MOST_LEADS` leads are made, under one prefix of keys. No assignment rule runs for them,
+    At most :data:`~.trial.MOST_LEADS` leads are made, under one prefix of keys. No assignment rule runs for them,
     their addresses are in ``example.invalid``. What is deleted lies in the recycle bin. SIGINT and SIGTERM are heard
-    between two requests, see :class:`~.interruptions.Interruptions`.
+    between two requests, see :class:`~.signals.Signals`.
 
     :param wanted: names the external-ID field, which the leads are found by.
     :param patience: how long to wait for jobs, and for what a request without an answer may have made.
@@ -67,31 +57,27 @@ def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> 
     patience = patience or Patience()
     with (
         tempfile.TemporaryDirectory(prefix="sfleads-check-") as folder,
-        Interruptions(field=key.name, prefix=prefix) as interruptions,
+        Signals(field=key.name, prefix=prefix) as signals,
     ):
         trial = Trial(
             org=org,
             lead=lead,
             key=key,
             prefix=prefix,
-            interruptions=interruptions,
+            signals=signals,
             folder=Path(folder),
             patience=patience,
+            odd=placed(lead, key.name),
         )
         _check_found(trial)
         log.info(
             "Up to %d trial leads with %s %s01 and so on are made and deleted; jobs are waited for up to %g seconds.",
             MOST_LEADS, key.name, prefix, patience.jobs,
         )  # fmt: skip
-        with _deleting(trial) as last:
-            yield [*_asking(trial), last]
-        interruptions.hand_on()
-
-
-def _asking(trial: Trial) -> list[Probe]:
-    context = WriteContext(trial=trial, odd=placed(trial.lead, trial.key.name))
-    values = context.probe(lambda context: context.odd.findings(context.trips), VALUES, needs=())
-    return [*write_requests(context), *write_refusals(context), *write_jobs(context), values]
+        values = trial.probe(lambda trial: trial.odd.findings(trial.trips), VALUES)
+        with cleaning_up(trial) as last:
+            yield [*write_collections(trial), *write_refusals(trial), *write_jobs(trial), values, last]
+        signals.pass_on()
 
 
 def _check_org(org: Org) -> None:
@@ -139,7 +125,7 @@ def _key_field(lead: SObjectInfo, wanted: Wanted, length: int) -> FieldInfo:
 def _check_found(trial: Trial) -> None:
     """Refuse to make what would not be found again, as by a key that is encrypted (Shield Platform Encryption)."""
     try:
-        Removal(trial).find()
+        Cleanup(trial).find()
     except RequestRefusedError as error:
         raise TrialRefusedError(
             f"Leads cannot be found by the beginning of {trial.key.name}, so trial leads could not be deleted and none "
@@ -151,48 +137,3 @@ def _unfit(info: FieldInfo, length: int) -> str:
     if info.type != "string":
         return f"external_id_field {info.name}: trial leads need one that is text, and it is of type {info.type}"
     return "" if info.length >= length else f"external_id_field {info.name}: it is shorter than {length} characters"
-
-
-class _Ending:
-    """Deletes what a trial has made, once.
-
-    :param trial: what to delete.
-    """
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-        self.is_over = False
-
-    def run(self) -> Left:
-        """Delete, and do not begin again where somebody ends that."""
-        self._trial.interruptions.deleting()
-        try:
-            left = Removal(self._trial).run()
-        except (KeyboardInterrupt, SystemExit):
-            self.is_over = True
-            log.warning("Trial leads may be left. %s", by_hand(self._trial))
-            raise
-        self.is_over = True
-        return left
-
-    def ask(self, _org: Org) -> Iterator[Finding]:
-        """Delete, as the last probe."""
-        self._trial.interruptions.check()
-        left = self.run()
-        yield DELETED.judged(left.told(self._trial), holds=left.is_clean)
-
-
-@contextmanager
-def _deleting(trial: Trial) -> Iterator[Probe]:
-    """Yield the probe that deletes; where it does not come to that, delete on the way out."""
-    ending = _Ending(trial)
-    try:
-        yield Probe.about(DELETED, ending.ask)
-    except BaseException:
-        if not ending.is_over:
-            log.warning("The check ended early. %s", ending.run().told(trial))
-        raise
-    if not ending.is_over:
-        left = ending.run()
-        if not left.is_clean:
-            raise LeadsLeftError(left.told(trial))

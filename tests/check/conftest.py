@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.assumption import State
 from airflow_provider_sfleads.check.contract import Contract, carry_out
 from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.probe import State
 from airflow_provider_sfleads.core.host import parse_host
 from airflow_provider_sfleads.transport import Client, Settings
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 import airflow_provider_sfleads.check.command  # noqa: F401 - so that Airflow sets up its log before a test listens
 from airflow_provider_sfleads.check.__main__ import main
-from airflow_provider_sfleads.check.table import as_text, show
+from airflow_provider_sfleads.check.command import as_text, show
 from tests.check.conftest import people
 from tests.integration.copied import DAGS
 

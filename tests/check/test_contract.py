@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check import access, jobs, lead, lookups
-from airflow_provider_sfleads.check.assumption import State
+from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
 from airflow_provider_sfleads.check.contract import Contract, carry_out
 from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.probe import Assumption, State
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_sfleads.emulator.fields import FieldSpec
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from tests.check.conftest import Check
 
 ROOT = Path(__file__).parents[2]
-NAMES = [each.name for room in (access, lead, lookups, jobs) for each in room.ASSUMPTIONS]
+NAMES = {
+    each.name
+    for module in (access, lead_describe, lookups, bulk_reads)
+    for each in vars(module).values()
+    if isinstance(each, Assumption)
+}
 
 
 def seen(contract: Contract, name: str) -> str:

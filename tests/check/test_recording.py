@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.check.assumption import State
 from airflow_provider_sfleads.check.contract import carry_out
 from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.probe import State
 from airflow_provider_sfleads.check.recording import recording_of, write_private
-from airflow_provider_sfleads.check.redacted import ORG_ID, Redactor
+from airflow_provider_sfleads.check.redaction import ORG_ID, Redactor
 from tests.check.conftest import ALL, client_of, people
 from tests.samples.replay import answers, replaying
 

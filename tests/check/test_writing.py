@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.assumption import State
-from airflow_provider_sfleads.check.findings import findings_of
 from airflow_provider_sfleads.check.org import Org, Wanted
-from airflow_provider_sfleads.check.trial_leads import MOST_LEADS, Patience
+from airflow_provider_sfleads.check.probe import State, findings_of
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Patience
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.emulator.deviations import DEVIATIONS
 from airflow_provider_sfleads.emulator.fields import FieldSpec

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.check.assumption import Finding, State
-from airflow_provider_sfleads.check.findings import findings_of
 from airflow_provider_sfleads.check.org import Org, Wanted
-from airflow_provider_sfleads.check.trial_leads import Patience
+from airflow_provider_sfleads.check.probe import Finding, State, findings_of
+from airflow_provider_sfleads.check.trial import Patience
 from airflow_provider_sfleads.check.writing import write_probes
 from tests.check.conftest import client_of
 

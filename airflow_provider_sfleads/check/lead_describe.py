@@ -1,13 +1,12 @@
-"""What describe tells of Lead: object, fields, and what of them the Run-As user may see and write."""
+"""Probe what describe tells of Lead: object, fields, and what of them the Run-As user may see and write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.core.describe import FieldInfo, parse_describe
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
@@ -78,19 +77,18 @@ FIELDS = Assumption(
     "Give the Run-As user Read and Edit on them in a permission set. What is read-only for everybody, such as Name and "
     "formulas, cannot be written.",
 )
-ASSUMPTIONS = (READ, CREATE, EDIT, REQUIRED, SYSTEM, CONVERTED, EXTERNAL, STAGE, EMAIL, FIELDS)
 
 
 def probes() -> tuple[Probe, ...]:
     """Return the questions, of which the first makes the only call."""
     return (
-        Probe.about(READ, describe, needs=(API.name,)),
-        Probe.about(SYSTEM, system_fields, needs=(READ.name,)),
-        Probe.about(REQUIRED, required_fields, needs=(READ.name, CREATE.name)),
-        Probe.about(EXTERNAL, external_id, needs=(READ.name,)),
-        Probe.about(STAGE, stage_field, needs=(READ.name,)),
-        Probe.about(EMAIL, email, needs=(READ.name,)),
-        Probe.about(FIELDS, written_fields, needs=(READ.name,)),
+        Probe(READ, describe, needs=(API,)),
+        Probe(SYSTEM, system_fields, needs=(READ,)),
+        Probe(REQUIRED, required_fields, needs=(READ, CREATE)),
+        Probe(EXTERNAL, external_id, needs=(READ,)),
+        Probe(STAGE, stage_field, needs=(READ,)),
+        Probe(EMAIL, email, needs=(READ,)),
+        Probe(FIELDS, written_fields, needs=(READ,)),
     )
 
 

@@ -1,15 +1,17 @@
-"""The leads that a check makes: who they are, what is sent of them, and what has to be deleted again."""
+"""The trial of a check that writes: the leads it makes, what has to be deleted again, and what its probes found out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_sfleads.check.interruptions import Interruptions
-from airflow_provider_sfleads.check.made_up import person
 from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.signals import Signals
+from airflow_provider_sfleads.check.trial_values import Placed, Trip, person
 from airflow_provider_sfleads.columnar.job_results import ID
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
@@ -22,6 +24,7 @@ from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
 from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 
+NO_RULE = "there is no active lead assignment rule, or the Run-As user may not see it"
 #: Leads that one check may make at most.
 MOST_LEADS = 20
 # A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
@@ -44,6 +47,14 @@ class Patience:
     poll: Callable[[float], float] = bulk.next_poll
 
 
+class Need(StrEnum):
+    """What a probe cannot do without, said as the reason where it is not there."""
+
+    LEAD = "no trial lead could be made"
+    SECOND = "a second trial lead could not be made"
+    UPDATE = "trial leads could not be updated"
+
+
 @dataclass(slots=True, kw_only=True)
 class Trial:
     """Makes leads under one prefix of keys, and remembers all of them from before they are sent.
@@ -52,7 +63,7 @@ class Trial:
     :param lead: its Lead.
     :param key: the external-ID field that holds the keys.
     :param prefix: what the keys begin with.
-    :param interruptions: ends the check between two requests.
+    :param signals: ends the check between two requests.
     :param folder: local folder for files of jobs.
     :param ids: of leads, as they were answered.
     :param unanswered: keys of leads in requests without an answer.
@@ -60,13 +71,21 @@ class Trial:
     :param unread: those of them whose results are not known.
     :param empty_job: whether there may be a job of which only Salesforce knows.
     :param records: how many leads were made up.
+    :param base: the first lead, as it was sent, less its owner.
+    :param base_id: its id.
+    :param second: another one.
+    :param second_id: its id.
+    :param updates: whether leads can be updated.
+    :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
+    :param odd: odd values in fields of this org.
+    :param trips: odd values on their way there and back, by the way that they were sent.
     """
 
     org: Org
     lead: SObjectInfo
     key: FieldInfo
     prefix: str
-    interruptions: Interruptions
+    signals: Signals
     folder: Path
     patience: Patience = Patience()
     ids: set[str] = field(default_factory=set)
@@ -75,6 +94,14 @@ class Trial:
     unread: set[str] = field(default_factory=set)
     empty_job: bool = False
     records: int = 0
+    base: Record | None = None
+    base_id: str = ""
+    second: Record = field(default_factory=dict)
+    second_id: str = ""
+    updates: bool = False
+    worded: dict[str, bool] = field(default_factory=dict)
+    odd: Placed = field(default_factory=Placed)
+    trips: dict[str, Trip] = field(default_factory=dict)
     _rule: list[str | None] = field(default_factory=list)
 
     @property
@@ -91,6 +118,27 @@ class Trial:
     def conn_id(self) -> str:
         """Names the connection in messages."""
         return self.org.conn_id
+
+    def probe(
+        self, ask: Callable[[Trial], Iterable[Finding]], *assumptions: Assumption, needs: tuple[Need, ...] = ()
+    ) -> Probe:
+        """Make a probe that is not tried where something it needs is not there.
+
+        :param assumptions: those that it tries; the first stands for it where the question itself fails.
+        """
+
+        def asked(_org: Org) -> Iterator[Finding]:
+            lacking = next((need for need in needs if not self._has(need)), None)
+            if lacking is not None:
+                yield from (assumption.not_tried(lacking.value) for assumption in assumptions)
+                return
+            yield from ask(self)
+
+        return Probe(assumptions[0], asked)
+
+    def _has(self, need: Need) -> bool:
+        there = {Need.LEAD: self.base is not None, Need.SECOND: bool(self.second_id), Need.UPDATE: self.updates}
+        return there[need]
 
     def person(self, **values: FieldValue) -> dict[str, FieldValue]:
         """Make up a lead with a key of its own.
@@ -122,9 +170,9 @@ class Trial:
 
     def send(self, call: Call) -> Reply:
         """Send a call as every operator does, unless the check is to end."""
-        self.interruptions.check()
+        self.signals.check()
         try:
-            with self.interruptions.waiting():
+            with self.signals.waiting():
                 return self.org.send(call)
         except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
             self.empty_job = self.empty_job or (call.method, call.path) == _CREATE_JOB
@@ -132,7 +180,7 @@ class Trial:
 
     def download(self, call: Call, path: Path) -> Reply:
         """Send a call that is answered with CSV."""
-        with self.interruptions.waiting():
+        with self.signals.waiting():
             return self.org.download(call, path)
 
     def learn(self, job_id: str, successful: Path | None) -> None:
@@ -157,7 +205,7 @@ class Trial:
     def note(self, call: Call, records: Sequence[Record]) -> Reply:
         """Send a call that writes leads, and take note of the ids that come back, or of the keys if nothing does."""
         keys = {self.key_of(record) for record in records if self.key.name in record}
-        self.interruptions.check()
+        self.signals.check()
         self.unanswered |= keys
         try:
             reply = self.send(call)

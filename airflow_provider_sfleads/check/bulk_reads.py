@@ -1,4 +1,4 @@
-"""Bulk API 2.0, as far as reading goes: a query job that pages, and the list of ingest jobs."""
+"""Probe Bulk API 2.0 as far as reading goes: a query job that pages, and the list of ingest jobs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.lead import READ
+from airflow_provider_sfleads.check.lead_describe import READ
 from airflow_provider_sfleads.check.org import Exchange, Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.columnar.query_job import query_leads
 from airflow_provider_sfleads.columnar.reading import Reading, Stopped
 from airflow_provider_sfleads.core.bulk import jobs_of, list_jobs
@@ -38,14 +37,13 @@ LIST = Assumption(
     "a page of jobs",
     "Let the Run-As user use Bulk API: without the list a job whose answer was lost is not found again.",
 )
-ASSUMPTIONS = (JOB, PAGES, LIST)
 
 
 def probes() -> tuple[Probe, ...]:
     """Return the questions."""
     return (
-        Probe.about(JOB, query_job, needs=(READ.name,)),
-        Probe.about(LIST, ingest_jobs, needs=(API.name,)),
+        Probe(JOB, query_job, needs=(READ,)),
+        Probe(LIST, ingest_jobs, needs=(API,)),
     )
 
 

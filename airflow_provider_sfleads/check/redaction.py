@@ -1,4 +1,4 @@
-"""Stand-ins for what is somebody's: the same for the same value, and of the same kind."""
+"""Redact what is somebody's: stand-ins that are the same for the same value, and of the same kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while there are trial leads: heard at once, acted upon where no lead is lost sight of."""
+"""Handle Ctrl-C and SIGTERM while there are trial leads: heard at once, acted upon where no lead is lost sight of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DELETING = "\nThe trial leads are being deleted; another signal leaves them: fi
 _ASKED_AGAIN = 2
 
 
-class Interruptions:
+class Signals:
     """Takes the two signals, and ends the check between two requests, so that each answer is taken note of.
 
     A request is waited for, since what an abandoned one has written nobody knows; a second signal abandons it all the
@@ -56,7 +56,7 @@ class Interruptions:
         for number, before in self._before.items():
             signal.signal(number, before)
 
-    def hand_on(self) -> None:
+    def pass_on(self) -> None:
         """Give the signal that ended the check to whoever would have had it.
 
         :raises KeyboardInterrupt: after SIGINT, where nobody else had taken that.

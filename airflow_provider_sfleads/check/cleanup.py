@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from airflow_provider_sfleads.check.trial_leads import MOST_LEADS, Trial
+from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Trial
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.collections import MAX_RECORDS, delete_call
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.paging import checked, cut, expect, query_pages
 from airflow_provider_sfleads.core.replies import results_of
 from airflow_provider_sfleads.core.soql import quote
-from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
+
+log = logging.getLogger(__name__)
 
 # Leads are looked for and deleted so often, at pauses that double; while an answer is missing, as long as patience has.
 _ROUNDS = 4
@@ -21,6 +27,13 @@ _PAUSE = 0.5
 _GONE, _LOCKED = "ENTITY_IS_DELETED", "UNABLE_TO_LOCK_ROW"
 _NOT_FOUND = 404
 _MOST_FOUND = 1000
+
+DELETED = Assumption(
+    name="trial_leads.deleted",
+    text="The trial leads and jobs of this check are deleted",
+    expected="nothing is left",
+    remedy="Look for what keeps the Run-As user from deleting leads, such as a trigger.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +82,8 @@ def by_hand(trial: Trial) -> str:
     )
 
 
-class Removal:
-    """Deletes what a trial has made; may be run again.
+class Cleanup:
+    """Deletes what a trial has made.
 
     :param trial: knows of it.
     """
@@ -79,12 +92,30 @@ class Removal:
         self._trial = trial
         self._refused: dict[str, str] = {}
         self._in_bin = 0
+        self.is_over = False
 
     def run(self) -> Left:
-        """Delete jobs and leads, as far as that can be done now.
+        """Delete jobs and leads, as far as that can be done now, and do not begin again where somebody ends that.
 
         :raises KeyboardInterrupt: where whoever waits had enough of it; so does :class:`SystemExit`.
         """
+        self._trial.signals.deleting()
+        try:
+            left = self._run()
+        except (KeyboardInterrupt, SystemExit):
+            self.is_over = True
+            log.warning("Trial leads may be left. %s", by_hand(self._trial))
+            raise
+        self.is_over = True
+        return left
+
+    def ask(self, _org: Org) -> Iterator[Finding]:
+        """Delete, as the last probe."""
+        self._trial.signals.check()
+        left = self.run()
+        yield DELETED.judged(left.told(self._trial), holds=left.is_clean)
+
+    def _run(self) -> Left:
         jobs = tuple(job_id for job_id in sorted(self._trial.jobs) if not self._dropped(job_id))
         there: frozenset[str] = frozenset()
         problem, waited, pause = "", 0.0, _PAUSE
@@ -94,7 +125,7 @@ class Removal:
             may_come = bool(self._trial.unanswered) and waited < self._trial.patience.late
             if not may_come and (not is_left or turn == _ROUNDS):
                 break
-            self._trial.interruptions.pause(pause)
+            self._trial.signals.pause(pause)
             waited, pause = waited + pause, 2 * pause
         return Left(
             deleted=self._in_bin,
@@ -129,7 +160,7 @@ class Removal:
                     self._trial.jobs.discard(job_id)
                     return True
                 # It is just being processed.
-                self._trial.interruptions.pause(_PAUSE * 2**turn)
+                self._trial.signals.pause(_PAUSE * 2**turn)
         except SalesforceLeadsError:
             return False
         return False
@@ -166,3 +197,22 @@ class Removal:
                 code = "" if result.success else result.errors[0].code
                 if code and code not in (_GONE, _LOCKED):
                     self._refused[lead_id] = code
+
+
+@contextmanager
+def cleaning_up(trial: Trial) -> Iterator[Probe]:
+    """Yield the probe that deletes; where it does not come to that, delete on the way out.
+
+    :raises LeadsLeftError: where something is left.
+    """
+    cleanup = Cleanup(trial)
+    try:
+        yield Probe(DELETED, cleanup.ask)
+    except BaseException:
+        if not cleanup.is_over:
+            log.warning("The check ended early. %s", cleanup.run().told(trial))
+        raise
+    if not cleanup.is_over:
+        left = cleanup.run()
+        if not left.is_clean:
+            raise LeadsLeftError(left.told(trial))

@@ -1,15 +1,12 @@
-"""What only a write through collections shows: owners, keys, and what an answer says."""
+"""Probe what only a write through collections shows: owners, keys, and what an answer says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from airflow_provider_sfleads.check.assumption import Assumption, Finding
-from airflow_provider_sfleads.check.findings import Probe
-from airflow_provider_sfleads.check.made_up import renamed
-from airflow_provider_sfleads.check.trial_leads import INSERT, UPDATE
-from airflow_provider_sfleads.check.values import COLLECTIONS, Trip
-from airflow_provider_sfleads.check.write_context import Need, WriteContext
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
+from airflow_provider_sfleads.check.trial_values import COLLECTIONS, Trip, renamed
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id, errors_of, plain_text
@@ -73,16 +70,16 @@ _ODD = Assumption(
 )
 
 
-def write_requests(context: WriteContext) -> list[Probe]:
+def write_collections(trial: Trial) -> list[Probe]:
     """Return the probes, in the order in which they rely on each other."""
     return [
-        context.probe(_insert, _INSERT, _OWNER, needs=()),
-        context.probe(_update, _UPDATE, needs=(Need.LEAD,)),
-        context.probe(_upsert, _CREATED, needs=(Need.LEAD, Need.UPDATE)),
-        context.probe(_same_key_twice, _TWICE, needs=(Need.LEAD,)),
-        context.probe(_existing_key, _EXISTING, needs=(Need.LEAD,)),
-        context.probe(_odd_values, _ODD, needs=(Need.LEAD,)),
-        context.probe(_unknown_field, _UNKNOWN_FIELD, needs=(Need.SECOND, Need.UPDATE)),
+        trial.probe(_insert, _INSERT, _OWNER),
+        trial.probe(_update, _UPDATE, needs=(Need.LEAD,)),
+        trial.probe(_upsert, _CREATED, needs=(Need.LEAD, Need.UPDATE)),
+        trial.probe(_same_key_twice, _TWICE, needs=(Need.LEAD,)),
+        trial.probe(_existing_key, _EXISTING, needs=(Need.LEAD,)),
+        trial.probe(_odd_values, _ODD, needs=(Need.LEAD,)),
+        trial.probe(_unknown_field, _UNKNOWN_FIELD, needs=(Need.SECOND, Need.UPDATE)),
     ]
 
 
@@ -94,14 +91,13 @@ def outcome(verdict: Verdict) -> str:
     return verdict.error.code + fields
 
 
-def judge_owner(context: WriteContext, assumption: Assumption, lead: Mapping[str, object]) -> Finding:
+def judge_owner(trial: Trial, assumption: Assumption, lead: Mapping[str, object]) -> Finding:
     """Judge whether the Run-As user owns a lead, as it should."""
-    kept = to_18(str(lead.get("OwnerId"))) == context.trial.user_id
+    kept = to_18(str(lead.get("OwnerId"))) == trial.user_id
     return assumption.judged(f"the owner {'stayed' if kept else 'was changed'}", holds=kept)
 
 
-def _insert(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _insert(trial: Trial) -> Iterator[Finding]:
     info = trial.lead.find("OwnerId")
     owner = trial.user_id if info is not None and info.createable else None
     record = trial.person()
@@ -114,38 +110,36 @@ def _insert(context: WriteContext) -> Iterator[Finding]:
     if verdict.id is None or not kept:
         yield _OWNER.not_tried(Need.LEAD.value)
         return
-    context.base, context.base_id = record, verdict.id
+    trial.base, trial.base_id = record, verdict.id
     if owner is None:
         yield _OWNER.not_tried("the Run-As user may not write OwnerId, or the token does not name that user")
     elif trial.active_rule() is None:
-        yield _OWNER.not_tried(Need.RULE.value, "Activate a lead assignment rule to have it tried.")
+        yield _OWNER.not_tried(NO_RULE, "Activate a lead assignment rule to have it tried.")
     else:
-        yield judge_owner(context, _OWNER, trial.by_id(verdict.id, ["OwnerId"]))
+        yield judge_owner(trial, _OWNER, trial.by_id(verdict.id, ["OwnerId"]))
 
 
-def _update(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _update(trial: Trial) -> Iterator[Finding]:
     changed = renamed(trial.lead, f"{trial.prefix}update")
-    (verdict,) = trial.write(UPDATE, [{"Id": context.base_id, **changed}])
-    context.updates = verdict.error is None
+    (verdict,) = trial.write(UPDATE, [{"Id": trial.base_id, **changed}])
+    trial.updates = verdict.error is None
     if verdict.error is not None:
         yield _UPDATE.judged(outcome(verdict), holds=False)
         return
-    same = same_record(trial.lead, changed, trial.by_id(context.base_id, changed))
+    same = same_record(trial.lead, changed, trial.by_id(trial.base_id, changed))
     if same:
-        context.base = {**(context.base or {}), **changed}
+        trial.base = {**(trial.base or {}), **changed}
     yield _UPDATE.judged(f"success, and the {'new' if same else 'old'} value", holds=same)
 
 
-def _upsert(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _upsert(trial: Trial) -> Iterator[Finding]:
     kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
     record = trial.person()
     (made,) = trial.write(kind, [record])
     if made.id is None:
         yield _CREATED.judged(outcome(made), holds=False)
         return
-    context.second, context.second_id = record, made.id
+    trial.second, trial.second_id = record, made.id
     changed = {trial.key.name: record[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert")}
     (again,) = trial.write(kind, [changed])
     other = "" if again.id == made.id else " for another lead"
@@ -157,8 +151,7 @@ def _created(verdict: Verdict) -> str:
     return verdict.error.code if verdict.error else str(verdict.created).lower().replace("none", "not said")
 
 
-def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _same_key_twice(trial: Trial) -> Iterator[Finding]:
     kind = PageKind(operation="upsert", external_id_field=trial.key.name, repeatable=False)
     record = trial.person()
     verdicts = trial.write(kind, [record, trial.again(record)])
@@ -166,35 +159,32 @@ def _same_key_twice(context: WriteContext) -> Iterator[Finding]:
     yield _TWICE.judged(f"{', '.join(map(outcome, verdicts))}; leads made: {made}", holds=made <= 1)
 
 
-def _existing_key(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
+def _existing_key(trial: Trial) -> Iterator[Finding]:
     key = trial.key.name
-    taken = (context.base or {})[key]
+    taken = (trial.base or {})[key]
     (verdict,) = trial.write(INSERT, [{**trial.person(), key: taken}])
     error = verdict.error
     refused = error is not None and error.code == "DUPLICATE_VALUE"
     if error is not None and refused:
-        context.worded[COLLECTIONS] = (
+        trial.worded[COLLECTIONS] = (
             bool(duplicate_fields(error, [key])) and duplicate_id(error, key=str(taken)) is not None
         )
     yield _EXISTING.judged(outcome(verdict), holds=refused)
 
 
-def _odd_values(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
-    odd = context.odd.record(COLLECTIONS)
+def _odd_values(trial: Trial) -> Iterator[Finding]:
+    odd = trial.odd.record(COLLECTIONS)
     (verdict,) = trial.write(INSERT, [trial.person(**odd)])
     taken = verdict.id is not None
     back = trial.by_id(verdict.id, odd) if verdict.id else None
     problem = "" if taken else f"their lead was refused through collections ({outcome(verdict)})"
-    context.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
+    trial.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
     yield _ODD.judged(outcome(verdict), holds=taken)
 
 
-def _unknown_field(context: WriteContext) -> Iterator[Finding]:
-    trial = context.trial
-    bad = {"Id": context.base_id, "Sfleads_No_Such_Field__c": "x"}
-    good = {"Id": context.second_id, **renamed(trial.lead, f"{trial.prefix}good")}
+def _unknown_field(trial: Trial) -> Iterator[Finding]:
+    bad = {"Id": trial.base_id, "Sfleads_No_Such_Field__c": "x"}
+    good = {"Id": trial.second_id, **renamed(trial.lead, f"{trial.prefix}good")}
     reply = trial.send(UPDATE.call([bad, good]))
     if not reply.taken:
         refused = any(error.code == "INVALID_FIELD" for error in errors_of(reply))

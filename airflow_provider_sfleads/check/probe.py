@@ -1,0 +1,141 @@
+"""Probes: questions to an org, put one after the other, each with a finding for every assumption it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from airflow_provider_sfleads.check.org import Org
+from airflow_provider_sfleads.core.replies import errors_of, plain_text
+from airflow_provider_sfleads.exceptions import (
+    ApiAccessError,
+    ApiLimitError,
+    AuthenticationError,
+    ConnectionFailedError,
+    RequestRefusedError,
+    SalesforceLeadsError,
+)
+
+_LATER = "Run the check again later."
+_TIMEOUT = "QUERY_TIMEOUT"
+
+
+class State(StrEnum):
+    """Whether an assumption holds."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the table.
+
+    :param name: stable, for programs, such as ``lookup.by_id``.
+    :param assumption: what the provider relies on, in a few words.
+    :param expected: what the answer should be.
+    :param seen: what it was; no secret, token, e-mail address or name.
+    :param state: whether the assumption holds.
+    :param remedy: what to do where it does not hold, or to have it tried.
+    """
+
+    name: str
+    assumption: str
+    expected: str
+    seen: str
+    state: State
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What the provider relies on; makes the finding about it.
+
+    :param name: as of the finding.
+    :param text: likewise, its ``assumption``.
+    :param expected: likewise.
+    :param remedy: what to do where it does not hold.
+    """
+
+    name: str
+    text: str
+    expected: str
+    remedy: str
+
+    def judged(self, seen: str, *, holds: bool, remedy: str | None = None) -> Finding:
+        """Return that it holds, or is broken.
+
+        :param remedy: in place of the usual one.
+        """
+        if holds:
+            return self._finding(State.HOLDS, seen, "")
+        return self._finding(State.BROKEN, seen, self.remedy if remedy is None else remedy)
+
+    def not_tried(self, seen: str, remedy: str = "") -> Finding:
+        """Return why it was not tried, and what to do to have it tried."""
+        return self._finding(State.NOT_TRIED, seen, remedy)
+
+    def _finding(self, state: State, seen: str, remedy: str) -> Finding:
+        return Finding(
+            name=self.name, assumption=self.text, expected=self.expected, seen=seen, state=state, remedy=remedy
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A question to the org that yields findings.
+
+    :param assumption: stands for the question where the question itself fails.
+    :param ask: puts the question.
+    :param needs: where one of these is not tried or does not hold, the question is not put.
+    """
+
+    assumption: Assumption
+    ask: Callable[[Org], Iterable[Finding]]
+    needs: tuple[Assumption, ...] = ()
+
+
+def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()) -> Iterator[Finding]:
+    """Put one question after the other; one that fails is a finding, and the others go on.
+
+    :param known: findings of earlier probes.
+    """
+    causes = {finding.name: "" if finding.state is State.HOLDS else finding.name for finding in known}
+    for probe in probes:
+        lacking = next(filter(None, (causes.get(each.name, each.name) for each in probe.needs)), None)
+        if lacking is not None:
+            # What needs this one in turn is told of the first cause.
+            causes[probe.assumption.name] = lacking
+            why = "no token" if lacking == "token" else f"{lacking} does not hold"
+            yield probe.assumption.not_tried(why, f"See {lacking}.")
+            continue
+        for finding in _asked(probe, org):
+            causes[finding.name] = "" if finding.state is State.HOLDS else finding.name
+            yield finding
+
+
+def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
+    try:
+        yield from probe.ask(org)
+    except SalesforceLeadsError as error:
+        yield probe.assumption.judged(_said(error, org), holds=False, remedy=_remedy(error, probe))
+
+
+def _remedy(error: SalesforceLeadsError, probe: Probe) -> str:
+    """What to do about a question that failed: a permission mends no network and no maintenance."""
+    if isinstance(error, AuthenticationError) and not isinstance(error, ApiAccessError) and probe.needs:
+        return "Do what is said under seen."
+    if isinstance(error, ConnectionFailedError | ApiLimitError) or _TIMEOUT in getattr(error, "codes", ()):
+        return _LATER
+    remedy = probe.assumption.remedy
+    return f"{_LATER} Where it stays so: {remedy}" if error.transient else remedy
+
+
+def _said(error: SalesforceLeadsError, org: Org) -> str:
+    """What Salesforce said, where that is why: what to do has a column of its own."""
+    reply = org.exchanges[-1].reply if org.exchanges else None
+    if not isinstance(error, RequestRefusedError) or reply is None or reply.taken:
+        return str(error)
+    return f"HTTP {reply.status}: {plain_text(errors_of(reply))}"
