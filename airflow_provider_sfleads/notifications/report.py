@@ -1,4 +1,4 @@
-"""Hands other notifiers a short message about a sync."""
+"""Hand other notifiers a short message about a sync."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_sfleads.core.alert import (
 from airflow_provider_sfleads.core.message import Message, Section, message_of
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.notifications import occasion
+from airflow_provider_sfleads.notifications import callback_context
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -64,7 +64,7 @@ class SyncReportNotifier(BaseNotifier):
         :raises Exception: what the notifiers raised, after all of them were called.
         """
         try:
-            about = self._about_dag(context) if occasion.is_of_dag(context) else self._about_task(context)
+            about = self._about_dag(context) if callback_context.is_of_dag(context) else self._about_task(context)
         except Exception as problem:  # noqa: BLE001 - a mistake in here must not keep an alert back
             about = self._about_nothing(context, problem)
         if about is None:
@@ -84,10 +84,10 @@ class SyncReportNotifier(BaseNotifier):
             raise ExceptionGroup(f"{len(failures)} of {len(self.notifiers)} notifiers failed", failures)
 
     def _about_task(self, context: Context) -> _About | None:
-        told = occasion.occasion_of_task(context)
+        told = callback_context.occasion_of_task(context)
         report: SyncReport | None = None
         try:
-            report = occasion.report_of_task(context)
+            report = callback_context.report_of_task(context)
             if report is None and told.state is State.SUCCEEDED:
                 told = replace(told, problem="It pushed no report.")
         except Exception as problem:  # noqa: BLE001 - whatever it is, the alert goes out
@@ -102,18 +102,18 @@ class SyncReportNotifier(BaseNotifier):
         return task_message(told, report, examples, salt=context["ti"].dag_id), report.as_json() if report else None
 
     def _about_dag(self, context: Context) -> _About | None:
-        told = occasion.occasion_of_dag(context)
+        told = callback_context.occasion_of_dag(context)
         syncs: list[tuple[str, SyncReport]] = []
-        for task_id in occasion.sync_tasks(context["dag"]):
+        for task_id in callback_context.sync_tasks(context["dag"]):
             try:
-                syncs += occasion.reports_of(task_id, context)
+                syncs += callback_context.reports_of(task_id, context)
             except Exception as problem:  # noqa: BLE001
                 told = self._despite(told, f"what {task_id} reported", problem)
         if self.skip_clean and is_clean(told, [report for _, report in syncs]):
             return None
         failed: list[str] = []
         try:
-            failed = occasion.failed_tasks(context)
+            failed = callback_context.failed_tasks(context)
         except Exception as problem:  # noqa: BLE001
             told = self._despite(told, "which tasks failed", problem)
         return dag_message(told, syncs, failed), {name: report.as_json() for name, report in syncs} or None

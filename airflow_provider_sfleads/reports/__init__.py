@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_sfleads.reports.reading import RecordedReport, read_reports
-from airflow_provider_sfleads.reports.totals import Totals
+from airflow_provider_sfleads.reports.reading import RecordedReport, Totals, read_reports
 
 __all__ = ["RecordedReport", "Totals", "read_reports"]

@@ -13,9 +13,8 @@ from rich.console import Console
 from airflow_provider_sfleads.core.datetimes import parse_datetime
 from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.reports.reading import RecordedReport, read_reports
+from airflow_provider_sfleads.reports.reading import RecordedReport, Totals, read_reports
 from airflow_provider_sfleads.reports.table import in_one_line, tables_of
-from airflow_provider_sfleads.reports.totals import Totals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,15 +1,15 @@
-"""Finds the reports below ``results_path``, and reads them many at a time."""
+"""Find the reports below ``results_path``, read them many at a time, and sum them up."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from airflow_provider_sfleads.core.executions import gathered
+from airflow_provider_sfleads.core.executions import gathered, shown
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import Directory, directory_at
@@ -20,6 +20,11 @@ from airflow_provider_sfleads.results.small_json import MAX_JSON_BYTES, small_js
 _TOGETHER = 64
 _NONE_YET = "there is no report: the task is under way, or was killed"
 _UNKNOWN = datetime.max.replace(tzinfo=UTC)
+# What is summed, by the names in the report.
+_SUMMED = (
+    "read", "created", "updated", "would_create", "would_update", "unchanged", "filtered", "duplicate_keys", "rejected",
+    "not_sent", "api_calls",
+)  # fmt: skip
 
 
 class Execution(NamedTuple):
@@ -61,6 +66,38 @@ class RecordedReport:
     def moment(self) -> datetime | None:
         """The start of what it is about: its interval, or the sync itself where it has none."""
         return None if self.report is None else self.report.moment
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sums over reports; live ones and dry runs are not to be mixed.
+
+    What a task instance was cleared and run again for is in its report's numbers, see
+    :func:`~airflow_provider_sfleads.core.executions.shown`.
+
+    :param syncs: how many reports.
+    :param counts: the sum of each count, by its name in the report.
+    :param seconds: the sum of what each took; they may have run side by side.
+    :param reject_reasons: rows by error code. Each report names its 20 most frequent ones.
+    """
+
+    syncs: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    reject_reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: SyncReport) -> None:
+        """Add one report."""
+        self.syncs += 1
+        self.counts.update(shown(report))
+        self.seconds += report.seconds or 0.0
+        self.reject_reasons.update(report.reject_reasons)
+
+    def as_json(self) -> dict[str, object]:
+        """The sums as plain JSON values, the most frequent error code first."""
+        counts = {name: self.counts[name] for name in _SUMMED}
+        reasons = dict(self.reject_reasons.most_common())
+        return {"syncs": self.syncs, **counts, "seconds": round(self.seconds, 3), "reject_reasons": reasons}
 
 
 def read_reports(

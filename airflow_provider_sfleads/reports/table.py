@@ -10,8 +10,7 @@ from rich.text import Text
 
 from airflow_provider_sfleads.core.executions import again, shown
 from airflow_provider_sfleads.core.report import SyncReport
-from airflow_provider_sfleads.reports.reading import RecordedReport
-from airflow_provider_sfleads.reports.totals import Totals
+from airflow_provider_sfleads.reports.reading import RecordedReport, Totals
 
 _COUNTS = {
     "read": ("", "read"),

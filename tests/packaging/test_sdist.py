@@ -51,7 +51,7 @@ def test_airflow_shows_what_was_installed_from_the_sdist(
     code = (
         "import json; from airflow.providers_manager import ProvidersManager;"
         "import airflow_provider_sfleads as package;"
-        "from airflow_provider_sfleads.examples.copying import examples;"
+        "from airflow_provider_sfleads.examples.__main__ import examples;"
         "found = ProvidersManager().providers['airflow-provider-sfleads'];"
         "print(json.dumps([package.__file__, found.version, [each.name for each in examples()]]))"
     )

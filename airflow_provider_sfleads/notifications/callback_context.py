@@ -1,4 +1,4 @@
-"""What Airflow's context of a callback tells of a task or a Dag run that has ended."""
+"""Read from the context of an Airflow callback how a task or a Dag run ended, and what its syncs reported."""
 
 from __future__ import annotations
 
