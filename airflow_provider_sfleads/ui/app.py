@@ -24,8 +24,15 @@ from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder
 from airflow_provider_sfleads.results.part_rows import Wanted
 from airflow_provider_sfleads.results.viewing import page_of
 from airflow_provider_sfleads.ui import download, syncs
-from airflow_provider_sfleads.ui.access import GetUserDep, get_user, may_read_rows, may_see_rows, readable
-from airflow_provider_sfleads.ui.places import NoResultsError, TaskOf, chosen, executions_of, history_of, written_report
+from airflow_provider_sfleads.ui.permissions import GetUserDep, get_user, may_read_rows, may_see_rows, readable
+from airflow_provider_sfleads.ui.task_results import (
+    NoResultsError,
+    TaskKey,
+    execution_folder,
+    executions_of,
+    history_of,
+    written_report,
+)
 
 _log = logging.getLogger(__name__)
 _STATIC = Path(__file__).parent / "static"
@@ -81,7 +88,7 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
     by: Literal["ran", "interval"] = "ran",
 ) -> dict[str, Any]:
     """Return the syncs of the Dags that the user may read, newest first."""
-    asked = syncs.Asked(
+    asked = syncs.SyncFilter(
         dag_id=dag_id or None,
         run_id=run_id or None,
         task_id=task_id or None,
@@ -111,7 +118,7 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
 @app.get(_TASK + "/rows", dependencies=[Depends(may_see_rows), Depends(_private)])
 def list_rows(  # noqa: PLR0913 - what the page can ask for
     *,
-    task: Annotated[TaskOf, Depends(TaskOf)],
+    task: Annotated[TaskKey, Depends(TaskKey)],
     execution: str = "",
     action: str = "",
     code: str = "",
@@ -124,7 +131,7 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
     What is searched for comes in a header, percent-encoded: it may be somebody's e-mail address, and Airflow writes the
     addresses of requests into its log.
     """
-    with _told(task):
+    with _plain_errors(task):
         folder, names = _execution(task, execution)
         page = page_of(
             folder.directory, Wanted(action=action, code=code, search=unquote(search)), offset=offset, limit=limit
@@ -150,12 +157,12 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
 
 @app.get(_TASK + f"/{REJECTS}", dependencies=[Depends(may_see_rows)])
 def download_rejects(
-    task: Annotated[TaskOf, Depends(TaskOf)],
+    task: Annotated[TaskKey, Depends(TaskKey)],
     execution: str = "",
     target: Annotated[Literal["", "spreadsheet"], Query(alias="for")] = "",
 ) -> StreamingResponse:
     """Return the rejected rows of one execution as a file."""
-    with _told(task):
+    with _plain_errors(task):
         folder, _ = _execution(task, execution)
         if not folder.directory.has(REJECTS):
             raise NoResultsError(f"There is no {REJECTS} in {folder.url} yet; it is written when a sync ends.")
@@ -167,14 +174,14 @@ def download_rejects(
     return StreamingResponse(chain([first], pieces), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _execution(task: TaskOf, execution: str) -> tuple[ResultsFolder, list[str]]:
+def _execution(task: TaskKey, execution: str) -> tuple[ResultsFolder, list[str]]:
     with create_session(scoped=False) as session:
         folder, names = executions_of(session, task)
-    return chosen(folder, names, execution), names
+    return execution_folder(folder, names, execution), names
 
 
 @contextmanager
-def _told(task: TaskOf) -> Iterator[None]:
+def _plain_errors(task: TaskKey) -> Iterator[None]:
     """Say what is wrong in words, not by a traceback."""
     try:
         yield

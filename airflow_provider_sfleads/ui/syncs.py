@@ -1,4 +1,4 @@
-"""The syncs that Airflow's database knows: the reports among the XComs, and the tasks that left none."""
+"""Query the syncs that Airflow's database knows: the reports among the XComs, and the tasks that left none."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _IS_SYNC = or_(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class SyncFilter:
     """Which syncs to look for; ``None`` is no condition.
 
     :param dag_id: of that Dag.
@@ -103,15 +103,15 @@ class Asked:
     by_interval: bool = False
 
 
-def dags_with_syncs(session: Session, asked: Asked) -> set[str]:
+def dags_with_syncs(session: Session, asked: SyncFilter) -> set[str]:
     """Return the Dags that have syncs in the time asked for, whoever may see them."""
-    time = Asked(since=asked.since, until=asked.until, by_interval=asked.by_interval)
+    time = SyncFilter(since=asked.since, until=asked.until, by_interval=asked.by_interval)
     reported = _reported(select(TaskInstance.dag_id), time)
     unreported = _unreported(select(TaskInstance.dag_id), time)
     return set(session.scalars(reported.distinct())) | set(session.scalars(unreported.distinct()))
 
 
-def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
+def reported(session: Session, asked: SyncFilter, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
     """Return the syncs that left a report, newest first, one more than :data:`LIMIT` where there are more.
 
     :param dag_ids: the Dags that may be seen.
@@ -123,7 +123,7 @@ def reported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequen
     return list(islice(_with_reports((row._asdict() for row in rows), asked), LIMIT + 1))
 
 
-def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
+def unreported(session: Session, asked: SyncFilter, dag_ids: Collection[str]) -> Sequence[dict[str, Any]]:
     """Return the task instances that left no report, newest first: under way, killed, or failed before they began.
 
     Likewise one more than :data:`LIMIT` where there are more.
@@ -136,23 +136,24 @@ def unreported(session: Session, asked: Asked, dag_ids: Collection[str]) -> Sequ
     return [_with_earlier(row._asdict()) for row in rows]
 
 
-def report_of(session: Session, asked: Asked) -> SyncReport | None:
+def report_of(session: Session, asked: SyncFilter) -> SyncReport | None:
     """Return the report of one task instance, all of whose names are asked for."""
     return _parsed(session.scalar(_reported(select(XComModel.value), asked)))
 
 
-def _reported(chosen: _Select, asked: Asked) -> _Select:
+def _reported(chosen: _Select, asked: SyncFilter) -> _Select:
     found = chosen.select_from(TaskInstance).join(DagRun, _SAME_RUN).join(XComModel, _REPORT).where(not_(_NEVER_BEGAN))
     if not asked.by_interval:
         return found.where(*_conditions(asked, _RAN_AT, asked.since, asked.until))
     # The report's own, since a run by hand may read another stretch of time than its run's. Of a report that Airflow
     # stored as text the database cannot tell.
     start, begun = (XComModel.value[name].as_string() for name in ("interval_start", "started_at"))
-    bounds = _conditions(Asked(), func.coalesce(start, begun), _text(asked.since, -_ZONES), _text(asked.until, _ZONES))
+    since, until = _text(asked.since, -_ZONES), _text(asked.until, _ZONES)
+    bounds = _conditions(SyncFilter(), func.coalesce(start, begun), since, until)
     return found.where(*_conditions(asked), or_(begun.is_(None), and_(true(), *bounds)))
 
 
-def _unreported(chosen: _Select, asked: Asked) -> _Select:
+def _unreported(chosen: _Select, asked: SyncFilter) -> _Select:
     column = func.coalesce(DagRun.data_interval_start, DagRun.run_after) if asked.by_interval else _RAN_AT
     found = chosen.select_from(TaskInstance).join(DagRun, _SAME_RUN)
     told = TaskInstance.state.in_(_TOLD)
@@ -160,7 +161,7 @@ def _unreported(chosen: _Select, asked: Asked) -> _Select:
 
 
 def _conditions(
-    asked: Asked,
+    asked: SyncFilter,
     column: ColumnElement[Any] = _RAN_AT,
     since: datetime | str | None = None,
     until: datetime | str | None = None,
@@ -184,7 +185,7 @@ def _text(moment: datetime | None, distance: timedelta) -> str | None:
     return None if moment is None else (moment + distance).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _begins_within(report: SyncReport, asked: Asked) -> bool:
+def _begins_within(report: SyncReport, asked: SyncFilter) -> bool:
     if not asked.by_interval:
         return True
     moment = report.moment
@@ -193,7 +194,7 @@ def _begins_within(report: SyncReport, asked: Asked) -> bool:
     return (asked.since is None or moment >= asked.since) and (asked.until is None or moment < asked.until)
 
 
-def _with_reports(rows: Iterator[dict[str, Any]], asked: Asked) -> Iterator[dict[str, Any]]:
+def _with_reports(rows: Iterator[dict[str, Any]], asked: SyncFilter) -> Iterator[dict[str, Any]]:
     for row in rows:
         report = _parsed(row.pop("value"))
         if report is not None and _begins_within(report, asked):

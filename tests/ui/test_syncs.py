@@ -11,7 +11,7 @@ import pytest
 from airflow.models.base import Base
 from sqlalchemy import create_engine
 
-from airflow_provider_sfleads.ui.syncs import LIMIT, Asked, dags_with_syncs, reported, unreported
+from airflow_provider_sfleads.ui.syncs import LIMIT, SyncFilter, dags_with_syncs, reported, unreported
 from tests.ui import made_up
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_reports_are_found_in_their_time(session: Session, *, by_interval: bool,
     runs = [made_up.add_sync(session, "leads", LAST - timedelta(days=n), report={}, as_text=as_text) for n in range(5)]
     day = LAST.replace(hour=0) - timedelta(days=2 + by_interval)
 
-    asked = Asked(since=day, until=day + timedelta(days=1), by_interval=by_interval)
+    asked = SyncFilter(since=day, until=day + timedelta(days=1), by_interval=by_interval)
 
     assert [each["run_id"] for each in reported(session, asked, ["leads"])] == [runs[2]]
     assert dags_with_syncs(session, asked) == {"leads"}
@@ -61,17 +61,17 @@ def test_tasks_without_a_report_are_told_from_those_with_one(session: Session) -
         session, "leads", LAST, {"task_id": "sync", "map_index": 4}, "_link_LeadSyncResultsLink", "/plugin/x"
     )
 
-    assert [each["map_index"] for each in reported(session, Asked(), ["leads"])] == [0]
-    assert sorted(each["map_index"] for each in unreported(session, Asked(), ["leads"])) == [1, 4]
-    assert unreported(session, Asked(map_index=0), ["leads"]) == []
+    assert [each["map_index"] for each in reported(session, SyncFilter(), ["leads"])] == [0]
+    assert sorted(each["map_index"] for each in unreported(session, SyncFilter(), ["leads"])) == [1, 4]
+    assert unreported(session, SyncFilter(map_index=0), ["leads"]) == []
 
 
 def test_an_older_runs_numbers_are_not_told_of_a_task_that_never_began(session: Session) -> None:
     """Airflow keeps the XCom of a task that was cleared until it begins, which behind a failure it never does."""
     made_up.add_sync(session, "leads", LAST, report={}, state="upstream_failed")
 
-    assert reported(session, Asked(), ["leads"]) == []
-    assert [each["state"] for each in unreported(session, Asked(), ["leads"])] == ["upstream_failed"]
+    assert reported(session, SyncFilter(), ["leads"]) == []
+    assert [each["state"] for each in unreported(session, SyncFilter(), ["leads"])] == ["upstream_failed"]
 
 
 def test_what_only_looks_like_a_report_is_passed_over(session: Session) -> None:
@@ -81,7 +81,7 @@ def test_what_only_looks_like_a_report_is_passed_over(session: Session) -> None:
     made_up.add_task(session, "leads", LAST, task | {"map_index": 4}, value="reject_reasons")
     made_up.add_sync(session, "leads", LAST, report={"new_in_this_version": 1})
 
-    assert [each["task_id"] for each in reported(session, Asked(), ["leads"])] == ["sync"]
+    assert [each["task_id"] for each in reported(session, SyncFilter(), ["leads"])] == ["sync"]
 
 
 def test_one_more_than_are_shown_is_found(session: Session) -> None:
@@ -89,4 +89,4 @@ def test_one_more_than_are_shown_is_found(session: Session) -> None:
     for number in range(LIMIT + 2):
         made_up.add_sync(session, "leads", LAST, report={}, map_index=number)
 
-    assert len(reported(session, Asked(), ["leads"])) == LIMIT + 1
+    assert len(reported(session, SyncFilter(), ["leads"])) == LIMIT + 1

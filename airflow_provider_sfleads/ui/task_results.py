@@ -1,8 +1,8 @@
-"""Where the results of a task instance lie, and that they are its own."""
+"""Find where the results of a task instance lie, and make sure that they are its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -11,7 +11,7 @@ from airflow_provider_sfleads.core.executions import Entry, gathered
 from airflow_provider_sfleads.results.executions import execution_names, written_reports
 from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution
 from airflow_provider_sfleads.results.small_json import read_small_json
-from airflow_provider_sfleads.ui.syncs import Asked, report_of
+from airflow_provider_sfleads.ui.syncs import SyncFilter, report_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ class NoResultsError(LookupError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOf:
+class TaskKey:
     """A task instance, by its names."""
 
     dag_id: str
@@ -34,7 +34,7 @@ class TaskOf:
     map_index: int = -1
 
 
-def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[str]]:
+def executions_of(session: Session, task: TaskKey) -> tuple[ResultsFolder, list[str]]:
     """Return a folder of the task instance, and the names of its executions, newest first.
 
     A path comes from the task's XCom, which people may edit: only a folder that is named by this very task instance is
@@ -57,7 +57,7 @@ def executions_of(session: Session, task: TaskOf) -> tuple[ResultsFolder, list[s
     return folder, names
 
 
-def chosen(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFolder:
+def execution_folder(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFolder:
     """Return the folder of one execution, of the newest where none is named.
 
     :raises NoResultsError: where there is no such execution.
@@ -88,9 +88,8 @@ def written_report(folder: ResultsFolder) -> tuple[dict[str, Any] | None, str | 
     return (found, None) if isinstance(found, dict) else (None, f"{REPORT} cannot be read: it is no report.")
 
 
-def _folder_of(session: Session, task: TaskOf) -> ResultsFolder:
-    asked = Asked(dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id, map_index=task.map_index)
-    report = report_of(session, asked)
+def _folder_of(session: Session, task: TaskKey) -> ResultsFolder:
+    report = report_of(session, SyncFilter(**asdict(task)))
     if report is not None:
         return _checked(report.results_path, task)
     base = _rendered(session, task)
@@ -98,25 +97,20 @@ def _folder_of(session: Session, task: TaskOf) -> ResultsFolder:
         raise NoResultsError(
             f"Task {task.task_id!r} of {task.dag_id!r}, run {task.run_id!r}, is no sync of leads, or has not begun."
         )
-    return ResultsFolder(base=base, execution="", **_names(task))
+    return ResultsFolder(base=base, execution="", **asdict(task))
 
 
-def _checked(url: str, task: TaskOf) -> ResultsFolder:
+def _checked(url: str, task: TaskKey) -> ResultsFolder:
     """The folder at a report's ``results_path``, where it is the task's own."""
     parts = url.rstrip("/").split("/")
-    folder = ResultsFolder(base="/".join(parts[:-5]), execution=parts[-1], **_names(task))
+    folder = ResultsFolder(base="/".join(parts[:-5]), execution=parts[-1], **asdict(task))
     if not is_execution(parts[-1]) or folder.url != url.rstrip("/"):
         raise NoResultsError(f"The report's results_path, {url!r}, is not the folder of this task instance.")
     return folder
 
 
-def _rendered(session: Session, task: TaskOf) -> str | None:
+def _rendered(session: Session, task: TaskKey) -> str | None:
     """The operator's ``results_path`` as Airflow noted it when the task began."""
-    key = {"dag_id": task.dag_id, "task_id": task.task_id, "run_id": task.run_id, "map_index": task.map_index}
-    found = session.get(RenderedTaskInstanceFields, key)
+    found = session.get(RenderedTaskInstanceFields, asdict(task))
     base = (found.rendered_fields or {}).get("results_path") if found is not None else None
     return base if isinstance(base, str) and base else None
-
-
-def _names(task: TaskOf) -> dict[str, Any]:
-    return {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
