@@ -36,16 +36,16 @@ def check_contract(  # noqa: PLR0913 - each is what a Dag may use of the org
     :raises ConnectionFieldError: where the connection cannot be used.
     """
     from airflow_provider_sfleads.check.command import as_text, run
-    from airflow_provider_sfleads.check.org import Wanted
+    from airflow_provider_sfleads.check.org import CheckOptions
     from airflow_provider_sfleads.check.probe import State
     from airflow_provider_sfleads.exceptions import ContractBrokenError
     from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 
-    wanted = Wanted(
+    options = CheckOptions(
         external_id_field=external_id_field, stage_field=stage_field, match_email=match_email, fields=tuple(fields)
     )
     with no_retry_for_permanent():
-        contract = run(conn_id, wanted, lambda found: log.info("%s", as_text(found)), write=write, json_path=json_path)
+        contract = run(conn_id, options, lambda found: log.info("%s", as_text(found)), write=write, json_path=json_path)
         broken = contract.named(State.BROKEN)
         if broken:
             raise ContractBrokenError(

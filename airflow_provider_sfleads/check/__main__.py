@@ -42,12 +42,12 @@ def _checked(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
     from airflow_provider_sfleads.check.command import run, show
-    from airflow_provider_sfleads.check.org import Wanted
+    from airflow_provider_sfleads.check.org import CheckOptions
     from airflow_provider_sfleads.check.probe import State
     from airflow_provider_sfleads.exceptions import ConfigurationError
     from airflow_provider_sfleads.reports.table import in_one_line
 
-    wanted = Wanted(
+    options = CheckOptions(
         external_id_field=asked.external_id,
         stage_field=asked.stage_field,
         match_email=asked.match_email,
@@ -56,7 +56,7 @@ def _checked(asked: argparse.Namespace) -> int:
     console = Console(highlight=False)
     try:
         contract = run(
-            asked.conn_id, wanted, lambda found: show(found, console), write=asked.write, json_path=asked.json
+            asked.conn_id, options, lambda found: show(found, console), write=asked.write, json_path=asked.json
         )
     except (ConfigurationError, OSError) as problem:
         for line in str(problem).splitlines():

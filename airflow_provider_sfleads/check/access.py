@@ -157,8 +157,8 @@ def organization(org: Org) -> Iterator[Finding]:
     found = organization_of(org)
     is_it = found is not None and found.id == org.client.org_id
     if found is not None and is_it:
-        org.known.edition = f"{shown(found.edition)}, {'sandbox' if found.is_sandbox else 'no sandbox'}"
-    yield ORG.judged(org.known.edition or "another org, or none", holds=is_it)
+        org.edition = f"{shown(found.edition)}, {'sandbox' if found.is_sandbox else 'no sandbox'}"
+    yield ORG.judged(org.edition or "another org, or none", holds=is_it)
 
 
 def language(org: Org) -> Iterator[Finding]:
@@ -173,7 +173,7 @@ def language(org: Org) -> Iterator[Finding]:
         )
         return
     is_english = found.lower().startswith("en")
-    org.known.foreign = "" if is_english else found
+    org.foreign_language = "" if is_english else found
     yield LANGUAGE.judged(found, holds=is_english)
 
 

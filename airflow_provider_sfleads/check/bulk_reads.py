@@ -64,13 +64,15 @@ def query_job(org: Org) -> Iterator[Finding]:
             concurrency=1,
             directory=Path(folder),
             pause=pause,
-            stopped=lambda: sum(waited) > org.patience,
+            stopped=lambda: sum(waited) > org.job_timeout,
         )
         try:
             leads = query_leads(reading, _SOQL, ("Id",), page_rows=_PAGE_ROWS)
             rows = None if leads is None else sum(batch.num_rows for batch in leads)
         except Stopped:
-            yield JOB.not_tried(f"it waits since {org.patience:g} s in the org's queue", "Run the check again later.")
+            yield JOB.not_tried(
+                f"it waits since {org.job_timeout:g} s in the org's queue", "Run the check again later."
+            )
             yield PAGES.not_tried(f"{JOB.name} was not tried", f"See {JOB.name}.")
             return
     yield from _judged(org, org.exchanges[before:], rows)

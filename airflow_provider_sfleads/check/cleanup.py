@@ -21,7 +21,7 @@ from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsE
 
 log = logging.getLogger(__name__)
 
-# Leads are looked for and deleted so often, at pauses that double; while an answer is missing, as long as patience has.
+# Leads are looked for and deleted so often, at pauses that double; while an answer is missing, for `Timeouts.late`.
 _ROUNDS = 4
 _PAUSE = 0.5
 _GONE, _LOCKED = "ENTITY_IS_DELETED", "UNABLE_TO_LOCK_ROW"
@@ -37,7 +37,7 @@ DELETED = Assumption(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Leftovers:
     """What became of the leads and jobs of a check.
 
     :param deleted: how many leads are in the recycle bin.
@@ -94,7 +94,7 @@ class Cleanup:
         self._in_bin = 0
         self.is_over = False
 
-    def run(self) -> Left:
+    def run(self) -> Leftovers:
         """Delete jobs and leads, as far as that can be done now, and do not begin again where somebody ends that.
 
         :raises KeyboardInterrupt: where whoever waits had enough of it; so does :class:`SystemExit`.
@@ -115,19 +115,19 @@ class Cleanup:
         left = self.run()
         yield DELETED.judged(left.told(self._trial), holds=left.is_clean)
 
-    def _run(self) -> Left:
+    def _run(self) -> Leftovers:
         jobs = tuple(job_id for job_id in sorted(self._trial.jobs) if not self._dropped(job_id))
         there: frozenset[str] = frozenset()
         problem, waited, pause = "", 0.0, _PAUSE
         for turn in count():
             there, problem = self._round()
             is_left = bool(problem) or not there <= self._refused.keys()
-            may_come = bool(self._trial.unanswered) and waited < self._trial.patience.late
+            may_come = bool(self._trial.unanswered) and waited < self._trial.timeouts.late
             if not may_come and (not is_left or turn == _ROUNDS):
                 break
             self._trial.signals.pause(pause)
             waited, pause = waited + pause, 2 * pause
-        return Left(
+        return Leftovers(
             deleted=self._in_bin,
             leads={lead_id: self._refused.get(lead_id, "locked, or new") for lead_id in sorted(there)},
             jobs=jobs,

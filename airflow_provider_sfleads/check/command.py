@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_provider_sfleads.check.contract import Contract, carry_out
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import Finding, State
 from airflow_provider_sfleads.check.recording import recording_of, write_private
 from airflow_provider_sfleads.exceptions import ParameterError
@@ -40,7 +40,12 @@ def _writable(json_path: str | None) -> Path | None:
 
 
 def run(
-    conn_id: str, wanted: Wanted, tell: Callable[[Contract], object], *, write: bool = False, json_path: str | None
+    conn_id: str,
+    options: CheckOptions,
+    tell: Callable[[Contract], object],
+    *,
+    write: bool = False,
+    json_path: str | None,
 ) -> Contract:
     """Check an org, show what was found, and only then write down its answers, which may fail.
 
@@ -51,7 +56,7 @@ def run(
     path = _writable(json_path)
     client = SalesforceLeadsHook(conn_id).client
     try:
-        contract = carry_out(Org(client, wanted), write=write)
+        contract = carry_out(Org(client, options), write=write)
         tell(contract)
         if path is not None:
             write_private(path, recording_of(contract))

@@ -10,7 +10,7 @@ from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lo
 from airflow_provider_sfleads.check.cleanup import DELETED
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe, State, findings_of
-from airflow_provider_sfleads.check.trial import Patience
+from airflow_provider_sfleads.check.trial import Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
 
@@ -43,7 +43,7 @@ class Contract:
         client, settings = self.org.client, self.org.client.settings
         if client.token_requests == 0 or access.TOKEN.name in self.named(State.BROKEN):
             return f"Connection {settings.conn_id}: {settings.host.url}, API version {settings.api_version}"
-        edition = f" ({self.org.known.edition})" if self.org.known.edition else ""
+        edition = f" ({self.org.edition})" if self.org.edition else ""
         return (
             f"Org {client.org_id}{edition}, Run-As user {client.user_id}, {client.base_url}, "
             f"API version {settings.api_version}, connection {settings.conn_id}"
@@ -63,7 +63,7 @@ class Contract:
             "host": client.base_url,
             "org_id": client.org_id if named else None,
             "user_id": client.user_id if named else None,
-            "edition": self.org.known.edition or None,
+            "edition": self.org.edition or None,
             "api_version": client.settings.api_version,
             "holds": not self.named(State.BROKEN),
             "findings": [asdict(finding) | {"state": finding.state.value} for finding in self.findings],
@@ -72,31 +72,31 @@ class Contract:
         }
 
 
-def carry_out(org: Org, *, write: bool = False, patience: Patience | None = None) -> Contract:
+def carry_out(org: Org, *, write: bool = False, timeouts: Timeouts | None = None) -> Contract:
     """Ask everything.
 
     :param write: whether to try also what only a write shows; where the org is no sandbox, that is refused.
-    :param patience: how long the writing waits; ``None`` leaves it to that.
+    :param timeouts: how long the writing waits; ``None`` leaves it to that.
     """
     findings = list(findings_of(_reading(org), org))
     if write:
-        findings += _written(org, findings, patience)
+        findings += _written(org, findings, timeouts)
     findings += findings_of([Probe(access.TOKEN_REUSED, access.token_reused, needs=(access.TOKEN,))], org, findings)
     return Contract(org=org, findings=tuple(findings))
 
 
 def _reading(org: Org) -> Sequence[Probe]:
-    needs = (lead_describe.READ, lookups.CONTACT) if org.wanted.match_email else (lead_describe.READ,)
+    needs = (lead_describe.READ, lookups.CONTACT) if org.options.match_email else (lead_describe.READ,)
     converted = Probe(lead_describe.CONVERTED, lead_describe.converted_contact, needs=needs)
     return (*access.probes(), *lead_describe.probes(), *lookups.probes(), converted, *bulk_reads.probes())
 
 
-def _written(org: Org, known: Sequence[Finding], patience: Patience | None) -> list[Finding]:
+def _written(org: Org, known: Sequence[Finding], timeouts: Timeouts | None) -> list[Finding]:
     if access.API.name not in {each.name for each in known if each.state is State.HOLDS}:
         return [WRITE.not_tried(f"{access.API.name} does not hold", f"See {access.API.name}.")]
     findings: list[Finding] = []
     try:
-        with write_probes(org, org.wanted, patience) as probes:
+        with write_probes(org, timeouts) as probes:
             findings.append(WRITE.judged("a sandbox, or a Developer Edition", holds=True))
             findings += findings_of(probes, org, known)
     except LeadsLeftError as error:

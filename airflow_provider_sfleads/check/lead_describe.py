@@ -98,7 +98,7 @@ def describe(org: Org) -> Iterator[Finding]:
     reply = org.send(call)
     if not reply.taken or not isinstance(reply.body, dict):
         raise no_lead_access(reply, conn_id=org.conn_id)
-    org.known.lead = lead = parse_describe(reply.body)
+    org.lead = lead = parse_describe(reply.body)
     yield READ.judged(f"{len(lead.fields)} fields", holds=True)
     for assumption, allowed in ((CREATE, lead.createable), (EDIT, lead.updateable)):
         yield assumption.judged(assumption.expected if allowed else f"not {assumption.expected}", holds=allowed)
@@ -142,7 +142,7 @@ def _named(org: Org, name: str | None, assumption: Assumption, option: str) -> F
 
 def external_id(org: Org) -> Iterator[Finding]:
     """Judge the external ID, where one is wanted."""
-    info = _named(org, org.wanted.external_id_field, EXTERNAL, "--external-id")
+    info = _named(org, org.options.external_id_field, EXTERNAL, "--external-id")
     if isinstance(info, Finding):
         yield info
         return
@@ -161,7 +161,7 @@ def external_id(org: Org) -> Iterator[Finding]:
 
 def stage_field(org: Org) -> Iterator[Finding]:
     """Judge the field of the stage, where one is wanted."""
-    info = _named(org, org.wanted.stage_field, STAGE, "--stage-field")
+    info = _named(org, org.options.stage_field, STAGE, "--stage-field")
     if isinstance(info, Finding):
         yield info
         return
@@ -176,7 +176,7 @@ def stage_field(org: Org) -> Iterator[Finding]:
 
 def email(org: Org) -> Iterator[Finding]:
     """Judge Lead's Email, where people are looked up by it."""
-    if not org.wanted.match_email:
+    if not org.options.match_email:
         yield EMAIL.not_tried("match_email is not used", "Give --match-email.")
         return
     info = org.lead.find("Email")
@@ -189,11 +189,11 @@ def email(org: Org) -> Iterator[Finding]:
 
 def written_fields(org: Org) -> Iterator[Finding]:
     """Judge the further fields that Dags write, where some are named."""
-    if not org.wanted.fields:
+    if not org.options.fields:
         yield FIELDS.not_tried("none was named", "Give --field FIELD, as often as there are some.")
         return
-    lacking = _lacking(org, org.wanted.fields)
-    infos = [info for info in map(org.lead.find, org.wanted.fields) if info is not None]
+    lacking = _lacking(org, org.options.fields)
+    infos = [info for info in map(org.lead.find, org.options.fields) if info is not None]
     closed = [info.name for info in infos if not (info.createable or info.updateable)]
     closed = closed if org.lead.createable or org.lead.updateable else []
     said = [

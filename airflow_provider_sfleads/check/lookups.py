@@ -109,14 +109,14 @@ def _lookup(org: Org) -> LeadLookup:
 
 def some_leads(org: Org) -> Iterator[Finding]:
     """Find the newest leads."""
-    external = org.wanted.external_id_field
-    wanted = (external, org.wanted.stage_field, "Email" if org.wanted.match_email else None)
+    external = org.options.external_id_field
+    wanted = (external, org.options.stage_field, "Email" if org.options.match_email else None)
     infos = [org.lead.find(name) for name in wanted if name]
     names = list(dict.fromkeys([*org.lead.visible(STANDING), *(info.name for info in infos if info)]))
     soql = f"SELECT {', '.join(names)} FROM Lead ORDER BY CreatedDate DESC LIMIT {_SOME}"  # noqa: S608 - names of describe
     pages = query_pages(org.send, soql, resource="query", conn_id=org.conn_id, most=_SOME)
-    org.known.leads = checked([record for page in pages for record in page], names, sobject="Lead", conn_id=org.conn_id)
-    count = len(org.known.leads)
+    org.leads = checked([record for page in pages for record in page], names, sobject="Lead", conn_id=org.conn_id)
+    count = len(org.leads)
     yield QUERY.judged(f"the newest {count}" if count else "no lead in the org, or none that is visible", holds=True)
 
 
@@ -129,7 +129,7 @@ def _unknown_ids(count: int) -> list[str]:
 
 def by_id(org: Org) -> Iterator[Finding]:
     """Read the leads that were found, among as many unknown ids as a call takes."""
-    real = [str(lead["Id"]) for lead in org.known.leads]
+    real = [str(lead["Id"]) for lead in org.leads]
     ids = [*real, *_unknown_ids(MAX_RETRIEVE_IDS - len(real))]
     found = _lookup(org).by_id(ids, STANDING)
     fine = found.keys() <= set(real) and not _lost(org, set(real) - found.keys())
@@ -143,10 +143,10 @@ def _lost(org: Org, ids: Collection[str]) -> frozenset[str]:
 
 def by_key(org: Org) -> Iterator[Finding]:
     """Look the leads up that have a key, among keys that nobody has."""
-    info = org.lead.find(org.wanted.external_id_field or "")
+    info = org.lead.find(org.options.external_id_field or "")
     if info is None or not info.filterable:
-        seen = "no external ID was named" if org.wanted.external_id_field is None else f"{EXTERNAL.name} does not hold"
-        remedy = "Give --external-id FIELD." if org.wanted.external_id_field is None else f"See {EXTERNAL.name}."
+        seen = "no external ID was named" if org.options.external_id_field is None else f"{EXTERNAL.name} does not hold"
+        remedy = "Give --external-id FIELD." if org.options.external_id_field is None else f"See {EXTERNAL.name}."
         yield BY_KEY.not_tried(seen, remedy)
         return
     odd = ("-1",) if info.type in NUMBERS else ODD
@@ -155,7 +155,7 @@ def by_key(org: Org) -> Iterator[Finding]:
 
 def _found_again(assumption: Assumption, org: Org, info: FieldInfo, odd: Sequence[str]) -> Finding:
     """Look the leads up by their values of a field, among values that nobody has."""
-    values = {str(lead["Id"]): key_text(lead.get(info.name)) for lead in org.known.leads}
+    values = {str(lead["Id"]): key_text(lead.get(info.name)) for lead in org.leads}
     sought = {lead_id: value for lead_id, value in values.items() if value}
     asked = list(dict.fromkeys([*sought.values(), *odd]))
     # What many leads share, such as a placeholder for an address, would find them all.
@@ -195,7 +195,7 @@ def _recent(org: Org) -> Window:
 
 def deleted(org: Org) -> Iterator[Finding]:
     """Ask whether leads are in the recycle bin that were just there, and one that never was."""
-    real = [str(lead["Id"]) for lead in org.known.leads]
+    real = [str(lead["Id"]) for lead in org.leads]
     found = _lookup(org).deleted([*real, *_unknown_ids(1)])
     yield DELETED.judged(f"answered for {len(real)} leads; {len(found)} deleted", holds=True)
 
@@ -213,7 +213,7 @@ def made(org: Org) -> Iterator[Finding]:
 
 def by_email(org: Org) -> Iterator[Finding]:
     """Look the leads up that have an e-mail address, and one that nobody has."""
-    if not org.wanted.match_email:
+    if not org.options.match_email:
         yield BY_EMAIL.not_tried("match_email is not used", "Give --match-email.")
         return
     info = org.lead.find(_EMAIL_FIELD.name)
@@ -225,7 +225,7 @@ def by_email(org: Org) -> Iterator[Finding]:
 
 def contacts(org: Org) -> Iterator[Finding]:
     """Look for contacts, as a sync with ``match_email`` does before it reads its export, and then in earnest."""
-    if not org.wanted.match_email:
+    if not org.options.match_email:
         yield CONTACT.not_tried("match_email is not used", "Give --match-email.")
         return
     check_contacts(org.send, conn_id=org.conn_id)

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.transport import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class CheckOptions:
     """What of the org the user's Dags use.
 
     :param external_id_field: Lead's external-ID field; ``None`` where there is none.
@@ -26,22 +26,6 @@ class Wanted:
     stage_field: str | None = None
     match_email: bool = False
     fields: tuple[str, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
-class Known:
-    """What one probe found out and others build on.
-
-    :param lead: Lead's describe, read.
-    :param leads: some of the org's leads.
-    :param edition: the org's, with whether it is a sandbox.
-    :param foreign: the Run-As user's language, where it is known and is not English.
-    """
-
-    lead: SObjectInfo | None = None
-    leads: Sequence[Mapping[str, Any]] = ()
-    edition: str = ""
-    foreign: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +46,21 @@ class Org:
     """Sends calls for the check, and keeps every answer.
 
     :param client: the connection's client.
-    :param wanted: what the check is about.
-    :param patience: seconds for which a job is waited for.
+    :param options: what the check is about.
+    :param job_timeout: seconds for which a job is waited for.
     """
 
-    def __init__(self, client: Client, wanted: Wanted, *, patience: float = 300.0) -> None:
+    def __init__(self, client: Client, options: CheckOptions, *, job_timeout: float = 300.0) -> None:
         self.client = client
-        self.wanted = wanted
-        self.patience = patience
+        self.options = options
+        self.job_timeout = job_timeout
         self.exchanges: list[Exchange] = []
-        self.known = Known()
-
-    @property
-    def lead(self) -> SObjectInfo:
-        """Lead as the Run-As user sees it; for probes that need ``lead.read``."""
-        return self.known.lead or SObjectInfo(name="Lead", fields={})
+        # What one probe finds out and others build on: Lead as the Run-As user sees it, some of the org's leads, the
+        # edition, with whether it is a sandbox, and the user's language, where it is known and is not English.
+        self.lead = SObjectInfo(name="Lead", fields={})
+        self.leads: Sequence[Mapping[str, Any]] = ()
+        self.edition = ""
+        self.foreign_language = ""
 
     @property
     def conn_id(self) -> str:

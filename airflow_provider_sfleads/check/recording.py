@@ -7,10 +7,10 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from airflow_provider_sfleads import __version__
@@ -45,7 +45,7 @@ def recording_of(contract: Contract) -> dict[str, Any]:
         {name: redactor.text(str(text)) for name, text in asdict(finding).items()} for finding in contract.findings
     ]
     version = org.client.settings.api_version
-    origin = f"contract check of airflow-provider-sfleads {__version__}, API version {version}, {org.known.edition}"
+    origin = f"contract check of airflow-provider-sfleads {__version__}, API version {version}, {org.edition}"
     return {"origin": origin.rstrip(", "), "findings": findings, "answers": answers}
 
 
@@ -86,8 +86,7 @@ def _taught(org: Org) -> Redactor:
         for field in _described(exchange):
             choices = field.get("picklistValues") or ()
             redactor.public(str(field.get("name")), [str(each.get("value")) for each in choices])
-        for name, value in _values(exchange):
-            redactor.seen(name, value)
+        _learn(exchange, redactor)
     return redactor
 
 
@@ -111,46 +110,58 @@ def _described(exchange: Exchange) -> list[Mapping[str, Any]]:
     return [each for each in fields if isinstance(each, dict)] if isinstance(fields, list) else []
 
 
-def _values(exchange: Exchange) -> Iterator[tuple[str, str]]:
-    """The values of records in an answer, each with its field."""
-    if exchange.call.path.startswith("/id/"):
-        body = exchange.reply.body
-        members: Iterable[tuple[str, Any]] = body.items() if isinstance(body, dict) else ()
-        yield from ((name, text) for name, value in members if name not in _IDENTITY for text in _leaves(value))
-    else:
-        yield from _of_records(exchange.reply.body, inside=_reads_records(exchange.call))
+def _learn(exchange: Exchange, redactor: Redactor) -> None:
+    """Have a redactor learn the values of records in a response, each with its field."""
+
+    def seen(name: str, value: object, *, of_record: bool) -> object:
+        if of_record and name not in _PUBLIC and isinstance(value, str | int | float) and not isinstance(value, bool):
+            redactor.seen(name, value if isinstance(value, str) else number_text(value))
+        return value
+
+    _map_json(exchange.reply.body, seen, exchange.call)
     for text in (exchange.text, exchange.reply.body):
         if isinstance(text, str | bytes):
-            header, rows = _table(text)
-            yield from ((name, cell) for row in rows for name, cell in zip(header, row, strict=False))
+            _map_csv(text, seen)
 
 
-def _reads_records(call: Call) -> bool:
+class _Leaf(Protocol):
+    """Says what stands for one value, of a record or of anything else."""
+
+    def __call__(self, name: str, value: object, *, of_record: bool) -> object: ...
+
+
+def _map_json(body: object, leaf: _Leaf, call: Call) -> object:
+    if call.path.startswith("/id/") and isinstance(body, dict):
+        return {name: _map(value, leaf, name, of_record=name not in _IDENTITY) for name, value in body.items()}
     path = call.path.partition("/services/data/")[2].partition("/")[2] or call.path
-    return path.startswith("query")
+    return _map(body, leaf, is_query=path.startswith("query"))
 
 
-def _of_records(node: object, *, inside: bool) -> Iterator[tuple[str, str]]:
+def _map(node: object, leaf: _Leaf, name: str = "", *, of_record: bool = False, is_query: bool = False) -> object:
+    """Put something in place of each value.
+
+    :param of_record: whether the node is a part of a record.
+    :param is_query: whether a list called ``records`` holds records, also where they lack ``attributes``.
+    """
     if isinstance(node, list):
-        for each in node:
-            yield from _of_records(each, inside=inside)
-    elif isinstance(node, dict):
-        is_record = "attributes" in node
-        for name, value in node.items():
-            if isinstance(value, dict | list):
-                yield from _of_records(value, inside=inside and name == "records") if name != "attributes" else ()
-            elif (is_record or (inside and "records" not in node)) and not isinstance(value, bool | None):
-                yield (name, _text_of(value)) if name not in _PUBLIC else (name, "")
+        of_record = of_record or (is_query and name == "records")
+        return [_map(each, leaf, name, of_record=of_record, is_query=is_query) for each in node]
+    if isinstance(node, dict):
+        of_record = of_record or "attributes" in node
+        return {
+            key: None
+            if key in _PROSE and not of_record
+            else _map(value, leaf, key, of_record=of_record and key != "attributes", is_query=is_query)
+            for key, value in node.items()
+        }
+    return leaf(name, node, of_record=of_record)
 
 
-def _text_of(value: str | float) -> str:
-    return value if isinstance(value, str) else number_text(value)
-
-
-def _table(text: str | bytes) -> tuple[list[str], list[list[str]]]:
+def _map_csv(text: str | bytes, leaf: _Leaf) -> tuple[list[str], list[list[object]]]:
     plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    rows = list(csv.reader(io.StringIO(plain, newline="")))
-    return (rows[0], rows[1:]) if rows else ([], [])
+    header, *rows = list(csv.reader(io.StringIO(plain, newline=""))) or [[]]
+    named = (zip(header, row, strict=False) for row in rows)
+    return header, [[leaf(name, cell, of_record=True) for name, cell in row] for row in named]
 
 
 def _body(body: object) -> object:
@@ -192,51 +203,24 @@ def _request(node: object, redactor: Redactor, name: str = "") -> object:
 
 
 def _json(body: object, redactor: Redactor, call: Call) -> object:
-    if call.path.startswith("/id/") and isinstance(body, dict):
-        return {
-            name: _plain(value, redactor, name) if name in _IDENTITY else _record(value, redactor, name)
-            for name, value in body.items()
-        }
-    return _plain(body, redactor, inside=_reads_records(call))
+    def redacted(name: str, value: object, *, of_record: bool) -> object:
+        if of_record:
+            return value if name in _PUBLIC else redactor.value(name, value)
+        if isinstance(value, str):
+            return redactor.message(value) if name in _MESSAGES else redactor.text(value)
+        return value
 
-
-def _plain(node: object, redactor: Redactor, name: str = "", *, inside: bool = False) -> object:
-    """An answer, or a part of it, that is no record."""
-    if isinstance(node, list):
-        if inside and name == "records":
-            return [_record(each, redactor, name) for each in node]
-        return [_plain(each, redactor, name, inside=inside) for each in node]
-    if isinstance(node, dict):
-        if "attributes" in node:
-            return _record(node, redactor, name)
-        return {
-            key: None if key in _PROSE else _plain(value, redactor, key, inside=inside) for key, value in node.items()
-        }
-    if isinstance(node, str):
-        return redactor.message(node) if name in _MESSAGES else redactor.text(node)
-    return node
-
-
-def _record(node: object, redactor: Redactor, name: str) -> object:
-    if isinstance(node, list):
-        return [_record(each, redactor, name) for each in node]
-    if isinstance(node, dict):
-        return {
-            key: _plain(value, redactor, key) if key == "attributes" else _record(value, redactor, key)
-            for key, value in node.items()
-        }
-    return node if name in _PUBLIC else redactor.value(name, node)
+    return _map_json(body, redacted, call)
 
 
 def _csv(text: str, redactor: Redactor) -> str:
-    header, rows = _table(text)
+    def redacted(name: str, value: object, *, of_record: bool) -> object:  # noqa: ARG001 - each cell is
+        return redactor.message(str(value)) if name in _MESSAGES else redactor.value(name, value)
+
+    header, rows = _map_csv(text, redacted)
     made = io.StringIO(newline="")
     writer = csv.writer(made, quoting=csv.QUOTE_ALL, lineterminator="\n")
     # Names of columns, unless something else than a table calls itself one.
     writer.writerows([list(map(redactor.message, header))] if header else [])
-    for row in rows:
-        named = zip(header, row, strict=False)
-        writer.writerow(
-            [redactor.message(cell) if name in _MESSAGES else redactor.value(name, cell) for name, cell in named]
-        )
+    writer.writerows(rows)
     return made.getvalue()

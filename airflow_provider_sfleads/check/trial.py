@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.signals import Signals
-from airflow_provider_sfleads.check.trial_values import Placed, Trip, person
+from airflow_provider_sfleads.check.trial_values import OddFields, RoundTrip, person
 from airflow_provider_sfleads.columnar.job_results import ID
 from airflow_provider_sfleads.core import bulk
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
@@ -34,7 +34,7 @@ UPDATE = PageKind(operation="update")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long a check waits, in seconds.
 
     :param jobs: for its jobs, all together.
@@ -77,8 +77,8 @@ class Trial:
     :param second_id: its id.
     :param updates: whether leads can be updated.
     :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
-    :param odd: odd values in fields of this org.
-    :param trips: odd values on their way there and back, by the way that they were sent.
+    :param odd_fields: odd values in fields of this org.
+    :param round_trips: odd values on their way there and back, by the way that they were sent.
     """
 
     org: Org
@@ -87,7 +87,7 @@ class Trial:
     prefix: str
     signals: Signals
     folder: Path
-    patience: Patience = Patience()
+    timeouts: Timeouts = Timeouts()
     ids: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
@@ -100,8 +100,8 @@ class Trial:
     second_id: str = ""
     updates: bool = False
     worded: dict[str, bool] = field(default_factory=dict)
-    odd: Placed = field(default_factory=Placed)
-    trips: dict[str, Trip] = field(default_factory=dict)
+    odd_fields: OddFields = field(default_factory=OddFields)
+    round_trips: dict[str, RoundTrip] = field(default_factory=dict)
     _rule: list[str | None] = field(default_factory=list)
 
     @property

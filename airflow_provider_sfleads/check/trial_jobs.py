@@ -34,7 +34,7 @@ class StillQueued(Exception):  # noqa: N818 - a finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class FinishedJob:
     """A job that is over, and its results.
 
     :param job: as Salesforce describes it.
@@ -78,7 +78,7 @@ class Ended:
 
 
 class TrialJobs:
-    """Makes jobs for a trial and waits for them, all together no longer than its patience.
+    """Makes jobs for a trial and waits for them, all together no longer than its timeout.
 
     :param trial: whose.
     :param clock: seconds.
@@ -86,7 +86,7 @@ class TrialJobs:
 
     def __init__(self, trial: Trial, clock: Callable[[], float] = time.monotonic) -> None:
         self._trial, self._clock = trial, clock
-        self._left = trial.patience.jobs
+        self._left = trial.timeouts.jobs
         self.jobs = Jobs(
             send=trial.send,
             download=trial.download,
@@ -103,7 +103,7 @@ class TrialJobs:
             self._trial.jobs.add(job_id)
             self._trial.unread.add(job_id)
 
-    def run(self, kind: PageKind, records: Sequence[Record], ids: Sequence[str] = ()) -> Ended:
+    def run(self, kind: PageKind, records: Sequence[Record], ids: Sequence[str] = ()) -> FinishedJob:
         """Send records through a job, without an assignment rule, and fetch its results.
 
         :param ids: of the leads, for an update.
@@ -117,7 +117,7 @@ class TrialJobs:
         job = self._finished(self.jobs.start(_LABEL, spec, csv))
         files = self.jobs.fetch(job, self._trial.folder, rows=len(records))
         self._trial.learn(job.id, files.successful)
-        return Ended(job=job, batch=batch, files=files)
+        return FinishedJob(job=job, batch=batch, files=files)
 
     def create(self, spec: JobSpec) -> JobInfo:
         """Create a job and leave it open."""
@@ -130,7 +130,7 @@ class TrialJobs:
         """Tell rows apart by their keys."""
         return match_by(kind, self._trial.key, ())
 
-    def by_values(self, kind: PageKind, ended: Ended) -> Match:
+    def by_values(self, kind: PageKind, ended: FinishedJob) -> Match:
         """Tell rows apart by all their values, as where there is no key."""
         fields = tuple(name.removeprefix(FIELD) for name in ended.batch.schema.names if name.startswith(FIELD))
         return match_by(kind, None, fields)
@@ -141,10 +141,10 @@ class TrialJobs:
             elapsed = self._clock() - began
             if elapsed > self._left:
                 raise StillQueued(
-                    f"Job {job.id} is {job.state} after {self._trial.patience.jobs:g} seconds for all jobs of the "
+                    f"Job {job.id} is {job.state} after {self._trial.timeouts.jobs:g} seconds for all jobs of the "
                     "check; the org's queue is long."
                 )
-            self._trial.signals.pause(self._trial.patience.poll(elapsed))
+            self._trial.signals.pause(self._trial.timeouts.poll(elapsed))
             found = self.jobs.look(job.id)
             if found is None:
                 raise ServiceUnavailableError(f"Job {job.id} was deleted before it was over.")

@@ -91,7 +91,7 @@ _MAKERS: dict[str, Callable[[FieldInfo, str], FieldValue]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Oddity:
+class OddValue:
     """One kind of odd value.
 
     :param assumption: that it comes back.
@@ -111,7 +111,7 @@ class Oddity:
 
 
 @dataclass(slots=True, kw_only=True)
-class Trip:
+class RoundTrip:
     """Odd values on their way.
 
     :param sent: what was sent, by field.
@@ -124,7 +124,7 @@ class Trip:
     problem: str = ""
 
 
-def _oddity(name: str, text: str, *, expected: str = "the same value") -> Assumption:
+def _assumption(name: str, text: str, *, expected: str = "the same value") -> Assumption:
     return Assumption(
         name=f"values.{name}", text=f"{text} come back as a sync expects", expected=expected, remedy=_REMEDY
     )
@@ -147,61 +147,61 @@ def _other_case(info: FieldInfo) -> object:
 
 
 #: Stands for all of them, should they not be judged.
-VALUES = _oddity("all", "Odd values")
+VALUES = _assumption("all", "Odd values")
 _LINE, _SHORT = 60, 30
 # What the check needs itself, and what some orgs take only some values for.
 _KEPT = (
     "LastName", "Email", "Longitude", "Status", "OwnerId", "State", "Country", "PostalCode", "Jigsaw", "CleanStatus",
     "CompanyDunsNumber", "GeocodeAccuracy",
 )  # fmt: skip
-ODDITIES = (
-    Oddity(
-        assumption=_oddity("line_breaks", "Line breaks", expected="LF for each of LF, CR and CRLF"),
+ODD_VALUES = (
+    OddValue(
+        assumption=_assumption("line_breaks", "Line breaks", expected="LF for each of LF, CR and CRLF"),
         names=("Description",),
         suits=_is("textarea", length=_LINE),
         value=_text("first\nsecond\r\nthird\rfourth\n\nsixth"),
     ),
-    Oddity(
-        assumption=_oddity(
+    OddValue(
+        assumption=_assumption(
             "blanks", "Blanks, of which those around a value go,", expected="trimmed, no less and no more"
         ),
         names=("Title",),
         suits=_is("string", length=_LINE),
         value=_text("  two  blanks  between  "),
     ),
-    Oddity(
-        assumption=_oddity("tabs_and_nbsp", "Tabs and no-break spaces"),
+    OddValue(
+        assumption=_assumption("tabs_and_nbsp", "Tabs and no-break spaces"),
         names=("Street",),
         suits=_is("textarea", "string", length=_LINE),
         value=_text("\u00a0no-break\u00a0space, a\ttab\u00a0"),
     ),
-    Oddity(
-        assumption=_oddity("not_available", "The letters #N/A in a request, which empty a field only in a job,"),
+    OddValue(
+        assumption=_assumption("not_available", "The letters #N/A in a request, which empty a field only in a job,"),
         names=("FirstName",),
         suits=_is("string"),
         value=_text(EMPTIED),
         ways=(COLLECTIONS,),
     ),
-    Oddity(
-        assumption=_oddity("quotes", "Quotes, commas and backslashes"),
+    OddValue(
+        assumption=_assumption("quotes", "Quotes, commas and backslashes"),
         names=("Company",),
         suits=_is("string", length=_LINE),
         value=_text("""a "quoted", 'single' one; back\\slash, end\\"""),
     ),
-    Oddity(
-        assumption=_oddity("emoji", "Letters beyond the first 65,536, and accents of their own"),
+    OddValue(
+        assumption=_assumption("emoji", "Letters beyond the first 65,536, and accents of their own"),
         names=("City",),
         suits=_is("string", length=_SHORT),
         value=_text("\U0001f600 \U0001f468\u200d\U0001f680 e\u0301 \u00e9"),
     ),
-    Oddity(
-        assumption=_oddity("decimals", "All decimals of a number"),
+    OddValue(
+        assumption=_assumption("decimals", "All decimals of a number"),
         names=("Latitude",),
         suits=lambda info: info.type in NUMBERS and info.scale > 0,
         value=_fraction,
     ),
-    Oddity(
-        assumption=_oddity(
+    OddValue(
+        assumption=_assumption(
             "picklist_case", "Values of a picklist in other letter case", expected="the same but for case"
         ),
         names=("Industry", "LeadSource", "Rating"),
@@ -213,7 +213,7 @@ ODDITIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class OddFields:
     """Odd values in fields of this org.
 
     :param fields: the field of each, as far as there is one.
@@ -224,12 +224,12 @@ class Placed:
     def record(self, way: str) -> dict[str, FieldValue]:
         """Return the odd values that are sent one way."""
         record: dict[str, FieldValue] = {}
-        for oddity in ODDITIES:
-            info = self.fields.get(oddity.assumption.name)
-            if info is None or way not in oddity.ways:
+        for odd in ODD_VALUES:
+            info = self.fields.get(odd.assumption.name)
+            if info is None or way not in odd.ways:
                 continue
-            raw = oddity.value(info)
-            value = raw if oddity.as_it_is and isinstance(raw, str) else convert(info, raw)
+            raw = odd.value(info)
+            value = raw if odd.as_it_is and isinstance(raw, str) else convert(info, raw)
             if value is not None and not isinstance(value, Refusal):
                 record[info.name] = value
         if "Latitude" in record:
@@ -237,43 +237,43 @@ class Placed:
             record["Longitude"] = record["Latitude"]
         return record
 
-    def findings(self, trips: Mapping[str, Trip]) -> Iterator[Finding]:
+    def findings(self, trips: Mapping[str, RoundTrip]) -> Iterator[Finding]:
         """Judge each kind of value, whichever way it was sent."""
-        for oddity in ODDITIES:
-            info = self.fields.get(oddity.assumption.name)
+        for odd in ODD_VALUES:
+            info = self.fields.get(odd.assumption.name)
             if info is None:
-                yield oddity.assumption.not_tried("the Run-As user may write no field that could hold it")
+                yield odd.assumption.not_tried("the Run-As user may write no field that could hold it")
                 continue
-            yield _judged(oddity, info, {way: trip for way, trip in trips.items() if way in oddity.ways})
+            yield _judged(odd, info, {way: trip for way, trip in trips.items() if way in odd.ways})
 
 
-def _judged(oddity: Oddity, info: FieldInfo, trips: Mapping[str, Trip]) -> Finding:
+def _judged(odd: OddValue, info: FieldInfo, trips: Mapping[str, RoundTrip]) -> Finding:
     backs = {way: trip for way, trip in trips.items() if trip.back is not None and info.name in trip.sent}
     if not backs:
         reasons = "; ".join(trip.problem for trip in trips.values() if trip.problem) or "no trial lead could be made"
-        return oddity.assumption.not_tried(reasons)
+        return odd.assumption.not_tried(reasons)
     changed = [way for way, trip in backs.items() if not _came_back(info, trip)]
     seen = "; ".join(f"{way}: {'changed' if way in changed else 'as expected'}" for way in backs)
-    return oddity.assumption.judged(f"{info.name} {seen}", holds=not changed)
+    return odd.assumption.judged(f"{info.name} {seen}", holds=not changed)
 
 
-def _came_back(info: FieldInfo, trip: Trip) -> bool:
+def _came_back(info: FieldInfo, trip: RoundTrip) -> bool:
     return same_value(info, trip.sent[info.name], (trip.back or {}).get(info.name))
 
 
-def placed(lead: SObjectInfo, *taken: str) -> Placed:
+def odd_fields(lead: SObjectInfo, *taken: str) -> OddFields:
     """Find a field of its own for each odd value.
 
     :param taken: fields that the check itself needs.
     """
     used = {name.lower() for name in (*taken, *_KEPT)}
     fields: dict[str, FieldInfo] = {}
-    for oddity in ODDITIES:
-        named = [info for name in oddity.names if (info := lead.find(name)) is not None]
+    for odd in ODD_VALUES:
+        named = [info for name in odd.names if (info := lead.find(name)) is not None]
         others = [info for info in lead.fields.values() if not info.external_id and not info.unique]
         for info in (*named, *others):
-            if info.createable and oddity.suits(info) and info.name.lower() not in used:
+            if info.createable and odd.suits(info) and info.name.lower() not in used:
                 used.add(info.name.lower())
-                fields[oddity.assumption.name] = info
+                fields[odd.assumption.name] = info
                 break
-    return Placed(fields)
+    return OddFields(fields)

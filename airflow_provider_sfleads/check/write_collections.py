@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
-from airflow_provider_sfleads.check.trial_values import COLLECTIONS, Trip, renamed
+from airflow_provider_sfleads.check.trial_values import COLLECTIONS, RoundTrip, renamed
 from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
 from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id, errors_of, plain_text
@@ -173,12 +173,12 @@ def _existing_key(trial: Trial) -> Iterator[Finding]:
 
 
 def _odd_values(trial: Trial) -> Iterator[Finding]:
-    odd = trial.odd.record(COLLECTIONS)
+    odd = trial.odd_fields.record(COLLECTIONS)
     (verdict,) = trial.write(INSERT, [trial.person(**odd)])
     taken = verdict.id is not None
     back = trial.by_id(verdict.id, odd) if verdict.id else None
     problem = "" if taken else f"their lead was refused through collections ({outcome(verdict)})"
-    trial.trips[COLLECTIONS] = Trip(sent=odd, back=back, problem=problem)
+    trial.round_trips[COLLECTIONS] = RoundTrip(sent=odd, back=back, problem=problem)
     yield _ODD.judged(outcome(verdict), holds=taken)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from airflow_provider_sfleads.check.access import LANGUAGE
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
-from airflow_provider_sfleads.check.trial_jobs import Ended, StillQueued, TrialJobs
-from airflow_provider_sfleads.check.trial_values import JOB, Trip, renamed
+from airflow_provider_sfleads.check.trial_jobs import FinishedJob, StillQueued, TrialJobs
+from airflow_provider_sfleads.check.trial_values import JOB, RoundTrip, renamed
 from airflow_provider_sfleads.check.write_collections import judge_owner
 from airflow_provider_sfleads.columnar.job_results import Created, State
 from airflow_provider_sfleads.core import bulk
@@ -111,7 +111,7 @@ def _patient(
 
 
 def _insert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
-    odd = trial.odd.record(JOB)
+    odd = trial.odd_fields.record(JOB)
     strange, plain, twice = trial.person(**odd), trial.person(), trial.person()
     existing = {**trial.person(), trial.key.name: (trial.base or {})[trial.key.name]}
     ended = jobs.run(INSERT, [strange, plain, twice, trial.again(twice), existing])
@@ -119,7 +119,7 @@ def _insert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
     made = trial.by_key([plain], _seen(trial, "OwnerId"))
     there = "is there" if made else "is not there"
     yield _INSERT.judged(f"{ended.job.state}, and the lead {there}", holds=ended.job.succeeded and len(made) == 1)
-    trial.trips[JOB] = _trip(trial, strange, odd, errors)
+    trial.round_trips[JOB] = _trip(trial, strange, odd, errors)
     yield _echo(trial, jobs, ended)
     if trial.active_rule() is None:
         yield _NO_RULE.not_tried(NO_RULE, "Activate a lead assignment rule to have it tried.")
@@ -143,21 +143,21 @@ def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
     return ", ".join(codes) or "no row refused"
 
 
-def _trip(trial: Trial, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> Trip:
+def _trip(trial: Trial, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> RoundTrip:
     found = trial.by_key([record])
     if not found:
-        return Trip(sent=odd, problem=f"their lead was refused in a job ({_codes(trial.key_of(record), errors)})")
-    return Trip(sent=odd, back=trial.by_id(to_18(found[0]["Id"]) or "", odd))
+        return RoundTrip(sent=odd, problem=f"their lead was refused in a job ({_codes(trial.key_of(record), errors)})")
+    return RoundTrip(sent=odd, back=trial.by_id(to_18(found[0]["Id"]) or "", odd))
 
 
-def _echo(trial: Trial, jobs: TrialJobs, ended: Ended) -> Finding:
+def _echo(trial: Trial, jobs: TrialJobs, ended: FinishedJob) -> Finding:
     with ended.results(jobs.by_values(INSERT, ended), trial.folder / "values") as results:
         silent = sum(state == State.SILENT for state in results.said(0, ended.batch.num_rows).states)
         seen = f"rows not found: {silent}, others: {results.strangers}"
         return _ECHO.judged(seen, holds=not silent and not results.strangers)
 
 
-def _existing(trial: Trial, jobs: TrialJobs, ended: Ended, codes: str) -> Finding:
+def _existing(trial: Trial, jobs: TrialJobs, ended: FinishedJob, codes: str) -> Finding:
     with ended.results(jobs.by_key(INSERT), trial.folder / "keys", trial.key.name) as results:
         said = results.said(ended.batch.num_rows - 1, 1)
         if said.states[0] == State.FAILED:
@@ -168,7 +168,7 @@ def _existing(trial: Trial, jobs: TrialJobs, ended: Ended, codes: str) -> Findin
 
 def _wording(trial: Trial) -> Iterator[Finding]:
     seen = [f"{way}: {'names both' if named else 'does not'}" for way, named in trial.worded.items()]
-    foreign = trial.org.known.foreign
+    foreign = trial.org.foreign_language
     if seen and foreign and not all(trial.worded.values()):
         # One cause, one line: who mends the language has mended the words.
         yield _WORDING.not_tried(f"{'; '.join(seen)}, in {foreign}", f"See {LANGUAGE.name}.")

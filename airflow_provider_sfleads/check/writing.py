@@ -11,11 +11,11 @@ from pathlib import Path
 
 from airflow_provider_sfleads.check.access import organization_of
 from airflow_provider_sfleads.check.cleanup import Cleanup, cleaning_up
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Probe
 from airflow_provider_sfleads.check.signals import Signals
-from airflow_provider_sfleads.check.trial import MOST_LEADS, Patience, Trial
-from airflow_provider_sfleads.check.trial_values import VALUES, placed, without_value
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Timeouts, Trial
+from airflow_provider_sfleads.check.trial_values import VALUES, odd_fields, without_value
 from airflow_provider_sfleads.check.write_collections import write_collections
 from airflow_provider_sfleads.check.write_jobs import write_jobs
 from airflow_provider_sfleads.check.write_refusals import write_refusals
@@ -35,15 +35,15 @@ _LONGEST_NUMBER = 2
 
 
 @contextmanager
-def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> Iterator[Sequence[Probe]]:
+def write_probes(org: Org, timeouts: Timeouts | None = None) -> Iterator[Sequence[Probe]]:
     """Yield the probes that write; on the way out, whatever ends the check, all that they made is deleted.
 
     At most :data:`~.trial.MOST_LEADS` leads are made, under one prefix of keys. No assignment rule runs for them,
     their addresses are in ``example.invalid``. What is deleted lies in the recycle bin. SIGINT and SIGTERM are heard
     between two requests, see :class:`~.signals.Signals`.
 
-    :param wanted: names the external-ID field, which the leads are found by.
-    :param patience: how long to wait for jobs, and for what a request without an answer may have made.
+    :param org: whose options name the external-ID field, which the leads are found by.
+    :param timeouts: how long to wait for jobs, and for what a request without an answer may have made.
     :raises TrialRefusedError: where the org is neither a sandbox nor a Developer Edition, or the leads could not be
         found again; nothing was written.
     :raises LeadsLeftError: where something is left.
@@ -53,8 +53,8 @@ def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> 
     _check_may(body, org.conn_id)
     lead = parse_describe(body)
     prefix = _PREFIX.format(secrets.token_hex(4))
-    key = _key_field(lead, wanted, len(prefix) + _LONGEST_NUMBER)
-    patience = patience or Patience()
+    key = _key_field(lead, org.options.external_id_field, len(prefix) + _LONGEST_NUMBER)
+    timeouts = timeouts or Timeouts()
     with (
         tempfile.TemporaryDirectory(prefix="sfleads-check-") as folder,
         Signals(field=key.name, prefix=prefix) as signals,
@@ -66,15 +66,15 @@ def write_probes(org: Org, wanted: Wanted, patience: Patience | None = None) -> 
             prefix=prefix,
             signals=signals,
             folder=Path(folder),
-            patience=patience,
-            odd=placed(lead, key.name),
+            timeouts=timeouts,
+            odd_fields=odd_fields(lead, key.name),
         )
         _check_found(trial)
         log.info(
             "Up to %d trial leads with %s %s01 and so on are made and deleted; jobs are waited for up to %g seconds.",
-            MOST_LEADS, key.name, prefix, patience.jobs,
+            MOST_LEADS, key.name, prefix, timeouts.jobs,
         )  # fmt: skip
-        values = trial.probe(lambda trial: trial.odd.findings(trial.trips), VALUES)
+        values = trial.probe(lambda trial: trial.odd_fields.findings(trial.round_trips), VALUES)
         with cleaning_up(trial) as last:
             yield [*write_collections(trial), *write_refusals(trial), *write_jobs(trial), values, last]
         signals.pass_on()
@@ -105,14 +105,14 @@ def _check_may(describe: Mapping[str, object], conn_id: str) -> None:
         )
 
 
-def _key_field(lead: SObjectInfo, wanted: Wanted, length: int) -> FieldInfo:
+def _key_field(lead: SObjectInfo, name: str | None, length: int) -> FieldInfo:
     """Return the field that the trial leads are found by."""
-    if wanted.external_id_field is None:
+    if name is None:
         raise TrialRefusedError(
             "Trial leads are found and deleted by an external-ID field: name one that is text and unique, by "
             "--external-id. Nothing was written."
         )
-    found = check_external_id(lead, wanted.external_id_field, Purpose(creates=True, updates=False), unique=True)
+    found = check_external_id(lead, name, Purpose(creates=True, updates=False), unique=True)
     problem = found if isinstance(found, str) else _unfit(found, length)
     lacking = without_value(lead)
     if lacking and not problem:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.check.contract import Contract, carry_out
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import State
 from airflow_provider_sfleads.core.host import parse_host
 from airflow_provider_sfleads.transport import Client, Settings
@@ -16,7 +16,7 @@ from airflow_provider_sfleads.transport import Client, Settings
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
 
-ALL = Wanted(
+ALL = CheckOptions(
     external_id_field="External_Id__c",
     stage_field="Lead_Stage__c",
     match_email=True,
@@ -53,10 +53,12 @@ def check(emulator: EmulatorServer) -> Check:
     emulator.seed_leads(people(7))
     emulator.seed_contacts([{"LastName": "Bird", "Email": each["Email"]} for each in people(4)])
 
-    def run(wanted: Wanted = ALL, *, patience: float = 60.0, write: bool = False, **settings: Any) -> Contract:
+    def run(
+        options: CheckOptions = ALL, *, job_timeout: float = 60.0, write: bool = False, **settings: Any
+    ) -> Contract:
         client = client_of(emulator.url, **settings)
         try:
-            return carry_out(Org(client, wanted, patience=patience), write=write)
+            return carry_out(Org(client, options, job_timeout=job_timeout), write=write)
         finally:
             client.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
 from airflow_provider_sfleads.check.contract import Contract, carry_out
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import Assumption, State
 from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
@@ -162,7 +162,7 @@ def test_an_empty_org_holds_as_far_as_it_can_be_seen(emulator: EmulatorServer, c
 
 def test_what_is_not_used_is_not_tried(check: Check) -> None:
     """And the table says what to give to have it tried."""
-    contract = check(Wanted())
+    contract = check(CheckOptions())
 
     assert broken(contract) == set()
     wanted = {"lead.external_id", "lead.stage_field", "lead.email", "lead.fields"}
@@ -207,7 +207,7 @@ def test_without_contacts_a_sync_that_does_not_look_for_them_lacks_contact_ids(
 ) -> None:
     """The field that leads to a contact is invisible together with contacts."""
     emulator.change_settings(denied=["Contact.Read"])
-    contract = check(Wanted(external_id_field="External_Id__c"))
+    contract = check(CheckOptions(external_id_field="External_Id__c"))
 
     assert broken(contract) == {"lead.converted_contact"}
     assert "no contact_id" in seen(contract, "lead.converted_contact")
@@ -352,7 +352,7 @@ def test_a_host_that_nobody_answers_at_is_the_token_s_line_alone() -> None:
 def test_a_query_job_that_waits_in_the_queue_is_no_failure(check: Check, emulator: EmulatorServer) -> None:
     """It is aborted, and the table says that it was not tried."""
     emulator.change_settings(bulk_delay=3600)
-    contract = check(patience=0.0)
+    contract = check(job_timeout=0.0)
 
     assert broken(contract) == set()
     assert untried(contract) == {"query_job.runs", "query_job.pages"}

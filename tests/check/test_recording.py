@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.check.contract import carry_out
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import State
 from airflow_provider_sfleads.check.recording import recording_of, write_private
 from airflow_provider_sfleads.check.redaction import ORG_ID, Redactor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from tests.check.conftest import Check
 
-NAMED = Wanted(external_id_field="Number_Key__c", stage_field="Lead_Stage__c", match_email=True)
+NAMED = CheckOptions(external_id_field="Number_Key__c", stage_field="Lead_Stage__c", match_email=True)
 
 
 def told(recording: dict[str, Any]) -> list[tuple[str, str]]:
@@ -32,17 +32,17 @@ def told(recording: dict[str, Any]) -> list[tuple[str, str]]:
     return [(each["name"], each["state"]) for each in recording["findings"]]
 
 
-@pytest.mark.parametrize("wanted", [ALL, NAMED], ids=["text key", "number key"])
+@pytest.mark.parametrize("options", [ALL, NAMED], ids=["text key", "number key"])
 def test_a_recording_can_be_checked_again_and_comes_to_the_same(
-    check: Check, emulator: EmulatorServer, wanted: Wanted
+    check: Check, emulator: EmulatorServer, options: CheckOptions
 ) -> None:
     """Placeholders stand for the same value wherever they stand, so that look-ups still find what they found."""
     for number, lead in enumerate(emulator.leads()):
         emulator.edit_lead(lead["Id"], Number_Key__c=number + 771)
-    recording = json.loads(json.dumps(recording_of(check(wanted))))
+    recording = json.loads(json.dumps(recording_of(check(options))))
 
     with replaying(answers(recording), whole=True) as stub:
-        again = recording_of(carry_out(Org(client_of(stub.url), wanted)))
+        again = recording_of(carry_out(Org(client_of(stub.url), options)))
     assert told(again) == told(recording)
     first, second = ({each["name"]: each["seen"] for each in found["findings"]} for found in (recording, again))
     assert first | {"clock.offset": ""} == second | {"clock.offset": ""}

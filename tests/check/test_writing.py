@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import State, findings_of
-from airflow_provider_sfleads.check.trial import MOST_LEADS, Patience
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.emulator.deviations import DEVIATIONS
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.emulator.ids import RUN_AS_USER_ID
 from airflow_provider_sfleads.exceptions import LeadsLeftError, TrialRefusedError
 from tests.check.conftest import client_of, people
-from tests.check.writing import BY_KEY, IMPATIENT, UNTRIED, made, named, seen, written
+from tests.check.writing import BY_KEY, SHORT, UNTRIED, made, named, seen, written
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -123,7 +123,7 @@ def test_leads_whose_keys_a_flow_changes_are_deleted(emulator: EmulatorServer) -
     """Those of jobs, too: their results name them."""
     with closing(client_of(emulator.url)) as client:
         org = Org(client, BY_KEY)
-        with write_probes(org, BY_KEY, IMPATIENT) as probes:
+        with write_probes(org, SHORT) as probes:
             for finding in findings_of(probes, org):
                 if finding.name == "jobs.upsert_created":
                     for number, lead in enumerate(emulator.leads()):
@@ -146,7 +146,7 @@ def test_leads_of_a_job_that_nobody_read_are_deleted_whatever_their_keys(emulato
 
     emulator.change_settings(bulk_delay=0.1)
     with pytest.raises(KeyboardInterrupt):
-        written(emulator, patience=replace(IMPATIENT, poll=stop))
+        written(emulator, timeouts=replace(SHORT, poll=stop))
     assert len(made(emulator)) > 4
     assert emulator.leads() == []
 
@@ -157,7 +157,7 @@ def test_only_what_was_written_is_deleted_by_its_id(emulator: EmulatorServer) ->
     result = {"id": theirs, "success": False, "errors": [{"statusCode": "UNKNOWN_EXCEPTION", "message": ""}]}
     with closing(client_of(emulator.url)) as client:
         org = Org(client, BY_KEY)
-        with write_probes(org, BY_KEY, IMPATIENT) as probes:
+        with write_probes(org, SHORT) as probes:
             emulator.add_fault("status", path="/composite/sobjects", method="POST", status=200, reply=[result], times=1)
             list(findings_of(probes, org))
     assert [lead["Id"] for lead in emulator.leads()] == [theirs]
@@ -266,7 +266,7 @@ def test_nothing_is_written_where_that_may_not_or_cannot_be(
     emulator.change_settings(**settings)
 
     with pytest.raises(TrialRefusedError, match=word):
-        written(emulator, Wanted(external_id_field=field))
+        written(emulator, CheckOptions(external_id_field=field))
     assert made(emulator) == []
     assert {request["method"] for request in emulator.requests() if "/data/" in request["route"]} == {"GET"}
 
@@ -274,7 +274,7 @@ def test_nothing_is_written_where_that_may_not_or_cannot_be(
 def test_a_job_that_waits_too_long_is_not_tried_and_deleted(emulator: EmulatorServer) -> None:
     """The time limit is told; nothing of the job comes afterwards."""
     emulator.change_settings(bulk_delay=3600.0)
-    findings = written(emulator, patience=Patience(jobs=0.1, late=0.0, poll=lambda _elapsed: 0.02))
+    findings = written(emulator, timeouts=Timeouts(jobs=0.1, late=0.0, poll=lambda _elapsed: 0.02))
 
     assert not named(findings, State.BROKEN)
     assert {"jobs.insert", "jobs.echo", "jobs.update", "jobs.upsert_created"} <= named(findings, State.NOT_TRIED)
@@ -287,7 +287,7 @@ def test_leads_are_deleted_above_max_api_usage(emulator: EmulatorServer) -> None
     emulator.change_settings(api_limit=1000)
     client = client_of(emulator.url)
     org = Org(client, BY_KEY)
-    with write_probes(org, BY_KEY, IMPATIENT) as probes:
+    with write_probes(org, SHORT) as probes:
         for number, probe in enumerate(probes):
             if number == 4:
                 emulator.set_api_usage(950)
@@ -303,7 +303,7 @@ def test_an_error_in_between_leaves_no_lead(emulator: EmulatorServer, caplog: py
     org = Org(client_of(emulator.url), BY_KEY)
 
     def ask_and_fail() -> None:
-        with write_probes(org, BY_KEY, IMPATIENT) as probes:
+        with write_probes(org, SHORT) as probes:
             list(probes[0].ask(org))
             assert len(emulator.leads()) == 1
             raise ZeroDivisionError
@@ -318,7 +318,7 @@ def test_an_error_in_between_leaves_no_lead(emulator: EmulatorServer, caplog: py
 def test_whoever_leaves_early_has_the_leads_deleted(emulator: EmulatorServer) -> None:
     """Without the last probe, too."""
     org = Org(client_of(emulator.url), BY_KEY)
-    with write_probes(org, BY_KEY, IMPATIENT) as probes:
+    with write_probes(org, SHORT) as probes:
         list(probes[0].ask(org))
 
     assert made(emulator)
@@ -329,7 +329,7 @@ def test_leads_that_cannot_be_deleted_are_named(emulator: EmulatorServer) -> Non
     """With the query that finds them."""
     emulator.change_settings(broken=["undeletable"])
     org = Org(client_of(emulator.url), BY_KEY)
-    with pytest.raises(LeadsLeftError) as left, write_probes(org, BY_KEY, IMPATIENT) as probes:
+    with pytest.raises(LeadsLeftError) as left, write_probes(org, SHORT) as probes:
         list(probes[0].ask(org))
 
     (lead,) = emulator.leads()
@@ -340,7 +340,7 @@ def test_leads_that_cannot_be_deleted_are_named(emulator: EmulatorServer) -> Non
 def test_a_converted_trial_lead_is_deleted_or_named(emulator: EmulatorServer) -> None:
     """Somebody in Sales may be quick."""
     org = Org(client_of(emulator.url), BY_KEY)
-    with write_probes(org, BY_KEY, IMPATIENT) as probes:
+    with write_probes(org, SHORT) as probes:
         list(probes[0].ask(org))
         emulator.convert_lead(str(emulator.leads()[0]["Id"]))
 
@@ -362,7 +362,7 @@ def test_a_lost_answer_leaves_no_lead(emulator: EmulatorServer, effect: str, nth
 def test_a_request_of_which_nothing_is_ever_seen_is_told(emulator: EmulatorServer) -> None:
     """It may still make a lead, and how to find that is said."""
     emulator.add_fault("drop_before", path="/composite/sobjects$", nth=1)
-    findings = written(emulator, patience=Patience(late=0.0, poll=lambda _elapsed: 0.02))
+    findings = written(emulator, timeouts=Timeouts(late=0.0, poll=lambda _elapsed: 0.02))
 
     assert "trial_leads.deleted" in named(findings, State.BROKEN)
     assert "may still make leads for 10 minutes" in seen(findings, "trial_leads.deleted")

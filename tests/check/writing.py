@@ -5,26 +5,26 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.check.org import Org, Wanted
+from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import Finding, State, findings_of
-from airflow_provider_sfleads.check.trial import Patience
+from airflow_provider_sfleads.check.trial import Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from tests.check.conftest import client_of
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
 
-BY_KEY = Wanted(external_id_field="External_Id__c")
+BY_KEY = CheckOptions(external_id_field="External_Id__c")
 #: What the emulator as shipped gives no occasion for.
 UNTRIED = {"converted.update", "duplicates.allow_save"}
-IMPATIENT = Patience(jobs=60.0, late=5.0, poll=lambda _elapsed: 0.02)
+SHORT = Timeouts(jobs=60.0, late=5.0, poll=lambda _elapsed: 0.02)
 
 
-def written(emulator: EmulatorServer, wanted: Wanted = BY_KEY, patience: Patience = IMPATIENT) -> list[Finding]:
+def written(emulator: EmulatorServer, options: CheckOptions = BY_KEY, timeouts: Timeouts = SHORT) -> list[Finding]:
     """Try all that writes, and leave."""
     with closing(client_of(emulator.url)) as client:
-        org = Org(client, wanted)
-        with write_probes(org, wanted, patience) as probes:
+        org = Org(client, options)
+        with write_probes(org, timeouts) as probes:
             return list(findings_of(probes, org))
 
 
