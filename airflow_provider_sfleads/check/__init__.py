@@ -1,4 +1,4 @@
-"""The contract check: whether an org and its Run-As user are as this provider assumes."""
+"""Check the contract: whether an org and its Run-As user are as this provider assumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The org that is checked: what is asked of it, and all its answers."""
+"""Ask the org that is checked, and keep all its answers."""
 
 from __future__ import annotations
 

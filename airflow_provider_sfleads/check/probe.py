@@ -1,4 +1,4 @@
-"""Probes: questions to an org, put one after the other, each with a finding for every assumption it is about."""
+"""Put questions to an org, one after the other; each yields a finding for every assumption that it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trial of a check that writes: the leads it makes, what has to be deleted again, and what its probes found out."""
+"""Make trial leads, and remember them, what has to be deleted again, and what the probes that write found out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingest jobs of a check, made and read by what makes and reads those of a sync."""
+"""Run the ingest jobs of a check, by what makes and reads those of a sync."""
 
 from __future__ import annotations
 

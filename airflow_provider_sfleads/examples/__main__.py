@@ -103,12 +103,8 @@ def examples(names: Iterable[str] = ()) -> list[Example]:
     unknown = [name for name in wanted if name not in sources]
     if unknown:
         raise ParameterError(f"There is no example Dag {', '.join(unknown)}, but {', '.join(sources)}.")
-    return [_example(name, sources[name]) for name in dict.fromkeys(wanted)]
-
-
-def _example(name: str, source: str) -> Example:
-    about = " ".join((ast.get_docstring(ast.parse(source)) or "").split())
-    return Example(name=name, about=about, source=source)
+    about = {name: " ".join((ast.get_docstring(ast.parse(sources[name])) or "").split()) for name in wanted}
+    return [Example(name=name, about=text, source=sources[name]) for name, text in about.items()]
 
 
 def copy(wanted: Iterable[Example], folder: Path, *, overwrite: bool) -> dict[str, list[Path]]:

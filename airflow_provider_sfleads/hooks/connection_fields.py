@@ -1,4 +1,4 @@
-"""The Airflow connection, checked field by field."""
+"""Read an Airflow connection, and check it field by field."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.transport import Settings
 from airflow_provider_sfleads.transport.settings import (
     DEFAULT_API_VERSION,
+    DEFAULT_MAX_API_USAGE,
+    DEFAULT_TIMEOUT,
     JwtBearer,
     normalise_version,
     read_private_key,
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CONN_TYPE = "salesforce_leads"
-DEFAULT_TIMEOUT = 60.0
-DEFAULT_MAX_API_USAGE = 0.9
 _LONGEST_TIMEOUT = 600.0  # Salesforce itself ends a call after ten minutes
 _ALL = 100
 # Between 1 and this a number without a sign is a slip: a share is not that large, nor a ceiling that low.
@@ -72,9 +72,10 @@ class _Problems(list[str]):
             return fallback
 
 
-def read_settings(connection: Fields) -> Settings:
+def read_settings(connection: Fields, conn_id: str | None = None) -> Settings:
     """Read a connection; extras that are null are unset, and unknown ones are left alone.
 
+    :param conn_id: by which the connection was asked for, where it bears another.
     :raises ConnectionFieldError: naming all that is wrong at once.
     """
     problems = _Problems()
@@ -109,7 +110,7 @@ def read_settings(connection: Fields) -> Settings:
         max_api_usage=share,
         proxies=proxies,
         verify=verify,
-        conn_id=connection.conn_id,
+        conn_id=conn_id or connection.conn_id,
     )
 
 

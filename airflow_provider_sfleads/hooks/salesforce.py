@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection, and Salesforce behind it."""
+"""Provide the hook: an Airflow connection, and Salesforce behind it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SalesforceLeadsHook(HttpHook):
             connection = self.get_connection(self.salesforce_conn_id)
         except AirflowNotFoundException as error:
             raise no_connection(self.salesforce_conn_id) from error
-        settings = dataclasses.replace(read_settings(connection), conn_id=self.salesforce_conn_id)
+        settings = read_settings(connection, self.salesforce_conn_id)
         for secret in secrets_in(settings):
             mask_secret(secret)
         return settings

@@ -1,4 +1,4 @@
-"""The reports of many runs as text: for each task a table, with a line a run and one for what they come to."""
+"""Print the reports of many runs: for each task a table, with a line a run and one for what they come to."""
 
 from __future__ import annotations
 

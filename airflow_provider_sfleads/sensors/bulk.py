@@ -1,4 +1,4 @@
-"""A sensor for a Bulk API 2.0 job."""
+"""Wait for a Bulk API 2.0 job in a task of its own."""
 
 from __future__ import annotations
 

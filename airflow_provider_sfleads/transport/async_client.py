@@ -1,4 +1,4 @@
-"""The client for event loops, such as the triggerer's, over aiohttp; the one that blocks is in :mod:`.client`."""
+"""Send calls from an event loop, such as the triggerer's, over aiohttp; the client that blocks is in :mod:`.client`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client that blocks and the one that awaits have in common: usage, and what a response means."""
+"""Count API usage and evaluate responses, for the client that blocks and for the one that awaits."""
 
 from __future__ import annotations
 

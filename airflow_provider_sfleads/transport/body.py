@@ -1,4 +1,4 @@
-"""Bodies: JSON out and in; what comes packed is unpacked piece by piece, up to a limit, into memory or a file."""
+"""Encode and decode bodies: JSON; what comes packed is unpacked piece by piece, up to a limit, to memory or a file."""
 
 from __future__ import annotations
 

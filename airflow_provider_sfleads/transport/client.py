@@ -1,4 +1,4 @@
-"""The client: one connection, one token, any number of threads."""
+"""Send calls to one org from any number of threads, over one connection pool and with one token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections below requests and urllib3: each knows whether a request had left this machine, and bounds its response.
+"""Connect below requests and urllib3, such that it is known whether a request has left, and responses are bounded.
 
 What the next request of a thread may take is set by :func:`begin`.
 """

@@ -1,4 +1,4 @@
-"""One request over all its attempts: what goes out, and what a response means for it. No sockets here."""
+"""Prepare a request, and follow it over all its attempts: what a response means for it. No sockets here."""
 
 from __future__ import annotations
 

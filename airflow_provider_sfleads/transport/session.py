@@ -1,4 +1,4 @@
-"""A pooled requests session that sends one request and reads its response, within bounds."""
+"""Send one request over a pooled requests session, and read its response within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of a client: what it has to know of its connection."""
+"""Hold what a client has to know of its connection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 DEFAULT_API_VERSION = "60.0"
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_MAX_API_USAGE = 0.9
 _VERSION = re.compile(r"[vV]?(\d{2,3})(?:\.0)?")
 _LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
 _OLDEST = 46  # the first version whose upsert says whether it created; older ones are retired or soon are
@@ -91,8 +93,8 @@ class Settings:
     consumer_secret: str = field(default="", repr=False)
     bearer: JwtBearer | None = None
     api_version: str = DEFAULT_API_VERSION
-    timeout: float = 60.0
-    max_api_usage: float = 0.9
+    timeout: float = DEFAULT_TIMEOUT
+    max_api_usage: float = DEFAULT_MAX_API_USAGE
     proxies: Mapping[str, str] | None = field(default=None, repr=False)
     verify: bool | str = True
     conn_id: str = "salesforce_leads_default"

@@ -1,4 +1,4 @@
-"""How many requests go out at once: fewer while the org is overloaded, and step by step as many as before after it."""
+"""Limit how many requests go out at once: fewer while the org is overloaded, then step by step as many as before."""
 
 from __future__ import annotations
 

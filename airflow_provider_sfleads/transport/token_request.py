@@ -1,4 +1,4 @@
-"""Token requests of both OAuth flows, client credentials and JWT bearer, and their responses, less the sending."""
+"""Make the token requests of both OAuth flows, client credentials and JWT bearer, and read their responses."""
 
 from __future__ import annotations
 

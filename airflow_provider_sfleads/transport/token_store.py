@@ -1,4 +1,4 @@
-"""One token for all that use a client, threads or tasks."""
+"""Share one token among all that use a client, threads or tasks."""
 
 from __future__ import annotations
 

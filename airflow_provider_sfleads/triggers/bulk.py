@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ class JobStatus:
 
     def as_json(self) -> dict[str, Any]:
         """Return what an event says of it."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "over"}
+        return {name: value for name, value in asdict(self).items() if name != "over"}
 
 
 def read_status(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> JobStatus:
@@ -253,8 +252,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         except AirflowNotFoundException as error:
             raise no_connection(self.salesforce_conn_id) from error
         # A thread, for to decrypt a private key takes its time, and other triggers wait for the loop.
-        found = await asyncio.to_thread(read_settings, connection)
-        settings = dataclasses.replace(found, conn_id=self.salesforce_conn_id)
+        settings = await asyncio.to_thread(read_settings, connection, self.salesforce_conn_id)
         for secret in secrets_in(settings):
             await amask_secret(secret)
         return settings

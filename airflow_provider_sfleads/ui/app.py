@@ -1,4 +1,4 @@
-"""The routes behind the page; each of them asks Airflow who the user is."""
+"""Serve the routes behind the page; each of them asks Airflow who the user is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rejects of an execution as a file for the browser: as they are, or made harmless for a spreadsheet."""
+"""Turn the rejects of an execution into a file for the browser: as they are, or made harmless for a spreadsheet."""
 
 from __future__ import annotations
 

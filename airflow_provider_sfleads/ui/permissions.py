@@ -1,4 +1,4 @@
-"""Who may see what: the one place that asks Airflow's auth manager.
+"""Decide who may see what: the one place that asks Airflow's auth manager.
 
 What is imported here is what Airflow's own routes use, and no public interface; the tests of the routes tell when it
 changes. A Dag's numbers are for those who may read its runs and task instances, its rows for those who may read its
