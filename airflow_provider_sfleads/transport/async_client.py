@@ -27,11 +27,11 @@ from airflow_provider_sfleads.transport.body import PIECE, Damaged, TooLarge, Un
 from airflow_provider_sfleads.transport.connection import POOL_SIZE, Bounds
 from airflow_provider_sfleads.transport.network_errors import DAMAGED, Kinds, NoResponse, explain_causes, too_large
 from airflow_provider_sfleads.transport.request import HEADERS, RawResponse, Request, prepare
+from airflow_provider_sfleads.transport.response_policy import Renew
 from airflow_provider_sfleads.transport.session import environment
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.token_request import read_grant, secrets_in, token_form, token_url
 from airflow_provider_sfleads.transport.token_store import AsyncTokenStore, Token
-from airflow_provider_sfleads.transport.verdict import Renew
 
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),

@@ -8,8 +8,8 @@ from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception_type
 
+from airflow_provider_sfleads.transport.response_policy import Again
 from airflow_provider_sfleads.transport.settings import Retries
-from airflow_provider_sfleads.transport.verdict import Again
 
 _log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from airflow_provider_sfleads.core.limits import ApiUsage, parse_http_date, pars
 from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.transport.network_errors import NoResponse
 from airflow_provider_sfleads.transport.request import RawResponse, Request
+from airflow_provider_sfleads.transport.response_policy import Renew
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.token_store import BaseTokenStore, Token
-from airflow_provider_sfleads.transport.verdict import Renew
 
 _A_YEAR = 365 * 86_400.0
 

@@ -20,12 +20,12 @@ from airflow_provider_sfleads.transport.base_client import BaseClient
 from airflow_provider_sfleads.transport.connection import POOL_SIZE, Deadline
 from airflow_provider_sfleads.transport.network_errors import NoResponse
 from airflow_provider_sfleads.transport.request import RawResponse, Request, prepare
+from airflow_provider_sfleads.transport.response_policy import Again, Renew, Take
 from airflow_provider_sfleads.transport.session import PooledSession
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.throttle import Throttle
 from airflow_provider_sfleads.transport.token_request import read_grant, secrets_in, token_form, token_url
 from airflow_provider_sfleads.transport.token_store import Token, TokenStore
-from airflow_provider_sfleads.transport.verdict import Again, Renew, Take
 
 _log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.transport.backoff import TryAgain
 from airflow_provider_sfleads.transport.body import decode, encode
 from airflow_provider_sfleads.transport.network_errors import NoResponse
+from airflow_provider_sfleads.transport.response_policy import Again, Answer, Fail, Renew, Verdict, judge
 from airflow_provider_sfleads.transport.settings import Settings
 from airflow_provider_sfleads.transport.token_store import Token
-from airflow_provider_sfleads.transport.verdict import Again, Answer, Fail, Renew, Verdict, judge
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
 HEADERS = {

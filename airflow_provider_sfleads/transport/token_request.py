@@ -14,8 +14,8 @@ from airflow_provider_sfleads.transport.backoff import TryAgain
 from airflow_provider_sfleads.transport.body import decode
 from airflow_provider_sfleads.transport.network_errors import NoResponse
 from airflow_provider_sfleads.transport.request import RawResponse
+from airflow_provider_sfleads.transport.response_policy import Again
 from airflow_provider_sfleads.transport.settings import Settings
-from airflow_provider_sfleads.transport.verdict import Again
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
