@@ -32,8 +32,8 @@ from airflow_provider_sfleads.core.describe import SObjectInfo
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
-from airflow_provider_sfleads.results.uninterrupted import uninterrupted
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent, reason_for
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.doubts import Doubtful

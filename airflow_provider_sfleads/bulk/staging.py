@@ -91,8 +91,8 @@ class Staging:
 
     def take_all(self, chunks: Iterable[object]) -> bool:
         """Read the export; whether it was read to its end."""
-        source = iter(chunks)
-        while not self.terms.stop.is_set():
+        source, is_stopped = iter(chunks), False
+        while True:
             try:
                 chunk = next(source, None)
             except ExportError as error:
@@ -101,8 +101,11 @@ class Staging:
             if chunk is None:
                 self._say("The export is read")
                 return True
+            if is_stopped:
+                return False
             self._take(chunk)
-        return False
+            # Whether that was the end of it, only the next question tells.
+            is_stopped = self.terms.stop.is_set()
 
     def _take(self, chunk: object) -> None:
         taken = self.intake.take(chunk)

@@ -126,7 +126,7 @@ class KeyMemory:
 
     def _grow(self, more: int) -> None:
         """Take the large filter where the small one is too full for so many keys more."""
-        if len(self._filter) == _SMALL_FILTER and self._count + more > _FEW:
+        if len(self._filter) == _SMALL_FILTER and self._count + more > min(_FEW, RECENT):
             self._filter = np.zeros(_LARGE_FILTER, dtype=np.uint8)
             for _, low in self._recent:
                 self._mark(*self._bits(low))

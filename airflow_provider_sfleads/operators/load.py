@@ -297,7 +297,7 @@ def _execution(
 
 
 def _is_outdated(last: Execution, folder: ResultsFolder, settings: LoadSettings) -> bool:
-    """Whether rows are staged by another mapping than the Dag has by now, since somebody has mended it.
+    """Whether rows are staged by another mapping, or of another export, than the Dag has by now.
 
     Where a row of them may be in Salesforce without a record of it, the execution goes on with them all the same.
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
     ExportError,
@@ -32,7 +33,6 @@ from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.folder import COLUMNS
 from airflow_provider_sfleads.results.lead_claims import LeadClaims
 from airflow_provider_sfleads.results.parts import STAGED
-from airflow_provider_sfleads.results.uninterrupted import uninterrupted
 from airflow_provider_sfleads.sync.plan import Candidate, Seen
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from airflow_provider_sfleads.operators.under_way import MOST_BY_PAGES, Course, 
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.counting import part_tallies
 from airflow_provider_sfleads.results.parts import marks
-from airflow_provider_sfleads.sync.estimate import Found, estimate, look_up_calls, looks_up, rows_by_kind
+from airflow_provider_sfleads.sync.estimate import Found, estimate, look_up_calls, looks_up, rows_by_way
 from airflow_provider_sfleads.sync.preview import Preview
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _found(load: UnderWay, plan: Plan) -> tuple[Found, str]:
         if name not in marked:
             pages.append(name)
             tail.absorb(tally)
-        elif rows_by_kind(plan, tally).total() <= least:
+        elif sum(rows_by_way(plan, tally)) <= least:
             few.append(name)
             rest.absorb(tally)
         else:
@@ -118,6 +118,6 @@ def _is_mixed(plan: Plan, tail: Tally) -> bool:
     """Whether other rows come into the groups in which such rows are looked up, or it is not known by what they are."""
     recipe = plan.recipe
     sent_or_left = (
-        rows_by_kind(plan, tail).total() + tail.unchanged.total() + sum(tail.rejects[code] for code in NO_SINGLE_LEAD)
+        sum(rows_by_way(plan, tail)) + tail.unchanged.total() + sum(tail.rejects[code] for code in NO_SINGLE_LEAD)
     )
     return recipe.by_email or None not in (recipe.lead_id, recipe.external) or sent_or_left > 0

@@ -222,7 +222,7 @@ class Directory:
 
     def make(self) -> None:
         """Make the directory where it lies on this machine's disk; other storages need none."""
-        if not self.is_local or Path(self.path).is_dir():
+        if not self.is_local:
             return
         folder = Path(self.base or self.path)
         if not folder.exists():
@@ -230,7 +230,8 @@ class Directory:
             _set_mode(folder, PRIVATE_FOLDER)
         for name in Path(self.path).relative_to(folder).parts:
             folder /= name
-            folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
             _set_mode(folder, PRIVATE_FOLDER)
 
     def close_off(self) -> None:

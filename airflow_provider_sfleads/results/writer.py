@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.results.columns import complete, schema, to_batch
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.parts import (
@@ -24,7 +25,6 @@ from airflow_provider_sfleads.results.parts import (
     remove_stale,
 )
 from airflow_provider_sfleads.results.rejects import Rejects
-from airflow_provider_sfleads.results.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -74,7 +73,7 @@ def estimate(plan: Plan, found: Found, *, batch_size: int, concurrency: int, def
     :param defers: whether the task may be deferred while jobs run.
     """
     jobs = [load for part in found.parts for load in _loads(plan, part)]
-    rows = found.groups if plan.fresh else rows_by_kind(plan, found.rest).values()
+    rows = found.groups if plan.fresh else rows_by_way(plan, found.rest)
     pages = sum(_pages(n, batch_size) for n in rows)
     kinds = {kind for kind, _, _ in jobs}
     steps = {
@@ -110,12 +109,9 @@ def looks_up(plan: Plan) -> bool:
     return not _meets(plan) or plan.recipe.by_email
 
 
-def rows_by_kind(plan: Plan, tally: Tally) -> Counter[PageKind]:
-    """How many rows a live run would send as what: also those that an insert only meets are sent."""
-    rows = Counter[PageKind]()
-    for kind, written, met in _loads(plan, tally):
-        rows[kind] += written + met
-    return rows
+def rows_by_way(plan: Plan, tally: Tally) -> list[int]:
+    """How many rows a live run would send as new leads, and as known ones; those that an insert only meets are sent."""
+    return [written + met for _, written, met in _loads(plan, tally)]
 
 
 def look_up_calls(plan: Plan, rows: Iterable[Outcome]) -> int:

@@ -103,7 +103,7 @@ SEAMS = {
     "resend": (Seam(place="airflow_provider_sfleads.sync.prepare:prepare", without=_sending_again),),
     "stopped": (
         Seam(
-            place=f"{_OPERATORS}.choice:carry_out",
+            place=f"{_OPERATORS}.pipeline:carry_out",
             without=_read_to_its_end,
             needs=f"{_OPERATORS}.under_way:Course.is_read",
         ),

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 
 def with_one_in_doubt(emulator: EmulatorServer, folder: Path, *, fault: str) -> Task:
-    """A task whose first execution finished: of three rows it created two, and the third left the export."""
+    """A task whose first execution created two of three rows, and whose journal somebody removed."""
     task = Task()
     emulator.add_fault(fault, nth=1, body="Last 2", **CREATES)
     emulator.add_fault("status", path="/quer", status=403, reply=[{"errorCode": "NO", "message": "no"}])
     assert task.run(plain(people(3), folder, batch_size=1)).counts == {"created": 2, "not_sent": 1}
     emulator.clear_faults()
-    assert task.run(plain(people(2), folder)).counts == {"created": 2}
+    task.store.values.clear()
     return task
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from tests.integration.support import (
     Task,
     creating,
     killed,
+    killed_at_write,
     leads,
     moving,
     no_retry,
@@ -29,7 +28,7 @@ from tests.integration.support import (
     wait_for,
 )
 from tests.integration.test_bulk_account import at_request
-from tests.integration.test_unknown_outcomes import AT_ONCE, leads_now, names, plain
+from tests.integration.test_unknown_outcomes import AT_ONCE, names, plain
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
@@ -50,11 +49,17 @@ def detaching_at(place: int, results: Path) -> Callable[[int], None]:
     return look
 
 
-@pytest.mark.parametrize("place", [1_000, 2_000, ROWS - 1])
-def test_a_plain_insert_whose_results_were_detached(emulator: EmulatorServer, tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("nth", [8, 12, 15])
+def test_a_plain_insert_whose_results_were_detached(emulator: EmulatorServer, tmp_path: Path, nth: int) -> None:
     """It is no success; its retry asks for the rows that are not recorded, and creates none twice."""
     task, results = Task(), tmp_path / "results"
-    first = task.run(plain(Rows(people(ROWS), before=detaching_at(place, results)), results))
+
+    def act() -> None:
+        assert wait_for(lambda: sum(1 for _ in results.rglob("results-*.parquet")) > 1)
+        detach(results)
+
+    at_request(emulator, "POST", "/composite/sobjects", nth, act)
+    first = task.run(plain(people(ROWS), results))
     assert isinstance(first.error, ResultsError)
     assert not no_retry(first.error)
     assert len(results_of(first.full)) < ROWS
@@ -123,25 +128,9 @@ def test_a_stage_task_whose_results_were_detached(emulator: EmulatorServer, tmp_
 
 def test_a_killed_try_whose_results_were_detached_asks(emulator: EmulatorServer, tmp_path: Path) -> None:
     """The parts that are there are not the first ones: what is missing before them is lost."""
-    task, results, reading = Task(), tmp_path / "results", tmp_path / "reading"
-
-    def swap() -> None:
-        # The sender waits for its answer and the reader below, so that neither is in the middle of a file.
-        wait_for(reading.exists)
-        detach(results)
-        reading.unlink(missing_ok=True)
-
-    def look(number: int) -> None:
-        if number == 1_000:
-            reading.touch()
-            assert wait_for(lambda: not reading.exists())
-        if number == 2_500:
-            # All full pages; what came later than the retry's question would be taken for absent.
-            assert wait_for(lambda: leads_now(emulator.url) == 2_400)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    at_request(emulator, "POST", "/composite/sobjects", 5, swap)
-    killed(plain(Rows(people(ROWS), before=look), results), task)
+    task, results = Task(), tmp_path / "results"
+    at_request(emulator, "POST", "/composite/sobjects", 5, lambda: detach(results))
+    killed_at_write(plain(people(ROWS), results, concurrency=1), task, emulator, 12)
     ran = task.run(plain(people(ROWS), results, late=AT_ONCE))
     assert (ran.error, ran.counts) == (None, {"created": ROWS})
     assert len(names(emulator)) == len(set(names(emulator))) == ROWS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.exceptions import ExportError, ResultsError
+from airflow_provider_sfleads.exceptions import ExportError, ResultsError, RowsNotSentError
 from tests.detaching import detach
 from tests.integration.dying import Point, dies
 from tests.integration.support import FIELDS, Rows, Task, by_external_id, creating, killed, leads, people, wait_for
@@ -37,14 +37,14 @@ class Closed(Rows):
         yield
 
 
-def test_report_of_a_try_that_cannot_open_the_export(emulator: EmulatorServer, tmp_path: Path) -> None:
-    """The report still tells what earlier tries did, as the results do."""
+def test_a_retry_does_without_the_export(emulator: EmulatorServer, tmp_path: Path) -> None:
+    """Its rows are staged; the report tells what earlier tries did, as the results do."""
     task = Task()
     emulator.add_fault("drop_before", nth=2, method="POST", path="/composite/sobjects")
     first = task.run(plain(people(600), tmp_path))
     assert first.counts == {"created": 400, "not_sent": 200}
     second = task.run(plain(Closed(people(600)), tmp_path))
-    assert isinstance(second.error, ExportError)
+    assert isinstance(second.error, RowsNotSentError)
     assert second.counts == first.counts
     assert len(second.rows) == 600
     third = task.run(plain(people(600), tmp_path, late=AT_ONCE))

@@ -146,7 +146,7 @@ def test_the_report_lies_beside_the_results_as_it_was_pushed(
         *(["preview.json"] if how == "dry run" else []),
         "rejects.csv",
         "report.json",
-        "results-00000-00002.parquet",
+        "results-00000.parquet" if how == "empty" else "results-00000-00002.parquet",
     ]
 
 

@@ -14,7 +14,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.paging import cut
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_kind
+from airflow_provider_sfleads.sync.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
 from airflow_provider_sfleads.sync.stage import StagePlan
 from tests.sync.org import Org, lead_id
 from tests.sync.runs import carry_out, create_plan, new_row, scored, stage_plan
@@ -176,10 +176,10 @@ def test_a_look_up_once_more_takes_what_it_took(by: str, count: int) -> None:
     assert look_up_calls(plan, dry.outcomes) == len(org.calls) == -(-count // GROUP)
 
 
-def test_rows_of_one_kind_share_pages() -> None:
-    """Where no assignment rule tells new leads from known ones, they are sent alike."""
-    apart: Plan = planned(create_plan(existing="update"))[0]
-    alike: Plan = planned(create_plan(existing="update", auto_assign="FALSE"))[0]
+def test_new_and_known_leads_have_pages_of_their_own() -> None:
+    """Whatever the assignment rule; whom an insert only meets is sent, too."""
+    both: Plan = planned(create_plan(existing="update"))[0]
+    new: Plan = planned(create_plan())[0]
 
-    assert sorted(rows_by_kind(apart, account(3, 4, 5)).values()) == [3, 4]
-    assert list(rows_by_kind(alike, account(3, 4, 5)).values()) == [7]
+    assert rows_by_way(both, account(3, 4, 5)) == [3, 4]
+    assert rows_by_way(new, account(3, 0, 5)) == [8]
