@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.bulk.jobs import Jobs, ResultFiles
 from airflow_provider_sfleads.check.trial import Trial
-from airflow_provider_sfleads.columnar.cells import cell_of
+from airflow_provider_sfleads.columnar.field_values import cell_of
 from airflow_provider_sfleads.columnar.job_results import ERROR, JobResults
 from airflow_provider_sfleads.columnar.match import Match, match_by
 from airflow_provider_sfleads.columnar.query_job import read_page

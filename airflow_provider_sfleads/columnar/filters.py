@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.texts import Mask, is_scalar, mask_of, none_of, plain, texts, trimmed, valid
+from airflow_provider_sfleads.columnar.text import Mask, is_scalar, mask_of, none_of, plain, texts, trimmed, valid
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.stage import StageRule
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.texts import Mask, Texts, lengths, none_of, texts, trimmed, valid
+from airflow_provider_sfleads.columnar.text import Mask, Texts, lengths, none_of, texts, trimmed, valid
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX, lead_id
 
 _SHORT, _FULL = 15, 18

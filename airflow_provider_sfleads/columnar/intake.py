@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.cells import Cells, cell_of, cells_of
+from airflow_provider_sfleads.columnar.field_values import Cells, cell_of, cells_of
 from airflow_provider_sfleads.columnar.filters import filtered
 from airflow_provider_sfleads.columnar.ids import lead_ids
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.originals import as_strings, choosable, in_columns, rows_of
 from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
-from airflow_provider_sfleads.columnar.texts import (
+from airflow_provider_sfleads.columnar.text import (
     Mask,
     is_scalar,
     mask_of,

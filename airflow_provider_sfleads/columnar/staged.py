@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from airflow_provider_sfleads.columnar.texts import may_hold
+from airflow_provider_sfleads.columnar.text import may_hold
 from airflow_provider_sfleads.core.bulk import EMPTIED
 
 #: Stands in a cell for "empty this field"; no value holds it, for CSV has no NUL.

@@ -1,4 +1,4 @@
-"""Columns as text: what ``core.values.text_of`` makes of each value, where that is certain."""
+"""Columns as text: :func:`core.values.text_of` by the column, and what is asked of whole columns of text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 # Between these Python writes a float with a fraction without an exponent, as Arrow does; whole ones are integers here.
 _LEAST_PLAIN, _MOST_PLAIN, _MOST_WHOLE = 1e-4, 1e10, 1e15
-_NO_BYTE = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
     """A column as text.
 
-    :param array: strings; null where the export has nothing.
+    :param array: strings; null where the export has nothing, and where the text is not known.
     :param unsure: values that only the row code can tell the text of.
     """
 
@@ -72,12 +71,17 @@ def texts(array: pa.Array) -> Texts:
         return Texts(array.cast(pa.string()), none_of(array))
     if types.is_floating(kind):
         return _of_floats(array)
+    return unknown(array)
+
+
+def unknown(array: pa.Array) -> Texts:
+    """A column of whose values none is known."""
     return Texts(pa.nulls(len(array), pa.string()), valid(array))
 
 
 def trimmed(text: pa.Array) -> pa.Array:
     """Text without the blanks around it that Salesforce drops, too."""
-    return pc.utf8_trim(text, characters=BLANKS)
+    return pc.ascii_trim(text, characters=BLANKS)
 
 
 def valid(array: pa.Array) -> Mask:
@@ -95,23 +99,15 @@ def mask_of(flags: pa.Array) -> Mask:
     return _numpy(pc.fill_null(flags, fill_value=False))
 
 
+def matches(text: pa.Array, pattern: str) -> Mask:
+    """Which texts match a regular expression (RE2)."""
+    return mask_of(pc.match_substring_regex(text, pattern))
+
+
 def lengths(text: pa.Array) -> npt.NDArray[np.int64]:
     """Bytes of each text; 0 where there is none."""
     found: npt.NDArray[np.int64] = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
     return found.astype(np.int64)
-
-
-def firsts(text: pa.Array) -> npt.NDArray[np.uint8]:
-    """The first byte of each text: 0 of an empty one, 255 where there is none."""
-    found = np.full(len(text), _NO_BYTE, dtype=np.uint8)
-    _, offsets, data = text.buffers()
-    starts = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]
-    there = valid(text)
-    filled = there & (starts[1:] > starts[:-1])
-    found[there] = 0
-    if filled.any():
-        found[filled] = np.frombuffer(data, dtype=np.uint8)[starts[:-1][filled]]
-    return found
 
 
 def may_hold(text: pa.Array, part: bytes) -> bool:
@@ -139,9 +135,8 @@ def _of_floats(array: pa.Array) -> Texts:
     whole = (np.floor(numbers) == numbers) & (size < _MOST_WHOLE)
     integers = pa.array(np.where(whole, numbers, 0).astype(np.int64), mask=~whole).cast(pa.string())
     is_plain = whole | ((size >= _LEAST_PLAIN) & (size < _MOST_PLAIN))
-    is_nothing = np.isnan(numbers)
     text = pc.if_else(pa.array(whole), integers, array.cast(pa.string()))
-    return Texts(pc.if_else(pa.array(is_nothing), None, text), ~is_plain & ~is_nothing)
+    return Texts(pc.if_else(pa.array(is_plain), text, None), ~is_plain & ~np.isnan(numbers))
 
 
 def _numpy(flags: pa.Array) -> Mask:
