@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from airflow_provider_sfleads.bulk.terms import Terms
-from airflow_provider_sfleads.columnar.id_bytes import Ids, id_strings
+from airflow_provider_sfleads.columnar.ids import Ids, id_strings
 from airflow_provider_sfleads.columnar.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
 from airflow_provider_sfleads.core.bulk import row_error

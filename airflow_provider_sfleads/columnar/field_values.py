@@ -8,7 +8,6 @@ would otherwise cost seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from itertools import takewhile
@@ -20,6 +19,8 @@ import pyarrow.compute as pc
 from airflow_provider_sfleads.columnar.ids import full_ids
 from airflow_provider_sfleads.columnar.staged import CLEAR
 from airflow_provider_sfleads.columnar.text import (
+    CLOCK,
+    DAY,
     Mask,
     Texts,
     is_scalar,
@@ -38,14 +39,11 @@ from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.values import TRUNCATABLE, FieldValue, Refusal, convert
 
 _EMAIL = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+$"
-# Days of which no calendar has to be asked: all but 29 February.
-_DAY = r"[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-_CLOCK = r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _OFFSET = r"[+-](?:0[0-9]|1[0-3])(?::?[0-5][0-9])?"
-_DATE = rf"^{_DAY}(?:{_CLOCK}(?:\.[0-9]{{1,12}})?(?: ?(?:UTC|Z|{_OFFSET}))?)?$"
+_DATE = rf"^{DAY}(?:[T ]{CLOCK}(?:\.[0-9]{{1,12}})?(?: ?(?:UTC|Z|{_OFFSET}))?)?$"
 # As Arrow reads it, and as warehouses write it: with more digits, a blank before the zone, UTC for Z.
-_DATETIME = rf"^{_DAY}{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
-_WAREHOUSE = rf"^({_DAY}{_CLOCK})(?:(\.[0-9]{{1,6}})[0-9]{{0,6}})? ?(?:UTC|Z|({_OFFSET}))?$"
+_DATETIME = rf"^{DAY}[T ]{CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
+_WAREHOUSE = rf"^({DAY}[T ]{CLOCK})(?:(\.[0-9]{{1,6}})[0-9]{{0,6}})? ?(?:UTC|Z|({_OFFSET}))?$"
 _DATE_WIDTH = 10
 _UNBOUNDED = 2**31
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -53,20 +51,8 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _TABLES_END, _QUARTER = 67 * 365 * 86_400, 91 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """One field of many records.
-
-    :param text: the cells, null where the export has nothing.
-    :param odd: rows whose value is refused, or of a type that takes a look at the row.
-    """
-
-    text: pa.Array
-    odd: Mask
-
-
-def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Cells:
-    """Convert a column to a field's type.
+def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Texts:
+    """Convert a column to a field's type: unsure are values that are refused, or that take a look at their row.
 
     :param info: the field, from describe.
     :param column: the export's values, of any Arrow type.
@@ -74,10 +60,10 @@ def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Ce
     """
     array = plain(column)
     if not is_scalar(array.type):
-        return Cells(pa.nulls(len(array), pa.string()), valid(array))
+        return unknown(array)
     made = plain_cells(info, array, truncate=truncate)
     if not made.unsure.any():
-        return Cells(made.array, made.unsure)
+        return made
     unsure = pa.array(made.unsure)
     values = array.filter(unsure).dictionary_encode()
     found = [convert(info, value, truncate=truncate) for value in values.dictionary.to_pylist()]
@@ -85,7 +71,7 @@ def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Ce
     text = pc.replace_with_mask(made.array, unsure, pa.array(known, pa.string()).take(values.indices))
     odd = none_of(array)
     odd[made.unsure] = np.array([isinstance(value, Refusal) for value in found])[values.indices.to_numpy()]
-    return Cells(text, odd)
+    return Texts(text, odd)
 
 
 def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> Texts:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.field_values import Cells, cell_of, cells_of
+from airflow_provider_sfleads.columnar.field_values import cell_of, cells_of
 from airflow_provider_sfleads.columnar.filters import filtered
 from airflow_provider_sfleads.columnar.ids import lead_ids
 from airflow_provider_sfleads.columnar.index import KeyMemory
@@ -18,6 +18,7 @@ from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
 from airflow_provider_sfleads.columnar.text import (
     Mask,
+    Texts,
     is_scalar,
     mask_of,
     may_hold,
@@ -191,10 +192,10 @@ class ColumnIntake:
             cells[self._recipe.stage_field.name] = _constant(self._recipe.rule.stage, rows.num_rows)
         if self._recipe.writes_key and self._recipe.external is not None:
             found = cells_of(self._recipe.external, key)
-            cells[self._recipe.external.name], odd = found.text, odd | found.odd
+            cells[self._recipe.external.name], odd = found.array, odd | found.unsure
         for column, info in self._recipe.mapping.columns:
             found = self._mapped(rows.column(column), info)
-            cells[info.name], odd = found.text, odd | found.odd
+            cells[info.name], odd = found.array, odd | found.unsure
         for name, cell in self._constants.items():
             cells[name] = _constant(cell, rows.num_rows)
         for name in self._recipe.mapping.required if self._recipe.need_required else ():
@@ -217,20 +218,20 @@ class ColumnIntake:
             else:
                 odd |= without & valid(given)
         if recipe.external is not None:
-            return odd | (without & cells_of(recipe.external, key).odd)
+            return odd | (without & cells_of(recipe.external, key).unsure)
         return odd if recipe.by_email else odd | without
 
-    def _mapped(self, column: pa.Array, info: FieldInfo) -> Cells:
+    def _mapped(self, column: pa.Array, info: FieldInfo) -> Texts:
         found = cells_of(info, column, truncate=self._recipe.mapping.truncate)
         if self._recipe.mapping.nulls != "clear":
             return found
-        missing = ~valid(found.text) & ~found.odd
+        missing = ~valid(found.array) & ~found.unsure
         if not missing.any():
             return found
         if info.type == "boolean":
-            return Cells(pc.fill_null(found.text, "false"), found.odd)
-        odd = found.odd if info.nillable else found.odd | missing
-        return Cells(pc.fill_null(found.text, CLEAR), odd)
+            return Texts(pc.fill_null(found.array, "false"), found.unsure)
+        odd = found.unsure if info.nillable else found.unsure | missing
+        return Texts(pc.fill_null(found.array, CLEAR), odd)
 
     def _batch(
         self, key: pa.Array, ids: pa.Array, match: pa.Array, cells: Mapping[str, pa.Array], rows: pa.RecordBatch

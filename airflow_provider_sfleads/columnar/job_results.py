@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.digests import Digests, Places, Positions
 from airflow_provider_sfleads.columnar.error_texts import ErrorTexts
-from airflow_provider_sfleads.columnar.id_bytes import Ids, id_bytes, lead_ids_only, no_ids
+from airflow_provider_sfleads.columnar.ids import Ids, id_bytes, lead_ids_only, no_ids
 from airflow_provider_sfleads.columnar.match import Match
 from airflow_provider_sfleads.columnar.query_job import read_page
 from airflow_provider_sfleads.core.ids import LEAD_PREFIX

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.digests import Digests, combined, digests
-from airflow_provider_sfleads.columnar.id_bytes import id_bytes, id_strings
+from airflow_provider_sfleads.columnar.ids import id_bytes, id_strings
 from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.staged import CLEAR, FIELD
 from airflow_provider_sfleads.core.bulk import EMPTIED

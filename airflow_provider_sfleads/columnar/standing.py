@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.digests import Positions, digests
-from airflow_provider_sfleads.columnar.id_bytes import Ids, id_bytes, id_strings, no_ids
+from airflow_provider_sfleads.columnar.ids import Ids, id_bytes, id_strings, no_ids
 from airflow_provider_sfleads.columnar.reading import Leads, Mask
 from airflow_provider_sfleads.columnar.same import key_form
 from airflow_provider_sfleads.columnar.sought import Cells, Question, Sought, bools

@@ -21,8 +21,8 @@ def test_a_column_of_texts_is_what_each_of_them_is(kind: str, texts: list[str | 
     info = FieldInfo(name="At__c", type=kind)
     found = [convert(info, text) for text in texts]
     cells = cells_of(info, pa.array(texts, pa.string()))
-    assert cells.odd.tolist() == [isinstance(value, Refusal) for value in found]
-    assert cells.text.to_pylist() == [None if isinstance(value, Refusal) else value for value in found]
+    assert cells.unsure.tolist() == [isinstance(value, Refusal) for value in found]
+    assert cells.array.to_pylist() == [None if isinstance(value, Refusal) else value for value in found]
 
 
 @pytest.mark.parametrize("tail", [".000 -0800", ".000 Z", " UTC", ".123456 UTC", "+00", ".1234567 +02:00", "+0530"])
