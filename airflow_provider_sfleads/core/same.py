@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
@@ -11,6 +11,8 @@ from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, number_of, tex
 
 # Room for every digit of two numbers and a scale; the default of 28 is less than a NUMERIC(38, 0) has.
 _EXACT = Context(prec=1000, rounding=ROUND_HALF_UP)
+# What is no number, or no date, equals whatever else is none.
+_NONE = "\0"
 # Assignment rules give a new lead its owner, whatever was sent.
 _ROUTED = "OwnerId"
 # Salesforce puts in a value of its own where none is sent.
@@ -41,33 +43,34 @@ def may_become(info: FieldInfo, sent: object, current: object) -> bool:
 
 def same_value(info: FieldInfo, sent: object, current: object) -> bool:
     """Compare as Salesforce stores: text trimmed, numbers at the field's scale, date-times to the second."""
+    return comparable(info, sent) == comparable(info, current)
+
+
+def comparable(info: FieldInfo, value: object) -> str:
+    """Bring a value into the text that is equal for two values exactly where Salesforce stores them as the same.
+
+    :param value: of a record that is sent, or as Salesforce answers it, in JSON or as text.
+    :return: empty where the field holds nothing.
+    """
     if info.type == "boolean":
-        return bool(sent) is bool(current)
-    ours, theirs = _blank_as_none(sent), _blank_as_none(current)
-    if ours is None or theirs is None:
-        return ours is theirs
-    return stored(info, ours) == stored(info, theirs)
-
-
-def stored(info: FieldInfo, value: object) -> object:
-    """The form in which Salesforce stores a value that is neither blank nor a boolean; equal where the values are."""
+        # A checkbox has no blank: what is not checked is unchecked.
+        return "true" if text_of(value).strip(BLANKS).lower() == "true" else "false"
+    if value is None or (isinstance(value, str) and not value.strip(BLANKS)):
+        return ""
     if info.type in NUMBERS:
         number = number_of(value)
-        return None if number is None else number.quantize(Decimal(1).scaleb(-info.scale), context=_EXACT)
+        return _NONE if number is None else text_of(number.quantize(Decimal(1).scaleb(-info.scale), context=_EXACT))
     if info.type == "datetime":
-        return _second(value)
+        return _second(str(value))
     text = text_of(value).strip(BLANKS)
     if info.type == "multipicklist":
-        return frozenset(map(info.compared, text.split(";")))
+        return ";".join(sorted(set(map(info.compared, text.split(";"))))) or ";"
     return info.compared(text)
 
 
-def _blank_as_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip(BLANKS) else value
-
-
-def _second(value: object) -> datetime | None:
+def _second(text: str) -> str:
     try:
-        return datetime.fromisoformat(str(value)).replace(microsecond=0)
-    except ValueError:
-        return None
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        return moment.astimezone(UTC).isoformat() if moment.tzinfo else moment.isoformat()
+    except (ValueError, OverflowError):
+        return _NONE
