@@ -1,22 +1,30 @@
-"""Who is moved to a stage, by the column: ``core.stage.StageRule.filter``."""
+"""Who is moved to a stage: :meth:`core.stage.StageRule.filter`, by the column."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.columnar.text import Mask, is_scalar, mask_of, none_of, plain, texts, trimmed, valid
+from airflow_provider_sfleads.columnar.text import Mask, is_scalar, matches, plain, trimmed, valid
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.values import Refusal
 
-_NUMBER = r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$"
-_EXACT = pa.decimal128(38, 12)
-_MOST = Decimal(2) ** 64
+_NUMBER = r"^-?[0-9]{1,18}(?:\.[0-9]{1,18})?$"
+# Farther from the threshold than this part of it, a float is on the same side of it as the number that it stands for.
+_NEAR = 1e-9
+_REASONS = (Reason.NO_SCORE, Reason.BELOW_THRESHOLD, Reason.STAGE_NOT_ELIGIBLE)
+_BELOW = _REASONS.index(Reason.BELOW_THRESHOLD)
+_PASSED, _ODD = -1, -2
+
+_Codes = npt.NDArray[np.int8]
+"""For each row the place of its reason in ``_REASONS``, or one of the two below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,62 +41,44 @@ class Filtered:
 
 def filtered(rule: StageRule, batch: pa.RecordBatch) -> Filtered:
     """Apply a rule; a row is ruled out for one reason only, the score's before the stage's."""
-    out: dict[Reason, Mask] = {}
-    odd = np.zeros(batch.num_rows, dtype=np.bool_)
+    codes = np.full(batch.num_rows, _PASSED, dtype=np.int8)
     if rule.score is not None and rule.threshold is not None:
-        nothing, below, odd = _by_score(plain(batch.column(rule.score)), rule.threshold)
-        out[Reason.NO_SCORE] = nothing
-        out[Reason.BELOW_THRESHOLD] = below & ~odd
+        codes = _by_score(plain(batch.column(rule.score)), rule.of_score, rule.threshold)
     if rule.current_stage is not None and rule.from_stages is not None:
-        eligible, unsure = _by_stage(plain(batch.column(rule.current_stage)), rule.from_stages, rule.compared)
-        odd = odd | unsure
-        gone = np.logical_or.reduce([*out.values(), odd])
-        out[Reason.STAGE_NOT_ELIGIBLE] = ~eligible & ~gone
-    return Filtered(out=out, odd=odd)
+        stages = _by_rule(plain(batch.column(rule.current_stage)), rule.of_known_stage)
+        codes = np.where(codes == _PASSED, stages, codes)
+    return Filtered(out={reason: codes == code for code, reason in enumerate(_REASONS)}, odd=codes == _ODD)
 
 
-def _by_score(scores: pa.Array, threshold: Decimal) -> tuple[Mask, Mask, Mask]:
-    """Rows without a score, rows whose score is too low, and rows that take a closer look."""
+def _by_score(scores: pa.Array, rule: Callable[[object], Reason | Refusal | None], threshold: Decimal) -> _Codes:
+    """Scores that are not near the threshold compare as floats do; the others take the rule."""
     types, kind = pa.types, scores.type
-    there = valid(scores)
-    if types.is_integer(kind):
-        numbers = pc.fill_null(scores, 0).to_numpy(zero_copy_only=False)
-        return ~there, there & (numbers <= _whole(threshold)), none_of(scores)
-    if types.is_floating(kind):
-        # To 64 bits first, which is what Python makes of 32.
-        numbers = scores.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        limit = float(threshold)
-        # A score counts as the shortest decimal that reads as its float: of the one at the limit, this has to be asked.
-        below = numbers <= limit if Decimal(repr(limit)) <= threshold else numbers < limit
-        return np.isnan(numbers), below, np.isinf(numbers)
     if types.is_string(kind):
         text = trimmed(scores)
-        nothing = ~there | mask_of(pc.equal(text, ""))
-        sure = mask_of(pc.match_substring_regex(text, _NUMBER))
-        scores = pc.if_else(pa.array(sure), text, None)
-    elif types.is_decimal(kind):
-        nothing, sure = ~there, there
+        numbers = pc.if_else(pa.array(matches(text, _NUMBER)), text, None).cast(pa.float64())
+    elif types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        numbers = scores.cast(pa.float64(), safe=False)
     else:
-        return ~there, none_of(scores), there
-    try:
-        below = mask_of(pc.less_equal(scores.cast(_EXACT), pa.scalar(threshold).cast(_EXACT)))
-    except pa.ArrowInvalid:
-        # More digits than a column's decimals have.
-        return nothing, none_of(scores), ~nothing
-    return nothing, below, ~nothing & ~sure
+        return _by_rule(scores, rule)
+    floats, limit = numbers.to_numpy(zero_copy_only=False), float(threshold)
+    with np.errstate(invalid="ignore"):
+        sure = np.isfinite(floats) & (np.abs(floats - limit) > _NEAR * max(abs(limit), 1))
+    codes = np.where(floats < limit, _BELOW, _PASSED).astype(np.int8)
+    if not sure.all():
+        codes[~sure] = _by_rule(scores.filter(pa.array(~sure)), rule)
+    return codes
 
 
-def _whole(threshold: Decimal) -> int:
-    """The greatest whole number that is no more than the threshold, as far as columns hold such."""
-    return int(max(min(threshold, _MOST), -_MOST).to_integral_value(ROUND_FLOOR))
+def _by_rule(values: pa.Array, rule: Callable[[object], Reason | Refusal | None]) -> _Codes:
+    """What the rule says of each distinct value; it takes a look at the row where one is refused, or no single one."""
+    if not is_scalar(values.type):
+        return np.where(valid(values), _ODD, _code(rule(None))).astype(np.int8)
+    coded = values.dictionary_encode(null_encoding="encode")
+    known = np.array([_code(rule(value)) for value in coded.dictionary.to_pylist()], dtype=np.int8)
+    return np.asarray(known[coded.indices.to_numpy()])
 
 
-def _by_stage(stages: pa.Array, eligible: frozenset[str | None], compared: Callable[[str], str]) -> tuple[Mask, Mask]:
-    if not is_scalar(stages.type):
-        return ~valid(stages) if None in eligible else none_of(stages), valid(stages)
-    found = texts(stages)
-    text = pc.if_else(pc.equal(trimmed(found.array), ""), None, trimmed(found.array))
-    coded = text.dictionary_encode()
-    known = pa.array([compared(stage) in eligible for stage in coded.dictionary.to_pylist()], pa.bool_())
-    inside = mask_of(known.take(coded.indices))
-    return inside | (~valid(text) if None in eligible else none_of(text)), found.unsure
+def _code(verdict: Reason | Refusal | None) -> int:
+    if verdict is None:
+        return _PASSED
+    return _ODD if isinstance(verdict, Refusal) else _REASONS.index(verdict)

@@ -47,27 +47,34 @@ class StageRule:
         )
 
     def filter(self, row: Row) -> Reason | Refusal | None:
-        """Why the export's own columns rule a row out; ``None`` where they do not."""
-        if self.score is not None and self.threshold is not None:
-            value = row[self.score]
-            if is_null(value):
-                return Reason.NO_SCORE
-            number = number_of(value)
-            if number is None:
-                if str(value).strip(BLANKS).lower() == "nan":
-                    return Reason.NO_SCORE
-                return Refusal(
-                    code="INVALID_TYPE_ON_FIELD_IN_RECORD",
-                    message=f"column {self.score!r}: the score is not a number",
-                )
-            if number <= self.threshold:
-                return Reason.BELOW_THRESHOLD
-        if self.current_stage is not None and self.from_stages is not None:
-            value = row[self.current_stage]
-            known = None if is_null(value) else self.compared(text_of(value).strip(BLANKS))
-            if known not in self.from_stages:
-                return Reason.STAGE_NOT_ELIGIBLE
-        return None
+        """Why the export's own columns rule a row out, the score's before the stage's; ``None`` where they do not."""
+        found = self.of_score(row[self.score]) if self.score is not None else None
+        if found is None and self.current_stage is not None:
+            return self.of_known_stage(row[self.current_stage])
+        return found
+
+    def of_score(self, value: object) -> Reason | Refusal | None:
+        """Why a score rules its row out."""
+        if self.threshold is None:
+            return None
+        if is_null(value):
+            return Reason.NO_SCORE
+        number = number_of(value)
+        if number is not None:
+            return Reason.BELOW_THRESHOLD if number <= self.threshold else None
+        if str(value).strip(BLANKS).lower() == "nan":
+            return Reason.NO_SCORE
+        return Refusal(
+            code="INVALID_TYPE_ON_FIELD_IN_RECORD",
+            message=f"column {self.score!r}: the score is not a number",
+        )
+
+    def of_known_stage(self, value: object) -> Reason | None:
+        """Why the stage that the warehouse knows rules its row out."""
+        if self.from_stages is None:
+            return None
+        known = None if is_null(value) else self.compared(text_of(value).strip(BLANKS))
+        return None if known in self.from_stages else Reason.STAGE_NOT_ELIGIBLE
 
     def standing(self, current: str | None) -> Reason | None:
         """Why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
