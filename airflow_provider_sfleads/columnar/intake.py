@@ -19,7 +19,6 @@ from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
 from airflow_provider_sfleads.columnar.text import (
     Mask,
     Texts,
-    is_scalar,
     mask_of,
     may_hold,
     none_of,
@@ -31,10 +30,11 @@ from airflow_provider_sfleads.columnar.text import (
 from airflow_provider_sfleads.core.bulk import EMPTIED
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import lead_id
-from airflow_provider_sfleads.core.keys import key_text
+from airflow_provider_sfleads.core.keys import key_text, valid_key
+from airflow_provider_sfleads.core.mapping import cleared
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.values import is_container, is_unicode
+from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.sync.plan import Candidate, Plan, Recipe, Settled
 
 _PLAIN = pa.schema([(name, pa.string()) for name in ("key", "action", "reason")])
@@ -126,7 +126,7 @@ class ColumnIntake:
 
     def _of_mixed(self, rows: list[Row]) -> Taken:
         """Rows with columns of several types: only the keys are looked at together."""
-        known = [_key_or_none(row[self._recipe.key_column]) for row in rows]
+        known = [valid_key(row[self._recipe.key_column]) for row in rows]
         text = pa.array(known, pa.string())
         keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=~valid(text))
         repeated = self._repeated(keys, self._ids_of_rows(rows))
@@ -141,15 +141,12 @@ class ColumnIntake:
 
     def _keys(self, chunk: pa.RecordBatch) -> _Keys:
         column = plain(chunk.column(self._recipe.key_column))
-        if is_scalar(column.type):
-            found = texts(column)
-            text, unsure = trimmed(found.array), found.unsure
-        else:
-            text, unsure = pa.nulls(len(column), pa.string()), valid(column)
-        if unsure.any():
-            values = column.filter(pa.array(unsure)).to_pylist()
-            known = pa.array([_key_or_none(value) for value in values], pa.string())
-            text = pc.replace_with_mask(text, pa.array(unsure), known)
+        found = texts(column)
+        text = trimmed(found.array)
+        if found.unsure.any():
+            unsure = pa.array(found.unsure)
+            known = pa.array([valid_key(value) for value in column.filter(unsure).to_pylist()], pa.string())
+            text = pc.replace_with_mask(text, unsure, known)
         bad = ~valid(text) | mask_of(pc.equal(text, ""))
         return _Keys(text=text, form=key_form(self._recipe.external, text), bad=bad)
 
@@ -225,13 +222,10 @@ class ColumnIntake:
         found = cells_of(info, column, truncate=self._recipe.mapping.truncate)
         if self._recipe.mapping.nulls != "clear":
             return found
-        missing = ~valid(found.array) & ~found.unsure
-        if not missing.any():
-            return found
-        if info.type == "boolean":
-            return Texts(pc.fill_null(found.array, "false"), found.unsure)
-        odd = found.unsure if info.nillable else found.unsure | missing
-        return Texts(pc.fill_null(found.array, CLEAR), odd)
+        blank = cleared(info)
+        if isinstance(blank, Refusal):
+            return Texts(found.array, found.unsure | ~valid(found.array))
+        return Texts(pc.fill_null(found.array, cell_of(blank)), found.unsure)
 
     def _batch(
         self, key: pa.Array, ids: pa.Array, match: pa.Array, cells: Mapping[str, pa.Array], rows: pa.RecordBatch
@@ -271,11 +265,6 @@ class ColumnIntake:
 
 def _cell(candidate: Candidate, name: str) -> str | None:
     return cell_of(candidate.record[name]) if name in candidate.record else None
-
-
-def _key_or_none(value: object) -> str | None:
-    key = key_text(value)
-    return key if key and not is_container(value) and is_unicode(key) else None
 
 
 def _constant(cell: str, count: int) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow_provider_sfleads.core.describe import FieldInfo, without_case
-from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, is_null, number_of, text_of
+from airflow_provider_sfleads.core.values import BLANKS, NUMBERS, is_container, is_null, is_unicode, number_of, text_of
 
 Compare = Callable[[str], str]
 """Brings a key into the form in which keys are compared."""
@@ -14,6 +14,12 @@ Compare = Callable[[str], str]
 def key_text(value: object) -> str:
     """A key as it is written to results and to Salesforce: trimmed; empty where there is none."""
     return "" if is_null(value) else text_of(value).strip(BLANKS)
+
+
+def valid_key(value: object) -> str | None:
+    """A key as it is written; ``None`` where the value is none: empty, several values, or half a character."""
+    key = key_text(value)
+    return key if key and not is_container(value) and is_unicode(key) else None
 
 
 def compared_by(external: FieldInfo | None) -> Compare:

@@ -68,15 +68,14 @@ class BoundMapping:
         refusals: list[Refusal] = []
         for column, info in self.columns:
             value = convert(info, row[column], truncate=self.truncate)
+            if value is None:
+                if self.nulls != "clear":
+                    continue
+                value = cleared(info)
             if isinstance(value, Refusal):
                 refusals.append(value)
-            elif value is not None:
+            else:
                 record[info.name] = value
-            elif self.nulls == "clear":
-                # A checkbox has no null: cleared, it is unchecked.
-                record[info.name] = False if info.type == "boolean" else None
-                if record[info.name] is None and not info.nillable:
-                    refusals.append(_missing([info.name]))
         if need_required:
             lacking = self.lacking(record, refused=[name for refusal in refusals for name in refusal.fields])
             refusals[:0] = [lacking] if lacking else []
@@ -89,6 +88,13 @@ class BoundMapping:
         """
         names = [name for name in self.required if record.get(name) is None and name not in refused]
         return _missing(names) if names else None
+
+
+def cleared(info: FieldInfo) -> FieldValue | Refusal:
+    """What is sent to empty a field, or why it takes no blank. A checkbox has no null: cleared, it is unchecked."""
+    if info.type == "boolean":
+        return False
+    return None if info.nillable else _missing([info.name])
 
 
 def _missing(names: list[str]) -> Refusal:
@@ -135,10 +141,12 @@ def bind(
         value = convert(info, raw, truncate=field_map.truncate)
         if isinstance(value, Refusal):
             problems.append(f"constant -> {info.name}: {value.code}: {value.message}")
-        elif value is None and not info.nillable and info.type != "boolean":
+            continue
+        value = cleared(info) if value is None else value
+        if isinstance(value, Refusal):
             problems.append(f"constant -> {info.name}: it is blank, and the field takes no blank")
         else:
-            constants[info.name] = False if value is None and info.type == "boolean" else value
+            constants[info.name] = value
     required = tuple(info.name for info in lead.required_on_create) if purpose.creates else ()
     written = {info.name for _, info in columns} | set(constants) | {_canonical(lead, n) for n in reserved}
     problems += _unmapped(required, written)

@@ -9,12 +9,12 @@ from typing import Protocol
 from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.keys import Compare, key_text
+from airflow_provider_sfleads.core.keys import Compare, key_text, valid_key
 from airflow_provider_sfleads.core.mapping import BoundMapping, Record
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.core.values import Refusal, is_container, is_unicode
+from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import LeadLookup
 
@@ -205,7 +205,7 @@ class Intake:
     def _key_problem(self, key: str, row: Row) -> Refusal | None:
         if not key:
             return Refusal(code="MISSING_ARGUMENT", message=f"column {self.recipe.key_column!r}: the key is empty")
-        if is_container(row[self.recipe.key_column]) or not is_unicode(key):
+        if valid_key(row[self.recipe.key_column]) is None:
             message = f"column {self.recipe.key_column!r}: the key is no text and no number"
             return Refusal(code="INVALID_TYPE_ON_FIELD_IN_RECORD", message=message)
         return None
