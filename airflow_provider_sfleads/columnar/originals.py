@@ -7,9 +7,8 @@ from datetime import date
 
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.values import is_unicode
+from airflow_provider_sfleads.core.text import cell_text, is_unicode
 
 # Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
 # date-times of several zones into one, where it may be another day.

@@ -19,7 +19,8 @@ from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS, retrieve
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.paging import MOST_FOUND, checked, cut, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.core.soql import QUERY_BUDGET, in_queries
-from airflow_provider_sfleads.core.values import NUMBERS, text_of
+from airflow_provider_sfleads.core.text import text_of
+from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import RequestRefusedError
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.core.values import BLANKS
+from airflow_provider_sfleads.core.text import BLANKS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.values import BLANKS, Refusal, is_null, number_of, text_of
+from airflow_provider_sfleads.core.text import BLANKS, is_null, number_of, text_of
+from airflow_provider_sfleads.core.values import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

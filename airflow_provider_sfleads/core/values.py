@@ -6,26 +6,30 @@ Formats: REST API Developer Guide, "Valid Date and DateTime Formats"; Object Ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from airflow_provider_sfleads.core.datetimes import parse_datetime, parse_time
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.ids import to_18
+from airflow_provider_sfleads.core.text import (
+    BLANKS,
+    choices_of,
+    is_container,
+    is_null,
+    is_unicode,
+    number_of,
+    text_of,
+)
 
 FieldValue = str | bool | int | Decimal | None
-
-# Salesforce trims these and nothing else: str.strip() would also take U+0085 and U+2028, which are data.
-BLANKS = " \t\r\n"
 
 NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
 
 #: Types of fields whose text may be cut to their length.
 TRUNCATABLE = frozenset({"string", "textarea", "phone", "encryptedstring"})
-# Digits to which a number is written out: 1e9999999 would fill the memory.
-_WRITTEN_OUT = 400
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Looser than Salesforce's own rule, so that only what it refuses for sure is refused here.
@@ -44,94 +48,6 @@ class Refusal:
     code: str
     message: str
     fields: tuple[str, ...] = ()
-
-
-def is_null(value: object) -> bool:
-    """Whether a value stands for "nothing": ``None``, blank text, NaN, NaT or a missing-value marker."""
-    if value is None:
-        return True
-    if isinstance(value, str):
-        return not value.strip(BLANKS)
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    try:
-        return bool(value != value)  # noqa: PLR0124 - only the not-a-numbers differ from themselves
-    except (TypeError, ValueError):
-        # pandas.NA answers NA to every comparison, and NA has no truth value.
-        return type(value).__name__ == "NAType"
-
-
-def is_container(value: object) -> bool:
-    """Whether a value holds several (list, bytes, array ...), so that it is no text and no key."""
-    return not isinstance(value, str) and isinstance(value, Iterable)
-
-
-def is_unicode(text: str) -> bool:
-    """Whether text can be sent at all: a lone surrogate has no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def text_of(value: object) -> str:
-    """A value as text: whole floats and decimals without ``.0``, booleans in lower case, line breaks as LF.
-
-    It is read as the value itself is: the same text, number, date, time and truth come of both. Only floats beyond
-    2**53 have more digits as text, all of them; Salesforce, which stores a float, gets the same.
-    """
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, Decimal):
-        return _decimal_text(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    return span_text(value) if isinstance(value, timedelta) else text_of(str(value))
-
-
-def span_text(value: timedelta) -> str:
-    """A span of time as hh:mm:ss, as databases write it: within a day just as a time of day."""
-    spent = abs(timedelta(days=value.days, seconds=value.seconds, microseconds=value.microseconds))
-    minutes, seconds = divmod(spent.days * 86_400 + spent.seconds, 60)
-    text = f"{'-' if value.days < 0 else ''}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
-    return f"{text}.{spent.microseconds:06}" if spent.microseconds else text
-
-
-def _decimal_text(value: Decimal) -> str:
-    # Not normalize(), which rounds to 28 digits and so takes two long keys for one.
-    if not value.is_finite() or abs(value.adjusted()) > _WRITTEN_OUT:
-        return str(value)
-    text = format(value, "f") if value else "0"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def choices_of(value: object) -> tuple[str, ...] | None:
-    """The choices of a multi-select, trimmed; ``None`` where a value is neither text with semicolons nor a list."""
-    parts = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
-    if any(map(is_container, parts)):
-        return None
-    text = ";".join(text_of(part) for part in parts if not is_null(part))
-    return tuple(choice for part in text.split(";") if (choice := part.strip(BLANKS)))
-
-
-def number_of(value: object) -> Decimal | None:
-    """A finite number of a sane size, or ``None`` where the value is none; booleans are none."""
-    if isinstance(value, bool):
-        return None
-    text = str(value).strip(BLANKS)
-    if "_" in text:
-        # Decimal reads 7_5 as Python does, people and Salesforce do not.
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and abs(number.adjusted()) <= _WRITTEN_OUT else None
 
 
 def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldValue | Refusal:
@@ -221,14 +137,14 @@ def _out_of_range(info: FieldInfo) -> Refusal:
 
 
 def _date(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    moment = _moment(value)
+    moment = _datetime_of(value)
     if moment is None:
         return _wrong_type(info, "a date as YYYY-MM-DD, with or without a time of day as hh:mm:ss")
     return moment.date().isoformat()
 
 
 def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    moment = _moment(value)
+    moment = _datetime_of(value)
     if moment is None:
         wanted = (
             "a date and time as YYYY-MM-DDThh:mm:ss, with an offset such as +02:00, Z, UTC or without zone (ISO 8601)"
@@ -241,7 +157,7 @@ def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
     return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def _moment(value: object) -> datetime | None:
+def _datetime_of(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
@@ -250,7 +166,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    moment = _clock(value)
+    moment = _time_of(value)
     if moment is None:
         return _wrong_type(info, "a time of day as hh:mm:ss, from 00:00:00 to 23:59:59.999")
     # Such a field has no zone, and without its date a time cannot be moved: it may be another day's in UTC.
@@ -259,7 +175,7 @@ def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
     return moment.replace(tzinfo=None).isoformat("milliseconds") + "Z"
 
 
-def _clock(value: object) -> time | None:
+def _time_of(value: object) -> time | None:
     """A time of day; ``None`` for what is none, such as a span of a day or more."""
     if isinstance(value, time):
         return value

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.values import span_text
+from airflow_provider_sfleads.core.text import span_text
 from airflow_provider_sfleads.exports.values import plain_row, python_type
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from airflow_provider_sfleads.core.host import Host, parse_host
 from airflow_provider_sfleads.core.jwt_bearer import audience_of, parse_audience
 from airflow_provider_sfleads.core.pem import parse_pem
-from airflow_provider_sfleads.core.values import number_of
+from airflow_provider_sfleads.core.text import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.transport import Settings
 from airflow_provider_sfleads.transport.settings import (

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from decimal import Decimal
 
-from airflow_provider_sfleads.core.values import number_of
+from airflow_provider_sfleads.core.text import number_of
 from airflow_provider_sfleads.exceptions import ParameterError
 
 _WORDS = {"true": True, "false": False}

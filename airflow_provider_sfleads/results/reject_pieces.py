@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import IO
 
-from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exports.csv_records import Record, records
 from airflow_provider_sfleads.exports.csv_rows import quoted, rows_of
 from airflow_provider_sfleads.exports.streams import opened

@@ -14,7 +14,7 @@ from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.soql import quote
-from airflow_provider_sfleads.core.values import text_of
+from airflow_provider_sfleads.core.text import text_of
 from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
 
 Claimed = Callable[[Collection[str], datetime], Collection[str]]

@@ -14,7 +14,8 @@ from airflow_provider_sfleads.core.mapping import BoundMapping
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.core.values import Refusal, convert, is_null
+from airflow_provider_sfleads.core.text import is_null
+from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.sync.answers import Overtaken, Result, Unsent
 from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, LeadRecord
 from airflow_provider_sfleads.sync.overtaken import left_alone

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_sfleads.core.cell_text import cell_text
 from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.csv_rows import read_columns, read_rows
 from airflow_provider_sfleads.exports.streams import storage_errors

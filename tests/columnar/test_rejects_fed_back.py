@@ -21,7 +21,7 @@ from airflow_provider_sfleads.columnar.rebuild import candidates
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.values import is_container, is_unicode
+from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks, chunk_rows
 from airflow_provider_sfleads.exports.columns import Columns

@@ -19,7 +19,7 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.core.values import is_container, is_unicode
+from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.core.wire import Send
 from airflow_provider_sfleads.sync.before import Before
 from airflow_provider_sfleads.sync.lookup import LeadLookup
