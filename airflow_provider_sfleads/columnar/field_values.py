@@ -43,7 +43,7 @@ _OFFSET = r"[+-](?:0[0-9]|1[0-3])(?::?[0-5][0-9])?"
 _DATE = rf"^{DAY}(?:[T ]{CLOCK}(?:\.[0-9]{{1,12}})?(?: ?(?:UTC|Z|{_OFFSET}))?)?$"
 # As Arrow reads it, and as warehouses write it: with more digits, a blank before the zone, UTC for Z.
 _DATETIME = rf"^{DAY}[T ]{CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|{_OFFSET})?$"
-_WAREHOUSE = rf"^({DAY}[T ]{CLOCK})(?:(\.[0-9]{{1,6}})[0-9]{{0,6}})? ?(?:UTC|Z|({_OFFSET}))?$"
+_WAREHOUSE = r"^(.{19})(?:(\.[0-9]{1,6})[0-9]{0,6})? ?(?:UTC|Z|([+-].+))?$"
 _DATE_WIDTH = 10
 _UNBOUNDED = 2**31
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -204,8 +204,11 @@ def _datetime(_info: FieldInfo, array: pa.Array) -> Texts:
         return unknown(array)
     text = trimmed(array)
     sure = matches(text, _DATETIME)
-    if not sure.all():
-        text = pc.if_else(pa.array(sure), text, pc.replace_substring_regex(text, _WAREHOUSE, r"\1\2\3"))
+    left = valid(text) & ~sure
+    if left.any():
+        some = pa.array(left)
+        respelt = pc.replace_substring_regex(text.filter(some), _WAREHOUSE, r"\1\2\3")
+        text = pc.replace_with_mask(text, some, respelt)
         sure = matches(text, _DATETIME)
         text = pc.if_else(pa.array(sure), text, None)
     zoned = matches(text.drop_null().slice(0, 1), rf"(?:Z|{_OFFSET})$").any()

@@ -15,8 +15,11 @@ from airflow_provider_sfleads.core.text import BLANKS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-#: A day of which no calendar has to be asked (all but 29 February), and a time of day.
-DAY = r"[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+#: A day of which no calendar has to be asked (all but 29 February of the year 2000 and its like), and a time of day.
+DAY = (
+    r"(?:[12][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|(?:0[13578]|1[02])-31)|[12][0-9](?:0[48]|[2468][048]|[13579][26])-02-29)"
+)
 CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 # Between these Python writes a float with a fraction without an exponent, as Arrow does; whole ones are integers here.
