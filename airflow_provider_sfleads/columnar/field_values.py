@@ -30,6 +30,7 @@ from airflow_provider_sfleads.columnar.text import (
     may_hold,
     none_of,
     plain,
+    shortest,
     texts,
     trimmed,
     unknown,
@@ -133,9 +134,7 @@ def _integer(info: FieldInfo, array: pa.Array) -> Texts:
     if pa.types.is_integer(array.type):
         return Texts(texts(array).array, valid(array) & ~_below(array, digits))
     found = _digits(array, digits, r"^(?:0|-?[1-9][0-9]{0,%d})(?:\.0+)?$")
-    if not may_hold(found.array, b"."):
-        return found
-    return Texts(pc.replace_substring_regex(found.array, r"\.0+$", ""), found.unsure)
+    return Texts(shortest(found.array), found.unsure)
 
 
 def _decimal(info: FieldInfo, array: pa.Array) -> Texts:

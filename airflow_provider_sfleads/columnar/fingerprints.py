@@ -8,12 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.columnar.staged import FIELD
+from airflow_provider_sfleads.columnar.text import shortest
 from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.fingerprint import BETWEEN, NOTHING, fingerprint
 from airflow_provider_sfleads.core.values import NUMBERS
-
-# One number has many spellings, and which one it gets depends on the type that the export has it in.
-_SPELLINGS = ((r"\.0*$|(\.[0-9]*[1-9])0+$", r"\1"), ("^-0$", "0"))
 
 
 def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> list[str]:
@@ -37,8 +35,8 @@ def _sorted(cell: str) -> str:
 def _cells(batch: pa.RecordBatch, info: FieldInfo) -> pa.Array:
     cells = batch.column(FIELD + info.name)
     if info.type in NUMBERS:
-        for pattern, plain in _SPELLINGS:
-            cells = pc.replace_substring_regex(cells, pattern, plain)
+        # One number has many spellings, and which one it gets depends on the type that the export has it in.
+        return pc.replace_substring_regex(shortest(cells), "^-0$", "0")
     if info.type == "multipicklist":
         coded = cells.dictionary_encode()
         choices = pa.array([_sorted(cell) for cell in coded.dictionary.to_pylist()], pa.string())

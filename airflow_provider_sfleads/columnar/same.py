@@ -18,8 +18,8 @@ from airflow_provider_sfleads.columnar.text import (
     Texts,
     mask_of,
     matches,
-    may_hold,
     none_of,
+    shortest,
     texts,
     trimmed,
 )
@@ -95,6 +95,4 @@ def _second(values: pa.Array) -> pa.Array:
 def _numbers(scale: int, values: pa.Array) -> Texts:
     """Numbers in plain digits that need no rounding, less the zeros at the end of a fraction."""
     plain = matches(values, rf"^{_WHOLE}(?:\.[0-9]{{0,{scale}}}0*)?$")
-    if may_hold(values, b"."):
-        values = pc.replace_substring_regex(values, r"\.0*$|(\.[0-9]*[1-9])0+$", r"\1")
-    return Texts(values, ~plain)
+    return Texts(shortest(values), ~plain)

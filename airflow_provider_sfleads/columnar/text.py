@@ -130,6 +130,13 @@ def may_hold(text: pa.Array, part: bytes) -> bool:
     return re.search(re.escape(part), memoryview(data)[first:last]) is not None
 
 
+def shortest(numbers: pa.Array) -> pa.Array:
+    """Numbers in plain digits, less the zeros at the end of a fraction."""
+    if not may_hold(numbers, b"."):
+        return numbers
+    return pc.replace_substring_regex(numbers, r"\.0*$|(\.[0-9]*[1-9])0+$", r"\1")
+
+
 def _with_line_feeds(text: pa.Array) -> pa.Array:
     if not may_hold(text, b"\r"):
         return text

@@ -23,7 +23,7 @@ VALUES = {
 @settings(deadline=None, max_examples=400)
 def test_a_column_of_texts_is_what_each_of_them_is(data: st.DataObject, kind: str, truncate: bool) -> None:  # noqa: FBT001
     """Sent as the same cell, or refused."""
-    texts = data.draw(st.lists(st.none() | VALUES[kind] | st.text(max_size=4), max_size=8))
+    texts = data.draw(st.lists(st.none() | VALUES[kind] | st.text("aé ", max_size=5), max_size=8))
     info = FieldInfo(name="F__c", type=kind, length=data.draw(st.sampled_from([0, 3, 40])), precision=12, scale=2)
     found = [convert(info, text, truncate=truncate) for text in texts]
     cells = cells_of(info, pa.array(texts, pa.string()), truncate=truncate)
@@ -31,6 +31,14 @@ def test_a_column_of_texts_is_what_each_of_them_is(data: st.DataObject, kind: st
     assert cells.unsure.tolist() == refused
     wanted = [None if value is None or isinstance(value, Refusal) else cell_of(value) for value in found]
     assert [None if odd else cell for cell, odd in zip(cells.array.to_pylist(), refused, strict=True)] == wanted
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.decimal128(30, 2), pa.string()], ids=str)
+def test_a_number_that_just_fits_and_one_that_does_not(kind: pa.DataType) -> None:
+    """In a column of any type."""
+    values = pa.array([999, -999, 1000, -1000]).cast(kind)
+    for info in (FieldInfo(name="F__c", type="int", digits=3), FieldInfo(name="F__c", type="double", precision=3)):
+        assert cells_of(info, values).unsure.tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize("tail", [".000 -0800", ".000 Z", " UTC", ".123456 UTC", "+00", ".1234567 +02:00", "+0530", ""])

@@ -15,6 +15,7 @@ IDS = st.one_of(
     HEADS.map(lambda head: head + checksum(head)),
     HEADS.map(lambda head: (head + checksum(head)).lower()),
     HEADS.map(lambda head: (head + checksum(head)).swapcase()),
+    st.text("aZ_ ", min_size=15, max_size=15).map(lambda head: head + checksum(head)),
     st.text("aZ0é_ ", min_size=13, max_size=19),
     st.sampled_from(["", None]),
 )
