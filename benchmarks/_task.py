@@ -29,7 +29,7 @@ FIELDS = {
 MODULES = (
     "airflow_provider_sfleads.bulk.staging",
     "airflow_provider_sfleads.columnar.intake",
-    "airflow_provider_sfleads.exports.csv_chunks",
+    "airflow_provider_sfleads.exports.csv_reader",
     "airflow_provider_sfleads.exports.jsonl_rows",
     "airflow_provider_sfleads.exports.located",
     "airflow_provider_sfleads.exports.parquet_rows",

@@ -21,7 +21,7 @@ from airflow_provider_sfleads.bulk.ports import Book
 from airflow_provider_sfleads.bulk.terms import Terms
 from airflow_provider_sfleads.columnar.decide import decide
 from airflow_provider_sfleads.columnar.decisions import APART, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.columnar.id_bytes import id_bytes, id_strings
+from airflow_provider_sfleads.columnar.ids import id_bytes, id_strings
 from airflow_provider_sfleads.columnar.index import KeyMemory
 from airflow_provider_sfleads.columnar.reading import Reading, Stopped
 from airflow_provider_sfleads.columnar.rebuild import Sending, field_values, rebuild

@@ -10,7 +10,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import csv_chunks, csv_rows, jsonl_rows, parquet_rows
+from airflow_provider_sfleads.exports import csv_reader, csv_records, jsonl_rows, parquet_rows
 from airflow_provider_sfleads.exports.chunks import Chunk
 from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.exports.listing import listed
@@ -55,7 +55,7 @@ class LocatedFile:
             if not stream.peek(1):
                 return None
             if self.format == "csv":
-                return csv_rows.read_columns(stream, self.name, self.delimiter)
+                return csv_records.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
                 return jsonl_rows.read_columns(stream, self.name)
             return parquet_rows.read_columns(stream, self.name)
@@ -64,7 +64,7 @@ class LocatedFile:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""
         with self._opened() as stream:
             if self.format == "csv":
-                yield from csv_chunks.read_chunks(stream, self.name, self.delimiter, columns)
+                yield from csv_reader.read_chunks(stream, self.name, self.delimiter, columns)
             elif self.format == "jsonl":
                 yield from Columns(columns).of_rows(jsonl_rows.read_rows(stream, self.name, columns))
             else:

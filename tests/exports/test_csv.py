@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import FileExport, csv_rows
+from airflow_provider_sfleads.exports import FileExport, csv_records
 from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES
 
 from .conftest import Read
@@ -141,7 +141,7 @@ def test_a_quote_that_never_closes_stops_long_before_memory_does() -> None:
     """The csv module's limit of a value bounds what is read."""
     source = Endless(b'id,n\na,"', b"some text\n")
     with pytest.raises(ExportError, match=r"opens on line 2 never closes, or holds more than 131,072"):
-        list(csv_rows.read_rows(io.BufferedReader(source), "x.csv", ","))
+        list(csv_records.read_rows(io.BufferedReader(source), "x.csv", ","))
     assert source.given < 1_000_000
 
 
@@ -149,7 +149,7 @@ def test_a_file_without_line_breaks_stops_at_the_longest_line() -> None:
     """A file that is no CSV is not read into memory."""
     source = Endless(b"id,n\n", b"x" * 65536)
     with pytest.raises(ExportError, match="line 2 is longer than"):
-        list(csv_rows.read_rows(io.BufferedReader(source), "x.csv", ","))
+        list(csv_records.read_rows(io.BufferedReader(source), "x.csv", ","))
     assert source.given < MAX_LINE_BYTES + 200_000
 
 
@@ -206,7 +206,7 @@ def test_tsv_is_tab_separated(read: Read) -> None:
 def test_rows_come_before_the_file_is_read_to_its_end() -> None:
     """The source has no end."""
     source = Endless(b"id,n\n", b"a,1\n" * 1000)
-    rows = csv_rows.read_rows(io.BufferedReader(source), "x.csv", ",")
+    rows = csv_records.read_rows(io.BufferedReader(source), "x.csv", ",")
     assert next(rows) == {"id": "a", "n": "1"}
     assert source.given < 100_000
 

@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.chunks import chunk_rows
-from airflow_provider_sfleads.exports.csv_rows import quoted
+from airflow_provider_sfleads.exports.csv_records import quoted
 
 MARK = b"\xef\xbb\xbf"
 FEW, MANY = 1, 40_000

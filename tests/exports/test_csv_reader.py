@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import csv_chunks, csv_rows
+from airflow_provider_sfleads.exports import csv_reader, csv_records
 from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
-from airflow_provider_sfleads.exports.csv_blocks import is_plain
+from airflow_provider_sfleads.exports.csv_reader import is_plain
 
 PLAIN = st.sampled_from(
     [b"v", b"", b'""', b'"a"', b'"a,b"', b'"a\nb"', b'"a\r\nb"', b'"a\rb"', b'"say ""x"""', b'""""']
@@ -58,7 +58,7 @@ class Stream(io.RawIOBase):
 def by_rows(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:
     """Return what the row reader makes of a file: its rows, and its error last."""
     stream = io.BufferedReader(Stream(content, fails=fails), 16 if len(content) < 10_000 else 65_536)
-    return told(_ordered(csv_rows.read_rows(stream, "x.csv", ","), columns))
+    return told(_ordered(csv_records.read_rows(stream, "x.csv", ","), columns))
 
 
 def _ordered(rows: Iterator[Row | BadRow], columns: tuple[str, ...]) -> Iterator[Row | BadRow]:
@@ -72,7 +72,7 @@ def _ordered(rows: Iterator[Row | BadRow], columns: tuple[str, ...]) -> Iterator
 def by_chunks(content: bytes, columns: tuple[str, ...], *, fails: bool = False) -> list[str]:
     """Return what reading in chunks makes of it."""
     stream = io.BufferedReader(Stream(content, fails=fails), 16 if len(content) < 10_000 else 65_536)
-    chunks = csv_chunks.read_chunks(stream, "x.csv", ",", columns)
+    chunks = csv_reader.read_chunks(stream, "x.csv", ",", columns)
     return told(row for chunk in chunks for row in chunk_rows(chunk))
 
 
@@ -88,8 +88,8 @@ def told(rows: Iterator[Row | BadRow]) -> list[str]:
 
 def read(content: bytes) -> list[Chunk]:
     """Return the chunks of a file."""
-    columns = csv_rows.read_columns(io.BytesIO(content), "x.csv", ",")
-    return list(csv_chunks.read_chunks(io.BufferedReader(Stream(content, fails=False)), "x.csv", ",", columns))
+    columns = csv_records.read_columns(io.BytesIO(content), "x.csv", ",")
+    return list(csv_reader.read_chunks(io.BufferedReader(Stream(content, fails=False)), "x.csv", ",", columns))
 
 
 @settings(deadline=None, max_examples=300)
@@ -121,39 +121,41 @@ def test_chunks_hold_what_the_row_reader_reads(
     """The same rows, bad rows and messages, and the same error after the same row, of any bytes."""
     content = end.join([header[0], *lines]) + last
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(csv_chunks, "_BLOCK", sizes[0])
-        patched.setattr(csv_chunks, "_SMALL", sizes[1])
+        patched.setattr(csv_reader, "_MAX_BLOCK", sizes[0])
+        patched.setattr(csv_reader, "_MIN_BLOCK", sizes[1])
         assert by_chunks(content, header[1], fails=fails) == by_rows(content, header[1], fails=fails)
 
 
 @pytest.mark.parametrize(
-    ("block", "width"),
+    "block",
     [
-        (b"\xef\xbb\xbfa,b\n", 2),  # pyarrow drops it
-        (b"\xef\xbb\xbfa\n", 1),
-        (b"a\n  \nb\n", 1),  # a blank line
-        (b"a\n\xc2\xa0\nb\n", 1),
-        (b"a,b\rc,d\n", 2),  # pyarrow takes it for a line end
-        (b'"a","b"\r"c","d"\n', 2),
-        (b'"a"x,b\n', 2),
-        (b'a"b",c\n', 2),
-        (b'"a" "b",c\n', 2),
-        (b'5" disk,c\n', 2),
-        (b"a,\0\n", 2),
+        b"\xef\xbb\xbfa,b\n",  # pyarrow drops it
+        b"a,b\rc,d\n",  # pyarrow takes it for a line end
+        b'"a","b"\r"c","d"\n',
+        b'"a"x,b\n',
+        b'a"b",c\n',
+        b'"a" "b",c\n',
+        b'5" disk,c\n',
+        b"a,\0\n",
     ],
 )
-def test_what_pyarrow_might_read_otherwise_is_left_to_the_row_reader(block: bytes, width: int) -> None:
+def test_what_pyarrow_might_read_otherwise_is_left_to_the_row_reader(block: bytes) -> None:
     """Each of these rules has its own case, and what the row reader makes of it is what comes."""
-    assert not is_plain(block, ",", width)
-    content = (b"id\n", b"id,n\n")[width - 1] + block
-    columns = ("id", "n")[:width]
-    assert by_chunks(content, columns) == by_rows(content, columns)
+    assert not is_plain(block, ",")
+    content = b"id,n\n" + block
+    assert by_chunks(content, ("id", "n")) == by_rows(content, ("id", "n"))
+
+
+@pytest.mark.parametrize("block", [b"a\n  \nb\n", b"a\n\xc2\xa0\nb\n", b"\xef\xbb\xbfa\n", b"a\n\nb\r\n\r\n\t\n"])
+def test_a_line_of_spaces_is_a_row_of_a_one_column_file(block: bytes) -> None:
+    """A value that is blank, which the mapping judges; an empty line is no row."""
+    assert by_chunks(b"id\n" + block, ("id",)) == by_rows(b"id\n" + block, ("id",))
 
 
 @pytest.mark.parametrize("block", [b"", b"a,b", b'"",""""\r\n', b'"a,\r\n""","b\r"', b'\n\r\na,"b"\n', b'"a",\n,"b"\n'])
 def test_plain_quoting_is_left_to_pyarrow(block: bytes) -> None:
     """Doubled quotes, separators and line ends inside quotes, blank lines."""
-    assert is_plain(block, ",", 2)
+    assert is_plain(block, ",")
     content = b"id,n\n" + block
     assert by_chunks(content, ("id", "n")) == by_rows(content, ("id", "n"))
 
