@@ -30,7 +30,7 @@ MODULES = (
     "airflow_provider_sfleads.bulk.staging",
     "airflow_provider_sfleads.columnar.intake",
     "airflow_provider_sfleads.exports.csv_reader",
-    "airflow_provider_sfleads.exports.jsonl_rows",
+    "airflow_provider_sfleads.exports.jsonl_reader",
     "airflow_provider_sfleads.exports.located",
     "airflow_provider_sfleads.exports.parquet_rows",
     "airflow_provider_sfleads.hooks.connection_check",

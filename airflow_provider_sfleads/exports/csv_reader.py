@@ -9,8 +9,8 @@ import csv
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.exports.chunks import MAX_ROWS, Chunk, row_chunks
 from airflow_provider_sfleads.exports.csv_records import Record, RepeatedHeader, header_of, records, rows_of
+from airflow_provider_sfleads.exports.record_batches import MAX_ROWS, Chunk, row_lists
 from airflow_provider_sfleads.exports.streams import ByteStream
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def read_chunks(stream: ByteStream, name: str, delimiter: str, columns: tuple[st
             size //= 2
         else:
             found = _records_until(source.offset + whole, source, name, delimiter)
-            yield from row_chunks(rows_of(found, header, columns, name, repeated))
+            yield from row_lists(rows_of(found, header, columns, name, repeated))
 
 
 def _records_until(end: int, source: _Source, name: str, delimiter: str) -> Iterator[Record]:

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
-from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream
+from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import csv_reader, csv_records, jsonl_rows, parquet_rows
-from airflow_provider_sfleads.exports.chunks import Chunk
-from airflow_provider_sfleads.exports.columns import Columns
+from airflow_provider_sfleads.exports import csv_reader, csv_records, jsonl_reader, parquet_rows
 from airflow_provider_sfleads.exports.listing import listed
+from airflow_provider_sfleads.exports.record_batches import Chunk
 from airflow_provider_sfleads.exports.streams import opened, storage_errors
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class LocatedFile:
             if self.format == "csv":
                 return csv_records.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
-                return jsonl_rows.read_columns(stream, self.name)
+                return jsonl_reader.read_columns(stream, self.name)
             return parquet_rows.read_columns(stream, self.name)
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
@@ -66,7 +65,7 @@ class LocatedFile:
             if self.format == "csv":
                 yield from csv_reader.read_chunks(stream, self.name, self.delimiter, columns)
             elif self.format == "jsonl":
-                yield from Columns(columns).of_rows(jsonl_rows.read_rows(stream, self.name, columns))
+                yield from jsonl_reader.read_chunks(stream, self.name, columns)
             else:
                 yield from parquet_rows.read_chunks(stream, self.name, columns)
 

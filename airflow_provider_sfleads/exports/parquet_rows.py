@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks
 from airflow_provider_sfleads.exports.parquet_text import with_text
+from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
 from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exports.batches import batch_rows
-from airflow_provider_sfleads.exports.chunks import Chunk
+from airflow_provider_sfleads.exports.python_values import batch_rows
+from airflow_provider_sfleads.exports.record_batches import Chunk
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,14 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
-from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream, batch_chunks
-from airflow_provider_sfleads.exports.columns import Columns
 from airflow_provider_sfleads.exports.connections import (
     DbApiConnection,
     driver_message,
     reading_connection,
     sql_hook,
 )
+from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream, batch_chunks, value_chunks
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
@@ -136,4 +135,4 @@ def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
     if first is None:
         return
     whole = chain([first], batches)
-    yield from Columns(columns).of_values(whole) if isinstance(first, Sequence) else batch_chunks(whole, _RESULT)
+    yield from value_chunks(columns, whole) if isinstance(first, Sequence) else batch_chunks(whole, _RESULT)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role
     from airflow_provider_sfleads.bulk.run import BulkRun
     from airflow_provider_sfleads.columnar.index import KeyMemory
-    from airflow_provider_sfleads.exports.chunks import ChunkStream
+    from airflow_provider_sfleads.exports.record_batches import ChunkStream
 
 log = logging.getLogger(__name__)
 

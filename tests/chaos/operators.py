@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.chunks import Chunk, ChunkStream
+from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators import pipeline
 from airflow_provider_sfleads.operators.base import LeadSyncOperator

@@ -25,7 +25,7 @@ from airflow_provider_sfleads.core.describe import parse_describe
 from airflow_provider_sfleads.core.outcome import Outcome
 from airflow_provider_sfleads.emulator.describe import describe_object
 from airflow_provider_sfleads.emulator.lead_fields import lead_schema
-from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
+from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
 from airflow_provider_sfleads.sync.create import CreatePlan
 from airflow_provider_sfleads.sync.plan import Candidate, Settled
 from airflow_provider_sfleads.sync.plan_settings import PlanSettings

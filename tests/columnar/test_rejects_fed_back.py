@@ -23,8 +23,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.chunks import Chunk, batch_chunks, chunk_rows
-from airflow_provider_sfleads.exports.columns import Columns
+from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks, chunk_rows, value_chunks
 from airflow_provider_sfleads.results.reject_pieces import columns_of, line_of
 from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.sync.plan_settings import PlanSettings
@@ -215,5 +214,5 @@ def test_values_of_any_type_for_any_field(data: st.DataObject) -> None:
     row = st.fixed_dictionaries({name: st.none() | values for name, values in zip(COLUMNS, kinds, strict=True)})
     rows: list[Row | BadRow] = data.draw(st.lists(row, min_size=1, max_size=4))
     check(request, rows)
-    for chunk in Columns(COLUMNS).of_rows(rows):
+    for chunk in value_chunks(COLUMNS, [[list(row.values()) for row in rows if not isinstance(row, BadRow)]]):
         check(request, chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,3 +43,26 @@ def remote_storage() -> str:
 
     attach("memory", conn_id="store", fs=fsspec.filesystem("memory"))
     return "memory://bucket"
+
+
+class Endless(io.RawIOBase):
+    """A file that repeats itself forever and counts what it gave."""
+
+    def __init__(self, head: bytes, repeated: bytes) -> None:
+        self._waiting = head
+        self._repeated = repeated
+        self.given = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Give the next bytes."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        while len(self._waiting) < len(view):
+            self._waiting += self._repeated
+        view[:] = self._waiting[: len(view)]
+        self._waiting = self._waiting[len(view) :]
+        self.given += len(view)
+        return len(view)

@@ -1,16 +1,17 @@
 # ruff: noqa: TID253 - a test is no Dag file
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport, parquet_rows
-from airflow_provider_sfleads.exports.chunks import MAX_BYTES, MAX_ROWS, Chunk, chunk_rows, row_chunks
+from airflow_provider_sfleads.exports.record_batches import MAX_BYTES, MAX_ROWS, Chunk, chunk_rows, row_lists
 
 
 def chunks_of(path: Path) -> list[Chunk]:
@@ -73,11 +74,11 @@ def test_values_that_python_cannot_hold_come_as_rows(tmp_path: Path, column: pa.
 def test_rows_before_an_error_come_before_it() -> None:
     """A list that is cut short by an error is not lost."""
 
-    def rows(last: int) -> object:
+    def rows(last: int) -> Iterator[Row]:
         yield from ({"id": number} for number in range(last))
         raise ExportError("cut off")
 
-    chunks = row_chunks(rows(3))  # type: ignore[arg-type]
+    chunks = row_lists(rows(3))
     assert next(chunks) == [{"id": 0}, {"id": 1}, {"id": 2}]
     with pytest.raises(ExportError, match="cut off"):
         next(chunks)

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport, SqlExport
-from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
-from airflow_provider_sfleads.exports.columns import Columns
-from airflow_provider_sfleads.exports.values import plain_row
+from airflow_provider_sfleads.exports.python_values import plain_row
+from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows, value_chunks
 
 ZONES = [None, UTC, ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), timezone(timedelta(hours=-3, minutes=-30)),
          timezone(timedelta(seconds=1172))]  # fmt: skip
@@ -56,7 +55,7 @@ def test_values_are_the_same_in_columns(columns: list[list[object]]) -> None:
     """Of any type, and whatever the group before had."""
     names = tuple(f"c{number}" for number in range(len(columns)))
     values = list(zip(*columns, strict=True))
-    found = rows_of(Columns(names).of_values([values[:2], values[2:]]))
+    found = rows_of(value_chunks(names, [values[:2], values[2:]]))
     expected = [plain_row(names, row) for row in values]
     assert len(found) == len(expected)
     for row, wanted in zip(found, expected, strict=True):
@@ -85,7 +84,7 @@ def test_values_are_the_same_in_columns(columns: list[list[object]]) -> None:
 )
 def test_plain_values_come_in_columns_of_their_type(value: object, kind: pa.DataType) -> None:
     """None among them is no matter, and a group of nothing but None goes on with the type."""
-    (chunk,) = Columns(("x",)).of_values([[(value,), (None,)], [(None,)]])
+    (chunk,) = value_chunks(("x",), [[(value,), (None,)], [(None,)]])
     assert isinstance(chunk, pa.RecordBatch)
     assert chunk.schema == pa.schema([("x", kind)])
     assert chunk.num_rows == 3
@@ -95,14 +94,14 @@ def test_plain_values_come_in_columns_of_their_type(value: object, kind: pa.Data
 def test_other_values_come_in_rows(value: object) -> None:
     """Also a column of two types."""
     first = 1 if value == date.max else value
-    chunks = list(Columns(("x",)).of_values([[(first,), (value,)]]))
+    chunks = list(value_chunks(("x",), [[(first,), (value,)]]))
     assert all(isinstance(chunk, list) for chunk in chunks)
 
 
 def test_decimals_keep_their_digits_and_their_type_settles() -> None:
     """The scale only grows."""
     groups = [[(Decimal("1.5"),)], [(Decimal("0.125"),)], [(Decimal(7),)]]
-    chunks = list(Columns(("x",)).of_values(groups))
+    chunks = list(value_chunks(("x",), groups))
     assert [chunk.schema.field("x").type for chunk in chunks if isinstance(chunk, pa.RecordBatch)] == [
         pa.decimal128(38, 1), pa.decimal128(38, 3)
     ]  # fmt: skip

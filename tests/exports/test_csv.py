@@ -15,7 +15,7 @@ from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport, csv_records
 from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES
 
-from .conftest import Read
+from .conftest import Endless, Read
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -222,26 +222,3 @@ def test_any_text_that_the_csv_module_writes_is_read_back(rows: list[tuple[str, 
             writer.writerows([("a", "b"), *rows])
         with FileExport(path).open() as export:
             assert list(export.rows) == [{"a": a, "b": b} for a, b in rows]
-
-
-class Endless(io.RawIOBase):
-    """A file that repeats itself forever and counts what it gave."""
-
-    def __init__(self, head: bytes, repeated: bytes) -> None:
-        self._waiting = head
-        self._repeated = repeated
-        self.given = 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        """Give the next bytes."""
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        while len(self._waiting) < len(view):
-            self._waiting += self._repeated
-        view[:] = self._waiting[: len(view)]
-        self._waiting = self._waiting[len(view) :]
-        self.given += len(view)
-        return len(view)

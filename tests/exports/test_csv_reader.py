@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_reader, csv_records
-from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
 from airflow_provider_sfleads.exports.csv_reader import is_plain
+from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
 
 PLAIN = st.sampled_from(
     [b"v", b"", b'""', b'"a"', b'"a,b"', b'"a\nb"', b'"a\r\nb"', b'"a\rb"', b'"say ""x"""', b'""""']

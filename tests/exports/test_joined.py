@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.chunks import chunk_rows
 from airflow_provider_sfleads.exports.csv_records import quoted
+from airflow_provider_sfleads.exports.record_batches import chunk_rows
 
 MARK = b"\xef\xbb\xbf"
 FEW, MANY = 1, 40_000

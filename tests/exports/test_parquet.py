@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.chunks import chunk_rows
+from airflow_provider_sfleads.exports.record_batches import chunk_rows
 
 from .conftest import Read
 

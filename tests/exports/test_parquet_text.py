@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports import FileExport, parquet_rows
-from airflow_provider_sfleads.exports.chunks import Chunk, chunk_rows
+from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
 
 TEXT, IMAGE = "Müller 🚀".encode(), b"\x89PNG\r\n\x1a\n"
 VALUE = st.one_of(st.none(), st.binary(max_size=3), st.text(st.characters(exclude_categories=["Cs"])).map(str.encode))

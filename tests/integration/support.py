@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports import FileExport, SqlExport
-from airflow_provider_sfleads.exports.chunks import ChunkStream, row_chunks
+from airflow_provider_sfleads.exports.record_batches import ChunkStream, row_lists
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Rows:
     @contextmanager
     def open(self) -> Iterator[ChunkStream]:
         """Yield the rows in lists."""
-        yield ChunkStream(columns=self.columns, chunks=row_chunks(self._each_whole()))
+        yield ChunkStream(columns=self.columns, chunks=row_lists(self._each_whole()))
 
     def _each_whole(self) -> Iterator[Row | BadRow]:
         for row in self._each():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
-    from airflow_provider_sfleads.exports.chunks import ChunkStream
+    from airflow_provider_sfleads.exports.record_batches import ChunkStream
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
