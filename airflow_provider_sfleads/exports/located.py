@@ -10,7 +10,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import csv_reader, csv_records, jsonl_reader, parquet_rows
+from airflow_provider_sfleads.exports import csv_reader, csv_records, jsonl_reader, parquet_reader
 from airflow_provider_sfleads.exports.listing import listed
 from airflow_provider_sfleads.exports.record_batches import Chunk
 from airflow_provider_sfleads.exports.streams import opened, storage_errors
@@ -57,7 +57,7 @@ class LocatedFile:
                 return csv_records.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
                 return jsonl_reader.read_columns(stream, self.name)
-            return parquet_rows.read_columns(stream, self.name)
+            return parquet_reader.read_columns(stream, self.name)
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""
@@ -67,7 +67,7 @@ class LocatedFile:
             elif self.format == "jsonl":
                 yield from jsonl_reader.read_chunks(stream, self.name, columns)
             else:
-                yield from parquet_rows.read_chunks(stream, self.name, columns)
+                yield from parquet_reader.read_chunks(stream, self.name, columns)
 
     def _opened(self) -> AbstractContextManager[BufferedReader]:
         return opened(self.fs, self.path, self.name, self.compression, expected=self.format)

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports import FileExport, parquet_rows
+from airflow_provider_sfleads.exports import FileExport, parquet_reader
 from airflow_provider_sfleads.exports.record_batches import MAX_BYTES, MAX_ROWS, Chunk, chunk_rows, row_lists
 
 
@@ -42,7 +42,7 @@ def test_wide_text_that_repeats_is_read_a_few_rows_at_once(tmp_path: Path) -> No
     texts = pa.chunked_array([narrow, wide]).unify_dictionaries()
     pq.write_table(pa.table({"id": range(5_000), "text": texts}), path, row_group_size=4_000, store_schema=False)
     with path.open("rb") as stream:
-        batches = list(parquet_rows._batches(stream, "x", ("text", "id")))
+        batches = list(parquet_reader._batches(stream, "x", ("text", "id")))
     assert [number for batch in batches for number in batch["id"].to_pylist()] == list(range(5_000))
     assert batches[0].num_rows > 100
     assert sum(batch.nbytes > 10_000_000 for batch in batches) == 1  # the one by which it is seen

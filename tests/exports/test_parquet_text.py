@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.exports import FileExport, parquet_rows
+from airflow_provider_sfleads.exports import FileExport, parquet_reader
 from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
 
 TEXT, IMAGE = "Müller 🚀".encode(), b"\x89PNG\r\n\x1a\n"
@@ -103,6 +103,6 @@ def test_each_value_is_read_for_itself(values: list[tuple[bytes | None, bytes | 
         {"a": pa.array([a for a, _ in values], pa.binary()), "b": pa.array([b for _, b in values], pa.binary())}
     )
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parquet_rows, "_BATCH", size)
+        patched.setattr(parquet_reader, "_BATCH", size)
         rows, _ = read(table, Path(folder) / "leads.parquet")
     assert rows == [{"a": meant(a), "b": meant(b)} for a, b in values]
