@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exports.csv_records import Record, RepeatedHeader, header_of, records, rows_of
 from airflow_provider_sfleads.exports.record_batches import MAX_ROWS, Chunk, row_lists
-from airflow_provider_sfleads.exports.streams import ByteStream
+from airflow_provider_sfleads.exports.storage import ByteStream
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.streams import (
+from airflow_provider_sfleads.exports.storage import (
     BYTE_ORDER_MARK,
     MAX_LINE_BYTES,
     ByteStream,

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.core.text import is_unicode
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.record_batches import Chunk, Values, row_lists, value_chunks
-from airflow_provider_sfleads.exports.streams import BYTE_ORDER_MARK, ByteStream, text_lines
+from airflow_provider_sfleads.exports.storage import BYTE_ORDER_MARK, ByteStream, text_lines
 
 log = logging.getLogger(__name__)
 

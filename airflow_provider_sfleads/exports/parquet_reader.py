@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.python_values import batch_rows
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
-from airflow_provider_sfleads.exports.streams import ByteStream, storage_errors
+from airflow_provider_sfleads.exports.storage import ByteStream, storage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa

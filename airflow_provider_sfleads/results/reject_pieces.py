@@ -15,7 +15,7 @@ from typing import IO
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exports.csv_records import Record, quoted, records, rows_of
-from airflow_provider_sfleads.exports.streams import opened
+from airflow_provider_sfleads.exports.storage import opened
 from airflow_provider_sfleads.results.files import Directory
 
 EXTRA = ("error_code", "error_message")

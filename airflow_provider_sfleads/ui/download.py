@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.csv_records import read_columns, read_rows
-from airflow_provider_sfleads.exports.streams import storage_errors
+from airflow_provider_sfleads.exports.storage import storage_errors
 from airflow_provider_sfleads.results.files import REJECTS, Directory
 from airflow_provider_sfleads.results.reject_pieces import line_of
 

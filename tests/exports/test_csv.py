@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport, csv_records
-from airflow_provider_sfleads.exports.streams import MAX_LINE_BYTES
+from airflow_provider_sfleads.exports.storage import MAX_LINE_BYTES
 
 from .conftest import Endless, Read
 

@@ -1,4 +1,4 @@
-"""Which files a path, a folder or a glob stands for."""
+"""List the files that a path, a folder or a glob stands for."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""An export that is files."""
+"""Export the rows of files: of which format each is, and whether their columns agree."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
 from os import PathLike
+from posixpath import basename
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
@@ -14,12 +17,21 @@ from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
-
-    from airflow_provider_sfleads.exports.located import LocatedFile
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 log = logging.getLogger(__name__)
 
 FORMATS = ("csv", "jsonl", "parquet")
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_KNOWN = "CSV (.csv, .tsv), JSON Lines (.jsonl, .ndjson, .json), both also .gz or .zst, and Parquet (.parquet)"
 
 
 class FileExport(Templated):
@@ -60,7 +72,7 @@ class FileExport(Templated):
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ("path", "format", "conn_id")
-    _fields: ClassVar[tuple[str, ...]] = ("path", "format", "conn_id")
+    _fields: ClassVar[tuple[str, ...]] = template_fields
 
     def __init__(
         self,
@@ -68,7 +80,7 @@ class FileExport(Templated):
         format: str | None = None,  # noqa: A002  (the public name)
         conn_id: str | None = None,
     ) -> None:
-        self.path = path if isinstance(path, str) else _text_of(path)
+        self.path = str(path)  # not fspath, which drops an ObjectStoragePath's scheme
         self.format = format
         self.conn_id = conn_id
 
@@ -79,25 +91,104 @@ class FileExport(Templated):
         :raises ExportError: no file, a file that cannot be read, columns that do not agree; also while iterating.
         :raises ParameterError: ``format`` is none.
         """
-        files, columns = self._found()
+        if self.format not in (None, "", *FORMATS):
+            raise ParameterError(f"format must be one of {', '.join(FORMATS)}, or left out, not {self.format!r}.")
+        files, columns = _with_columns(_listed(self.path, self.format or None, self.conn_id or None))
         with closing(_chunks(files, columns)) as chunks:
             yield ChunkStream(columns=columns, chunks=chunks)
 
-    def _found(self) -> tuple[tuple[LocatedFile, ...], tuple[str, ...]]:
-        from airflow_provider_sfleads.exports.located import locate
 
-        if self.format not in (None, "", *FORMATS):
-            raise ParameterError(f"format must be one of {', '.join(FORMATS)}, or left out, not {self.format!r}.")
-        files = locate(self.path, kind=self.format or None, conn_id=self.conn_id or None)
-        return _with_columns(files)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """One file of an export.
+
+    :param name: its path or URL, for messages.
+    :param path: its path at ``fs``.
+    :param format: ``csv``, ``jsonl`` or ``parquet``.
+    :param compression: ``gzip``, ``zstd`` or ``None``.
+    :param delimiter: between the values of a CSV file.
+    """
+
+    name: str
+    path: str
+    fs: AbstractFileSystem
+    format: str
+    compression: str | None
+    delimiter: str
+
+    def columns(self) -> tuple[str, ...] | None:
+        """Return the file's columns, reading no more than its head; ``None`` where there is not a byte in it."""
+        from airflow_provider_sfleads.exports import csv_records, jsonl_reader, parquet_reader
+
+        with self._opened() as stream:
+            if not stream.peek(1):
+                return None
+            if self.format == "csv":
+                return csv_records.read_columns(stream, self.name, self.delimiter)
+            if self.format == "jsonl":
+                return jsonl_reader.read_columns(stream, self.name)
+            return parquet_reader.read_columns(stream, self.name)
+
+    def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
+        """Yield the file's rows in chunks, with all of ``columns``, in that order."""
+        from airflow_provider_sfleads.exports import csv_reader, jsonl_reader, parquet_reader
+
+        with self._opened() as stream:
+            if self.format == "csv":
+                yield from csv_reader.read_chunks(stream, self.name, self.delimiter, columns)
+            elif self.format == "jsonl":
+                yield from jsonl_reader.read_chunks(stream, self.name, columns)
+            else:
+                yield from parquet_reader.read_chunks(stream, self.name, columns)
+
+    def _opened(self) -> AbstractContextManager[BufferedReader]:
+        from airflow_provider_sfleads.exports.storage import opened
+
+        return opened(self.fs, self.path, self.name, self.compression, expected=self.format)
 
 
-def _text_of(path: PathLike[str] | ObjectStoragePath) -> str:
-    """Return the URL of a path; ``str`` and not ``fspath``, which drops an ``ObjectStoragePath``'s scheme."""
-    return str(path)
+def _listed(path: str, kind: str | None, conn_id: str | None) -> list[_File]:
+    """Return the files ``path`` stands for, in name order; at least one.
+
+    :raises ExportError: there is none, or their formats are unknown or differ.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_sfleads.exports.file_listing import listed
+    from airflow_provider_sfleads.exports.storage import storage_errors
+
+    with storage_errors(path):
+        root = ObjectStoragePath(path, conn_id=conn_id)
+        found = listed(root.fs, root.path, path)
+    files = [_file(root.fs, item, kind, path) for item in found]
+    formats = {file.format: file for file in files}
+    if len(formats) > 1:
+        names = " and ".join(f"{file.name} ({name})" for name, file in formats.items())
+        raise ExportError(
+            f"{path!r} holds files of different formats: {names}. One export has one format; "
+            "use a glob such as '*.csv' to say which."
+        )
+    return files
 
 
-def _with_columns(files: tuple[LocatedFile, ...]) -> tuple[tuple[LocatedFile, ...], tuple[str, ...]]:
+def _file(fs: AbstractFileSystem, path: str, asked_kind: str | None, asked: str) -> _File:
+    name = str(fs.unstrip_protocol(path)).removeprefix("file://")
+    stem = path.lower()
+    ending = next((ending for ending in _COMPRESSIONS if stem.endswith(ending)), "")
+    suffix = "." + basename(stem.removesuffix(ending)).rpartition(".")[2]
+    kind = asked_kind or _SUFFIXES.get(suffix, "")
+    if not kind:
+        raise ExportError(
+            f"{name} is of no format that can be read: {_KNOWN}. "
+            f"Say format= if it is one of these under another name, or give a glob in place of {asked!r}."
+        )
+    if kind == "parquet" and ending:
+        raise ExportError(f"{name}: a Parquet file is compressed inside; unpack it first.")
+    compression, delimiter = _COMPRESSIONS.get(ending), "\t" if suffix == ".tsv" else ","
+    return _File(name=name, path=path, fs=fs, format=kind, compression=compression, delimiter=delimiter)
+
+
+def _with_columns(files: list[_File]) -> tuple[list[_File], tuple[str, ...]]:
     """Return the files that are not empty, and the columns of all of them.
 
     :raises ExportError: the columns do not agree, or all files are empty.
@@ -115,10 +206,10 @@ def _with_columns(files: tuple[LocatedFile, ...]) -> tuple[tuple[LocatedFile, ..
         log.warning(
             "%d of %d files are empty, such as %s: taken as parts without rows.", len(empty), len(files), empty[0]
         )
-    return tuple(file for file, _ in filled), _common_columns(filled)
+    return [file for file, _ in filled], _common_columns(filled)
 
 
-def _common_columns(files: list[tuple[LocatedFile, tuple[str, ...]]]) -> tuple[str, ...]:
+def _common_columns(files: list[tuple[_File, tuple[str, ...]]]) -> tuple[str, ...]:
     """Return the columns of all files.
 
     JSON Lines have no header to disagree on: an optional key may be missing from a whole file, so theirs are joined.
@@ -140,6 +231,6 @@ def _common_columns(files: list[tuple[LocatedFile, tuple[str, ...]]]) -> tuple[s
     return tuple(columns)
 
 
-def _chunks(files: tuple[LocatedFile, ...], columns: tuple[str, ...]) -> Generator[Chunk]:
+def _chunks(files: list[_File], columns: tuple[str, ...]) -> Generator[Chunk]:
     for file in files:
         yield from file.chunks(columns)

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exceptions import ExportError
-from airflow_provider_sfleads.exports.signatures import HEAD, check_head
+from airflow_provider_sfleads.exports.storage import HEAD, check_head
 
 from .conftest import Read
 
