@@ -6,7 +6,7 @@ Cheap to import from a Dag file: drivers, pyarrow and Airflow's storage layer lo
 from __future__ import annotations
 
 from airflow_provider_sfleads.exports.file_export import FileExport
-from airflow_provider_sfleads.exports.sql import SqlExport
-from airflow_provider_sfleads.exports.table import SqlTable
+from airflow_provider_sfleads.exports.sql_connection import SqlTable
+from airflow_provider_sfleads.exports.sql_export import SqlExport
 
 __all__ = ["FileExport", "SqlExport", "SqlTable"]

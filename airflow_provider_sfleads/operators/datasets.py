@@ -97,7 +97,7 @@ def _file(path: str) -> InputDataset:
 
 def _tables(conn_id: str, sql: str) -> list[_Name]:
     """Tables that a SELECT reads; lineage is never worth an error, so that none is a warning and an empty list."""
-    from airflow_provider_sfleads.exports.connections import driver_message, sql_hook
+    from airflow_provider_sfleads.exports.sql_connection import driver_message, sql_hook
 
     try:
         return _parsed(sql_hook(conn_id), conn_id, sql)

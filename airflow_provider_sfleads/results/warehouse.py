@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from airflow_provider_sfleads.exports.connections import DbApiConnection
+from airflow_provider_sfleads.exports.sql_connection import DbApiConnection
 from airflow_provider_sfleads.results.dialects import Dialect, dialect_of
 
 if TYPE_CHECKING:

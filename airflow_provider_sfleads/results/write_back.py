@@ -11,8 +11,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, WriteBackError
-from airflow_provider_sfleads.exports.connections import driver_message, sql_hook
-from airflow_provider_sfleads.exports.table import SqlTable
+from airflow_provider_sfleads.exports.sql_connection import SqlTable, driver_message, sql_hook
 from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
 from airflow_provider_sfleads.results.merging import SHARED, TIMES, Own, merged_sql
 from airflow_provider_sfleads.results.warehouse import Cell, Warehouse, warehouse_of

@@ -1,4 +1,4 @@
-"""From a connection id to an open warehouse connection, with errors that say what to mend."""
+"""Open Airflow's SQL connections, with errors that say what to mend; and the table that a sync writes back to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -17,14 +18,27 @@ if TYPE_CHECKING:
 DbApiConnection: TypeAlias = Any
 
 _SHORTEST_HIDDEN = 4  # hiding "1" or "a" would garble every message and protect nothing
-
-
 # Where drivers repeat the value that they cannot take: values are personal data, names of tables and columns are not.
 _VALUES = (
     re.compile(r"(')(?:[^']|'')*(')"),
     re.compile(r'(invalid input (?:syntax|value)[^"]*")[^"]*(")', re.IGNORECASE),
     re.compile(r"(\)=\()[^)]*(\))"),
 )
+
+
+class SqlTable(Templated):
+    """A table at an Airflow SQL connection.
+
+    :param conn_id: connection of a warehouse (any ``DbApiHook``).
+    :param table: ``table`` or ``schema.table``; made if it is missing.
+    """
+
+    template_fields: ClassVar[tuple[str, ...]] = ("conn_id", "table")
+    _fields: ClassVar[tuple[str, ...]] = template_fields
+
+    def __init__(self, conn_id: str, table: str) -> None:
+        self.conn_id = conn_id
+        self.table = table
 
 
 def sql_hook(conn_id: str) -> DbApiHook:
@@ -71,18 +85,14 @@ def reading_connection(hook: DbApiHook) -> DbApiConnection:
         raise ExportError(f"There is no DuckDB database at {database}, where connection {hook.get_conn_id()!r} points.")
     import duckdb
 
+    arguments: dict[str, Any] = {hook.conn_name_attr: hook.get_conn_id(), "read_only": True}
     try:
-        return _read_only(hook).get_conn()
+        return type(hook)(**arguments).get_conn()
     except duckdb.ConnectionException as problem:
         # One process cannot hold the same file both ways; where the caller holds it read-write already, share that.
         if "different configuration" not in str(problem):
             raise
         return hook.get_conn()
-
-
-def _read_only(hook: DbApiHook) -> DbApiHook:
-    arguments: dict[str, Any] = {hook.conn_name_attr: hook.get_conn_id(), "read_only": True}
-    return type(hook)(**arguments)
 
 
 def driver_message(problem: BaseException, *, hook: DbApiHook | None = None, parameters: object = None) -> str:

@@ -1,4 +1,4 @@
-"""An export that is a query."""
+"""Export the rows of a query."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
-from airflow_provider_sfleads.exports.connections import (
-    DbApiConnection,
+from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream, batch_chunks, value_chunks
+from airflow_provider_sfleads.exports.sql_connection import (
     driver_message,
     reading_connection,
     sql_hook,
 )
-from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream, batch_chunks, value_chunks
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
-    from airflow_provider_sfleads.exports.cursors import Batches, UnreadableError
+    from airflow_provider_sfleads.exports.sql_cursors import Batches
 
-_RESULT = "the query's result"
+_READING = "failed while the rows were read"
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 
@@ -69,70 +68,64 @@ class SqlExport(Templated):
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[tuple[str, ...], Batches]]:
+        from airflow_provider_sfleads.exports import sql_cursors
+
         hook = sql_hook(self.conn_id)
-        try:
+        with self._errors(hook, "cannot be opened", WarehouseUnavailableError):
             connection = reading_connection(hook)
-        except ExportError:
-            raise
-        except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
-            raise WarehouseUnavailableError(self._failed("cannot be opened", problem, hook)) from None
         with closing(connection), ExitStack() as stack:
-            columns, batches = self._run(hook, connection, stack)
+            read = sql_cursors.duckdb_batches if hook.conn_type == "duckdb" else sql_cursors.cursor_batches
+            with self._errors(hook, "refuses the query", ExportError):
+                found = read(connection, self.sql, self.parameters or None, self.fetch_size)
+                columns, batches = stack.enter_context(found)
+            self._check(columns)
             yield columns, stack.enter_context(closing(self._fetched(hook, batches)))
 
-    def _run(self, hook: DbApiHook, connection: DbApiConnection, stack: ExitStack) -> tuple[tuple[str, ...], Batches]:
-        from airflow_provider_sfleads.exports import cursors
-
-        read = cursors.duckdb_batches if hook.conn_type == "duckdb" else cursors.cursor_batches
-        try:
-            found = read(connection, self.sql, self.parameters or None, self.fetch_size)
-            columns, batches = stack.enter_context(found)
-        except cursors.UnreadableError as unreadable:
-            raise self._unreadable(unreadable, hook) from None
-        except Exception as problem:  # noqa: BLE001
-            raise ExportError(self._failed("refuses the query", problem, hook)) from None
+    def _check(self, columns: tuple[str, ...]) -> None:
+        query = f"The query at connection {self.conn_id!r} returns"
         if not columns:
-            raise ExportError(f"The query at connection {self.conn_id!r} returns no rows at all; it must be a SELECT.")
-        twice = [name for name, count in Counter(columns).items() if count > 1]
+            raise ExportError(f"{query} no rows at all; it must be a SELECT.")
+        twice = ", ".join(repr(name) for name, count in Counter(columns).items() if count > 1)
         if twice:
-            names = ", ".join(map(repr, twice))
-            raise ExportError(
-                f"The query at connection {self.conn_id!r} returns more than one column named {names}; "
-                "give each its own name with AS."
-            )
-        return columns, batches
+            raise ExportError(f"{query} more than one column named {twice}; give each its own name with AS.")
 
     def _fetched(self, hook: DbApiHook, batches: Batches) -> Generator[pa.RecordBatch | Sequence[Sequence[object]]]:
-        from airflow_provider_sfleads.exports.cursors import UnreadableError
-
         while True:
-            try:
+            with self._errors(hook, _READING, WarehouseUnavailableError):
                 batch = next(batches, None)
-            except UnreadableError as unreadable:
-                raise self._unreadable(unreadable, hook) from None
-            except Exception as problem:  # noqa: BLE001
-                message = self._failed("failed while the rows were read", problem, hook)
-                raise WarehouseUnavailableError(message) from None
             if batch is None:
                 return
             yield batch
 
-    def _unreadable(self, unreadable: UnreadableError, hook: DbApiHook) -> ExportError:
-        message = self._failed("failed while the rows were read", unreadable.problem, hook)
-        return ExportError(
-            f"{message.rstrip('.')}. Another try would meet it again, and the driver cannot read past it: it may be a "
-            "value that Python cannot hold, such as a date after 9999, in any column of the query. Leave that column "
-            "out, or CAST it to text."
-        )
+    @contextmanager
+    def _errors(self, hook: DbApiHook, what: str, error: type[ExportError]) -> Iterator[None]:
+        """Turn what a driver raises (each has its own exception tree) into an error of ours.
 
-    def _failed(self, what: str, problem: Exception, hook: DbApiHook) -> str:
-        message = driver_message(problem, hook=hook, parameters=self.parameters)
-        return f"Connection {self.conn_id!r} {what}: {message}"
+        :param what: what the connection does that fails.
+        """
+        from airflow_provider_sfleads.exports.sql_cursors import UnreadableError
+
+        def said(what: str, problem: Exception) -> str:
+            message = driver_message(problem, hook=hook, parameters=self.parameters)
+            return f"Connection {self.conn_id!r} {what}: {message}"
+
+        try:
+            yield
+        except ExportError:
+            raise
+        except UnreadableError as unreadable:
+            raise ExportError(
+                f"{said(_READING, unreadable.problem).rstrip('.')}. Another try would meet it again, and the driver "
+                "cannot read past it: it may be a value that Python cannot hold, such as a date after 9999, in any "
+                "column of the query. Leave that column out, or CAST it to text."
+            ) from None
+        except Exception as problem:  # noqa: BLE001
+            raise error(said(what, problem)) from None
 
 
 def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
     first = next(batches, None)
-    if first is None:
-        return
-    whole = chain([first], batches)
-    yield from value_chunks(columns, whole) if isinstance(first, Sequence) else batch_chunks(whole, _RESULT)
+    if first is not None:
+        whole = chain([first], batches)
+        is_rows = isinstance(first, Sequence)
+        yield from value_chunks(columns, whole) if is_rows else batch_chunks(whole, "the query's result")
