@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as pa_csv
 
 from airflow_provider_sfleads.exports.csv_records import Record, RepeatedHeader, header_of, records, rows_of
 from airflow_provider_sfleads.exports.record_batches import MAX_ROWS, Chunk, row_lists
 from airflow_provider_sfleads.exports.storage import ByteStream
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _MAX_BLOCK = 1024 * 1024
 #: A block that pyarrow is not to read is halved down to this, so that one odd record does not cost a whole block.
@@ -125,9 +126,6 @@ class _Parser:
     def __init__(
         self, header: tuple[str, ...], columns: tuple[str, ...], delimiter: str, repeated: RepeatedHeader
     ) -> None:
-        import pyarrow as pa
-        from pyarrow import csv as pa_csv
-
         self._header = list(header)
         self._repeated = repeated
         self._delimiter = delimiter
@@ -139,10 +137,6 @@ class _Parser:
 
     def parsed(self, block: bytes) -> pa.RecordBatch | None:
         """Return the rows of whole records, or None where it is not sure that they are read right."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        from pyarrow import csv as pa_csv
-
         if not block or not is_plain(block, self._delimiter):
             return None
         try:
@@ -156,9 +150,6 @@ class _Parser:
         return batch if max(longest) <= csv.field_size_limit() else None
 
     def _holds_header(self, batch: pa.RecordBatch) -> bool:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         beginnings = sorted(self._repeated.beginnings)
         first = pc.utf8_trim_whitespace(batch.column(self._header[0]))
         maybe = pc.is_in(pc.utf8_lower(first), value_set=pa.array(beginnings))
@@ -171,8 +162,6 @@ class _Parser:
 
 def record_end(block: bytes) -> int:
     """Return how many bytes of ``block``, which starts a record, are whole records, if its quotes are in order."""
-    import numpy as np
-
     end = block.rfind(b"\n") + 1
     quotes = np.count_nonzero(np.frombuffer(block, np.uint8, count=end) == _QUOTE)
     while quotes % 2:  # this line break stands inside a value
@@ -190,8 +179,6 @@ def is_plain(block: bytes, delimiter: str) -> bool:
 
     :param block: whole records, the last one with or without a line end.
     """
-    import numpy as np
-
     # pyarrow takes a byte order mark away from any block and from no line.
     if b"\0" in block or block.startswith(_MARK) or b"\n" + _MARK in block:
         return False

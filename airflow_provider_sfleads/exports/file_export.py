@@ -12,12 +12,13 @@ from posixpath import basename
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
-from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 from airflow_provider_sfleads.exports.templated import Templated
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+    from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class FileExport(Templated):
         :raises ExportError: no file, a file that cannot be read, columns that do not agree; also while iterating.
         :raises ParameterError: ``format`` is none.
         """
+        from airflow_provider_sfleads.exports.record_batches import ChunkStream
+
         if self.format not in (None, "", *FORMATS):
             raise ParameterError(f"format must be one of {', '.join(FORMATS)}, or left out, not {self.format!r}.")
         files, columns = _with_columns(_listed(self.path, self.format or None, self.conn_id or None))
@@ -118,27 +121,35 @@ class _File:
 
     def columns(self) -> tuple[str, ...] | None:
         """Return the file's columns, reading no more than its head; ``None`` where there is not a byte in it."""
-        from airflow_provider_sfleads.exports import csv_records, jsonl_reader, parquet_reader
-
         with self._opened() as stream:
             if not stream.peek(1):
                 return None
             if self.format == "csv":
+                from airflow_provider_sfleads.exports import csv_records
+
                 return csv_records.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
+                from airflow_provider_sfleads.exports import jsonl_reader
+
                 return jsonl_reader.read_columns(stream, self.name)
+            from airflow_provider_sfleads.exports import parquet_reader
+
             return parquet_reader.read_columns(stream, self.name)
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""
-        from airflow_provider_sfleads.exports import csv_reader, jsonl_reader, parquet_reader
-
         with self._opened() as stream:
             if self.format == "csv":
+                from airflow_provider_sfleads.exports import csv_reader
+
                 yield from csv_reader.read_chunks(stream, self.name, self.delimiter, columns)
             elif self.format == "jsonl":
+                from airflow_provider_sfleads.exports import jsonl_reader
+
                 yield from jsonl_reader.read_chunks(stream, self.name, columns)
             else:
+                from airflow_provider_sfleads.exports import parquet_reader
+
                 yield from parquet_reader.read_chunks(stream, self.name, columns)
 
     def _opened(self) -> AbstractContextManager[BufferedReader]:

@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.python_values import batch_rows
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
 from airflow_provider_sfleads.exports.storage import ByteStream, storage_errors
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 _BATCH = 1_000
 _NARROW_BATCH = 5_000
@@ -49,9 +48,6 @@ def _chunks(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator
 @contextmanager
 def _parquet(stream: ByteStream, name: str) -> Iterator[pq.ParquetFile]:
     """Open a file; what is found wrong with it, then or while it is read, is an :class:`ExportError`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         # Unbuffered, pyarrow reads whole column chunks; ahead of time, whole row groups. Impala and older Spark write
         # timestamps in 96 bits, of which pyarrow would make nanoseconds, and so of the year 9999 the year 1816.
@@ -112,8 +108,6 @@ def _with_text(batch: pa.RecordBatch, *, where: str, first: int) -> Chunk:
 
     :param first: number of the batch's first row, counted from 1.
     """
-    import pyarrow as pa
-
     kinds = {field.name: kind for field in batch.schema if (kind := _text_type(field.type)) is not None}
     if not kinds:
         return batch
@@ -130,8 +124,6 @@ def _with_text(batch: pa.RecordBatch, *, where: str, first: int) -> Chunk:
 
 def _text_type(kind: pa.DataType) -> pa.DataType | None:
     """Return the type of text in place of one of bytes, or of lists of them; ``None`` for any other."""
-    import pyarrow as pa
-
     types = pa.types
     if types.is_dictionary(kind):
         return _text_type(kind.value_type)
@@ -144,9 +136,6 @@ def _text_type(kind: pa.DataType) -> pa.DataType | None:
 
 def _as_text(column: pa.Array, kind: pa.DataType) -> pa.Array | None:
     """Return a column with its bytes as text, or as it is where they are none; ``None`` where it holds both."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     try:
         text = inner = column.cast(kind)
     except pa.ArrowInvalid:  # not all of it is UTF-8

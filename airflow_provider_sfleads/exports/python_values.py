@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING
 from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.text import span_text
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Types whose values stay as they are.
 PLAIN = frozenset({str, int, float, bool, type(None), Decimal, datetime, date, time, timedelta, bytes})
@@ -77,8 +77,6 @@ def _rows_or_bad(
 
 def in_python_types(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return ``batch`` with each column of the nearest type that Python's own types can hold."""
-    import pyarrow as pa
-
     kinds = list(map(_python_type, batch.schema.types))
     if kinds == batch.schema.types:
         return batch
@@ -90,8 +88,6 @@ def _python_type(kind: pa.DataType) -> pa.DataType:
 
     Nanoseconds become microseconds (pyarrow would ask for pandas), and dictionaries become their values.
     """
-    import pyarrow as pa
-
     types = pa.types
     if types.is_struct(kind):
         return pa.struct([field.with_type(_python_type(field.type)) for field in kind])
@@ -108,9 +104,6 @@ def _python_type(kind: pa.DataType) -> pa.DataType:
 
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return a column in the nearest type; in nanoseconds ``infinity`` is the greatest number as well."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if kind.equals(column.type):
         return column
     cast = column.cast(kind, safe=False)
@@ -127,9 +120,6 @@ def is_readable(batch: pa.RecordBatch) -> bool:
 
 
 def _is_readable(column: pa.Array) -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     try:
         column.validate(full=True)  # text is UTF-8, and no time of day is 24:00, of which pyarrow would make 00:00
     except pa.ArrowInvalid:
@@ -149,8 +139,6 @@ def _is_readable(column: pa.Array) -> bool:
 
 
 def _holds_temporal(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
     if pa.types.is_interval(kind):
         return False
     inner = (kind.field(index).type for index in range(kind.num_fields))
@@ -159,8 +147,6 @@ def _holds_temporal(kind: pa.DataType) -> bool:
 
 def _value(scalar: pa.Scalar) -> object:
     """Return Python's value of a scalar, its text where that is a date or time beyond what Python holds, or a mark."""
-    import pyarrow as pa
-
     types, kind = pa.types, scalar.type
     try:
         if not (types.is_time(kind) and scalar.is_valid and not 0 <= scalar.value < _DAY * _UNITS[kind.unit]):
@@ -178,9 +164,6 @@ def _value(scalar: pa.Scalar) -> object:
 
 
 def _text_beyond(scalar: pa.Scalar) -> str:
-    import numpy as np
-    import pyarrow as pa
-
     types, kind, ticks = pa.types, scalar.type, scalar.value
     if types.is_time(kind):
         return span_text(timedelta(microseconds=ticks * _UNITS["us"] // _UNITS[kind.unit]))

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import pyarrow as pa
 
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exports.python_values import (
@@ -19,9 +21,6 @@ from airflow_provider_sfleads.exports.python_values import (
     plain,
     plain_row,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: Rows in columns, all of which Python's own types can hold; or rows one by one, and those that could not be read.
 Chunk: TypeAlias = "pa.RecordBatch | list[Row | BadRow]"
@@ -115,8 +114,6 @@ def _batch(names: tuple[str, ...], rows: list[Any], types: dict[str, pa.DataType
 
     :param types: the columns' types so far, which are noted here.
     """
-    import pyarrow as pa
-
     try:
         columns = zip(names, zip(*rows, strict=True), strict=True)
         arrays = {name: _array(values, types.get(name, pa.null())) for name, values in columns}
@@ -133,8 +130,6 @@ def _array(values: Sequence[Any], before: pa.DataType) -> pa.Array:
     :param before: its type so far; it stays where there are no values, and where decimals have no more digits.
     :raises ValueError: or others: it cannot be one that keeps its values as they are.
     """
-    import pyarrow as pa
-
     kinds = set(map(type, values))
     if not kinds <= PLAIN:
         values = list(map(plain, values))
@@ -200,8 +195,6 @@ def _fits(chunk: Chunk, held: pa.RecordBatch, rows: int, size: int) -> bool:
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    import pyarrow as pa
-
     whole = batches if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()
     return whole[0] if whole else batches[0]
 

@@ -9,7 +9,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WarehouseUnavailableError
-from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream, batch_chunks, value_chunks
 from airflow_provider_sfleads.exports.sql_connection import (
     driver_message,
     reading_connection,
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+    from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
     from airflow_provider_sfleads.exports.sql_cursors import Batches
 
 _READING = "failed while the rows were read"
@@ -63,6 +63,8 @@ class SqlExport(Templated):
             iterating, the driver cannot read a value.
         :raises WarehouseUnavailableError: the connection cannot be opened; also while iterating, when it fails then.
         """
+        from airflow_provider_sfleads.exports.record_batches import ChunkStream
+
         with self._opened() as (columns, batches), closing(_chunks(columns, batches)) as chunks:
             yield ChunkStream(columns=columns, chunks=chunks)
 
@@ -124,6 +126,8 @@ class SqlExport(Templated):
 
 
 def _chunks(columns: tuple[str, ...], batches: Batches) -> Generator[Chunk]:
+    from airflow_provider_sfleads.exports.record_batches import batch_chunks, value_chunks
+
     first = next(batches, None)
     if first is not None:
         whole = chain([first], batches)
