@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from string import ascii_letters, digits
+from collections import defaultdict
+from string import ascii_uppercase
 
 LEAD_PREFIX = "00Q"
 #: What the ids of an object begin with (Object Reference, "Standard Objects").
@@ -17,7 +18,7 @@ KEY_PREFIXES = {
 }
 _SHAPE = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-5]{3})?")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-_CAPITALS = {code: "1" if chr(code).isupper() else "0" for code in map(ord, ascii_letters + digits)}
+_CAPITALS = defaultdict(lambda: "0", dict.fromkeys(map(ord, ascii_uppercase), "1"))
 _SHORT = 15
 
 
