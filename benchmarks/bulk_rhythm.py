@@ -45,7 +45,7 @@ def short_job(folder: Path) -> None:
 
 def long_job() -> None:
     """Count the polls of a job that takes an hour."""
-    from airflow_provider_sfleads.core.bulk import next_poll
+    from airflow_provider_sfleads.salesforce.ingest_jobs import next_poll
 
     elapsed, polls = 0.0, 0
     while elapsed < LONG_JOB:

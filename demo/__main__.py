@@ -21,7 +21,7 @@ from demo.options import Options, parse
 from demo.postgres import postgres
 from demo.processes import ChildDiedError, listen, watch
 from demo.salesforce import Salesforce, emulator
-from demo.screen import Screen, make_console, show_problems
+from demo.screen import Prefilter, make_console, show_problems
 from demo.ui import airflow_ui, choose_port, store_connections, ui_environment
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Demo:
     def __init__(self, options: Options, console: Console) -> None:
         self._options = options
         self._console = console
-        self._screen = Screen(console, total=3 + len(JOBS) * (options.days + 1))
+        self._screen = Prefilter(console, total=3 + len(JOBS) * (options.days + 1))
         self._file = options.work / "warehouse.duckdb"
         self._sales: Counter[str] = Counter()
 

@@ -37,7 +37,7 @@ def make_console(file: Any) -> Console:  # noqa: ANN401 - a text file
     return console
 
 
-class Screen:
+class Prefilter:
     """The progress of the demo.
 
     :param jobs: the bulk jobs under way, asked for while the picture is drawn.

@@ -11,10 +11,10 @@ from airflow_provider_sfleads.check.access import API
 from airflow_provider_sfleads.check.lead_describe import READ
 from airflow_provider_sfleads.check.org import Exchange, Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
-from airflow_provider_sfleads.columnar.query_job import query_leads
-from airflow_provider_sfleads.columnar.reading import Reading, Stopped
-from airflow_provider_sfleads.core.bulk import jobs_of, list_jobs
-from airflow_provider_sfleads.core.paging import expect
+from airflow_provider_sfleads.pipeline.lookup_reading import Reading, Stopped
+from airflow_provider_sfleads.pipeline.query_jobs import query_leads
+from airflow_provider_sfleads.salesforce.ingest_jobs import jobs_of, list_jobs
+from airflow_provider_sfleads.salesforce.paging import expect
 
 _PAGE_ROWS = 2
 _SOQL = "SELECT Id FROM Lead LIMIT 5"

@@ -11,13 +11,13 @@ from itertools import count
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.trial import MOST_LEADS, Trial
-from airflow_provider_sfleads.core import bulk
-from airflow_provider_sfleads.core.collections import MAX_RECORDS, delete_call
-from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.paging import checked, cut, expect, query_pages
-from airflow_provider_sfleads.core.replies import results_of
-from airflow_provider_sfleads.core.soql import quote
 from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
+from airflow_provider_sfleads.salesforce import ingest_jobs
+from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, delete_call
+from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.paging import checked, cut, expect, query_pages
+from airflow_provider_sfleads.salesforce.replies import results_of
+from airflow_provider_sfleads.salesforce.soql import quote
 
 log = logging.getLogger(__name__)
 
@@ -151,11 +151,11 @@ class Cleanup:
     def _dropped(self, job_id: str) -> bool:
         """Abort a job that is not over and delete it; whether it is gone."""
         try:
-            self._trial.send(bulk.abort_job(job_id))
+            self._trial.send(ingest_jobs.abort_job(job_id))
             for turn in range(_ROUNDS):
                 if job_id in self._trial.unread:
                     self._learn(job_id)
-                reply = self._trial.send(bulk.delete_job(job_id))
+                reply = self._trial.send(ingest_jobs.delete_job(job_id))
                 if reply.taken or reply.status == _NOT_FOUND:
                     self._trial.jobs.discard(job_id)
                     return True
@@ -168,7 +168,7 @@ class Cleanup:
     def _learn(self, job_id: str) -> None:
         """Ask a job for its leads, while it can be asked."""
         path = self._trial.folder / f"{job_id}-left.csv"
-        call = bulk.results(job_id, bulk.ResultKind.SUCCESSFUL, most=bulk.most_results(MOST_LEADS))
+        call = ingest_jobs.results(job_id, ingest_jobs.ResultKind.SUCCESSFUL, most=ingest_jobs.most_results(MOST_LEADS))
         if self._trial.download(call, path).taken:
             self._trial.learn(job_id, path)
 

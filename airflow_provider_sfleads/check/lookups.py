@@ -9,16 +9,16 @@ from airflow_provider_sfleads.check.access import API
 from airflow_provider_sfleads.check.lead_describe import EMAIL, EXTERNAL, READ, SYSTEM
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
-from airflow_provider_sfleads.core.bulk import active_rule_call, active_rule_of
-from airflow_provider_sfleads.core.collections import MAX_RETRIEVE_IDS
-from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.ids import checksum
 from airflow_provider_sfleads.core.keys import compared_by, key_text
-from airflow_provider_sfleads.core.paging import checked, query_pages
-from airflow_provider_sfleads.core.soql import quote
 from airflow_provider_sfleads.core.values import NUMBERS
-from airflow_provider_sfleads.sync.lookup import STANDING, LeadLookup, check_contacts
-from airflow_provider_sfleads.sync.made import Window
+from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, check_contacts
+from airflow_provider_sfleads.pipeline.unclaimed_leads import Window
+from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.ids import checksum
+from airflow_provider_sfleads.salesforce.ingest_jobs import active_rule_call, active_rule_of
+from airflow_provider_sfleads.salesforce.paging import checked, query_pages
+from airflow_provider_sfleads.salesforce.soql import quote
 
 #: Values that a query has to quote. Nobody has such a name or key.
 ODD = ('O\'Check \\ "1" 50%_', "Contract\nCheck\t2", "\\'); -- Check 3")
@@ -112,7 +112,7 @@ def some_leads(org: Org) -> Iterator[Finding]:
     external = org.options.external_id_field
     wanted = (external, org.options.stage_field, "Email" if org.options.match_email else None)
     infos = [org.lead.find(name) for name in wanted if name]
-    names = list(dict.fromkeys([*org.lead.visible(STANDING), *(info.name for info in infos if info)]))
+    names = list(dict.fromkeys([*org.lead.visible(STATUS_FIELDS), *(info.name for info in infos if info)]))
     soql = f"SELECT {', '.join(names)} FROM Lead ORDER BY CreatedDate DESC LIMIT {_SOME}"  # noqa: S608 - names of describe
     pages = query_pages(org.send, soql, resource="query", conn_id=org.conn_id, most=_SOME)
     org.leads = checked([record for page in pages for record in page], names, sobject="Lead", conn_id=org.conn_id)
@@ -131,7 +131,7 @@ def by_id(org: Org) -> Iterator[Finding]:
     """Read the leads that were found, among as many unknown ids as a call takes."""
     real = [str(lead["Id"]) for lead in org.leads]
     ids = [*real, *_unknown_ids(MAX_RETRIEVE_IDS - len(real))]
-    found = _lookup(org).by_id(ids, STANDING)
+    found = _lookup(org).by_id(ids, STATUS_FIELDS)
     fine = found.keys() <= set(real) and not _lost(org, set(real) - found.keys())
     yield BY_ID.judged(f"{MAX_RETRIEVE_IDS:,} answers, {len(found)} of them leads of {len(real)}", holds=fine)
 
@@ -160,7 +160,7 @@ def _found_again(assumption: Assumption, org: Org, info: FieldInfo, odd: Sequenc
     asked = list(dict.fromkeys([*sought.values(), *odd]))
     # What many leads share, such as a placeholder for an address, would find them all.
     where = f"Id IN ({', '.join(map(quote, sought))})" if sought and not info.unique else ""
-    found = _lookup(org).by_field(info, asked, STANDING, where=where)
+    found = _lookup(org).by_field(info, asked, STATUS_FIELDS, where=where)
     compare = compared_by(info)
     again = [
         lead_id
@@ -177,7 +177,7 @@ def quoting(org: Org) -> Iterator[Finding]:
     if info is None:
         yield QUOTING.not_tried(_ALL_ENCRYPTED)
         return
-    _lookup(org).by_field(info, ODD, STANDING, where=_recent(org).condition)
+    _lookup(org).by_field(info, ODD, STATUS_FIELDS, where=_recent(org).condition)
     yield QUOTING.judged("taken as values", holds=True)
 
 

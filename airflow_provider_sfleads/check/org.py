@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
-from airflow_provider_sfleads.transport import Client
+from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Org:
     def send(self, call: Call) -> Reply:
         """Send a call as every operator does.
 
-        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.transport.Client.send`.
+        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.salesforce.Client.send`.
         """
         reply = self.client.send(call)
         sent = call.body.path.read_text(encoding="utf-8") if isinstance(call.body, FileBody) else None

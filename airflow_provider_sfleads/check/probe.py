@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.core.replies import errors_of, plain_text
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
     ApiLimitError,
@@ -16,6 +15,7 @@ from airflow_provider_sfleads.exceptions import (
     RequestRefusedError,
     SalesforceLeadsError,
 )
+from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
 
 _LATER = "Run the check again later."
 _TIMEOUT = "QUERY_TIMEOUT"

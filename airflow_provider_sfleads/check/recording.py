@@ -17,8 +17,8 @@ from airflow_provider_sfleads import __version__
 from airflow_provider_sfleads.check.contract import Contract
 from airflow_provider_sfleads.check.org import Exchange, Org
 from airflow_provider_sfleads.check.redaction import Redactor, literals_in, number_text
-from airflow_provider_sfleads.core.wire import Call, FileBody
 from airflow_provider_sfleads.hooks.connection_fields import secrets_in
+from airflow_provider_sfleads.salesforce.wire import Call, FileBody
 
 _KEPT_HEADERS = ("content-type", "retry-after", "sforce-limit-info", "sforce-locator", "sforce-numberofrecords")
 _IDENTITY = frozenset(

@@ -8,8 +8,8 @@ from decimal import Decimal
 from urllib.parse import quote as percent_encoded
 from urllib.parse import quote_plus, unquote_plus
 
-from airflow_provider_sfleads.core.ids import checksum, to_18
-from airflow_provider_sfleads.core.soql import quote
+from airflow_provider_sfleads.salesforce.ids import checksum, to_18
+from airflow_provider_sfleads.salesforce.soql import quote
 
 #: The org and the user of every recording.
 ORG_ID, USER_ID = "00D5g00000AbCdEEAV", "0055g00000FgHiJAAV"

@@ -12,23 +12,21 @@ from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.signals import Signals
 from airflow_provider_sfleads.check.trial_values import OddFields, RoundTrip, person
-from airflow_provider_sfleads.columnar.job_results import ID
-from airflow_provider_sfleads.core import bulk
-from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
-from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.paging import expect
-from airflow_provider_sfleads.core.values import FieldValue
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
-from airflow_provider_sfleads.sync.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.pipeline.job_results import ID
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.salesforce import ingest_jobs
+from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult, save_results_of
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.paging import expect
+from airflow_provider_sfleads.salesforce.wire import Call, FieldValue, Record, Reply
 
 NO_RULE = "there is no active lead assignment rule, or the Run-As user may not see it"
 #: Leads that one check may make at most.
 MOST_LEADS = 20
 # A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
-_CREATE_JOB = ("POST", bulk.create_job(bulk.JobSpec(operation="insert")).path)
+_CREATE_JOB = ("POST", ingest_jobs.create_job(ingest_jobs.JobSpec(operation="insert")).path)
 INSERT = PageKind(operation="insert", repeatable=False)
 UPDATE = PageKind(operation="update")
 
@@ -44,7 +42,7 @@ class Timeouts:
 
     jobs: float = 600.0
     late: float = 30.0
-    poll: Callable[[float], float] = bulk.next_poll
+    poll: Callable[[float], float] = ingest_jobs.next_poll
 
 
 class Need(StrEnum):
@@ -188,19 +186,19 @@ class Trial:
 
         :param successful: its result file; ``None`` where there is none.
         """
-        from airflow_provider_sfleads.columnar.query_job import read_page
+        from airflow_provider_sfleads.pipeline.query_jobs import read_page
 
         batches = read_page(successful, (ID,)) if successful is not None else ()
         self.ids |= {full for batch in batches for each in batch.column(0).to_pylist() if (full := to_18(each or ""))}
         self.unread.discard(job_id)
 
-    def write(self, kind: PageKind, records: Sequence[Record]) -> list[Verdict]:
+    def write(self, kind: PageKind, records: Sequence[Record]) -> list[SaveResult]:
         """Send a page and take note of the leads that it made.
 
         :raises RequestRefusedError: where the page as a whole was refused.
         """
         call = kind.call(records)
-        return verdicts_of(expect(call, self.note(call, records), conn_id=self.conn_id), len(records))
+        return save_results_of(expect(call, self.note(call, records), conn_id=self.conn_id), len(records))
 
     def note(self, call: Call, records: Sequence[Record]) -> Reply:
         """Send a call that writes leads, and take note of the ids that come back, or of the keys if nothing does."""
@@ -232,9 +230,9 @@ class Trial:
     def active_rule(self) -> str | None:
         """Return the id of the active assignment rule, asked for once; none where rules cannot be seen."""
         if not self._rule:
-            call = bulk.active_rule_call()
+            call = ingest_jobs.active_rule_call()
             try:
-                self._rule.append(bulk.active_rule_of(call, self.send(call), conn_id=self.conn_id))
+                self._rule.append(ingest_jobs.active_rule_of(call, self.send(call), conn_id=self.conn_id))
             except ObjectAccessError:
                 self._rule.append(None)
         return self._rule[0]

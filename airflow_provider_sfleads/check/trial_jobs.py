@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.bulk.jobs import Jobs, ResultFiles
 from airflow_provider_sfleads.check.trial import Trial
-from airflow_provider_sfleads.columnar.field_values import cell_of
-from airflow_provider_sfleads.columnar.job_results import ERROR, JobResults
-from airflow_provider_sfleads.columnar.match import Match, match_by
-from airflow_provider_sfleads.columnar.query_job import read_page
-from airflow_provider_sfleads.columnar.staged import FIELD, staged_schema, write_csv
-from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, create_job, job_of
-from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.keys import compared_by
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.pipeline.field_values import cell_of
+from airflow_provider_sfleads.pipeline.job_match import Match, match_by
+from airflow_provider_sfleads.pipeline.job_results import ERROR, JobResults
+from airflow_provider_sfleads.pipeline.query_jobs import read_page
+from airflow_provider_sfleads.pipeline.staged_rows import FIELD, staged_schema, write_csv
+from airflow_provider_sfleads.salesforce.collections import PageKind
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, create_job, job_of
+from airflow_provider_sfleads.salesforce.job_control import Jobs, ResultFiles
+from airflow_provider_sfleads.salesforce.wire import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa

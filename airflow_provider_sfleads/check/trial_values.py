@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from airflow_provider_sfleads.check.probe import Assumption, Finding
-from airflow_provider_sfleads.core.bulk import EMPTIED
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.same import same_value
-from airflow_provider_sfleads.core.values import NUMBERS, FieldValue, Refusal, convert
+from airflow_provider_sfleads.core.values import NUMBERS, Refusal, convert
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED
+from airflow_provider_sfleads.salesforce.wire import FieldValue, Record
 
 # Fields that tell people apart; duplicate rules match by them.
 _PERSON = ("FirstName", "LastName", "Company", "Email", "Title")

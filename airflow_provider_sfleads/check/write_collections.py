@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
 from airflow_provider_sfleads.check.trial_values import COLLECTIONS, RoundTrip, renamed
-from airflow_provider_sfleads.core.collections import PageKind, Verdict, verdicts_of
-from airflow_provider_sfleads.core.ids import to_18
-from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id, errors_of, plain_text
 from airflow_provider_sfleads.core.same import same_record
+from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult, save_results_of
+from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.replies import duplicate_fields, duplicate_id, errors_of, plain_text
 
 _INSERT = Assumption(
     name="collections.insert",
@@ -83,7 +83,7 @@ def write_collections(trial: Trial) -> list[Probe]:
     ]
 
 
-def outcome(verdict: Verdict) -> str:
+def outcome(verdict: SaveResult) -> str:
     """Say what became of a record, without its values."""
     if verdict.error is None:
         return "success"
@@ -147,7 +147,7 @@ def _upsert(trial: Trial) -> Iterator[Finding]:
     yield _CREATED.judged(f"created {_created(made)}, then {_created(again)}{other}", holds=holds)
 
 
-def _created(verdict: Verdict) -> str:
+def _created(verdict: SaveResult) -> str:
     return verdict.error.code if verdict.error else str(verdict.created).lower().replace("none", "not said")
 
 
@@ -191,6 +191,6 @@ def _unknown_field(trial: Trial) -> Iterator[Finding]:
         seen = f"HTTP {reply.status}: {plain_text(errors_of(reply))}"
         yield _UNKNOWN_FIELD.judged(f"the whole page: {seen}", holds=refused)
         return
-    first, second = verdicts_of(reply, 2)
+    first, second = save_results_of(reply, 2)
     holds = first.error is not None and first.error.code == "INVALID_FIELD" and second.error is None
     yield _UNKNOWN_FIELD.judged(f"only its record: {outcome(first)}; its neighbour: {outcome(second)}", holds=holds)

@@ -10,14 +10,14 @@ from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, 
 from airflow_provider_sfleads.check.trial_jobs import FinishedJob, StillQueued, TrialJobs
 from airflow_provider_sfleads.check.trial_values import JOB, RoundTrip, renamed
 from airflow_provider_sfleads.check.write_collections import judge_owner
-from airflow_provider_sfleads.columnar.job_results import Created, State
-from airflow_provider_sfleads.core import bulk
-from airflow_provider_sfleads.core.bulk import JobSpec, JobState
-from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.keys import compared_by
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.same import same_record
+from airflow_provider_sfleads.pipeline.job_results import Created, State
+from airflow_provider_sfleads.salesforce import ingest_jobs
+from airflow_provider_sfleads.salesforce.collections import PageKind
+from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobSpec, JobState
+from airflow_provider_sfleads.salesforce.wire import Record
 
 _NOT_FOUND = 404
 _NO_CONTENT = 204
@@ -139,7 +139,7 @@ def _seen(trial: Trial, *names: str) -> tuple[str, ...]:
 def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
     """Say how the rows of a key failed."""
     compare = compared_by(None)
-    codes = [bulk.row_error(text).code for failed, text in errors if compare(failed.strip()) == compare(key)]
+    codes = [ingest_jobs.row_error(text).code for failed, text in errors if compare(failed.strip()) == compare(key)]
     return ", ".join(codes) or "no row refused"
 
 
@@ -201,11 +201,11 @@ def _upsert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
 
 def _abort(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
     job = jobs.create(JobSpec(operation="insert"))
-    call = bulk.abort_job(job.id)
-    state = bulk.job_of(call, trial.send(call), conn_id=trial.conn_id).state
+    call = ingest_jobs.abort_job(job.id)
+    state = ingest_jobs.job_of(call, trial.send(call), conn_id=trial.conn_id).state
     found = jobs.jobs.look(job.id)
     state = state if found is None else found.state
     yield _ABORT.judged(state.value, holds=state is JobState.ABORTED)
-    gone = trial.send(bulk.delete_job(job.id)).status
-    after = trial.send(bulk.get_job(job.id)).status
+    gone = trial.send(ingest_jobs.delete_job(job.id)).status
+    after = trial.send(ingest_jobs.get_job(job.id)).status
     yield _DELETE.judged(f"HTTP {gone}, then {after}", holds=(gone, after) == (_NO_CONTENT, _NOT_FOUND))

@@ -8,12 +8,11 @@ from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.check.trial import INSERT, UPDATE, Need, Trial
 from airflow_provider_sfleads.check.trial_values import renamed
 from airflow_provider_sfleads.check.write_collections import outcome
-from airflow_provider_sfleads.core.collections import PageKind, delete_call, effect_headers
-from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.mapping import Record
-from airflow_provider_sfleads.core.paging import expect
-from airflow_provider_sfleads.core.replies import results_of
-from airflow_provider_sfleads.core.wire import Call
+from airflow_provider_sfleads.salesforce.collections import PageKind, delete_call, effect_headers
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.paging import expect
+from airflow_provider_sfleads.salesforce.replies import results_of
+from airflow_provider_sfleads.salesforce.wire import Call, Record
 
 _DETECTED = "DUPLICATES_DETECTED"
 

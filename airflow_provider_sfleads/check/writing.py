@@ -19,11 +19,11 @@ from airflow_provider_sfleads.check.trial_values import VALUES, odd_fields, with
 from airflow_provider_sfleads.check.write_collections import write_collections
 from airflow_provider_sfleads.check.write_jobs import write_jobs
 from airflow_provider_sfleads.check.write_refusals import write_refusals
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.mapping import Purpose, check_external_id
-from airflow_provider_sfleads.core.paging import mapping
-from airflow_provider_sfleads.core.wire import Call
 from airflow_provider_sfleads.exceptions import RequestRefusedError, TrialRefusedError
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.paging import mapping
+from airflow_provider_sfleads.salesforce.wire import Call
 
 log = logging.getLogger(__name__)
 

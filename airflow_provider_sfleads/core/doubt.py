@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class UnansweredSend:
     """When a row may have been sent without an answer, by Salesforce's clock, and as whom.
 
     :param since: the first time.
@@ -23,14 +23,14 @@ class Doubt:
     people: frozenset[str] = frozenset()
 
     @classmethod
-    def at(cls, moment: datetime, user_id: str | None, people: Iterable[str] = ()) -> Doubt:
+    def at(cls, moment: datetime, user_id: str | None, people: Iterable[str] = ()) -> UnansweredSend:
         """A single sending."""
         users = frozenset({user_id} if user_id else ())
         return cls(since=moment, last=moment, user_ids=users, people=frozenset(people))
 
-    def __or__(self, other: Doubt) -> Doubt:
+    def __or__(self, other: UnansweredSend) -> UnansweredSend:
         """Both sendings of one row."""
-        return Doubt(
+        return UnansweredSend(
             since=min(self.since, other.since),
             last=max(self.last, other.last),
             # Where one of the users is not known, it may have been any.

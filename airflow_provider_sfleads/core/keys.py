@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_sfleads.core.describe import FieldInfo, without_case
 from airflow_provider_sfleads.core.text import BLANKS, is_container, is_null, is_unicode, number_of, text_of
 from airflow_provider_sfleads.core.values import NUMBERS
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, without_case
 
 Compare = Callable[[str], str]
 """Brings a key into the form in which keys are compared."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
+from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.salesforce.wire import FieldValue, Record
 
-Record = Mapping[str, FieldValue]
 _OWNER = "ownerid"
 
 # A field without access looks just like one that does not exist.

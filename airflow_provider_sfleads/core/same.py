@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.text import BLANKS, number_of, text_of
 from airflow_provider_sfleads.core.values import NUMBERS
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.salesforce.wire import Record
 
 # Room for every digit of two numbers and a scale; the default of 28 is less than a NUMERIC(38, 0) has.
 _EXACT = Context(prec=1000, rounding=ROUND_HALF_UP)

@@ -9,11 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 
 from airflow_provider_sfleads.core.datetimes import parse_datetime, parse_time
-from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.ids import to_18
 from airflow_provider_sfleads.core.text import (
     BLANKS,
     choices_of,
@@ -23,8 +20,9 @@ from airflow_provider_sfleads.core.text import (
     number_of,
     text_of,
 )
-
-FieldValue = str | bool | int | Decimal | None
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.wire import FieldValue
 
 NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})
 

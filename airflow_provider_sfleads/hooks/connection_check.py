@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_sfleads.core.replies import errors_of, plain_text
-from airflow_provider_sfleads.core.versions import offered_in, versions_call
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
-from airflow_provider_sfleads.transport import Client
+from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
+from airflow_provider_sfleads.salesforce.versions import offered_in, versions_call
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 #: The Test button goes by a connection id that Airflow makes up, so the user has to put in the right one.
 WHOLE_CHECK = "python -m airflow_provider_sfleads.check CONNECTION_ID"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_sfleads.core.host import Host, parse_host
-from airflow_provider_sfleads.core.jwt_bearer import audience_of, parse_audience
-from airflow_provider_sfleads.core.pem import parse_pem
 from airflow_provider_sfleads.core.text import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.transport import Settings
-from airflow_provider_sfleads.transport.settings import (
+from airflow_provider_sfleads.salesforce import Settings
+from airflow_provider_sfleads.salesforce.host import Host, parse_host
+from airflow_provider_sfleads.salesforce.jwt_bearer import audience_of, parse_audience
+from airflow_provider_sfleads.salesforce.pem import parse_pem
+from airflow_provider_sfleads.salesforce.settings import (
     DEFAULT_API_VERSION,
     DEFAULT_MAX_API_USAGE,
     DEFAULT_TIMEOUT,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import cast
 from urllib.parse import urlencode
 
-from airflow_provider_sfleads.core.wire import Call, Method
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.salesforce.wire import Call, Method
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from requests import Response, Session
 
-    from airflow_provider_sfleads.core.replies import RecordResult
-    from airflow_provider_sfleads.core.wire import Call, Reply
     from airflow_provider_sfleads.hooks.records import Records
-    from airflow_provider_sfleads.transport import Client, Settings
+    from airflow_provider_sfleads.salesforce import Client, Settings
+    from airflow_provider_sfleads.salesforce.replies import RecordResult
+    from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
     Record = Mapping[str, object]
 
@@ -100,13 +100,13 @@ class SalesforceLeadsHook(HttpHook):
         return settings
 
     def _make_client(self, settings: Settings) -> Client:
-        from airflow_provider_sfleads.transport import Client
+        from airflow_provider_sfleads.salesforce import Client
 
         return Client(settings, on_secret=mask_secret)
 
     @_permanent
     def send(self, call: Call) -> Reply:
-        """Send one call; see :meth:`airflow_provider_sfleads.transport.Client.send`.
+        """Send one call; see :meth:`airflow_provider_sfleads.salesforce.Client.send`.
 
         :param call: the request, less host, version and token.
         """
@@ -124,7 +124,7 @@ class SalesforceLeadsHook(HttpHook):
     def query(self, soql: str, *, include_deleted: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the records of a query, page by page, without Salesforce's ``attributes``.
 
-        :param soql: the query; put values into it with :func:`airflow_provider_sfleads.core.soql.quote`.
+        :param soql: the query; put values into it with :func:`airflow_provider_sfleads.salesforce.soql.quote`.
         :param include_deleted: whether records in the recycle bin and archived ones count; off as in Salesforce.
         """
         yield from self._records.query(soql, include_deleted=include_deleted)
@@ -261,8 +261,8 @@ class SalesforceLeadsHook(HttpHook):
         :param extra_options: ``check_response`` and ``timeout``, as in ``HttpHook``.
         :param request_kwargs: ``json`` and ``params``.
         """
-        from airflow_provider_sfleads.core.replies import refusal
         from airflow_provider_sfleads.hooks.run_arguments import call_of, read_options
+        from airflow_provider_sfleads.salesforce.replies import refusal
 
         check_response, timeout = read_options(extra_options)
         call = call_of(self.method, endpoint, data=data, headers=headers, **request_kwargs)
@@ -274,7 +274,7 @@ class SalesforceLeadsHook(HttpHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say whether this connection works, and if not, which of its causes it is; never raises."""
         from airflow_provider_sfleads.hooks.connection_check import check
-        from airflow_provider_sfleads.transport import Retries
+        from airflow_provider_sfleads.salesforce import Retries
 
         client: Client | None = None
         try:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+    from airflow_provider_sfleads.operators.load_context import PendingJobs
     from airflow_provider_sfleads.operators.load_settings import LoadSettings
-    from airflow_provider_sfleads.operators.under_way import Waiting
-    from airflow_provider_sfleads.sync.plan_settings import CreateLeads, UpdateStage
+    from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, UpdateStage
 
 
 def template_fields_of(init: Callable[..., None], inherited: Sequence[str] = ()) -> tuple[str, ...]:
@@ -105,9 +105,9 @@ class LeadSyncOperator(TellsLineage):
     ) -> None:
         super().__init__(**kwargs)
         if HAS_RETRY_POLICIES:
-            from airflow_provider_sfleads.operators.worthwhile import RetryWhenWorthwhile
+            from airflow_provider_sfleads.operators.retry_policy import SalesforceRetryPolicy
 
-            self.retry_policy = self.retry_policy or RetryWhenWorthwhile()
+            self.retry_policy = self.retry_policy or SalesforceRetryPolicy()
         self.outlets = with_alias(self.outlets, salesforce_conn_id)
         self.export = export
         self.key = key
@@ -181,7 +181,7 @@ class LeadSyncOperator(TellsLineage):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
         """Go on after a deferral; where that timed out or failed, abort the jobs first: nothing else would."""
-        from airflow_provider_sfleads.operators.farewell import abort_jobs
+        from airflow_provider_sfleads.operators.abort_jobs import abort_jobs
 
         try:
             return super().resume_execution(next_method, next_kwargs, context)
@@ -194,8 +194,8 @@ class LeadSyncOperator(TellsLineage):
 
         from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
         from airflow_provider_sfleads.operators.load import load
-        from airflow_provider_sfleads.operators.under_way import Waiting
-        from airflow_provider_sfleads.sync.prepare import prepare
+        from airflow_provider_sfleads.operators.load_context import PendingJobs
+        from airflow_provider_sfleads.pipeline.prepare import prepare
 
         self._stop = self._stop or Event()
         if event is None:
@@ -203,7 +203,7 @@ class LeadSyncOperator(TellsLineage):
         with no_retry_for_permanent():
             settings = self._settings(self._stop)
             ending = load(settings, partial(prepare, settings), context, deferred=event)
-            if isinstance(ending, Waiting):
+            if isinstance(ending, PendingJobs):
                 self._defer(ending)
             self._report = report = ending.report.as_json()
             self._written_back = ending.written_back
@@ -213,7 +213,7 @@ class LeadSyncOperator(TellsLineage):
             announce(self, context, settings.hook.salesforce_conn_id, report)
             return report
 
-    def _defer(self, waiting: Waiting) -> NoReturn:
+    def _defer(self, waiting: PendingJobs) -> NoReturn:
         from time import time
 
         from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
@@ -236,10 +236,10 @@ class LeadSyncOperator(TellsLineage):
         self._stop.set()
 
     def _settings(self, stop: Event) -> LoadSettings:
-        from airflow_provider_sfleads.core.collections import MAX_RECORDS, auto_assign
         from airflow_provider_sfleads.core.mapping import FieldMap
         from airflow_provider_sfleads.operators import parameters as read
         from airflow_provider_sfleads.operators.load_settings import LoadSettings
+        from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, auto_assign
 
         settings = LoadSettings(
             dag_id=self.dag_id,

@@ -10,7 +10,7 @@ from airflow_provider_sfleads.operators.base import LeadSyncOperator, template_f
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.operators.load_settings import LoadSettings
-    from airflow_provider_sfleads.sync.plan_settings import CreateLeads, UpdateStage
+    from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, UpdateStage
 
 _NO_WAY_TO_FIND = "lead_id or external_id_field must be given, to find the lead by"
 
@@ -39,7 +39,7 @@ class SalesforceCreateLeadsOperator(LeadSyncOperator):
 
     def _change(self) -> CreateLeads:
         from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.sync.plan_settings import CreateLeads
+        from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads
 
         return CreateLeads(existing=read.as_choice("existing", self.existing, ("skip", "update")))
 
@@ -113,7 +113,7 @@ class SalesforceUpdateLeadStageOperator(LeadSyncOperator):
     def _change(self) -> UpdateStage:
         from airflow_provider_sfleads.core.stage import StageRule
         from airflow_provider_sfleads.operators import parameters as read
-        from airflow_provider_sfleads.sync.plan_settings import UpdateStage
+        from airflow_provider_sfleads.pipeline.plan_settings import UpdateStage
 
         known = None if self.from_stages is None else read.as_stages("from_stages", self.from_stages)
         ladder = None if self.ladder is None else read.as_stages("ladder", self.ladder)

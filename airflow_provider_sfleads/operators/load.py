@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_sfleads.core.job_failures import LASTING
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import (
@@ -20,19 +19,21 @@ from airflow_provider_sfleads.exceptions import (
     WriteBackError,
 )
 from airflow_provider_sfleads.intervals import Interval, interval_of
-from airflow_provider_sfleads.operators import pipeline
-from airflow_provider_sfleads.operators.account import (
+from airflow_provider_sfleads.operators import load_run
+from airflow_provider_sfleads.operators.abort_jobs import abort
+from airflow_provider_sfleads.operators.dry_run_preview import show_preview
+from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.links import Links
+from airflow_provider_sfleads.operators.load_context import LoadContext, LoadOutcome, PendingJobs, Prepare
+from airflow_provider_sfleads.operators.load_report import (
     Ending,
     failure_of,
     misrecorded,
     report_of,
     summary,
 )
-from airflow_provider_sfleads.operators.farewell import abort
-from airflow_provider_sfleads.operators.journal import Execution, Journal
-from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
-from airflow_provider_sfleads.operators.memory import (
+from airflow_provider_sfleads.operators.lost_records import (
     begun_beside,
     folder_of,
     lost_since,
@@ -42,9 +43,7 @@ from airflow_provider_sfleads.operators.memory import (
 )
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead, is_carried
-from airflow_provider_sfleads.operators.previewing import show_preview
-from airflow_provider_sfleads.operators.turns import give_up, turn
-from airflow_provider_sfleads.operators.under_way import Course, Prepare, UnderWay, Waiting
+from airflow_provider_sfleads.operators.run_order import give_up, turn
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.announced import any_announced
 from airflow_provider_sfleads.results.counting import tally_of
@@ -54,13 +53,14 @@ from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import any_unknown, open_rows
 from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
+from airflow_provider_sfleads.salesforce.job_failures import LASTING
 
 log = logging.getLogger(__name__)
 
 
 def load(
     settings: LoadSettings, prepare: Prepare, context: Mapping[str, Any], *, deferred: Mapping[str, Any] | None = None
-) -> Ending | Waiting:
+) -> Ending | PendingJobs:
     """Run one load.
 
     :param settings: the parameters.
@@ -94,7 +94,7 @@ def load(
             execution = _with_calls_of(execution, deferred)
         if settings.write_back is not None and not settings.dry_run:
             ready_table(settings.write_back, settings.operation, remembers=settings.changed_only)
-        under_way = UnderWay(
+        load_context = LoadContext(
             settings=settings,
             prepare=prepare,
             lead=lead,
@@ -110,22 +110,22 @@ def load(
             others=others,
         )
         try:
-            check_permissions(under_way)
-            closing.enter_context(turn(under_way))
-            course = pipeline.carry_out(under_way)
-            if isinstance(course, Waiting):
-                under_way.keep(**_calls(under_way))
+            check_permissions(load_context)
+            closing.enter_context(turn(load_context))
+            course = load_run.carry_out(load_context)
+            if isinstance(course, PendingJobs):
+                load_context.keep(**_calls(load_context))
                 return course
-            return _end(under_way, course)
+            return _end(load_context, course)
         except DisownedError:
             raise
         except SalesforceLeadsError as error:
-            return Ending(report=_end_early(under_way), failure=error)
+            return Ending(report=_end_early(load_context), failure=error)
         except OSError as error:
-            return Ending(report=_end_early(under_way), failure=_unusable(settings, error))
+            return Ending(report=_end_early(load_context), failure=_unusable(settings, error))
         except BaseException:
             # Killed, or a bug: what is recorded so far still adds up, and the journal stays open for a retry.
-            _end_early(under_way)
+            _end_early(load_context)
             raise
 
 
@@ -143,29 +143,29 @@ def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
     return unusable
 
 
-def _end(under_way: UnderWay, course: Course) -> Ending:
-    settings = under_way.settings
-    under_way.tally = course.tally
-    report = report_of(under_way)
-    under_way.folder.write_report(report.as_json())
+def _end(load_context: LoadContext, course: LoadOutcome) -> Ending:
+    settings = load_context.settings
+    load_context.tally = course.tally
+    report = report_of(load_context)
+    load_context.folder.write_report(report.as_json())
     failure = failure_of(course, report, settings.max_rejects)
     log.info("%s", summary(report))
-    broken = misrecorded(course, under_way.folder)
+    broken = misrecorded(course, load_context.folder)
     if broken is not None:
-        _ask_next(under_way, course)
+        _ask_next(load_context, course)
         return Ending(report=report, failure=broken)
-    unwritten = _tell(under_way, course, report)
-    is_open = bool(unwritten) or _goes_on(under_way, course, report)
+    unwritten = _tell(load_context, course, report)
+    is_open = bool(unwritten) or _goes_on(load_context, course, report)
     # The writer completes its last part only when it is closed.
-    under_way.keep(**_calls(under_way), open=is_open, next_part=next_number(under_way.folder.directory))
+    load_context.keep(**_calls(load_context), open=is_open, next_part=next_number(load_context.folder.directory))
     if not is_open:
-        under_way.folder.remove_staging()
+        load_context.folder.remove_staging()
     # What a job of this run that nobody has heard of may still write is not in the memory.
-    give_up(under_way, for_good=not (unwritten or (is_open and under_way.execution.jobs)))
-    return Ending(report=report, failure=unwritten or failure, written_back=under_way.written_back)
+    give_up(load_context, for_good=not (unwritten or (is_open and load_context.execution.jobs)))
+    return Ending(report=report, failure=unwritten or failure, written_back=load_context.written_back)
 
 
-def _goes_on(under_way: UnderWay, course: Course, report: SyncReport) -> bool:
+def _goes_on(load_context: LoadContext, course: LoadOutcome, report: SyncReport) -> bool:
     """Whether the next try goes on with this execution.
 
     It does not where jobs have failed for a reason that stays, and no row may be in Salesforce that is not recorded:
@@ -173,58 +173,58 @@ def _goes_on(under_way: UnderWay, course: Course, report: SyncReport) -> bool:
     """
     if course.export_error or not course.is_read:
         return True
-    is_for_good = under_way.execution.api == "bulk" and isinstance(course.halted, LASTING)
-    return bool(report.not_sent) and not (is_for_good and not any_unknown(under_way.folder))
+    is_for_good = load_context.execution.api == "bulk" and isinstance(course.halted, LASTING)
+    return bool(report.not_sent) and not (is_for_good and not any_unknown(load_context.folder))
 
 
-def _ask_next(under_way: UnderWay, course: Course) -> None:
+def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
     """Have the next try ask for each row before it sends it: the records do not tell what was sent."""
-    if under_way.settings.dry_run:
+    if load_context.settings.dry_run:
         # It has sent nothing, and begins anew.
-        under_way.keep(**_calls(under_way), open=False)
+        load_context.keep(**_calls(load_context), open=False)
         return
     # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
-    is_open = course.read > tally_of(under_way.folder).read
-    under_way.folder.staged().remove_all()
-    execution, now = under_way.execution, datetime.now(UTC).isoformat()
-    first = next_number(under_way.folder.directory)
+    is_open = course.read > tally_of(load_context.folder).read
+    load_context.folder.staged().remove_all()
+    execution, now = load_context.execution, datetime.now(UTC).isoformat()
+    first = next_number(load_context.folder.directory)
     since = execution.asks_from or execution.first_at or execution.started_at
     asks = {"asks_from": since, "asks_until": now, "first_part": first, "next_part": first}
-    under_way.keep(**_calls(under_way), **asks, read=None, open=is_open)
+    load_context.keep(**_calls(load_context), **asks, read=None, open=is_open)
 
 
-def _tell(under_way: UnderWay, course: Course, report: SyncReport) -> SalesforceLeadsError | None:
+def _tell(load_context: LoadContext, course: LoadOutcome, report: SyncReport) -> SalesforceLeadsError | None:
     """Tell who comes after: of a dry run its reader, else the warehouse and later runs.
 
     The sync itself stands, whatever becomes of that; a try that follows does it again.
     """
     try:
-        if not under_way.settings.dry_run:
-            under_way.ownership.verify()
-            return _write_back(under_way)
-        show_preview(under_way, course, report)
+        if not load_context.settings.dry_run:
+            load_context.ownership.verify()
+            return _write_back(load_context)
+        show_preview(load_context, course, report)
     except OSError as error:
-        return _unusable(under_way.settings, error)
+        return _unusable(load_context.settings, error)
     return None
 
 
-def _end_early(under_way: UnderWay) -> SyncReport:
+def _end_early(load_context: LoadContext) -> SyncReport:
     """Write the report of a try that could not go on; nothing else is left of one that never began."""
-    if under_way.tally is None:
+    if load_context.tally is None:
         # What earlier tries did is recorded, and still so.
         with suppress(OSError, ResultsError):
-            under_way.tally = tally_of(under_way.folder)
-    report = report_of(under_way)
+            load_context.tally = tally_of(load_context.folder)
+    report = report_of(load_context)
     with suppress(OSError):
-        under_way.folder.write_report(report.as_json())
-    if not under_way.folder.has_begun:
-        under_way.folder.remove_staging()
+        load_context.folder.write_report(report.as_json())
+    if not load_context.folder.has_begun:
+        load_context.folder.remove_staging()
     return report
 
 
-def _calls(under_way: UnderWay) -> dict[str, int]:
+def _calls(load_context: LoadContext) -> dict[str, int]:
     """The calls of all processes so far, for the journal."""
-    execution, client = under_way.execution, under_way.settings.hook.client
+    execution, client = load_context.execution, load_context.settings.hook.client
     return {
         "api_calls": execution.api_calls + client.api_calls,
         "token_requests": execution.token_requests + client.token_requests,
@@ -240,18 +240,18 @@ def _with_calls_of(execution: Execution, event: Mapping[str, Any]) -> Execution:
     )
 
 
-def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
-    settings, confirmed = under_way.settings, under_way.confirmed
-    end = under_way.interval.end if under_way.interval else None
-    rows = settled_rows(under_way.folder, confirmed.values_of if confirmed else None)
+def _write_back(load_context: LoadContext) -> SalesforceLeadsError | None:
+    settings, confirmed = load_context.settings, load_context.confirmed
+    end = load_context.interval.end if load_context.interval else None
+    rows = settled_rows(load_context.folder, confirmed.values_of if confirmed else None)
     if settings.write_back is None:
         # A run that remembers nothing may have written what earlier ones did not.
-        if confirmed or has_memory(under_way.folder):
-            remember(under_way.folder, rows, end)
+        if confirmed or has_memory(load_context.folder):
+            remember(load_context.folder, rows, end)
         return None
     try:
-        if under_way.tally is not None and under_way.tally.actions[Action.NOT_SENT]:
-            forget(settings.write_back, settings.operation, (key for key, _ in open_rows(under_way.folder)))
+        if load_context.tally is not None and load_context.tally.actions[Action.NOT_SENT]:
+            forget(settings.write_back, settings.operation, (key for key, _ in open_rows(load_context.folder)))
         n = write_back(
             settings.write_back,
             rows,
@@ -261,7 +261,7 @@ def _write_back(under_way: UnderWay) -> SalesforceLeadsError | None:
         )
     except SalesforceLeadsError as error:
         return error if error.transient else WriteBackError(f"The leads are synced, but not written back: {error}")
-    under_way.written_back = n
+    load_context.written_back = n
     log.info("Wrote %d rows back to %r.", n, settings.write_back)
     return None
 

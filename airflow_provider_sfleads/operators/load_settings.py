@@ -8,9 +8,9 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.bulk import LONGEST_QUEUED
+from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.results.lease import Pace
-from airflow_provider_sfleads.sync.plan_settings import PlanSettings
+from airflow_provider_sfleads.salesforce.ingest_jobs import LONGEST_QUEUED
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from airflow_provider_sfleads.core.access import check_writable, in_one
-from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
+from airflow_provider_sfleads.operators.load_context import LoadContext
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
-from airflow_provider_sfleads.operators.under_way import UnderWay
+from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, check_contacts
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.sync.lookup import STANDING, check_contacts
+from airflow_provider_sfleads.salesforce.access import check_writable, in_one
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def describe_lead(settings: LoadSettings) -> SObjectInfo:
         raise in_one(problems, conn_id=conn_id) from None
 
 
-def check_permissions(load: UnderWay) -> None:
+def check_permissions(load: LoadContext) -> None:
     """Refuse a load that the Run-As user may not carry out, or whose mapping does not fit the org.
 
     :raises SalesforceLeadsError: one for all that is lacking.
@@ -51,12 +51,12 @@ def check_permissions(load: UnderWay) -> None:
             check()
     if problems:
         raise in_one(problems, conn_id=conn_id)
-    unseen = load.lead.unseen(STANDING)
+    unseen = load.lead.unseen(STATUS_FIELDS)
     if unseen:
         log.info("The Run-As user does not see %s: results carry no contact_id. Read on Contact shows it.", *unseen)
 
 
-def hides_rule(load: UnderWay) -> bool:
+def hides_rule(load: LoadContext) -> bool:
     """Whether bulk is out of the question, since it would have to name a rule that the Run-As user may not see."""
     try:
         if load.settings.needs.active_rule:
@@ -74,7 +74,7 @@ def is_carried(folder: ResultsFolder, jobs: Mapping[str, str]) -> bool:
     """
     if not jobs or not folder.has_staged:
         return False
-    from airflow_provider_sfleads.bulk.pieces import Pieces, Role
+    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
 
     return any(piece.slot.label in jobs for piece in Pieces(folder.staged()).all(Role.LOAD))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
@@ -40,7 +40,7 @@ class Announcements:
         self._directory = folder.directory.child(_FOLDER)
         self._compare = compare
 
-    def announce(self, rows: Iterable[tuple[str, str]], doubt: Doubt) -> None:
+    def announce(self, rows: Iterable[tuple[str, str]], doubt: UnansweredSend) -> None:
         """Write down that these rows are about to be sent, or may have been; thread-safe.
 
         :param rows: the key of each, and a digest of who it speaks of, empty where that is not known.
@@ -49,30 +49,33 @@ class Announcements:
             ((digest_of(self._compare(key)), frozenset((person,) if person else ())) for key, person in rows), doubt
         )
 
-    def _write(self, rows: Iterable[tuple[bytes, frozenset[str]]], doubt: Doubt) -> None:
+    def _write(self, rows: Iterable[tuple[bytes, frozenset[str]]], doubt: UnansweredSend) -> None:
         since, last = doubt.since.isoformat(), doubt.last.isoformat()
         lines = [[digest.hex(), *sorted(people)] for digest, people in rows]
         said = {"since": since, "last": last, "user_ids": sorted(doubt.user_ids), "rows": lines}
         with self._directory.complete(f"{uuid4().hex}.json") as draft:
             draft.write_text(json.dumps(said), encoding="utf-8")
 
-    def rows(self) -> Iterator[tuple[bytes, Doubt]]:
+    def rows(self) -> Iterator[tuple[bytes, UnansweredSend]]:
         """Every row that is written down; one that was sent repeatedly comes repeatedly."""
         for name in self._directory.names():
             said = json.loads(self._directory.read(name))
             since, last = (datetime.fromisoformat(said[name]) for name in ("since", "last"))
             for digest, *people in said["rows"]:
                 users = frozenset(said["user_ids"])
-                yield bytes.fromhex(digest), Doubt(since=since, last=last, user_ids=users, people=frozenset(people))
+                yield (
+                    bytes.fromhex(digest),
+                    UnansweredSend(since=since, last=last, user_ids=users, people=frozenset(people)),
+                )
 
     def forget(self) -> None:
         """Keep none: what became of every row is recorded."""
         self._directory.remove_all()
 
-    def conclude(self, unknown: Iterable[tuple[bytes, Doubt]]) -> None:
+    def conclude(self, unknown: Iterable[tuple[bytes, UnansweredSend]]) -> None:
         """Keep only the rows that are still unknown."""
         names = self._directory.names()
-        kept: defaultdict[Doubt, list[tuple[bytes, frozenset[str]]]] = defaultdict(list)
+        kept: defaultdict[UnansweredSend, list[tuple[bytes, frozenset[str]]]] = defaultdict(list)
         for digest, doubt in unknown:
             kept[replace(doubt, people=frozenset())].append((digest, doubt.people))
         for doubt, rows in kept.items():

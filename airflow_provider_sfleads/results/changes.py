@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names
+from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
 
 if TYPE_CHECKING:
     import numpy as np

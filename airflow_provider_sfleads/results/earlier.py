@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
@@ -14,7 +14,7 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
-from airflow_provider_sfleads.results.scratch import Scratch
+from airflow_provider_sfleads.results.scratch_database import Scratch
 
 
 class EarlierRows(Scratch):
@@ -37,7 +37,7 @@ class EarlierRows(Scratch):
     )
 
     def __init__(
-        self, directory: Path, compare: Compare, *, repeatable: bool = False, assumed: Doubt | None = None
+        self, directory: Path, compare: Compare, *, repeatable: bool = False, assumed: UnansweredSend | None = None
     ) -> None:
         super().__init__(directory)
         self._compare = compare
@@ -82,7 +82,7 @@ class EarlierRows(Scratch):
             self._add("unknown", digest, _doubt(*said))
         self._database.execute("DELETE FROM announced")
 
-    def _add(self, table: str, digest: bytes, doubt: Doubt) -> None:
+    def _add(self, table: str, digest: bytes, doubt: UnansweredSend) -> None:
         """Remember one more sending of a row."""
         known = self._doubt_in(table, digest)
         whole = doubt if known is None else known | doubt
@@ -90,7 +90,7 @@ class EarlierRows(Scratch):
         row = (digest, whole.since.isoformat(), whole.last.isoformat(), *names)
         self._database.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608 - ours
 
-    def _doubt_in(self, table: str, digest: bytes) -> Doubt | None:
+    def _doubt_in(self, table: str, digest: bytes) -> UnansweredSend | None:
         sql = f"SELECT * FROM {table} WHERE digest = ?"  # noqa: S608 - our own
         found = self._database.execute(sql, (digest,)).fetchone()
         return _doubt(*found[1:]) if found else None
@@ -100,7 +100,7 @@ class EarlierRows(Scratch):
         sql = "SELECT 1 FROM settled WHERE digest = ?"
         return self._database.execute(sql, (self._digest(key),)).fetchone() is not None
 
-    def unknown(self, key: str) -> Doubt | None:
+    def unknown(self, key: str) -> UnansweredSend | None:
         """When such a row was sent before, if what became of it was never learned."""
         return self._doubt_in("unknown", self._digest(key)) or self._assumed
 
@@ -128,8 +128,8 @@ def _is_known(outcome: Outcome) -> bool:
     return outcome.api is not None or outcome.action is Action.CREATED
 
 
-def _doubt(since: str, last: str, users: str, people: str) -> Doubt:
-    return Doubt(
+def _doubt(since: str, last: str, users: str, people: str) -> UnansweredSend:
+    return UnansweredSend(
         since=datetime.fromisoformat(since),
         last=datetime.fromisoformat(last),
         user_ids=frozenset(filter(None, users.split(","))),

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ResultsError
-from airflow_provider_sfleads.results.confirmed import Confirmation
+from airflow_provider_sfleads.results.confirmed_values import Confirmation
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import open_rows, rows_left_alone
 from airflow_provider_sfleads.results.write_back import WriteBackRow

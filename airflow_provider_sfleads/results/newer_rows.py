@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from threading import Lock
 
-from airflow_provider_sfleads.results.confirmed import Confirmation
-from airflow_provider_sfleads.results.scratch import Scratch
+from airflow_provider_sfleads.results.confirmed_values import Confirmation
+from airflow_provider_sfleads.results.scratch_database import Scratch
 
 _BATCH = 20_000
 # A second is less than a page takes; a warehouse that takes one to answer is not asked for each page.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
-from airflow_provider_sfleads.results.confirmed import EXISTS
+from airflow_provider_sfleads.results.confirmed_values import EXISTS
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names, parts_below, readable

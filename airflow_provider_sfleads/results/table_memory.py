@@ -9,7 +9,7 @@ from datetime import datetime
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.exports.sql_connection import sql_hook
-from airflow_provider_sfleads.results.confirmed import Confirmation
+from airflow_provider_sfleads.results.confirmed_values import Confirmation
 from airflow_provider_sfleads.results.dialects import dialect_of, table_sql
 from airflow_provider_sfleads.results.merging import Own
 

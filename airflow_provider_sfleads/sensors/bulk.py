@@ -58,7 +58,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
     @no_retry_for_permanent()
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask about the job once; where it is not over, a deferrable sensor leaves it to the triggerer from here on."""
-        from airflow_provider_sfleads.core.bulk import get_job
+        from airflow_provider_sfleads.salesforce.ingest_jobs import get_job
         from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger, read_status
 
         self._show_job(context)
@@ -99,7 +99,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
 
         :raises BulkJobError: where it was not.
         """
-        from airflow_provider_sfleads.core.job_failures import advice
+        from airflow_provider_sfleads.salesforce.job_failures import advice
 
         _, state, processed, failed = _shown(job)
         if state != _COMPLETE:

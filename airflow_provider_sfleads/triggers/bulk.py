@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_sfleads.core.bulk import JobState, abort_job, get_job, job_of, next_poll
-from airflow_provider_sfleads.core.replies import refusal
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobState, abort_job, get_job, job_of, next_poll
+from airflow_provider_sfleads.salesforce.replies import refusal
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from airflow_provider_sfleads.version_compat import amask_secret, tell_of_kill
 
 if TYPE_CHECKING:
-    from airflow_provider_sfleads.transport import Settings
-    from airflow_provider_sfleads.transport.async_client import AsyncClient
+    from airflow_provider_sfleads.salesforce import Settings
+    from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 
 DELETED = "Deleted"
 _NOT_FOUND = 404
@@ -56,7 +56,7 @@ class JobStatus:
 
 
 def read_status(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> JobStatus:
-    """Read an answer to :func:`~airflow_provider_sfleads.core.bulk.get_job`; a job that is gone is over.
+    """Read an answer to :func:`~airflow_provider_sfleads.salesforce.ingest_jobs.get_job`; a job that is gone is over.
 
     :raises RequestRefusedError: where it was refused for another reason.
     """
@@ -237,7 +237,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             _log.info("Job %s is aborted: the task it belongs to was ended by hand", job_id)
 
     async def _client(self) -> AsyncClient:
-        from airflow_provider_sfleads.transport.async_client import AsyncClient
+        from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 
         return AsyncClient(await self._settings(), on_secret=amask_secret)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
 
-from airflow_provider_sfleads.core.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, ErrorCode
+from airflow_provider_sfleads.salesforce.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, ErrorCode
 
 if TYPE_CHECKING:
     from docutils import nodes

@@ -26,12 +26,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_sfleads.transport import Client
+    from airflow_provider_sfleads.salesforce import Client
 
 _OPERATORS = "airflow_provider_sfleads.operators"
 
@@ -100,17 +100,17 @@ def _read_to_its_end(carry_out: Callable[..., Any]) -> Callable[..., Any]:
 
 
 SEAMS = {
-    "resend": (Seam(place="airflow_provider_sfleads.sync.prepare:prepare", without=_sending_again),),
+    "resend": (Seam(place="airflow_provider_sfleads.pipeline.prepare:prepare", without=_sending_again),),
     "stopped": (
         Seam(
-            place=f"{_OPERATORS}.pipeline:carry_out",
+            place=f"{_OPERATORS}.load_run:carry_out",
             without=_read_to_its_end,
-            needs=f"{_OPERATORS}.under_way:Course.is_read",
+            needs=f"{_OPERATORS}.load_context:LoadOutcome.is_read",
         ),
     ),
     "fence": (Seam(place=f"{_OPERATORS}.ownership:Ownership.verify", without=_nothing),),
     "newer": tuple(
-        Seam(place=f"{_OPERATORS}.{module}:late_check", without=_nothing) for module in ("under_way", "bulk_parts")
+        Seam(place=f"{_OPERATORS}.{module}:late_check", without=_nothing) for module in ("load_context", "run_parts")
     ),
     "account": (Seam(place=f"{_OPERATORS}.load:misrecorded", without=_nothing),),
 }

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators import pipeline
+from airflow_provider_sfleads.operators import load_run as pipeline
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator, SalesforceUpdateLeadStageOperator
 from airflow_provider_sfleads.results.lease import Pace
-from airflow_provider_sfleads.transport.settings import Retries
+from airflow_provider_sfleads.salesforce.settings import Retries
 from tests.chaos import breaking
 from tests.chaos.door import BY_ROWS, TOLD
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_sfleads.operators.load_settings import LoadSettings
-    from airflow_provider_sfleads.transport import Client, Settings
+    from airflow_provider_sfleads.salesforce import Client, Settings
 
 # A worker leaves the wait for a job to the triggerer as soon as it may.
 pipeline._PATIENCE = 0.3

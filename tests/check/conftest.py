@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_sfleads.check.contract import Contract, carry_out
 from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import State
-from airflow_provider_sfleads.core.host import parse_host
-from airflow_provider_sfleads.transport import Client, Settings
+from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.host import parse_host
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer

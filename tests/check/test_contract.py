@@ -11,9 +11,9 @@ from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lo
 from airflow_provider_sfleads.check.contract import Contract, carry_out
 from airflow_provider_sfleads.check.org import CheckOptions, Org
 from airflow_provider_sfleads.check.probe import Assumption, State
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_sfleads.emulator.fields import FieldSpec
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.check.conftest import ALL, broken, client_of, people, untried
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ IDS = st.from_regex(r"00Q[a-zA-Z0-9]{12}", fullmatch=True)
 @given(st.lists(IDS, min_size=2, max_size=9, unique=True))
 def test_ids_stay_apart_and_stay_the_same(ids: list[str]) -> None:
     """Long or short, each real id has one made-up id of the same object, and no two have the same."""
-    from airflow_provider_sfleads.core.ids import checksum, to_18
+    from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 
     redactor = Redactor([])
     made = [redactor.ids(f"<{each}>") for each in ids]
@@ -200,7 +200,7 @@ def test_ids_stay_apart_and_stay_the_same(ids: list[str]) -> None:
 @given(st.text(min_size=1, max_size=30), st.text(max_size=30))
 def test_a_value_that_was_seen_is_in_no_request_and_no_message(value: str, rest: str) -> None:
     """Whatever it holds; quotes and backslashes too."""
-    from airflow_provider_sfleads.core.soql import quote
+    from airflow_provider_sfleads.salesforce.soql import quote
 
     redactor = Redactor([])
     redactor.seen("LastName", value)

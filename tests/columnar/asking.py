@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.columnar.reading import Mask, Reading
-from airflow_provider_sfleads.columnar.staged import CLEAR, FIELD, ORIGINAL, staged_schema
-from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.sync.plan import Candidate
+from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
+from airflow_provider_sfleads.pipeline.plan import Candidate
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD, ORIGINAL, staged_schema
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import Org
 from tests.sync.runs import Seen
 

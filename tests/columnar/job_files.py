@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.columnar.job_results import JobResults
-from airflow_provider_sfleads.columnar.match import Match
-from airflow_provider_sfleads.columnar.staged import CLEAR, FIELD, field_names
-from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.pipeline.job_match import Match
+from airflow_provider_sfleads.pipeline.job_results import JobResults
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD, field_names
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 JOB = "7505g00000XyZaBAAV"
 KEY = FieldInfo(name="External_Id__c", type="string", length=36, external_id=True, unique=True)

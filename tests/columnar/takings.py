@@ -17,20 +17,20 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.index import KeyMemory
-from airflow_provider_sfleads.columnar.intake import ColumnIntake
-from airflow_provider_sfleads.columnar.originals import as_text
-from airflow_provider_sfleads.columnar.rebuild import candidates
-from airflow_provider_sfleads.core.describe import parse_describe
 from airflow_provider_sfleads.core.outcome import Outcome
 from airflow_provider_sfleads.emulator.describe import describe_object
 from airflow_provider_sfleads.emulator.lead_fields import lead_schema
 from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
-from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.plan import Candidate, Settled
-from airflow_provider_sfleads.sync.plan_settings import PlanSettings
-from airflow_provider_sfleads.sync.prepare import prepare
-from airflow_provider_sfleads.sync.stage import StagePlan
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.intake import ColumnIntake
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.original_rows import as_text
+from airflow_provider_sfleads.pipeline.plan import Candidate, Settled
+from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.pipeline.staged_items import candidates
+from airflow_provider_sfleads.salesforce.describe import parse_describe
 from tests.sync.org import lead_id
 from tests.sync.runs import Seen, field_of, ground, taken_in
 

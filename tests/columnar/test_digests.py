@@ -16,7 +16,7 @@ WORDS = st.one_of(st.none(), st.text(max_size=80), st.sampled_from(["", "\0", "a
 def _digests(values: list[str | None]) -> np.ndarray:
     import pyarrow as pa
 
-    from airflow_provider_sfleads.columnar.digests import digests
+    from airflow_provider_sfleads.pipeline.digests import digests
 
     return digests(pa.array(values, pa.string()))
 
@@ -43,7 +43,7 @@ def test_equal_digests_mean_equal_values(values: list[str | None]) -> None:
 
 def test_a_value_in_a_wide_column_is_found_by_one_in_a_narrow_one() -> None:
     """As keys of an export are found in results that come in other batches."""
-    from airflow_provider_sfleads.columnar.digests import Places
+    from airflow_provider_sfleads.pipeline.digests import Places
 
     known = _digests(["K-1", "K-2", "K-" + "9" * 40])
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.field_values import cell_of, cells_of, plain_cells
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.pipeline.field_values import cell_of, cells_of, plain_cells
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from tests.columnar.takings import FIGURES, IDS, MOMENTS, TRUTHS, WORDS
 
 VALUES = {

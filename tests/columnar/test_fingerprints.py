@@ -6,10 +6,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from airflow_provider_sfleads.columnar.fingerprints import fingerprints
-from airflow_provider_sfleads.columnar.staged import CLEAR, FIELD
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.values import convert
+from airflow_provider_sfleads.pipeline.fingerprints import fingerprints
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 
 @pytest.mark.parametrize(

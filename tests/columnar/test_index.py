@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar import index
-from airflow_provider_sfleads.columnar.digest_of_one import digest_of_one
-from airflow_provider_sfleads.columnar.digests import digests
-from airflow_provider_sfleads.columnar.index import KeyMemory
+from airflow_provider_sfleads.pipeline import key_memory as index
+from airflow_provider_sfleads.pipeline.digest_of_one import digest_of_one
+from airflow_provider_sfleads.pipeline.digests import digests
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 
 keys = st.text(st.sampled_from("ab\0ä"), max_size=3)
 calls = st.lists(st.tuples(st.booleans(), st.sampled_from(["key", "id"]), st.lists(keys, max_size=12)), max_size=8)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
-from airflow_provider_sfleads.sync.plan_settings import PlanSettings
+from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from tests.columnar.takings import (
     CLOCKS,
     FIELDS,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
-from airflow_provider_sfleads.sync.plan_settings import PlanSettings
+from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from tests.columnar.takings import FIGURES, IDS, KEYS, VALUES, WORDS, arrays, keys, one_by_one, together
 from tests.sync.org import lead_id
 from tests.sync.runs import stage_request

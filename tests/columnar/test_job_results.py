@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.job_results import CREATED, ERROR, ID, Created, JobResults, State
-from airflow_provider_sfleads.columnar.match import Match, match_by
-from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema
-from airflow_provider_sfleads.core.bulk import row_error
-from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.replies import duplicate_fields, duplicate_id
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.pipeline.job_match import Match, match_by
+from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, Created, JobResults, State
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
+from airflow_provider_sfleads.salesforce.collections import PageKind
+from airflow_provider_sfleads.salesforce.ingest_jobs import row_error
+from airflow_provider_sfleads.salesforce.replies import duplicate_fields, duplicate_id
 from tests.columnar.job_files import KEY, results_of, uploaded, write_file
 from tests.samples.replay import sample
 from tests.sync.org import lead_id

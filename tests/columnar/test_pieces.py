@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.bulk.pieces import Piece, Role, Slot
+from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Role, Slot
 
 
 def piece(role: Role, part: int, kind: int, round_: int) -> Piece:

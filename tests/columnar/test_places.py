@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.digests import Digests, Places
+from airflow_provider_sfleads.pipeline.digests import Digests, Places
 
 HALVES = st.one_of(st.sampled_from([0, 1, 2, 1 << 63, (1 << 64) - 1]), st.integers(0, (1 << 64) - 1))
 PAIRS = st.lists(st.tuples(HALVES, HALVES), max_size=60)

@@ -15,19 +15,19 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.index import KeyMemory
-from airflow_provider_sfleads.columnar.intake import ColumnIntake
-from airflow_provider_sfleads.columnar.rebuild import candidates
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks, chunk_rows, value_chunks
+from airflow_provider_sfleads.pipeline.intake import ColumnIntake
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
+from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.pipeline.staged_items import candidates
 from airflow_provider_sfleads.results.reject_pieces import columns_of, line_of
-from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
-from airflow_provider_sfleads.sync.plan_settings import PlanSettings
-from airflow_provider_sfleads.sync.prepare import prepare
 from tests.columnar.takings import (
     CLOCKS,
     FIELDS,

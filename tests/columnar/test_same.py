@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.same import key_form, same_form
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.same import same_value
+from airflow_provider_sfleads.pipeline.same import key_form, same_form
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 WORDS = st.one_of(
     st.text(alphabet="aA bß;İΣé\t\n\r\u2028", max_size=4),

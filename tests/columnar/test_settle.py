@@ -16,26 +16,26 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.bulk.outcomes import Collector
-from airflow_provider_sfleads.bulk.terms import Terms
-from airflow_provider_sfleads.columnar.job_results import CREATED, ERROR, ID, State
-from airflow_provider_sfleads.columnar.match import match_by
-from airflow_provider_sfleads.columnar.rebuild import Sending, rebuild
-from airflow_provider_sfleads.columnar.staged import field_names, with_place
-from airflow_provider_sfleads.core.bulk import row_error
-from airflow_provider_sfleads.core.collections import Verdict
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.pipeline.job_match import match_by
+from airflow_provider_sfleads.pipeline.job_outcomes import Collector
+from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, State
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.plan import Candidate, Item
+from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.staged_items import Sending, rebuild
+from airflow_provider_sfleads.pipeline.staged_rows import field_names, with_place
 from airflow_provider_sfleads.results.columns import complete, to_outcome
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.plan import Candidate, Item
+from airflow_provider_sfleads.salesforce.collections import SaveResult
+from airflow_provider_sfleads.salesforce.ingest_jobs import row_error
 from tests.columnar.asking import staged
 from tests.columnar.job_files import JOB, results_of, uploaded, write_file
 from tests.sync.org import Org, lead_id
 from tests.sync.runs import create_plan, describe, stage_plan
 
 NOW = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
-TERMS = Terms(
+TERMS = RunTerms(
     dry_run=False,
     least=0,
     attempt=2,
@@ -43,7 +43,7 @@ TERMS = Terms(
     server_now=lambda: NOW,
     lead_url=lambda lead: f"https://acme/{lead}/view",
     stop=Event(),
-    doubt=lambda: Doubt(since=NOW, last=NOW),
+    doubt=lambda: UnansweredSend(since=NOW, last=NOW),
 )
 MET = "DUPLICATE_VALUE:duplicate value found: External_Id__c duplicates value on record with id: {}:{}--"
 ERRORS = (
@@ -132,11 +132,11 @@ def collector(chosen: Case, asked: Org) -> Collector:
     )  # fmt: skip
 
 
-Fate = tuple[State, int]
+SearchResult = tuple[State, int]
 """What a job says of a row, and which of the errors."""
 
 
-def files_of(batches: list[pa.RecordBatch], fates: list[Fate], folder: Path) -> dict[State, Path]:
+def files_of(batches: list[pa.RecordBatch], fates: list[SearchResult], folder: Path) -> dict[State, Path]:
     """The result files of the job."""
     lines: dict[State, list[dict[str, str]]] = {state: [] for state in State}
     rows = [line for batch in batches for line in uploaded(batch)]
@@ -150,14 +150,16 @@ def files_of(batches: list[pa.RecordBatch], fates: list[Fate], folder: Path) -> 
     }
 
 
-def by_row(chosen: Case, batches: list[pa.RecordBatch], fates: list[Fate], asked: Org) -> Iterator[tuple[str, Any]]:
+def by_row(
+    chosen: Case, batches: list[pa.RecordBatch], fates: list[SearchResult], asked: Org
+) -> Iterator[tuple[str, Any]]:
     """The row code's word on each row: an outcome, or what is to be done with it."""
     lookup = LeadLookup(send=asked.send, conn_id="sf", lead=describe())
     items = [item for batch in batches for item in rebuild(batch, range(batch.num_rows), describe(), chosen.sending)]
     for number, (item, (state, error)) in enumerate(zip(items, fates, strict=True)):
-        verdict = Verdict(error=row_error(ERRORS[error]))
+        verdict = SaveResult(error=row_error(ERRORS[error]))
         if state is State.SUCCEEDED:
-            verdict = Verdict(id=item.salesforce_id or lead_id(number + 1), created=error % 2 == 1)
+            verdict = SaveResult(id=item.salesforce_id or lead_id(number + 1), created=error % 2 == 1)
             if chosen.sending.kind.operation == "update":
                 verdict = replace(verdict, created=None)
         is_open = state in (State.SILENT, State.UNPROCESSED)
@@ -208,7 +210,7 @@ def by_column(chosen: Case, batches: list[pa.RecordBatch], files: dict[State, Pa
     fates=st.lists(st.tuples(st.sampled_from(State), st.integers(0, len(ERRORS) - 1)), min_size=1, max_size=20),
 )
 @example(name="update", fates=[(State.SILENT, 0)] * 3 + [(State.FAILED, 3)])
-def test_every_row_becomes_what_the_row_code_makes_of_it(name: str, fates: list[Fate]) -> None:
+def test_every_row_becomes_what_the_row_code_makes_of_it(name: str, fates: list[SearchResult]) -> None:
     """Once, whatever the job says of it."""
     chosen = case(name)
     batches = load_of(chosen, len(fates))
@@ -222,7 +224,7 @@ def test_leads_that_exist_are_settled_without_a_call_or_a_look_at_each(
 ) -> None:
     """A million of them is what a normal night has."""
     chosen = case("skip")
-    monkeypatch.setattr("airflow_provider_sfleads.bulk.outcomes.rebuild", lambda *_: pytest.fail("row by row"))
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.job_outcomes.rebuild", lambda *_: pytest.fail("row by row"))
     batches, asked = load_of(chosen, 9), org()
     found = by_column(chosen, batches, files_of(batches, [(State.FAILED, 0)] * 9, tmp_path), asked)
     assert asked.calls == []

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
-from airflow_provider_sfleads.columnar.query_job import query_leads
-from airflow_provider_sfleads.columnar.reading import Reading
-from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
-from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.host import parse_host
 from airflow_provider_sfleads.emulator import EmulatorServer
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
-from airflow_provider_sfleads.transport import Client, Settings
+from airflow_provider_sfleads.pipeline.lookup_reading import Reading
+from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
+from airflow_provider_sfleads.pipeline.query_jobs import query_leads
+from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.collections import PageKind
+from airflow_provider_sfleads.salesforce.host import parse_host
 from tests.sync.runs import describe
 
 FIELDS = ("Id", "External_Id__c", "LastName", "IsConverted", "ConvertedContactId", "AnnualRevenue", "CreatedDate")

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.decide import ReadLeads, decide
-from airflow_provider_sfleads.columnar.decisions import APART, SETTLED, TAIL
-from airflow_provider_sfleads.columnar.query_job import query_leads
-from airflow_provider_sfleads.columnar.reading import Leads, Reading
-from airflow_provider_sfleads.columnar.sources import Wanted, read_leads
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Later, Settled
-from airflow_provider_sfleads.sync.prepare import prepare
-from airflow_provider_sfleads.sync.stage import StagePlan
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup_decide import ReadLeads, decide
+from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL
+from airflow_provider_sfleads.pipeline.lookup_reading import Leads, Reading
+from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
+from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Settled
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.pipeline.query_jobs import query_leads
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import LONG_AGO, NOW, USER, Org, lead_id
 from tests.sync.runs import LADDER, Seen, create_request, describe, ground, stage_request, taken_in
@@ -86,11 +86,11 @@ SOURCES = st.sampled_from([read_leads, by_job])
 Line = tuple[object, ...]
 
 
-def shown(line: Item | Settled | Later) -> Line:
+def shown(line: Item | Settled | Deferred) -> Line:
     """What the plan itself decides of a row."""
     if isinstance(line, Item):
         return (line.kind, line.expected, line.salesforce_id, line.old_stage, line.new_stage)
-    if isinstance(line, Later):
+    if isinstance(line, Deferred):
         return ("later",)
     outcome = line.outcome
     # Refused, or maybe created by an earlier try: the row code is to say so.

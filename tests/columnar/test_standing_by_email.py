@@ -8,15 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from airflow_provider_sfleads.columnar.decide import decide
-from airflow_provider_sfleads.columnar.decisions import APART, OUTCOME, SETTLED, TAIL
-from airflow_provider_sfleads.columnar.reading import Stopped
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.plan import Candidate
-from airflow_provider_sfleads.sync.prepare import prepare
-from airflow_provider_sfleads.sync.stage import StagePlan
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.lookup_decide import decide
+from airflow_provider_sfleads.pipeline.lookup_decisions import APART, OUTCOME, SETTLED, TAIL
+from airflow_provider_sfleads.pipeline.lookup_reading import Stopped
+from airflow_provider_sfleads.pipeline.plan import Candidate
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import Org
 from tests.sync.runs import create_request, ground, scored, stage_request

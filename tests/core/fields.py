@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 TYPES = (
     *("string", "textarea", "email", "phone", "url", "picklist", "multipicklist", "combobox", "encryptedstring"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.access import CONTACT, Needs, check_writable, in_one
-from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.mapping import FieldMap, Purpose, bind
-from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
+from airflow_provider_sfleads.salesforce.access import CONTACT, Needs, check_writable, in_one
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.wire import Reply
 
 FIELD = {"name": "Phone", "type": "phone", "length": 40, "nillable": True}
 

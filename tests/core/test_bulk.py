@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core import bulk
-from airflow_provider_sfleads.core.bulk import JobInfo, JobSpec, JobState, ResultKind
-from airflow_provider_sfleads.core.replies import ApiError, refusal
-from airflow_provider_sfleads.core.wire import Call, FileBody, Reply
 from airflow_provider_sfleads.exceptions import RequestRefusedError, ServiceUnavailableError
+from airflow_provider_sfleads.salesforce import ingest_jobs as bulk
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, JobState, ResultKind
+from airflow_provider_sfleads.salesforce.replies import ApiError, refusal
+from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
 JOB = "7505g00000XyZaBAAV"
 ASKED = bulk.get_job(JOB)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.collections import PageKind, Verdict, nothing_written, retrieve_call, verdicts_of
-from airflow_provider_sfleads.core.error_codes import Meaning
-from airflow_provider_sfleads.core.replies import ApiError
-from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError
+from airflow_provider_sfleads.salesforce.collections import (
+    PageKind,
+    SaveResult,
+    nothing_written,
+    retrieve_call,
+    save_results_of,
+)
+from airflow_provider_sfleads.salesforce.error_codes import Meaning
+from airflow_provider_sfleads.salesforce.replies import ApiError
+from airflow_provider_sfleads.salesforce.wire import Reply
 
 ID = "00Q5g00000AbCdEEAV"
 INSERT = PageKind(operation="insert")
@@ -61,15 +67,15 @@ def test_headers() -> None:
 )
 def test_meanings(code: str, message: str, meaning: Meaning) -> None:
     """Which errors are of the moment, of the hour, of the record, and of its lead."""
-    verdict = Verdict(error=ApiError(code, message))
+    verdict = SaveResult(error=ApiError(code, message))
     assert verdict.meaning is meaning
     assert verdict.is_open is (meaning in OPEN)
 
 
 def test_a_record_that_was_written_is_not_sent_again() -> None:
     """It has no error to mean anything."""
-    assert Verdict(id=ID).meaning is None
-    assert not Verdict(id=ID).is_open
+    assert SaveResult(id=ID).meaning is None
+    assert not SaveResult(id=ID).is_open
 
 
 @pytest.mark.parametrize(
@@ -93,13 +99,13 @@ def test_where_no_record_goes_through_the_error_says_what_to_do(code: str, words
 def test_failed_rows_have_no_id(more: dict[str, object]) -> None:
     """An id or a created beside a failure means nothing."""
     line = {"success": False, "errors": [{"statusCode": "X", "message": "m", "fields": ["F"]}], **more}
-    (verdict,) = verdicts_of(Reply(status=200, body=[line]), 1)
-    assert verdict == Verdict(error=ApiError("X", "m", ("F",)))
+    (verdict,) = save_results_of(Reply(status=200, body=[line]), 1)
+    assert verdict == SaveResult(error=ApiError("X", "m", ("F",)))
 
 
 def test_a_failure_without_errors() -> None:
     """A failure that gives no reason is a failure still."""
-    (verdict,) = verdicts_of(Reply(status=200, body=[{"success": False, "errors": []}]), 1)
+    (verdict,) = save_results_of(Reply(status=200, body=[{"success": False, "errors": []}]), 1)
     assert verdict.error is not None
     assert verdict.error.code == "UNKNOWN_EXCEPTION"
 
@@ -107,8 +113,8 @@ def test_a_failure_without_errors() -> None:
 def test_created_of_a_repeat() -> None:
     """After a repeat, "not created" may be this call's own doing."""
     line = {"id": ID, "success": True, "errors": [], "created": False}
-    (first,) = verdicts_of(Reply(status=200, body=[line]), 1)
-    (again,) = verdicts_of(Reply(status=200, body=[line], repeated=True), 1)
+    (first,) = save_results_of(Reply(status=200, body=[line]), 1)
+    (again,) = save_results_of(Reply(status=200, body=[line], repeated=True), 1)
     assert first.created is False
     assert again.created is None
 
@@ -117,7 +123,7 @@ def test_created_of_a_repeat() -> None:
 def test_a_reply_that_does_not_speak_of_each_record(body: object) -> None:
     """A reply that cannot be matched to its records is an unknown outcome."""
     with pytest.raises(OutcomeUnknownError):
-        verdicts_of(Reply(status=200, body=body), 2)
+        save_results_of(Reply(status=200, body=body), 2)
 
 
 def test_retrieve() -> None:

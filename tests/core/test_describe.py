@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_sfleads.core.describe import parse_describe
+from airflow_provider_sfleads.salesforce.describe import parse_describe
 
 EMAIL = {
     "name": "Email", "type": "email", "length": 80, "precision": 0, "scale": 0, "digits": 0, "nillable": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.error_codes import (
+from airflow_provider_sfleads.salesforce.error_codes import (
     BEARER_TABLE,
     TABLE,
     TOKEN_TABLE,
@@ -13,8 +13,8 @@ from airflow_provider_sfleads.core.error_codes import (
     look_up,
     look_up_token_error,
 )
-from airflow_provider_sfleads.core.replies import refusal
-from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.replies import refusal
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 # What a request is refused with, less what the transport waits out or tells itself.
 OF_REQUESTS = [

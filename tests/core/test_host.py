@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.host import Host, parse_host
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
+from airflow_provider_sfleads.salesforce.host import Host, parse_host
 
 
 @pytest.mark.parametrize(

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.core import bulk
-from airflow_provider_sfleads.core.access import CONTACT
-from airflow_provider_sfleads.core.collections import verdicts_of
-from airflow_provider_sfleads.core.describe import parse_describe
-from airflow_provider_sfleads.core.host import parse_host
-from airflow_provider_sfleads.core.limits import parse_limit_info, parse_retry_after
-from airflow_provider_sfleads.core.paging import Trail, checked, query_pages
-from airflow_provider_sfleads.core.replies import errors_in, plain_text, refusal, shown
-from airflow_provider_sfleads.core.token import read_grant
-from airflow_provider_sfleads.core.token import refusal as token_refusal
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import (
     ObjectAccessError,
     OutcomeUnknownError,
     ServiceUnavailableError,
     WrongHostError,
 )
+from airflow_provider_sfleads.salesforce import ingest_jobs as bulk
+from airflow_provider_sfleads.salesforce.access import CONTACT
+from airflow_provider_sfleads.salesforce.collections import save_results_of
+from airflow_provider_sfleads.salesforce.describe import parse_describe
+from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.limits import parse_limit_info, parse_retry_after
+from airflow_provider_sfleads.salesforce.oauth import read_grant
+from airflow_provider_sfleads.salesforce.oauth import refusal as token_refusal
+from airflow_provider_sfleads.salesforce.paging import Trail, checked, query_pages
+from airflow_provider_sfleads.salesforce.replies import errors_in, plain_text, refusal, shown
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +164,7 @@ def test_a_record_is_what_was_asked_for(record: dict[str, Any]) -> None:
 def test_a_result_that_says_nothing_is_an_unknown_outcome(result: object) -> None:
     """The record may have been written: neither created nor rejected is true."""
     with pytest.raises(OutcomeUnknownError):
-        verdicts_of(Reply(status=200, body=[{"success": False, "errors": []}, result]), 2)
+        save_results_of(Reply(status=200, body=[{"success": False, "errors": []}, result]), 2)
 
 
 def described(**field: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.ids import checksum, lead_id, to_18
+from airflow_provider_sfleads.salesforce.ids import checksum, lead_id, to_18
 
 IDS = st.from_regex(r"[a-zA-Z0-9]{15}", fullmatch=True)
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_sfleads.core.bulk import JobInfo, JobState
-from airflow_provider_sfleads.core.job_failures import advice, heals, unfinished
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
     BulkJobError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
+from airflow_provider_sfleads.salesforce.job_failures import advice, heals, unfinished
 
 JOB = JobInfo(id="7505g00000XyZaBAAV", state=JobState.FAILED, operation="upsert", processed=400)
 LASTING = [

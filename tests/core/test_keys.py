@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import compared_by, key_text
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 TEXT = FieldInfo(name="Key__c", type="string", length=36)
 STRICT = FieldInfo(name="Key__c", type="string", length=36, case_sensitive=True)

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.mapping import (
     BoundMapping,
     FieldMap,
@@ -17,6 +16,7 @@ from airflow_provider_sfleads.core.mapping import (
     overruled_owner,
 )
 from airflow_provider_sfleads.core.values import Refusal
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 
 FIELDS = (
     FieldInfo(name="LastName", type="string", length=80, nillable=False),

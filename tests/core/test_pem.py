@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from airflow_provider_sfleads.core.pem import parse_pem
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.transport.settings import read_private_key
+from airflow_provider_sfleads.salesforce.pem import parse_pem
+from airflow_provider_sfleads.salesforce.settings import read_private_key
 from tests.signing_keys import PASSWORD, certificate, key, material, pem, public
 
 FILES = {

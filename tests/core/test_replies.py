@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.replies import (
+from airflow_provider_sfleads.exceptions import OutcomeUnknownError
+from airflow_provider_sfleads.salesforce.replies import (
     ApiError,
     RecordResult,
     call_name,
@@ -17,8 +18,7 @@ from airflow_provider_sfleads.core.replies import (
     refusal,
     results_of,
 )
-from airflow_provider_sfleads.core.wire import Call, Reply
-from airflow_provider_sfleads.exceptions import OutcomeUnknownError
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 LEAD = "00Q5g00000AbCdEEAV"
 JSON = st.recursive(

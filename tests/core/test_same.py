@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.same import same_record, same_value
+from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 
 
 def field(kind: str, scale: int = 2) -> FieldInfo:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfleads.core.bulk import JobState, get_job, job_of, row_error
-from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.core.mapping import BoundMapping, FieldMap, Purpose, bind
-from airflow_provider_sfleads.core.replies import (
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobState, get_job, job_of, row_error
+from airflow_provider_sfleads.salesforce.replies import (
     ApiError,
     RecordResult,
     duplicate_fields,
@@ -21,7 +21,7 @@ from airflow_provider_sfleads.core.replies import (
     errors_of,
     results_of,
 )
-from airflow_provider_sfleads.core.wire import Reply
+from airflow_provider_sfleads.salesforce.wire import Reply
 from tests.samples.replay import SAMPLES, Answer, answers, sample
 from tests.sync.runs import create_plan, stage_plan
 

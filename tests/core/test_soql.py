@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.soql import in_queries, literal, quote
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.salesforce.soql import in_queries, literal, quote
 
 _UNESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 

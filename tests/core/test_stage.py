@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.core.stage import StageRule, ladder_problem
 from airflow_provider_sfleads.core.values import Refusal
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 LADDER = ("New", "MQL", "SQL", "Won")
 RULE = StageRule(stage="MQL", score="score", threshold=Decimal("80.5"), ladder=LADDER)

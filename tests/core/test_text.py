@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import cell_text, is_container, is_null, number_of
 from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from tests.core.fields import any_field
 
 BERLIN = ZoneInfo("Europe/Berlin")

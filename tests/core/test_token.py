@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.host import parse_host
-from airflow_provider_sfleads.core.token import read_grant, refusal
 from airflow_provider_sfleads.exceptions import (
     AuthenticationError,
     FlowNotEnabledError,
@@ -12,6 +10,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
     WrongKeyOrSecretError,
 )
+from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.oauth import read_grant, refusal
 
 ACME = parse_host("acme.my.salesforce.com")
 

@@ -14,10 +14,11 @@ import simplejson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import FieldInfo
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.text import cell_text, is_null, number_of, text_of
-from airflow_provider_sfleads.core.values import FieldValue, Refusal, convert
+from airflow_provider_sfleads.core.values import Refusal, convert
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.wire import FieldValue
 from tests.core.fields import TYPES, any_field
 
 LEAD = "00Q5g00000AbCdEEAV"

@@ -14,7 +14,6 @@ import pytest
 from sphinx.util.inventory import InventoryFile
 
 import airflow_provider_sfleads.exceptions as errors
-from airflow_provider_sfleads.core.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, UNKNOWN, look_up
 from airflow_provider_sfleads.core.outcome import Outcome, Reason
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.get_provider_info import get_provider_info
@@ -22,6 +21,7 @@ from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.results.columns import COLUMNS
 from airflow_provider_sfleads.results.merging import SHARED, Own
+from airflow_provider_sfleads.salesforce.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, UNKNOWN, look_up
 from tests.docs.pages import DOCS, ROOT
 
 PACKAGE = "airflow_provider_sfleads"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from tests.transport.stub import Stub, serving
+from tests.salesforce.stub import Stub, serving
 
 MakeHook = Callable[..., SalesforceLeadsHook]
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_sfleads.core.replies import duplicate_id
-from airflow_provider_sfleads.core.soql import in_queries
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.transport import Client, Settings
+from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.replies import duplicate_id
+from airflow_provider_sfleads.salesforce.soql import in_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

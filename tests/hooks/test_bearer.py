@@ -14,16 +14,16 @@ from airflow.providers.common.compat.sdk import redact
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from airflow_provider_sfleads.core.host import parse_host
-from airflow_provider_sfleads.core.jwt_bearer import audience_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
+from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.jwt_bearer import audience_of
+from tests.salesforce.stub import Say, refused
 from tests.signing_keys import PASSWORD, certificate, key, material, pem, public
-from tests.transport.stub import Say, refused
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
     from tests.hooks.conftest import MakeHook
-    from tests.transport.stub import Stub
+    from tests.salesforce.stub import Stub
 
 USER = "leads.integration@example.invalid"
 ELLIPTIC = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -12,7 +12,6 @@ import certifi
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, redact
 
-from airflow_provider_sfleads.core.replies import RecordResult
 from airflow_provider_sfleads.exceptions import (
     ConnectionFieldError,
     LeadAccessError,
@@ -23,11 +22,12 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from tests.transport.stub import EXPIRED, Got, Say, refused
+from airflow_provider_sfleads.salesforce.replies import RecordResult
+from tests.salesforce.stub import EXPIRED, Got, Say, refused
 
 if TYPE_CHECKING:
     from tests.hooks.conftest import MakeHook
-    from tests.transport.stub import Stub
+    from tests.salesforce.stub import Stub
 
 LEAD = "00Q5g00000AbCdEEAV"
 DESCRIBE = {"name": "Lead", "createable": True, "updateable": True, "fields": []}

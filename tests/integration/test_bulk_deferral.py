@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk", "deferrable":
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that leave the wait to the triggerer at once."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
 
 
 def test_a_task_is_deferred_while_its_job_runs_and_goes_on_when_it_is_over(

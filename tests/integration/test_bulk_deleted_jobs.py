@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 BULK: dict[str, Any] = {"api": "bulk"}
 CLOSED = Point(
-    at="airflow_provider_sfleads.transport.client:Client.send", which=sent("PATCH", body={"state": "UploadComplete"})
+    at="airflow_provider_sfleads.salesforce.client:Client.send", which=sent("PATCH", body={"state": "UploadComplete"})
 )
 
 

@@ -172,7 +172,7 @@ def test_a_limit_that_is_reached_between_two_jobs_holds_the_rest_back(
     emulator: EmulatorServer, tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job that runs is still waited for and its results are fetched: neither is a write."""
-    monkeypatch.setattr("airflow_provider_sfleads.bulk.staging.MAX_ROWS", 300)
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.staging.MAX_ROWS", 300)
     connect(extra={"max_api_usage": 0.8})
     task = Task()
     emulator.change_settings(bulk_delay=2.0)

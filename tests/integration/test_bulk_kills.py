@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.usefixtures("salesforce_conn"), pytest.mark.whole_way]
 
 ROWS = 50_000
 PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk"}
-CLIENT = "airflow_provider_sfleads.transport.client:Client"
-PIECES = "airflow_provider_sfleads.bulk.pieces:Pieces"
-RECORDER = "airflow_provider_sfleads.operators.recorder:Recorder"
+CLIENT = "airflow_provider_sfleads.salesforce.client:Client"
+PIECES = "airflow_provider_sfleads.pipeline.staged_pieces:Pieces"
+RECORDER = "airflow_provider_sfleads.operators.results_recorder:Recorder"
 FOLDER = "airflow_provider_sfleads.results.folder:ResultsFolder"
 
 
@@ -29,13 +29,13 @@ def _is_rows(data: object) -> bool:
 
 
 POINTS = {
-    "reading": Point(at="airflow_provider_sfleads.columnar.intake:ColumnIntake.take", nth=2),
+    "reading": Point(at="airflow_provider_sfleads.pipeline.intake:ColumnIntake.take", nth=2),
     "staged": Point(at=f"{CLIENT}.send", before=True, which=sent("POST", to="ingest")),
     "created-not-noted": Point(at=f"{CLIENT}.send", which=sent("POST", to="ingest")),
     "uploading": Point(at="http.client:HTTPConnection.send", nth=2, which=_is_rows),
     "uploaded": Point(at=f"{CLIENT}.send", which=sent("PUT")),
     "closed": Point(at=f"{CLIENT}.send", which=sent("PATCH", body={"state": "UploadComplete"})),
-    "polling": Point(at="airflow_provider_sfleads.bulk.jobs:Jobs.look", nth=2),
+    "polling": Point(at="airflow_provider_sfleads.salesforce.job_control:Jobs.look", nth=2),
     "downloading": Point(at=f"{CLIENT}.download"),
     "recording": Point(at=f"{RECORDER}.add", nth=2),
     "recorded": Point(at=f"{PIECES}.remove", before=True),

@@ -10,12 +10,12 @@ import pytest
 
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from airflow_provider_sfleads.transport.settings import Retries
+from airflow_provider_sfleads.salesforce.settings import Retries
 from tests.integration.support import FIELDS, Ran, Record, Rows, Task, people
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
-    from airflow_provider_sfleads.transport import Client, Settings
+    from airflow_provider_sfleads.salesforce import Client, Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
@@ -51,8 +51,8 @@ class HastyCreate(SalesforceCreateLeadsOperator):
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_sfleads.bulk.jobs._PAUSE", 0.02)
-    monkeypatch.setattr("airflow_provider_sfleads.bulk.watch._LONGEST_OUTAGE", 0.5)
+    monkeypatch.setattr("airflow_provider_sfleads.salesforce.job_control._PAUSE", 0.02)
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.job_watch._LONGEST_OUTAGE", 0.5)
 
 
 def attempt(task: Task, folder: Path, **more: Any) -> Ran:

@@ -82,7 +82,7 @@ def test_a_job_that_was_made_as_its_worker_was_killed_is_named_by_the_next_try(
     jobs.create({"operation": "insert", "api_version": 60.0}, "2026-01-01T00:00:00.000+0000")
     task = Task()
     dies(
-        monkeypatch, Point(at="airflow_provider_sfleads.transport.client:Client.send", which=sent("POST", to="ingest"))
+        monkeypatch, Point(at="airflow_provider_sfleads.salesforce.client:Client.send", which=sent("POST", to="ingest"))
     )
     killed(creating(people(300), tmp_path, **PLAIN), task)
     jobs.create({"operation": "update", "api_version": 60.0}, now)
@@ -121,7 +121,7 @@ def test_the_jobs_of_a_try_that_breaks_off_are_aborted_unless_another_try_has_ta
     error: Exception, expected: list[str], emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job that is not written down is this one's alone in any case."""
-    monkeypatch.setattr("airflow_provider_sfleads.bulk.staging.MAX_ROWS", 300)
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.staging.MAX_ROWS", 300)
     emulator.change_settings(bulk_delay=3_600.0)
     store = FailingStore(error=error, jobs=2)
     task = Task(store=store)

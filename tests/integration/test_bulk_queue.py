@@ -142,7 +142,7 @@ def test_a_trigger_hands_a_job_that_waits_for_too_long_back_to_a_worker(
     run_dag: RunDag, emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice, and the calls of all processes are counted."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
     ids = emulator.seed_leads(leads(people(300)))
     move_on(emulator, ids, queues=2)
     export = tmp_path / "people.jsonl"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_sfleads.core.bulk import JobSpec, close_job, create_job, job_of, upload
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobSpec, close_job, create_job, job_of, upload
 from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor
 
 if TYPE_CHECKING:

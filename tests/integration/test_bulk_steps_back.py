@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 BULK: dict[str, Any] = {"api": "bulk"}
-SEND = "airflow_provider_sfleads.transport.client:Client.send"
+SEND = "airflow_provider_sfleads.salesforce.client:Client.send"
 
 
 @pytest.mark.parametrize("processed", [0, 100])

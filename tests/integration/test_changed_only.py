@@ -121,7 +121,7 @@ def test_values_that_an_earlier_try_sent_are_not_taken_for_those_of_the_run_befo
     run(creating(people(300), tmp_path, **more))
     task = Task(run_id="changed")
     if is_killed:
-        client = "airflow_provider_sfleads.transport.client:Client.send"
+        client = "airflow_provider_sfleads.salesforce.client:Client.send"
         dies(monkeypatch, Point(at=client, which=sent("PATCH", body={"state": "UploadComplete"})))
         killed(creating(people(300, company="Acme 2"), tmp_path, **more), task)
     else:
@@ -162,7 +162,7 @@ def test_rows_that_wait_for_the_triggerer_are_remembered_by_the_process_that_goe
     emulator: EmulatorServer, tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Deferral with ``changed_only``: what the first process noted of the rows is there for the second."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
     emulator.change_settings(bulk_delay=60.0)
     more = {"existing": "update", "api": "bulk", "deferrable": True, **memory}
     operator = creating(people(300), tmp_path, **more)

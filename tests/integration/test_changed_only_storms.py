@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 PLACES = (
-    "airflow_provider_sfleads.transport.client:Client.send",
+    "airflow_provider_sfleads.salesforce.client:Client.send",
     "airflow_provider_sfleads.results.files:Directory.publish",
     "airflow_provider_sfleads.results.writer:ResultsWriter.flush",
 )

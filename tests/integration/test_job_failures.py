@@ -171,7 +171,7 @@ def complete(operator: LeadSyncOperator, emulator: EmulatorServer, message: str,
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that leave the wait to the triggerer at once."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -203,7 +203,7 @@ def test_a_job_that_failed_for_good_unseen_is_not_made_again(emulator: EmulatorS
     emulator.change_settings(bulk_delay=60.0)
     operator.deferrable = True
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+        patch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
         deferred(operator, store)
     emulator.fail_job(emulator.jobs()[0]["id"], HIDDEN)
     emulator.change_settings(bulk_delay=0.0)

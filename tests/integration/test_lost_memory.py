@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
-CLIENT = "airflow_provider_sfleads.transport.client:Client"
+CLIENT = "airflow_provider_sfleads.salesforce.client:Client"
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_bulk_whose_records_are_gone_goes_on_by_rows(
     task = Task()
     emulator.change_settings(bulk_delay=3600.0)
     begun = sent("PATCH", body={"state": "UploadComplete"})
-    dies(monkeypatch, Point(at="airflow_provider_sfleads.transport.client:Client.send", which=begun))
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.salesforce.client:Client.send", which=begun))
     killed(plain(people(3), tmp_path, api="bulk"), task)
     if is_over:
         emulator.finish_jobs()

@@ -148,7 +148,7 @@ def test_staged_rows_that_vanish_are_read_anew(
     def operator() -> Any:  # noqa: ANN401
         return (creating if how == "keyed" else moving)(rows, tmp_path, api="bulk")
 
-    dies(monkeypatch, Point(at="airflow_provider_sfleads.bulk.run:BulkRun.carry_on", before=True))
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.pipeline.job_run:BulkRun.carry_on", before=True))
     killed(operator(), task)
     for piece in tmp_path.rglob("*.arrow"):
         piece.unlink()

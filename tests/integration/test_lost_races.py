@@ -215,11 +215,11 @@ def test_many_races_that_a_job_has_lost(emulator: EmulatorServer, tmp_path: Path
     assert [job["rows"] for job in emulator.jobs() if not job["query"]] == [MANY]
 
 
-PIECES = "airflow_provider_sfleads.bulk.pieces:Pieces"
+PIECES = "airflow_provider_sfleads.pipeline.staged_pieces:Pieces"
 DEATHS = {
     "staged": Point(at=f"{PIECES}.publish", nth=2),
     "recorded": Point(at=f"{PIECES}.remove", before=True),
-    "sent": Point(at="airflow_provider_sfleads.sync.pages:PageSender.deliver"),
+    "sent": Point(at="airflow_provider_sfleads.pipeline.page_sender:PageSender.deliver"),
 }
 
 

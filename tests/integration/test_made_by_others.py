@@ -14,7 +14,7 @@ from airflow_provider_sfleads.emulator.faults import Fault
 from airflow_provider_sfleads.emulator.sales import convert, list_leads
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from airflow_provider_sfleads.transport.settings import Retries
+from airflow_provider_sfleads.salesforce.settings import Retries
 from tests.integration.support import (
     FIELDS,
     Record,
@@ -30,7 +30,7 @@ from tests.integration.support import (
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
-    from airflow_provider_sfleads.transport import Client, Settings
+    from airflow_provider_sfleads.salesforce import Client, Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 

@@ -172,7 +172,7 @@ def test_a_killed_worker_is_followed_there(
     if api == "bulk":
         # Of pages, what became of the one under way would be known only after ten minutes.
         more["external_id_field"] = None
-        dies(monkeypatch, Point(at="airflow_provider_sfleads.bulk.pieces:Pieces.remove", before=True))
+        dies(monkeypatch, Point(at="airflow_provider_sfleads.pipeline.staged_pieces:Pieces.remove", before=True))
         killed(creating(people(COUNT), folder, **more), task)
     else:
         killed_at_write(creating(people(COUNT), folder, **more), task, emulator, 2)

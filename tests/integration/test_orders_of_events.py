@@ -71,7 +71,7 @@ def test_a_job_of_rows_that_are_staged_anew(
     first = task.run(creating([*({**row, "company": "Older"} for row in rows), *nameless], tmp_path, **how))
     assert isinstance(first.error, ResultsError)
     newer = [*({**row, "company": "Newer"} for row in rows), *nameless]
-    dies(monkeypatch, Point(at="airflow_provider_sfleads.bulk.jobs:Jobs.start", before=True))
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.salesforce.job_control:Jobs.start", before=True))
     killed(creating(newer, tmp_path, **how), task)
     ran = task.run(creating(newer, tmp_path, **how))
     assert (ran.error, ran.counts) == (None, {"updated": ROWS, "rejected": 100})

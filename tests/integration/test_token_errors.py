@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_sfleads.exceptions import AuthenticationError, ServiceUnavailableError, SessionRejectedError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from airflow_provider_sfleads.transport import Client, Settings
-from airflow_provider_sfleads.transport.async_client import AsyncClient
+from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 from tests.integration.support import FIELDS, Rows, StateStore, deferred, no_retry, people, run
 
@@ -193,7 +193,7 @@ def waiting(
     emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[QuickOperator, Any, str]:
     """A deferred task, its context, and its job, which is over by now."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
     emulator.change_settings(bulk_delay=60.0)
     made = quick_operator(tmp_path, api="bulk", deferrable=True)
     said, context = deferred(made, StateStore())

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 MONDAY = datetime(2026, 11, 16, 2, tzinfo=UTC)
 ROWS = 300
-CLIENT = "airflow_provider_sfleads.transport.client:Client"
+CLIENT = "airflow_provider_sfleads.salesforce.client:Client"
 #: So that a killed run's claim is over in a moment, though not while a busy disk takes its time.
 PACE = Pace(lasts=4.0, renewed=0.3, skew=0.2, looks=0.05, patience=60.0, handover=0.5)
 HASTY = replace(PACE, patience=0.5)
@@ -199,7 +199,7 @@ def test_a_newer_run_waits_for_the_job_of_an_older_one_that_is_deferred(
     emulator: EmulatorServer, tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody renews its claim, but the job keeps it standing; it goes on itself when the newer one is through."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
     emulator.seed_leads(leads(people(ROWS)))
     emulator.change_settings(bulk_delay=4.0)
     operator = updating(people(ROWS, company="Tuesday"), tmp_path, memory, api="bulk", deferrable=True)

@@ -111,7 +111,7 @@ def test_a_deferred_task_tells(
     run_dag: RunDag, emulator: EmulatorServer, export: FileExport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process that ends it does, once."""
-    monkeypatch.setattr("airflow_provider_sfleads.operators.pipeline._PATIENCE", 0.0)
+    monkeypatch.setattr("airflow_provider_sfleads.operators.load_run._PATIENCE", 0.0)
     monkeypatch.setattr("airflow_provider_sfleads.triggers.bulk._HANDOVER", 0.0)
     emulator.change_settings(bulk_delay=1.0)
     with DAG("asset_deferred", schedule=None) as dag:

@@ -16,15 +16,15 @@ from airflow_provider_sfleads.exceptions import (
     RowsNotSentError,
     SalesforceLeadsError,
 )
-from airflow_provider_sfleads.operators.account import failure_of, summary
-from airflow_provider_sfleads.operators.under_way import Course
+from airflow_provider_sfleads.operators.load_context import LoadOutcome
+from airflow_provider_sfleads.operators.load_report import failure_of, summary
 
 FOLDER = "file:///results/dag/run/task/-1/1"
 
 
-def run_of(*, halted: SalesforceLeadsError | None = None, export_error: ExportError | None = None) -> Course:
+def run_of(*, halted: SalesforceLeadsError | None = None, export_error: ExportError | None = None) -> LoadOutcome:
     """A run that has ended."""
-    return Course(tally=Tally(), read=0, halted=halted, export_error=export_error)
+    return LoadOutcome(tally=Tally(), read=0, halted=halted, export_error=export_error)
 
 
 def report_of(*, codes: dict[str, int] | None = None, **counts: int) -> SyncReport:

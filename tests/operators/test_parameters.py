@@ -9,7 +9,6 @@ import pytest
 from jinja2 import Environment
 from jinja2.nativetypes import NativeEnvironment
 
-from airflow_provider_sfleads.core.collections import auto_assign
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.operators.parameters import (
     as_choice,
@@ -21,6 +20,7 @@ from airflow_provider_sfleads.operators.parameters import (
     as_text,
     as_tolerance,
 )
+from airflow_provider_sfleads.salesforce.collections import auto_assign
 
 LADDER = ["New", "MQL", None]
 FIELDS = {"name": "LastName", "firm's": 'Com"pany'}

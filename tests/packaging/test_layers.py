@@ -16,19 +16,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Rooms not named here are Airflow's rim: they may use any room but the emulator.
 ROOMS = {
     "exceptions": set[str](),
-    "core": {"exceptions"},
-    "transport": {"exceptions", "core"},
-    "sync": {"exceptions", "core"},
-    "columnar": {"exceptions", "core", "sync"},
-    "bulk": {"exceptions", "core", "sync", "columnar"},
+    "salesforce": {"exceptions"},
+    "core": {"exceptions", "salesforce"},
+    "pipeline": {"exceptions", "salesforce", "core"},
     "emulator": set[str](),
 }
 # And of other people's packages these belong to these rooms alone.
 OUTSIDE = {
     "airflow": "rim",
-    "cryptography": "transport hooks emulator",
-    "jwt": "transport emulator",
-    "requests": "transport hooks",
+    "cryptography": "salesforce hooks emulator",
+    "jwt": "salesforce emulator",
+    "requests": "salesforce hooks",
     "fastapi": "ui",
     "starlette": "emulator",
     "uvicorn": "emulator",

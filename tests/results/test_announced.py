@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.digests import digest_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-ONE = Doubt.at(NOON, "005000000000001AAA")
+ONE = UnansweredSend.at(NOON, "005000000000001AAA")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def announced(folder: ResultsFolder) -> set[bytes]:
     return {digest for digest, _ in Announcements(folder, str.lower).rows()}
 
 
-def announce(folder: ResultsFolder, keys: Sequence[str], doubt: Doubt = ONE) -> Announcements:
+def announce(folder: ResultsFolder, keys: Sequence[str], doubt: UnansweredSend = ONE) -> Announcements:
     """Announce rows."""
     announcements = Announcements(folder, str.lower)
     announcements.announce(((key, "") for key in keys), doubt)
@@ -95,7 +95,7 @@ def test_drafts_do_not_count(folder: ResultsFolder) -> None:
 
 def test_time_and_user_are_kept(folder: ResultsFolder) -> None:
     """What is unknown is kept with when it was sent, and by whom; rows of several sendings one by one."""
-    other = Doubt.at(NOON + timedelta(minutes=3), "005000000000002AAA", ["who"]) | ONE
+    other = UnansweredSend.at(NOON + timedelta(minutes=3), "005000000000002AAA", ["who"]) | ONE
     announcements = announce(folder, ["a"])
     announcements.conclude([(digest_of("a"), ONE), (digest_of("b"), other), (digest_of("c"), other)])
     found = dict(Announcements(folder, str.lower).rows())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results import ResultsFolder
@@ -18,7 +18,7 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
 
 LEAD = "00Q5g00000AbCdEEAV"
-SENT = Doubt.at(datetime(2026, 11, 24, 12, tzinfo=UTC), "005000000000001AAA")
+SENT = UnansweredSend.at(datetime(2026, 11, 24, 12, tzinfo=UTC), "005000000000001AAA")
 Make = Callable[[str], ResultsFolder]
 
 
@@ -195,7 +195,7 @@ def test_a_killed_try_knows_what_it_did_not_send(tmp_path: Path, make: Make) -> 
 
 def test_all_sendings_of_a_row_are_one_doubt(tmp_path: Path, make: Make) -> None:
     """From the first to the last, in whichever execution, by whichever user."""
-    later = Doubt.at(SENT.since + timedelta(hours=1), "005000000000002AAA")
+    later = UnansweredSend.at(SENT.since + timedelta(hours=1), "005000000000002AAA")
     record(make("1"), [], announced=["a"])
     Announcements(make("2"), str.lower).announce([("A", "who")], later)
     with rows(tmp_path) as earlier:

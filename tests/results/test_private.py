@@ -14,14 +14,14 @@ import pytest
 from requests import Response
 from urllib3 import HTTPResponse
 
-from airflow_provider_sfleads.columnar.index import KeyMemory
-from airflow_provider_sfleads.columnar.staged import write_csv
 from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.staged_rows import write_csv
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LEASES
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.state_file import StateFile
-from airflow_provider_sfleads.transport.body import save_body
+from airflow_provider_sfleads.salesforce.body import save_body
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
@@ -92,7 +92,7 @@ def test_what_an_older_version_has_left_is_closed_off(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("umask")
 def test_scratch_files_are_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a job uploads, what it answers, and the keys of an export too large for memory."""
-    monkeypatch.setattr("airflow_provider_sfleads.columnar.index.RECENT", 1)
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.key_memory.RECENT", 1)
     write_csv([], tmp_path / "load.csv", ["LastName"], by_id=False)
     response = Response()
     response.raw = HTTPResponse(body=BytesIO(b"Id\n"), preload_content=False)

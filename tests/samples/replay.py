@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.transport.stub import TOKEN, Got, Say, Stub, serving
+from tests.salesforce.stub import TOKEN, Got, Say, Stub, serving
 
 SAMPLES = Path(__file__).parent
 # What the stub says of the connection itself, and of a body that it writes anew.

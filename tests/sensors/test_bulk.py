@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_provider_sfleads.exceptions import BulkJobError, RequestRefusedError, WrongKeyOrSecretError
 from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor
-from tests.transport.stub import Say, Stub, refused, serving
+from tests.salesforce.stub import Say, Stub, refused, serving
 
 JOB = "7505g00000XyZaBAAV"
 

@@ -17,8 +17,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote_plus
 
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError, ServiceUnavailableError
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 USER = "005000000000001AAA"
 NOW = "2026-11-24T00:10:00.000+0000"

@@ -11,25 +11,25 @@ from itertools import count
 from threading import Event
 from typing import Any
 
-from airflow_provider_sfleads.core.describe import SObjectInfo, parse_describe
-from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.ids import lead_id
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_container, is_unicode
-from airflow_provider_sfleads.core.wire import Send
-from airflow_provider_sfleads.sync.before import Before
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.made import Claim
-from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Candidate, Plan, Settled
-from airflow_provider_sfleads.sync.plan_settings import CreateLeads, PlanSettings, UpdateStage
-from airflow_provider_sfleads.sync.ports import Earlier, Settings
-from airflow_provider_sfleads.sync.prepare import Ground, prepare
-from airflow_provider_sfleads.sync.run import SyncRun
+from airflow_provider_sfleads.pipeline.earlier_tries import Before
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
+from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, PlanSettings, UpdateStage
+from airflow_provider_sfleads.pipeline.ports import Earlier, Settings
+from airflow_provider_sfleads.pipeline.prepare import PlanInputs, prepare
+from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.unclaimed_leads import Claim
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.ids import lead_id
+from airflow_provider_sfleads.salesforce.wire import Send
 from tests.sync.org import USER, Org
 
 LADDER = ("New", "MQL", "SQL", "Won")
@@ -110,9 +110,9 @@ class EarlierTry:
         self._rows[row] -= there
         return there
 
-    def unknown(self, key: str) -> Doubt | None:
+    def unknown(self, key: str) -> UnansweredSend | None:
         """When such a row was sent and never heard of."""
-        return Doubt.at(STARTED, USER) if key.lower() in self._unknown else None
+        return UnansweredSend.at(STARTED, USER) if key.lower() in self._unknown else None
 
     def created(self, key: str) -> str | None:
         """Id of the lead that another execution made of such a row."""
@@ -292,9 +292,9 @@ class _Forward:
 
 def ground(
     columns: Iterable[str], lead: SObjectInfo | None = None, *, claim: Claim = lambda _ids, _since: ()
-) -> Ground:
+) -> PlanInputs:
     """What a plan stands on; the leads that its rows take are nobody else's."""
-    return Ground(lead=lead or describe(), columns=tuple(columns), late=LATE, claim=claim)
+    return PlanInputs(lead=lead or describe(), columns=tuple(columns), late=LATE, claim=claim)
 
 
 def create_request(**changes: Any) -> PlanSettings:

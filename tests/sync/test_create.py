@@ -10,8 +10,8 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import made_of
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import MappingError, ServiceUnavailableError
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import NOW, Org, lead_id
 from tests.sync.runs import EarlierTry, carry_out, create, create_plan, describe, new_row
 

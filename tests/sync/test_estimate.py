@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.paging import cut
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
-from airflow_provider_sfleads.sync.stage import StagePlan
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
+from airflow_provider_sfleads.salesforce.paging import cut
 from tests.sync.org import Org, lead_id
 from tests.sync.runs import carry_out, create_plan, new_row, scored, stage_plan
 

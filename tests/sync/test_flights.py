@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfleads.core.collections import PageKind
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.sync.flights import Flights, Line
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Settled
+from airflow_provider_sfleads.pipeline.pages_in_flight import Line, PagesInFlight
+from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Settled
+from airflow_provider_sfleads.salesforce.collections import PageKind
 
 KIND = PageKind(operation="insert")
 
@@ -63,7 +63,7 @@ def test_a_page_is_carried_once(at: int, count: int) -> None:
             assert isinstance(settled, Settled)
             landed[one.candidate.key] = settled.outcome
 
-    flights = Flights(batch_size=2, concurrency=1, deliver=deliver, land=land, now=lambda: datetime.now(UTC))
+    flights = PagesInFlight(batch_size=2, concurrency=1, deliver=deliver, land=land, now=lambda: datetime.now(UTC))
     with ThreadPoolExecutor(1) as pool:
         struck = Struck(pool, at)
         added = 0
@@ -88,7 +88,7 @@ def test_a_page_that_breaks_lands_as_unknown() -> None:
     def deliver(_kind: PageKind, _items: list[Item], _since: datetime) -> list[Line]:
         raise OSError("no space")
 
-    flights = Flights(
+    flights = PagesInFlight(
         batch_size=1,
         concurrency=1,
         deliver=deliver,

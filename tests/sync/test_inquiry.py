@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.sync.inquiry import Fate, Inquiry, Standing
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.made import person_of
-from airflow_provider_sfleads.sync.plan import Candidate, Item
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.plan import Candidate, Item
+from airflow_provider_sfleads.pipeline.unclaimed_leads import person_of
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from tests.sync.org import NOW, USER, Org
 from tests.sync.runs import create_plan, describe
 
@@ -44,20 +44,20 @@ def ask(
     claimed: Sequence[str] = (),
     lead: SObjectInfo | None = None,
     **more: Any,
-) -> list[Fate]:
+) -> list[SearchResult]:
     """Ask for rows that were sent at ``SENT``."""
-    inquiry = Inquiry(
+    inquiry = LeadSearch(
         lead=lead or describe(),
         fields=PLAN.recipe.fields,
         late=LATE,
         claimed=lambda ids, _since: set(ids) & set(claimed),
         now=lambda: at,
     )
-    rows = [(item(number, **record), Doubt.at(SENT, USER)) for number, record in enumerate(records)]
+    rows = [(item(number, **record), UnansweredSend.at(SENT, USER)) for number, record in enumerate(records)]
     return inquiry.ask(rows, LeadLookup(send=org.send, conn_id="sf", lead=describe()), **more)
 
 
-def standings(fates: Sequence[Fate]) -> list[Standing]:
+def standings(fates: Sequence[SearchResult]) -> list[Presence]:
     """What is known of each."""
     return [fate.standing for fate in fates]
 
@@ -93,14 +93,14 @@ def test_no_lead_is_made_again(rows: list[tuple[dict[str, str], bool]], others: 
     taken = [fate.lead_id for fate in fates if fate.lead_id]
     fates += ask(org, records[cut:], claimed=taken, are_all=not cut) if records[cut:] else []
 
-    answered = [fate.lead_id for fate in fates if fate.standing is Standing.THERE]
+    answered = [fate.lead_id for fate in fates if fate.standing is Presence.THERE]
     assert len(set(answered)) == len(answered)
     assert set(answered) <= set(made)
     sent = Counter(tuple(sorted(record.items())) for record in records)
     absent = Counter(
         tuple(sorted(record.items()))
         for record, fate in zip(records, fates, strict=True)
-        if fate.standing is Standing.ABSENT
+        if fate.standing is Presence.ABSENT
     )
     there = Counter(tuple(sorted(record.items())) for record, went in rows if went)
     assert all(there[record] + absent[record] <= sent[record] for record in sent)
@@ -112,10 +112,10 @@ def test_found_at_once_and_absent_only_after_the_time() -> None:
     lead = org.add(CreatedDate=NOW, **RAY)
     poe = {**RAY, "LastName": "Poe"}
     there, young = ask(org, [RAY, poe], at=SENT)
-    assert (there.standing, there.lead_id) == (Standing.THERE, lead)
-    assert (young.standing, young.known_from) == (Standing.OPEN, SENT + LATE)
-    assert standings(ask(org, [RAY, poe], at=SENT + LATE - timedelta(seconds=1))) == [Standing.THERE, Standing.OPEN]
-    assert standings(ask(org, [RAY, poe])) == [Standing.THERE, Standing.ABSENT]
+    assert (there.standing, there.lead_id) == (Presence.THERE, lead)
+    assert (young.standing, young.known_from) == (Presence.OPEN, SENT + LATE)
+    assert standings(ask(org, [RAY, poe], at=SENT + LATE - timedelta(seconds=1))) == [Presence.THERE, Presence.OPEN]
+    assert standings(ask(org, [RAY, poe])) == [Presence.THERE, Presence.ABSENT]
 
 
 def test_no_query_looks_for_a_value_that_it_cannot_find() -> None:
@@ -125,7 +125,7 @@ def test_no_query_looks_for_a_value_that_it_cannot_find() -> None:
     sealed = describe(LastName={"filterable": False}, Email={"filterable": False})
     (ray,) = ask(org, [RAY], lead=sealed)
 
-    assert (ray.standing, ray.lead_id) == (Standing.OPEN, None)
+    assert (ray.standing, ray.lead_id) == (Presence.OPEN, None)
     assert ray.why is not None
     assert lead in ray.why
     asked = [str((call.params or {}).get("q")) for call in org.calls]
@@ -135,23 +135,23 @@ def test_no_query_looks_for_a_value_that_it_cannot_find() -> None:
 @pytest.mark.parametrize(
     ("lead", "standing"),
     [
-        ({}, Standing.THERE),
-        ({"Company": "Acme Inc."}, Standing.OPEN),
-        ({"LastName": "RAY"}, Standing.OPEN),
-        ({"FirstName": "Al"}, Standing.OPEN),
-        ({"Email": "a@b.example"}, Standing.OPEN),
-        ({"CreatedDate": "2026-11-23T00:10:00.000+0000"}, Standing.ABSENT),
-        ({"CreatedById": OTHER}, Standing.ABSENT),
-        ({"IsDeleted": True}, Standing.THERE),
-        ({"IsDeleted": True, "Company": "Acme Inc."}, Standing.ABSENT),
-        ({"LastName": "Roy"}, Standing.OPEN),
-        ({"LastName": "Roy", "Company": "Other"}, Standing.ABSENT),
-        ({"Company": "Acme Inc.", "External_Id__c": "K-1"}, Standing.OPEN),
-        ({"CreatedDate": "2026-11-24T00:23:00.000+0000"}, Standing.THERE),
-        ({"CreatedDate": "2026-11-24T00:24:00.000+0000"}, Standing.ABSENT),
+        ({}, Presence.THERE),
+        ({"Company": "Acme Inc."}, Presence.OPEN),
+        ({"LastName": "RAY"}, Presence.OPEN),
+        ({"FirstName": "Al"}, Presence.OPEN),
+        ({"Email": "a@b.example"}, Presence.OPEN),
+        ({"CreatedDate": "2026-11-23T00:10:00.000+0000"}, Presence.ABSENT),
+        ({"CreatedById": OTHER}, Presence.ABSENT),
+        ({"IsDeleted": True}, Presence.THERE),
+        ({"IsDeleted": True, "Company": "Acme Inc."}, Presence.ABSENT),
+        ({"LastName": "Roy"}, Presence.OPEN),
+        ({"LastName": "Roy", "Company": "Other"}, Presence.ABSENT),
+        ({"Company": "Acme Inc.", "External_Id__c": "K-1"}, Presence.OPEN),
+        ({"CreatedDate": "2026-11-24T00:23:00.000+0000"}, Presence.THERE),
+        ({"CreatedDate": "2026-11-24T00:24:00.000+0000"}, Presence.ABSENT),
     ],
 )
-def test_what_answers_for_a_row(lead: dict[str, object], standing: Standing) -> None:
+def test_what_answers_for_a_row(lead: dict[str, object], standing: Presence) -> None:
     """All values and no others; made in that time by the same user; also where Sales has deleted it meanwhile.
 
     One that differs may be the row's in disguise while it is there, whatever automation wrote into it.
@@ -164,16 +164,16 @@ def test_what_answers_for_a_row(lead: dict[str, object], standing: Standing) -> 
 @pytest.mark.parametrize(
     ("lead", "standing"),
     [
-        ({"Company": "Acme Inc.", "Email": "A@b.example"}, Standing.THERE),
-        ({"Company": "Acme Inc.", "Email": "other@b.example"}, Standing.OPEN),
-        ({"LastName": "Roy", "FirstName": "Bo", "Company": "Other", "Email": "other@b.example"}, Standing.ABSENT),
-        ({"Company": "Acme Inc.", "Email": None}, Standing.OPEN),
-        ({"LastName": "Roy", "Email": "a@b.example"}, Standing.OPEN),
-        ({"FirstName": "Bo", "Email": None}, Standing.OPEN),
-        ({"FirstName": "Bo"}, Standing.OPEN),
+        ({"Company": "Acme Inc.", "Email": "A@b.example"}, Presence.THERE),
+        ({"Company": "Acme Inc.", "Email": "other@b.example"}, Presence.OPEN),
+        ({"LastName": "Roy", "FirstName": "Bo", "Company": "Other", "Email": "other@b.example"}, Presence.ABSENT),
+        ({"Company": "Acme Inc.", "Email": None}, Presence.OPEN),
+        ({"LastName": "Roy", "Email": "a@b.example"}, Presence.OPEN),
+        ({"FirstName": "Bo", "Email": None}, Presence.OPEN),
+        ({"FirstName": "Bo"}, Presence.OPEN),
     ],
 )
-def test_whoever_has_an_address_is_known_by_it(lead: dict[str, object], standing: Standing) -> None:
+def test_whoever_has_an_address_is_known_by_it(lead: dict[str, object], standing: Presence) -> None:
     """Name and address are one person's, whatever else automation changed; with less in common it may be another's."""
     org = Org()
     row = {**RAY, "FirstName": "Al", "Email": "a@b.example"}
@@ -186,16 +186,16 @@ def test_two_rows_of_one_person_are_not_told_by_the_address() -> None:
     org = Org()
     row = {**RAY, "Email": "a@b.example"}
     org.add(**{"CreatedDate": NOW, **row, "Company": "Acme Inc."})
-    assert standings(ask(org, [row, {**row, "FirstName": "Al"}])) == [Standing.OPEN] * 2
-    assert standings(ask(org, [row], are_all=False)) == [Standing.OPEN]
-    assert standings(ask(org, [row])) == [Standing.THERE]
+    assert standings(ask(org, [row, {**row, "FirstName": "Al"}])) == [Presence.OPEN] * 2
+    assert standings(ask(org, [row], are_all=False)) == [Presence.OPEN]
+    assert standings(ask(org, [row])) == [Presence.THERE]
 
 
 def test_a_recorded_lead_answers_for_its_own_row_only() -> None:
     """What is in the results already is not free."""
     org = Org()
     lead = org.add(CreatedDate=NOW, **RAY)
-    assert standings(ask(org, [RAY], claimed=[lead])) == [Standing.ABSENT]
+    assert standings(ask(org, [RAY], claimed=[lead])) == [Presence.ABSENT]
 
 
 @pytest.mark.parametrize("is_as_sent", [True, False])
@@ -205,26 +205,28 @@ def test_a_key_answers_for_its_row(is_as_sent: bool) -> None:  # noqa: FBT001
     lead = org.add(CreatedDate=NOW, External_Id__c="K-1", **(RAY if is_as_sent else RAY | {"Company": "changed"}))
     keyed = item(1, External_Id__c="K-1", **RAY)
     keyed = replace(keyed, kind=replace(keyed.kind, operation="upsert", external_id_field="External_Id__c"))
-    inquiry = Inquiry(
+    inquiry = LeadSearch(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT
     )
-    (fate,) = inquiry.ask([(keyed, Doubt.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf", lead=describe()))
+    (fate,) = inquiry.ask(
+        [(keyed, UnansweredSend.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf", lead=describe())
+    )
     assert fate.lead_id == (lead if is_as_sent else None)
 
 
-@pytest.mark.parametrize(("then", "standing"), [("Mueler", Standing.THERE), ("Miller", Standing.ABSENT)])
-def test_a_row_that_has_changed_since(then: str, standing: Standing) -> None:
+@pytest.mark.parametrize(("then", "standing"), [("Mueler", Presence.THERE), ("Miller", Presence.ABSENT)])
+def test_a_row_that_has_changed_since(then: str, standing: Presence) -> None:
     """The export is read anew: the lead is that of the person of whom the row spoke when it was sent."""
     org = Org()
     lead = org.add(CreatedDate=NOW, LastName="Mueler", Company="Other")
-    doubt = Doubt.at(SENT, USER, [person_of(describe(), {"LastName": then})])
-    inquiry = Inquiry(
+    doubt = UnansweredSend.at(SENT, USER, [person_of(describe(), {"LastName": then})])
+    inquiry = LeadSearch(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT + LATE
     )
     (fate,) = inquiry.ask(
         [(item(1, LastName="Mueller", Company="Acme"), doubt)], LeadLookup(send=org.send, conn_id="sf", lead=describe())
     )
-    assert (fate.standing, fate.lead_id) == (standing, lead if standing is Standing.THERE else None)
+    assert (fate.standing, fate.lead_id) == (standing, lead if standing is Presence.THERE else None)
 
 
 @pytest.mark.parametrize("name", ["\tRay", "Ray\n", " Ray "])
@@ -233,7 +235,7 @@ def test_blanks_at_the_edge(name: str) -> None:
     for stored in (name.strip(" "), name.strip()):
         org = Org()
         org.add(CreatedDate=NOW, LastName=stored, Company="Acme")
-        assert standings(ask(org, [{**RAY, "LastName": name}])) == [Standing.THERE]
+        assert standings(ask(org, [{**RAY, "LastName": name}])) == [Presence.THERE]
 
 
 def test_one_value_in_common_is_not_enough() -> None:
@@ -241,6 +243,6 @@ def test_one_value_in_common_is_not_enough() -> None:
     row = {"LastName": "Ray", "FirstName": "Al", "Company": "Acme", "Email": "a@b.example"}
     org = Org()
     org.add(CreatedDate=NOW, LastName="Poe", FirstName="Bo", Company="Acme", Email="p@o.example")
-    assert standings(ask(org, [row])) == [Standing.ABSENT]
+    assert standings(ask(org, [row])) == [Presence.ABSENT]
     org.add(CreatedDate=NOW, LastName="Poe", FirstName="Al", Company="Acme", Email="q@o.example")
-    assert standings(ask(org, [row])) == [Standing.OPEN]
+    assert standings(ask(org, [row])) == [Presence.OPEN]

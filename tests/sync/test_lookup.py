@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.describe import FieldInfo
-from airflow_provider_sfleads.core.wire import Reply
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.sync.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+from airflow_provider_sfleads.salesforce.wire import Reply
 from tests.sync.runs import describe
 
 KEY = FieldInfo(name="External_Id__c", type="string")

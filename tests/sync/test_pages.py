@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.collections import PageKind, Verdict
 from airflow_provider_sfleads.core.outcome import Reason
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import (
     ApiLimitError,
     ConnectionFailedError,
@@ -22,8 +20,10 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
     SessionRejectedError,
 )
-from airflow_provider_sfleads.sync.answers import Unsent, reason_for
-from airflow_provider_sfleads.sync.pages import MAX_UNKNOWN, ROUNDS, Delivery, PageSender
+from airflow_provider_sfleads.pipeline.page_sender import MAX_UNKNOWN, ROUNDS, Delivery, PageSender
+from airflow_provider_sfleads.pipeline.send_results import Unsent, reason_for
+from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import lead_id
 
 INSERT = PageKind(operation="insert")
@@ -89,12 +89,14 @@ class Line:
 
 def ids(delivery: Delivery) -> list[str | None]:
     """Return the ids written, by position; no result may be left out."""
-    return [result.id if isinstance(result, Verdict) else None for result in delivery.results]
+    return [result.id if isinstance(result, SaveResult) else None for result in delivery.results]
 
 
 def codes(delivery: Delivery) -> list[str | None]:
     """Return the error codes, by position."""
-    return [result.error.code if isinstance(result, Verdict) and result.error else None for result in delivery.results]
+    return [
+        result.error.code if isinstance(result, SaveResult) and result.error else None for result in delivery.results
+    ]
 
 
 def reasons(delivery: Delivery) -> list[Reason | None]:
@@ -210,7 +212,7 @@ def test_a_record_that_is_too_large() -> None:
     delivery = Line(then=lambda _sent: Reply(status=413)).deliver(records(1))
     assert codes(delivery) == ["UNKNOWN_EXCEPTION"]
     (result,) = delivery.results
-    assert isinstance(result, Verdict)
+    assert isinstance(result, SaveResult)
     assert result.error is not None
     assert "413" in result.error.message
 
@@ -347,7 +349,7 @@ def test_any_schedule_of_replies(count: int, script: list[str], kind: PageKind) 
     delivery = line.deliver(records(count), kind)
     assert len(delivery.results) == count
     for n, result in enumerate(delivery.results):
-        if isinstance(result, Verdict) and result.error is None:
+        if isinstance(result, SaveResult) and result.error is None:
             assert result.id == lead_id(n)
     doubtful: set[str] = set()
     for page, word in zip(line.sent, [*script, *["ok"] * len(line.sent)], strict=False):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan
+from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Plan
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import LONG_AGO, Org
 from tests.sync.runs import (
     LADDER,

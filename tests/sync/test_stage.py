@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import MappingError
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import Org, calls_of, lead_id
 from tests.sync.runs import LADDER, STARTED, EarlierTry, carry_out, describe, move, prepared, scored, stage_plan
 

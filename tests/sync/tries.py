@@ -12,24 +12,24 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from airflow_provider_sfleads.core.doubt import Doubt
+from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.wire import Call, Reply
+from airflow_provider_sfleads.pipeline.earlier_tries import Before
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Plan, Settled
+from airflow_provider_sfleads.pipeline.ports import Settings
+from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
+from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.unclaimed_leads import person_of
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
-from airflow_provider_sfleads.sync.before import Before
-from airflow_provider_sfleads.sync.doubts import Doubts
-from airflow_provider_sfleads.sync.inquiry import Inquiry
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.made import person_of
-from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Candidate, Item, Plan, Settled
-from airflow_provider_sfleads.sync.ports import Settings
-from airflow_provider_sfleads.sync.run import SyncRun
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import NOW as CREATED
 from tests.sync.org import USER, Org
 from tests.sync.runs import LATE, STARTED, Seen, describe, taken_in
@@ -161,7 +161,7 @@ class Task:
         def announce(items: Sequence[Item]) -> None:
             life.tick()
             rows = [(item.candidate.key, person_of(describe(), item.record)) for item in items]
-            announcements.announce(rows, Doubt.at(self.now, USER))
+            announcements.announce(rows, UnansweredSend.at(self.now, USER))
             self.doubtful.update(key for key, _ in rows)
             life.tick()
 
@@ -180,8 +180,8 @@ class Task:
             sink=_MortalSink(writer, life),
             tally=tally,
             announce=announce,
-            doubts=Doubts(
-                Inquiry(
+            doubts=Reconciliation(
+                LeadSearch(
                     lead=describe(),
                     fields=plan.recipe.fields,
                     late=LATE,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.transport.stub import Stub, serving
+from tests.salesforce.stub import Stub, serving
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ApiLimitError, RequestRefusedError, ServiceUnavailableError
-from airflow_provider_sfleads.transport.async_client import AsyncClient
+from airflow_provider_sfleads.salesforce.async_client import AsyncClient
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from airflow_provider_sfleads.triggers.bulk import JobPoller, JobStatus
 
 Answer = Reply | Exception

@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
-from tests.transport.stub import EXPIRED, Got, Say, refused
+from tests.salesforce.stub import EXPIRED, Got, Say, refused
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.transport.stub import Stub
+    from tests.salesforce.stub import Stub
 
 ONE, TWO = "7505g00000000001AA", "7505g00000000002AA"
 

@@ -18,11 +18,11 @@ _LOADED = (
     "requests",
     "simplejson",
     "tenacity",
-    "airflow_provider_sfleads.columnar.job_results",
-    "airflow_provider_sfleads.columnar.intake",
-    "airflow_provider_sfleads.bulk.run",
-    "airflow_provider_sfleads.sync.run",
-    "airflow_provider_sfleads.transport",
+    "airflow_provider_sfleads.pipeline.job_results",
+    "airflow_provider_sfleads.pipeline.intake",
+    "airflow_provider_sfleads.pipeline.job_run",
+    "airflow_provider_sfleads.pipeline.row_run",
+    "airflow_provider_sfleads.salesforce",
 )
 
 # In 3.1 not all of Airflow is there yet, which its providers want.

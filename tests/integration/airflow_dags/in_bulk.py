@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.operators import pipeline
+from airflow_provider_sfleads.operators import load_run as pipeline
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
 
 # Workers soon leave the wait to the triggerer: how long they wait themselves is test_bulk_deferral's business.

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, AssetAlias, get_current_context, task
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
-from airflow_provider_sfleads.operators import pipeline
+from airflow_provider_sfleads.operators import load_run as pipeline
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
 
 # Workers leave the wait for jobs to the triggerer at once.

@@ -1,0 +1,86 @@
+"""What the operator's earlier runs confirmed, held against the rows of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_sfleads.core.fingerprint import joined
+from airflow_provider_sfleads.core.outcome import Known
+from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
+from airflow_provider_sfleads.results.file_memory import confirmed_in_results
+from airflow_provider_sfleads.results.table_memory import confirmed_in_table
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_provider_sfleads.operators.load_context import LoadContext, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDetection:
+    """Finds rows that are left alone without a call.
+
+    :param values: the memory.
+    :param fields: Lead fields that a row may write, in a fixed order.
+    :param heading: what the values of all rows stand for: what one way of writing confirmed says nothing of another.
+    """
+
+    values: ConfirmedValues
+    fields: tuple[FieldInfo, ...]
+    heading: str
+
+    def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
+        """Why staged rows are left alone, by the places of those that are."""
+        from airflow_provider_sfleads.pipeline.fingerprints import fingerprints
+
+        return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
+
+
+def remembered_for(load: LoadContext, plan: Plan) -> ChangeDetection | None:
+    """The memory of a load; ``None`` where nothing asks for one.
+
+    ``changed_only`` does, for values. So does a plan that could undo what a newer run wrote, where there is a table
+    that tells.
+    """
+    settings = load.settings
+    # Of a plan that undoes nothing, each row is held against Salesforce: what a newer run did is no reason.
+    end = load.interval.end if load.interval and plan.may_undo else None
+    guards = end is not None and settings.write_back is not None
+    if not (settings.changed_only or guards):
+        return None
+    memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=True))
+    values = settings.changed_only and not settings.full_refresh
+    if settings.write_back is None:
+        memory.load(confirmed_in_results(load.folder, values=values, interval_end=end))
+    else:
+        memory.load(confirmed_in_table(settings.write_back, plan.operation, values=values, interval_end=end))
+    if settings.changed_only:
+        load.confirmed = memory
+    return ChangeDetection(memory, plan.recipe.fields, _heading(load, plan))
+
+
+def _heading(load: LoadContext, plan: Plan) -> str:
+    """Where the values are, how they are written, and by what their leads are found."""
+    external = plan.recipe.external.name if plan.recipe.external else None
+    by_email = "match_email" if plan.recipe.by_email else None
+    client, fields = load.settings.hook.client, [info.name for info in plan.recipe.fields]
+    return joined([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
+
+
+def recall(load: LoadContext, plan: Plan) -> None:
+    """Take over what an earlier try noted of the rows that it staged."""
+    if load.settings.changed_only:
+        load.confirmed = load.until_the_end.enter_context(_memory(load, plan, is_whole=False))
+        load.confirmed.recall(load.folder.staged())
+
+
+def _memory(load: LoadContext, plan: Plan, *, is_whole: bool) -> ConfirmedValues:
+    from airflow_provider_sfleads.pipeline.digests import digest_bytes
+
+    def digests(keys: Sequence[str]) -> list[bytes]:
+        return digest_bytes([plan.compare(key) for key in keys])
+
+    return ConfirmedValues(load.folder.staging(), digests, is_whole=is_whole)

@@ -1,0 +1,161 @@
+"""Where a task remembers what it did, and what it has lost of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from inspect import signature
+from threading import Lock
+from typing import Any
+
+from airflow_provider_sfleads.operators.journal import Execution, Store
+from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile
+from airflow_provider_sfleads.version_compat import task_state_store
+
+# Clearing a Dag run resets its start; a run is never carried out before the other moments.
+_MOMENTS = ("start_date", "queued_at", "run_after", "logical_date")
+
+
+def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> ResultsFolder:
+    """The folder of a task, less the name of the execution."""
+    ti, dag_run = context["ti"], context.get("dag_run")
+    map_index = getattr(ti, "map_index", None)
+    return ResultsFolder(
+        base=base,
+        dag_id=getattr(ti, "dag_id", None) or dag_id,
+        run_id=getattr(ti, "run_id", None) or getattr(dag_run, "run_id", None) or "no_run",
+        task_id=getattr(ti, "task_id", None) or task_id,
+        map_index=-1 if map_index is None else map_index,
+        execution="_",
+    )
+
+
+def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> Store:
+    """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
+    store = task_state_store(context)
+    if store is None:
+        return StateFile(folder, name)
+    return _OneAtATime(_Lasting(store) if "retention" in signature(store.set).parameters else store)
+
+
+# One for the process: what the tasks of ``Dag.test`` have for an API takes one request at a time.
+_TURN = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _OneAtATime:
+    """A store that threads share."""
+
+    store: Store
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+        with _TURN:
+            return self.store.get(key)
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
+        with _TURN:
+            self.store.set(key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    """Airflow's task state store, whose entries would otherwise be gone after ``[state_store] default_retention_days``.
+
+    A task may be cleared later than that, and creates everything again without its journal.
+    """
+
+    store: Any
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+        value: object = self.store.get(key)
+        return value
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self.store.set(key, value, retention=NEVER_EXPIRE)
+
+
+def try_number(context: Mapping[str, Any]) -> int:
+    """Number of the task's try; it goes on counting when the task is cleared."""
+    return int(getattr(context["ti"], "try_number", 1))
+
+
+def was_cleared(context: Mapping[str, Any]) -> bool:
+    """Whether a try comes of clearing the task: it is not the first one, and no retry of Airflow's own.
+
+    Clearing grants the task its retries anew, on top of the tries it had (Airflow, ``clear_task_instances``).
+    """
+    ti = context["ti"]
+    most, retries = getattr(ti, "max_tries", None), getattr(context.get("task"), "retries", None)
+    if most is None or retries is None:
+        return try_number(context) > 1
+    return 1 < try_number(context) <= int(most) - int(retries) + 1
+
+
+def lost_since(
+    last: Execution | None,
+    execution: Execution,
+    folder: ResultsFolder,
+    context: Mapping[str, Any],
+    *,
+    deferred: bool,
+) -> str | None:
+    """From when on rows may have been sent of which no record is left, ISO 8601; ``None`` where nothing is lost.
+
+    :param last: what the journal held.
+    :param execution: the live execution that goes on, or begins.
+    :param folder: its folder.
+    :param deferred: whether this try was deferred before.
+    """
+    if last is not None:
+        is_gone = last.open and last.sends and not _has_records(last, folder)
+        since = execution.asks_from or execution.first_at or execution.started_at
+        return since if is_gone or _lacks_earlier(execution, folder) else None
+    in_jobs = next((other for other in folder.others() if _may_have_jobs(other)), None)
+    if in_jobs is not None:
+        return in_jobs.began.isoformat()
+    # A try that was deferred has kept its execution. So has each that came to the point of sending; but where Airflow
+    # has no store for it, the journal lies beside the records and is lost with them.
+    is_unknown = not StateFile(folder).exists and not begun_beside(folder)
+    may_be_gone = task_state_store(context) is None and try_number(context) > 1 and is_unknown
+    return _beginning(context).isoformat() if deferred or may_be_gone else None
+
+
+def _may_have_jobs(folder: ResultsFolder) -> bool:
+    """Whether jobs may carry staged rows: which ones, only the entry in the store would tell; pages are announced."""
+    if not folder.has_staged:
+        return False
+    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
+
+    return any(piece.role is not Role.TAIL for piece in Pieces(folder.staged()).all())
+
+
+def _has_records(last: Execution, folder: ResultsFolder) -> bool:
+    """Whether all is there that an execution that is open had recorded, as far as anybody can tell."""
+    return folder.is_staged and folder.holds_parts(last.first_part, last.next_part)
+
+
+def _lacks_earlier(execution: Execution, folder: ResultsFolder) -> bool:
+    """Whether an execution before this one is gone, or a part of its results."""
+    parts = execution.parts.items()
+    whole = all(replace(folder, execution=name).holds_parts(first, end) for name, (first, end) in parts)
+    return not whole or begun_beside(folder) < execution.earlier
+
+
+def begun_beside(folder: ResultsFolder) -> int:
+    """How many live executions of the task, other than that of the folder, have come to the point of sending."""
+    return sum(other.has_begun for other in folder.others())
+
+
+def _beginning(context: Mapping[str, Any]) -> datetime:
+    """A moment before which the Dag run has done nothing."""
+    run = context.get("dag_run")
+    moments: list[datetime | None] = [getattr(run, name, None) for name in _MOMENTS]
+    return min([datetime.now(UTC), *(moment for moment in moments if moment is not None)])

@@ -1,0 +1,158 @@
+"""A newer run is never undone: runs that could undo each other take turns, and each looks once more when it sends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
+from airflow_provider_sfleads.results.claims import Claims, digest_of
+from airflow_provider_sfleads.results.confirmed_values import Confirmation
+from airflow_provider_sfleads.results.file_memory import confirmed_in_results
+from airflow_provider_sfleads.results.lease import Lease
+from airflow_provider_sfleads.results.newer_rows import NewerRows, Source
+from airflow_provider_sfleads.results.table_memory import confirmed_in_table, count_newer
+from airflow_provider_sfleads.salesforce import ingest_jobs
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
+    from airflow_provider_sfleads.operators.load_context import LoadContext, Plan
+    from airflow_provider_sfleads.operators.load_settings import LoadSettings
+    from airflow_provider_sfleads.pipeline.ports import Newer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_NOT_FOUND = 404
+# How often a warehouse that cannot be read is asked again at most, with so many seconds more before each time: a file
+# of DuckDB is locked for as long as somebody writes to it.
+_ATTEMPTS = 6
+_PAUSE = 0.5
+
+
+@contextmanager
+def turn(load: LoadContext) -> Iterator[None]:
+    """Hold the turn on the load's memory in the block, where it needs one; given up for now unless :func:`give_up`.
+
+    :raises LeaseTakenError: where another run has it for too long.
+    """
+    end = _undoable_until(load.settings, load)
+    if end is None:
+        yield
+        return
+    settings, own = load.settings, load.folder
+    names = (own.dag_id, own.run_id, own.task_id, str(own.map_index))
+    lease = Lease(
+        claims=Claims.to(own.of_dag.parent, *_memory_of(load)),
+        name=digest_of(*names),
+        holder=f"run {own.run_id!r} of task {own.task_id!r} in Dag {own.dag_id!r}",
+        interval_end=end,
+        is_over=lambda job_id: _is_over(settings.hook, job_id),
+        wait=settings.stop.wait,
+        pace=settings.pace,
+    )
+    lease.acquire(tuple(load.execution.jobs.values()) if load.execution.open else ())
+    load.lease = lease
+    try:
+        yield
+    finally:
+        # One that has begun nothing has nothing to be remembered.
+        give_up(load, for_good=not own.has_begun)
+
+
+def give_up(load: LoadContext, *, for_good: bool) -> None:
+    """Give the load's turn up.
+
+    :param for_good: whether everything that it sent is over, and in the memory.
+    """
+    lease, load.lease = load.lease, None
+    if lease is not None:
+        (lease.release if for_good else lease.leave)()
+
+
+def _undoable_until(settings: LoadSettings, load: LoadContext) -> datetime | None:
+    """The end of the load's interval, where it could undo what newer ones wrote and there is a memory that tells."""
+    remembers = settings.write_back is not None or settings.changed_only
+    is_needed = settings.may_undo and remembers and not settings.dry_run
+    return load.interval.end if is_needed and load.interval is not None else None
+
+
+def _memory_of(load: LoadContext) -> tuple[str, ...]:
+    """What tells one memory from another; days of the other operator are no reason to wait."""
+    table, own = load.settings.write_back, load.folder
+    if table is not None:
+        return (load.settings.operation, "table", table.conn_id, table.table.lower())
+    return (load.settings.operation, "results", own.dag_id, own.task_id, str(own.map_index))
+
+
+def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
+    """Whether nothing more comes of a job of a run that is gone; one that was never closed is aborted for that."""
+    call = ingest_jobs.get_job(job_id)
+    try:
+        reply = hook.client.send(call)
+        if reply.status == _NOT_FOUND:
+            return True
+        job = ingest_jobs.job_of(call, reply, conn_id=hook.salesforce_conn_id)
+        if job.state is not ingest_jobs.JobState.OPEN:
+            return job.is_over
+        log.warning("Job %s, which a run that is gone has left open, is aborted.", job_id)
+        return hook.client.send(ingest_jobs.abort_job(job_id)).taken
+    except SalesforceLeadsError as error:
+        log.warning("Whether job %s is over cannot be told now: %s", job_id, error)
+        return False
+
+
+def late_check(load: LoadContext, plan: Plan) -> Newer | None:
+    """Return what is asked of the rows of each page and each job right before they are sent."""
+    end = _undoable_until(load.settings, load) if plan.may_undo else None
+    if end is None:
+        return None
+    if load.newer is None:
+        load.newer = load.until_the_end.enter_context(_newer_rows(load, plan, end))
+    rows = load.newer
+
+    def newer(keys: Sequence[str]) -> Mapping[int, str | None]:
+        found = _patiently(lambda: rows.among(keys), load.settings.stop.wait)
+        if load.lease is not None:
+            load.lease.verify()
+        return found
+
+    return newer
+
+
+def _patiently(ask: Callable[[], T], wait: Callable[[float], object]) -> T:
+    attempt = 1
+    while True:
+        try:
+            return ask()
+        except ExportError as error:
+            if not error.transient or attempt == _ATTEMPTS:
+                raise
+            wait(_PAUSE * attempt)
+            attempt += 1
+
+
+def _newer_rows(load: LoadContext, plan: Plan, end: datetime) -> NewerRows:
+    from airflow_provider_sfleads.pipeline.digests import digest_bytes
+
+    table, operation = load.settings.write_back, load.settings.operation
+
+    def digests(keys: Sequence[str]) -> list[bytes]:
+        return digest_bytes([plan.compare(key) for key in keys])
+
+    if table is None:
+        # All runs on this memory take turns at one place, so that nobody adds to it meanwhile.
+        def recorded() -> Iterator[Confirmation]:
+            found = confirmed_in_results(load.folder, values=False, interval_end=end)
+            return (row for row in found if row.is_newer)
+
+        return NewerRows(load.folder.staging(), digests, Source(count=lambda: 1, rows=recorded))
+    source = Source(
+        count=lambda: count_newer(table, operation, end),
+        rows=lambda: confirmed_in_table(table, operation, values=False, interval_end=end),
+    )
+    return NewerRows(load.folder.staging(), digests, source)

@@ -1,0 +1,294 @@
+"""Look a part up, settle a load: what happens to staged rows between two files."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.job_match import match_by
+from airflow_provider_sfleads.pipeline.job_outcomes import Collected, Collector
+from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
+from airflow_provider_sfleads.pipeline.job_results import JobResults
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup_decide import decide
+from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.pipeline.lookup_reading import Reading
+from airflow_provider_sfleads.pipeline.ports import Newer
+from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.pipeline.staged_items import Sending
+from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
+from airflow_provider_sfleads.pipeline.staged_rows import PLACED, field_names, with_place
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
+from airflow_provider_sfleads.salesforce.job_control import Jobs
+
+log = logging.getLogger(__name__)
+
+# Rows that fail for a passing reason go out in jobs so often, and are then worth the small pages of the tail.
+_ROUNDS = 3
+_FEW = 2_000
+# The slot of rows that no look-up could place, apart from those of the plan's ways.
+_UNDECIDED = 9
+
+
+def looks_up(plan: CreatePlan | StagePlan) -> bool:
+    """Whether rows have to be looked up before they are sent."""
+    return isinstance(plan, StagePlan) or plan.asks or plan.rules.people is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class Settling:
+    """Brings staged rows from one file into the next, or into the results.
+
+    Each step writes what comes of a piece before it removes the piece, under a mark that tells a later try of a killed
+    one whether the step was done.
+
+    :param plan: what the operator asks for.
+    :param lead: the org's Lead.
+    :param reading: what a look-up reads with.
+    :param lookup: reads single leads.
+    :param memory: Lead ids seen.
+    :param scratch: local folder for result files.
+    :param newer: finds rows that a newer run has brought up to date, right before a load is sent.
+    """
+
+    plan: CreatePlan | StagePlan
+    lead: SObjectInfo
+    pieces: Pieces
+    book: ResultsSink
+    jobs: Jobs
+    reading: Reading
+    lookup: LeadLookup
+    memory: KeyMemory
+    terms: RunTerms
+    scratch: Path
+    newer: Newer | None = None
+
+    def way(self, piece: Piece) -> Sending:
+        """How a load's rows are sent."""
+        kind, expected = self.plan.ways[piece.slot.kind]
+        return Sending(kind=kind, expected=expected)
+
+    def look_up(self, part: Piece) -> None:
+        """Look the rows of a part up: what is to be sent becomes loads, the rest is settled."""
+        _give_back()
+        memory = _Anew(self.memory, part.slot.round) if part.slot.round else self.memory
+        decisions = decide(self.plan, lambda: self._batches(part), self.reading, memory)
+        if self._is_new(decisions):
+            self.pieces.pass_on(part, Role.LOAD)
+            return
+        # So few that a job is not worth it.
+        is_few = int((decisions.classes >= 0).sum()) <= self.terms.least
+        with self.book.marked(part.mark):
+            start = 0
+            for batch in self._batches(part):
+                self._place(part, batch, decisions, start, is_few=is_few)
+                start += batch.num_rows
+            self.pieces.publish()
+        self.pieces.remove(part)
+
+    def _is_new(self, decisions: Decisions) -> bool:
+        """Whether nothing was found of any row, and all are sent alike: the part is the load then."""
+        if self.terms.dry_run or (decisions.classes != 0).any() or len(decisions.classes) <= self.terms.least:
+            return False
+        return bool(decisions.found.column("salesforce_id").null_count == len(decisions.classes))
+
+    def settle(self, load: Piece, job: JobInfo) -> SalesforceLeadsError | None:
+        """Record what a job that is over did with its rows; what it left out is staged anew.
+
+        :return: why no further row can be sent, by what rows were told.
+        """
+        kind = self.way(load).kind
+        files = self.jobs.fetch(job, self.scratch, rows=load.rows)
+        first = next(self._batches(load))
+        match = match_by(kind, self.plan.rules.external, field_names(first.schema))
+        collector = self._collector(load, job)
+        try:
+            _give_back()
+            # Nothing else holds the digests: of a million rows they take 16 MB.
+            with JobResults(
+                np.concatenate([match.of_load(batch) for batch in self._batches(load)]),
+                match,
+                job_id=job.id,
+                directory=self.scratch,
+                external=self._met_by(load),
+            ) as results:
+                for add, path in (
+                    (results.add_successful, files.successful),
+                    (results.add_failed, files.failed),
+                    (results.add_unprocessed, files.unprocessed),
+                ):
+                    if path is not None:
+                        add(path)
+                with self.book.marked(load.mark):
+                    self._record(load, job, collector.collect(self._batches(load), results))
+        finally:
+            for path in (files.successful, files.failed, files.unprocessed):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+        self.pieces.remove(load)
+        return collector.stop
+
+    def leave_newer(self, load: Piece) -> Piece | None:
+        """Take out of a load what a newer run has brought up to date meanwhile.
+
+        :return: the load to be sent; what is left of one is a load of its own, ``None`` where nothing is.
+        """
+        newer = self.newer
+        if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
+            return load
+        slot = replace(load.slot, round=load.slot.round + 1)
+        with self.book.marked(load.mark):
+            for batch in self._batches(load):
+                ids = newer(_keys(batch))
+                is_newer = np.zeros(batch.num_rows, dtype=np.bool_)
+                is_newer[list(ids)] = True
+                found = pa.array([ids.get(place) for place in range(batch.num_rows)], pa.string())
+                lines = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
+                known = {name: pa.repeat(text, batch.num_rows) for name, text in lines.items()}
+                left = pa.RecordBatch.from_pydict({**known, "salesforce_id": found})
+                self._add_lines(_chosen(batch, is_newer), _chosen(left, is_newer))
+                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~is_newer))
+            rest = self.pieces.publish()
+        self.pieces.remove(load)
+        return next(iter(rest), None)
+
+    def put_back(self, load: Piece) -> None:
+        """Make a load a part again, to be looked up anew."""
+        slot = replace(load.slot, round=load.slot.round + 1)
+        for batch in self._batches(load):
+            plain = batch.select([name for name in batch.schema.names if name not in PLACED])
+            self.pieces.add(Role.PART, slot, plain)
+        self.pieces.publish()
+        self.pieces.remove(load)
+
+    def make_unknown(self, load: Piece) -> None:
+        """Keep the rows of a load from ever being sent again."""
+        for batch in self._batches(load):
+            self.pieces.add(Role.UNKNOWN, load.slot, batch)
+        self.pieces.publish()
+        self.pieces.remove(load)
+
+    def _batches(self, piece: Piece) -> Iterator[pa.RecordBatch]:
+        with self.pieces.reading(piece) as batches:
+            yield from batches
+
+    def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
+        classes = decisions.classes[start : start + batch.num_rows]
+        found = decisions.columns(start, batch.num_rows)
+        settled = classes == SETTLED
+        self._add_lines(_chosen(batch, settled), _chosen(found, settled))
+        for position in np.flatnonzero(classes == APART):
+            apart = decisions.apart[start + int(position)]
+            self.book.write(self.terms.stamped(apart.outcome), apart.row)
+        for number, way in enumerate(decisions.ways):
+            rows, places = _chosen(batch, classes == number), _chosen(found, classes == number)
+            if self.terms.dry_run:
+                would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
+                self._add_lines(rows, places, action=would)
+                continue
+            role = Role.TAIL if is_few else Role.LOAD
+            slot = Slot(part=part.slot.part, kind=number, round=part.slot.round)
+            self.pieces.add(role, slot, with_place(rows, [places.column(name) for name in PLACED]))
+        slot = Slot(part=part.slot.part, kind=_UNDECIDED, round=part.slot.round)
+        self.pieces.add(Role.TAIL, slot, _chosen(batch, classes == TAIL))
+
+    def _add_lines(self, rows: pa.RecordBatch, found: pa.RecordBatch, *, action: Action | None = None) -> None:
+        if not rows.num_rows:
+            return
+        columns = {name: found.column(name) for name in found.schema.names}
+        if action is not None:
+            columns["action"] = pa.repeat(str(action), rows.num_rows)
+        self.book.add(self.terms.lines({"key": rows.column("key"), **columns}))
+
+    def _record(self, load: Piece, job: JobInfo, found: Iterator[Collected]) -> None:
+        slot = replace(load.slot, round=load.slot.round + 1)
+        for collected in found:
+            self.book.add(collected.lines)
+            for settled in collected.settled:
+                self.book.write(settled.outcome, settled.row)
+            self.pieces.add(Role.LOAD, slot, collected.again)
+            # Page by page, each right after its look-up: a job would take what is new and what is known alike.
+            self.pieces.add(Role.TAIL, load.slot.met, collected.met)
+            self.pieces.add(Role.UNKNOWN, load.slot, collected.unknown)
+        # What a job did not come to waits for the next try. Locks pass: few rows, or those often locked, go by pages.
+        again = self.pieces.size(Role.LOAD, slot)
+        is_tail = job.state is JobState.JOB_COMPLETE and (again <= _FEW or slot.round >= _ROUNDS)
+        self.pieces.publish({Role.LOAD: Role.TAIL} if is_tail else {})
+
+    def _met_by(self, load: Piece) -> str | None:
+        """The field whose uniqueness tells an insert that the lead exists; of rows sent before, a look has to tell."""
+        external = self.plan.rules.external
+        if external is None or self.way(load).kind.operation != "insert" or self._may_be_sent(load):
+            return None
+        return external.name
+
+    def _collector(self, load: Piece, job: JobInfo) -> Collector:
+        return Collector(
+            plan=self.plan,
+            sending=self.way(load),
+            lead=self.lead,
+            lookup=self.lookup,
+            conn_id=self.reading.conn_id,
+            job_id=job.id,
+            terms=self.terms,
+            doubt=self.terms.doubt() if self._may_be_sent(load) else None,
+        )
+
+    def _may_be_sent(self, load: Piece) -> bool:
+        """Whether rows of a load may have been sent before."""
+        return bool(load.slot.round) or self.terms.asks
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """The memory for a part that is looked up once more: what its own rows have left there is not there before them."""
+
+    memory: KeyMemory
+    round: int
+
+    def add(self, key: str, space: str = "key") -> bool:
+        """Add a key and say whether it is new in this round."""
+        self.memory.add(key, space)
+        return self.memory.add(key, f"{space} r{self.round}")
+
+    def add_many(self, keys: pa.Array, space: str = "key") -> npt.NDArray[np.bool_]:
+        """Add strings and say of each whether it is new in this round."""
+        self.memory.add_many(keys, space)
+        return self.memory.add_many(keys, f"{space} r{self.round}")
+
+
+def _give_back() -> None:
+    """Free what Arrow and the C library keep of the step before for more of the same: the next step wants other sizes.
+
+    Of a million rows it is some 70 MB that nobody uses.
+    """
+    pa.default_memory_pool().release_unused()
+    # glibc's own; other C libraries have no such call.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _keys(batch: pa.RecordBatch) -> list[str]:
+    keys: list[str] = batch.column("key").to_pylist()
+    return keys
+
+
+def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    """Some rows; without a copy where they are all."""
+    if which.all():
+        return batch
+    return batch.filter(pa.array(which)) if which.any() else batch.slice(0, 0)

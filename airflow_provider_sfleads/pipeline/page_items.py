@@ -1,0 +1,57 @@
+"""The items of one page under way, and which of them a request without an answer carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from airflow_provider_sfleads.core.doubt import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.plan import Item, Plan
+from airflow_provider_sfleads.pipeline.ports import Settings
+from airflow_provider_sfleads.pipeline.send_results import Overtaken, Unsent
+
+
+@dataclass(slots=True, kw_only=True)
+class PageItems:
+    """What a page's sender asks about its records, by their positions.
+
+    :param items: the page.
+    :param lookup: reads leads.
+    :param tell: makes durable which new leads are about to be sent.
+    """
+
+    plan: Plan
+    items: Sequence[Item]
+    lookup: LeadLookup
+    settings: Settings
+    tell: Callable[[Sequence[Item]], None] | None
+    _began: UnansweredSend = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note when it began."""
+        now = self.settings.server_now()
+        self._began = UnansweredSend(since=now, last=now, user_ids=self.settings.user_ids)
+
+    def recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
+        """Look again before records are sent again."""
+        sent = self.sent(unanswered)
+        found = self.plan.recheck([sent[position] for position in positions], self.lookup)
+        return {positions[place]: result for place, result in found.items()}
+
+    def announce(self, positions: Sequence[int]) -> None:
+        """Say that records are about to be sent."""
+        new = [self.items[position] for position in positions if self.items[position].expected is Action.CREATED]
+        if self.tell is not None and new:
+            self.tell(new)
+
+    def sent(self, unanswered: Collection[int]) -> list[Item]:
+        """The items; new leads that got no answer with the doubt about them."""
+        if not unanswered:
+            return list(self.items)
+        doubt = replace(self._began, last=self.settings.server_now())
+        return [
+            item.doubted(doubt) if position in unanswered and item.expected is Action.CREATED else item
+            for position, item in enumerate(self.items)
+        ]

@@ -1,0 +1,74 @@
+"""What a run works with, and does not care who provides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import Protocol
+
+from airflow_provider_sfleads.core.doubt import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Outcome
+from airflow_provider_sfleads.core.rows import Row
+
+
+class Sink(Protocol):
+    """Where outcomes go."""
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take one outcome, and the original row where it is a reject."""
+
+    def flush(self) -> None:
+        """Make what was taken durable."""
+
+
+class Earlier(Protocol):
+    """What the tries and executions before this one did."""
+
+    def settled(self, key: str) -> bool:
+        """Whether an earlier try settled the row that is sent for a key."""
+
+    def unknown(self, key: str) -> UnansweredSend | None:
+        """When such a row was sent before, if what became of it was never learned."""
+
+    def created(self, key: str) -> str | None:
+        """Id of the lead that an earlier execution of the task made of such a row."""
+
+
+class Newer(Protocol):
+    """What newer runs have done by the time that rows are sent."""
+
+    def __call__(self, keys: Sequence[str], /) -> Mapping[int, str | None]:
+        """Return the places of the rows that a newer interval has brought up to date, with their leads' ids.
+
+        :raises SalesforceLeadsError: where nothing may be sent now.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run is carried out.
+
+    :param batch_size: records to a request.
+    :param concurrency: requests in flight.
+    :param dry_run: send no change.
+    :param attempt: try number of the task.
+    :param now: the clock.
+    :param server_now: Salesforce's clock.
+    :param began: when the run began, by Salesforce's clock.
+    :param user_ids: the integration user, where the token names it.
+    :param lead_url: a lead's address from its id.
+    :param stop: set where the run is to end early.
+    """
+
+    batch_size: int
+    concurrency: int
+    dry_run: bool
+    attempt: int
+    now: Callable[[], datetime]
+    server_now: Callable[[], datetime]
+    began: datetime
+    user_ids: frozenset[str]
+    lead_url: Callable[[str], str]
+    stop: Event

@@ -1,0 +1,165 @@
+"""Rows on their way: their columns, their file, and the CSV that a job uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from airflow_provider_sfleads.pipeline.text import may_hold
+from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED
+
+#: Stands in a cell for "empty this field"; no value holds it, for CSV has no NUL.
+CLEAR = "\0"
+FIELD, ORIGINAL = "f:", "o:"
+HEAD = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("lead_id", pa.string()),
+        pa.field("match", pa.string()),
+        pa.field("tail", pa.bool_()),
+    ]
+)
+PLACED = ("salesforce_id", "old_stage", "new_stage")
+_CELL_MARKS = 3  # two quotes, and a comma or line end
+
+
+def staged_schema(fields: Sequence[str], originals: pa.Schema, *, placed: bool = False) -> pa.Schema:
+    """The columns of staged rows.
+
+    :param fields: Lead fields of the records, in the order of their columns in the CSV.
+    :param originals: the export's columns.
+    :param placed: whether what the look-up found is there too.
+    """
+    found = [pa.field(name, pa.string()) for name in PLACED] if placed else []
+    cells = [pa.field(FIELD + name, pa.string()) for name in fields]
+    rows = [pa.field(ORIGINAL + field.name, field.type) for field in originals]
+    return pa.schema([*HEAD, *found, *cells, *rows])
+
+
+def field_names(schema: pa.Schema) -> tuple[str, ...]:
+    """The Lead fields of staged rows."""
+    return tuple(name.removeprefix(FIELD) for name in schema.names if name.startswith(FIELD))
+
+
+def originals(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The original rows of staged rows."""
+    names = [name for name in batch.schema.names if name.startswith(ORIGINAL)]
+    return batch.select(names).rename_columns([name.removeprefix(ORIGINAL) for name in names])
+
+
+def with_place(batch: pa.RecordBatch, placed: Sequence[pa.Array]) -> pa.RecordBatch:
+    """Staged rows with what the look-up found: id, old and new stage."""
+    known = {name: batch.column(name) for name in batch.schema.names if name not in PLACED}
+    head = {name: known.pop(name) for name in HEAD.names}
+    return pa.RecordBatch.from_pydict(head | dict(zip(PLACED, placed, strict=True)) | known)
+
+
+def placed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Staged rows as those of a load; where no look-up was made, nothing was found."""
+    if PLACED[0] in batch.schema.names:
+        return batch
+    nothing = pa.nulls(batch.num_rows, pa.string())
+    return with_place(batch, [nothing] * len(PLACED))
+
+
+def at_places(batches: Iterable[pa.RecordBatch], places: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """Yield some rows of batches.
+
+    :param places: where they stand among all rows of the batches.
+    """
+    wanted, start = np.sort(np.asarray(places, dtype=np.int64)), 0
+    for batch in batches:
+        first, last = np.searchsorted(wanted, [start, start + batch.num_rows])
+        if last > first:
+            yield batch.take(pa.array(wanted[first:last] - start))
+        start += batch.num_rows
+
+
+def csv_bytes(batch: pa.RecordBatch) -> int:
+    """How many bytes the rows take in a job's CSV at most, with a Lead id in front."""
+    total = batch.num_rows * (18 + _CELL_MARKS)
+    for name in field_names(batch.schema):
+        cells = batch.column(FIELD + name)
+        total += (pc.sum(pc.binary_length(cells)).as_py() or 0) + batch.num_rows * _CELL_MARKS
+        if may_hold(cells, b'"'):
+            total += pc.sum(pc.count_substring(cells, '"')).as_py() or 0
+        if may_hold(cells, CLEAR.encode()):
+            total += len(EMPTIED) * (pc.sum(pc.equal(cells, CLEAR)).as_py() or 0)
+    return int(total)
+
+
+class StagedWriter:
+    """Writes staged rows; batches need not have the same types of original columns."""
+
+    def __init__(self, path: Path) -> None:
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._schema: pa.Schema | None = None
+        self.rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows."""
+        if not batch.num_rows:
+            return
+        if self._writer is None or batch.schema != self._schema:
+            self._end_stream()
+            # Not compressed: the rows stay for minutes, and to pack them costs more than all that is done with them.
+            self._writer = pa.ipc.new_stream(self._sink, batch.schema)
+            self._schema = batch.schema
+        self._writer.write_batch(batch)
+        self.rows += batch.num_rows
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._end_stream()
+        self._sink.close()
+
+    def _end_stream(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def read_staged(stream: IO[bytes] | pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a file that :class:`StagedWriter` wrote, in order."""
+    source = stream if isinstance(stream, pa.NativeFile) else pa.PythonFile(stream, "r")
+    while True:
+        try:
+            reader = pa.ipc.open_stream(source)
+        except pa.ArrowInvalid:
+            # One stream follows another; where none does, that is the end.
+            if source.read(1):
+                raise
+            return
+        yield from reader
+
+
+def write_csv(batches: Iterable[pa.RecordBatch], path: Path, fields: Sequence[str], *, by_id: bool) -> int:
+    """Write the CSV of a job: UTF-8, LF, every value in quotes, nothing for a field that is left alone.
+
+    :param fields: Lead fields to write, in this order.
+    :param by_id: whether the Lead id goes in front, for an update.
+    :return: its size in bytes.
+    """
+    names = [*(["Id"] if by_id else []), *fields]
+    schema = pa.schema([(name, pa.string()) for name in names])
+    path.touch(0o600)  # personal data
+    options = pa_csv.WriteOptions(quoting_style="needed")
+    with pa_csv.CSVWriter(str(path), schema, write_options=options) as writer:
+        for batch in batches:
+            cells = [_uploaded(batch.column(FIELD + name)) for name in fields]
+            ids = [batch.column("salesforce_id")] if by_id else []
+            writer.write_batch(pa.RecordBatch.from_arrays([*ids, *cells], schema=schema))
+    return path.stat().st_size
+
+
+def _uploaded(cells: pa.Array) -> pa.Array:
+    if not may_hold(cells, CLEAR.encode()):
+        return cells
+    return pc.if_else(pc.fill_null(pc.equal(cells, CLEAR), fill_value=False), EMPTIED, cells)

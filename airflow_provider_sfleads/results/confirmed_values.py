@@ -1,0 +1,151 @@
+"""What Salesforce was last known to hold of each row, so that rows that did not change cost no call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from airflow_provider_sfleads.core.outcome import Known, Reason
+from airflow_provider_sfleads.results.files import Directory
+from airflow_provider_sfleads.results.scratch_database import Scratch
+
+#: In a staging folder: the fingerprints of the rows that are staged there.
+SENT = "sent.parquet"
+#: Before the fingerprint of a row of whose lead nothing but that it is there was confirmed.
+EXISTS = "exists "
+_BATCH = 20_000
+# Rows to be remembered, up to which the others are told from them without a look into the file.
+_FEW = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What an earlier run of the operator left of one row.
+
+    :param key: the row's key.
+    :param lead_id: its lead's id, where known.
+    :param values: fingerprint of the values that Salesforce was known to hold; empty where nobody remembers them.
+    :param moment: when that was confirmed, as text that sorts; ``None`` where it is not known.
+    :param is_newer: whether that run's interval ended after this one's does.
+    """
+
+    key: str
+    lead_id: str | None
+    values: str | None
+    moment: str | None = None
+    is_newer: bool = False
+
+
+class ConfirmedValues(Scratch):
+    """The fingerprints of earlier runs, and those of this run's rows, by digest of the key and in a file.
+
+    :param directory: where the file lies.
+    :param digests: digests of keys; the same for two that are the same key.
+    :param is_whole: whether every row of the execution passes through :meth:`find`.
+    """
+
+    _FILE = "confirmed.sqlite"
+    _TABLES = (
+        "known (digest BLOB PRIMARY KEY, print TEXT, id TEXT, moment TEXT)",
+        "newer (digest BLOB PRIMARY KEY, id TEXT)",
+        "sent (digest BLOB PRIMARY KEY, print TEXT, key TEXT)",
+        "asked (place INTEGER PRIMARY KEY, digest BLOB, print TEXT)",
+    )
+
+    def __init__(self, directory: Path, digests: Callable[[Sequence[str]], list[bytes]], *, is_whole: bool) -> None:
+        super().__init__(directory)
+        self._digests = digests
+        self._is_whole = is_whole
+        self._few: dict[str, str] | None = {}
+
+    def load(self, confirmations: Iterable[Confirmation]) -> None:
+        """Learn what earlier runs left; of two of one key the later counts, and neither where that is not known."""
+        source = iter(confirmations)
+        while batch := list(islice(source, _BATCH)):
+            rows = list(zip(self._digests([one.key for one in batch]), batch, strict=True))
+            known = [(digest, one.values, one.lead_id, one.moment) for digest, one in rows if one.values is not None]
+            self._database.executemany(_LEARN, known)
+            newer = [(digest, one.lead_id) for digest, one in rows if one.is_newer]
+            self._database.executemany("INSERT OR REPLACE INTO newer VALUES (?, ?)", newer)
+
+    def find(self, keys: Sequence[str], prints: Sequence[str]) -> dict[int, Known]:
+        """What is known of rows, by their places, noting the fingerprints that have to be remembered.
+
+        :param keys: their keys.
+        :param prints: fingerprints of their values, one each.
+        """
+        digests = self._digests(keys)
+        self._database.execute("DELETE FROM asked")
+        asked = zip(range(len(keys)), digests, prints, strict=True)
+        self._database.executemany("INSERT INTO asked VALUES (?, ?, ?)", asked)
+        found = {place: Known(reason=Reason.SAME_VALUES, lead_id=lead_id) for place, lead_id in self._asked(_SAME)}
+        found |= {place: Known(reason=Reason.ALREADY_EXISTS, lead_id=lead_id) for place, lead_id in self._asked(_THERE)}
+        found |= {place: Known(reason=Reason.NEWER_RUN, lead_id=lead_id) for place, lead_id in self._asked(_NEWER)}
+        rows = zip(digests, prints, keys, strict=True)
+        self._note([row for place, row in enumerate(rows) if place not in found or not self._is_whole])
+        return found
+
+    def _asked(self, sql: str) -> list[tuple[int, str | None]]:
+        return self._database.execute(sql).fetchall()
+
+    def _note(self, rows: Sequence[tuple[bytes, str, str]]) -> None:
+        self._database.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", rows)
+        if self._few is not None:
+            self._few.update((key, text) for _, text, key in rows)
+            if len(self._few) > _FEW:
+                self._few = None
+
+    def values_of(self, key: str, reason: str | None) -> str | None:
+        """What to remember of a settled row: its fingerprint, ``None`` for what is remembered already.
+
+        Where the row was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
+        """
+        text = self._sent(key)
+        if text is not None:
+            return text
+        return None if self._is_whole and reason in _LEFT_ALONE else ""
+
+    def _sent(self, key: str) -> str | None:
+        if self._few is not None:
+            return self._few.get(key)
+        row = self._database.execute("SELECT print FROM sent WHERE digest = ?", self._digests([key])).fetchone()
+        return str(row[0]) if row else None
+
+    def keep(self, directory: Directory) -> None:
+        """Write the fingerprints of this run's rows down, for a try that goes on with these."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.schema([("digest", pa.binary(16)), ("print", pa.string()), ("key", pa.string())])
+        with directory.complete(SENT) as draft, pq.ParquetWriter(draft, schema) as writer:
+            cursor = self._database.execute("SELECT digest, print, key FROM sent")
+            while rows := cursor.fetchmany(_BATCH):
+                writer.write_batch(pa.record_batch([list(column) for column in zip(*rows, strict=True)], schema=schema))
+
+    def recall(self, directory: Directory) -> None:
+        """Take over what :meth:`keep` wrote, where that is there."""
+        if directory.has(SENT):
+            for rows in _kept(directory):
+                self._note(rows)
+            self._is_whole = True
+
+
+_LEFT_ALONE = frozenset({Reason.SAME_VALUES, Reason.ALREADY_EXISTS})
+_LEARN = (
+    "INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET id = COALESCE(excluded.id, id), "
+    "moment = excluded.moment, print = CASE WHEN excluded.moment > moment OR excluded.print = print "
+    "THEN excluded.print ELSE '' END WHERE excluded.moment >= moment OR moment IS NULL"
+)
+_SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
+_THERE = f"SELECT place, id FROM asked JOIN known USING (digest) WHERE known.print = '{EXISTS}' || asked.print"  # noqa: S608
+_NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
+
+
+def _kept(directory: Directory) -> Iterator[list[tuple[bytes, str, str]]]:
+    import pyarrow.parquet as pq
+
+    with directory.open(SENT) as stream, pq.ParquetFile(stream) as file:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

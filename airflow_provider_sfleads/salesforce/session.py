@@ -1,0 +1,158 @@
+"""Send one request over a pooled requests session, and read its response within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from http.cookiejar import DefaultCookiePolicy
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest, RequestException, Response, Session
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from airflow_provider_sfleads.salesforce import connection
+from airflow_provider_sfleads.salesforce.body import Damaged, TooLarge, read_body, save_body
+from airflow_provider_sfleads.salesforce.network_errors import DAMAGED, NoResponse, explain_error, too_large
+from airflow_provider_sfleads.salesforce.request import HEADERS
+from airflow_provider_sfleads.salesforce.settings import Settings
+
+
+class PooledSession:
+    """A session that threads can share: keep-alive, no cookies, no ``~/.netrc``, no retries of its own.
+
+    :param token: returns the origin (``https://host``) that may see the token, and the token, for requests that are
+        made directly on :attr:`session`.
+    """
+
+    def __init__(self, settings: Settings, *, token: Callable[[], tuple[str, str]]) -> None:
+        self._settings = settings
+        self.session = _Session()
+        self.session.auth = _BearerAuth(token)
+        # Proxies of the environment do not apply to loopback hosts.
+        self.session.trust_env = not settings.host.loopback
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = connection.Adapter(pool_connections=4, pool_maxsize=connection.POOL_SIZE, max_retries=0)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
+        self.session.headers.update(HEADERS)
+        self._environment = environment(self.session, settings)
+        self.session.verify = self._environment["verify"]
+        self.session.proxies = dict(self._environment["proxies"])
+
+    def exchange(  # noqa: PLR0913 - what an HTTP request is made of
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        data: bytes | Path | Mapping[str, str] | None = None,
+        into: Path | None = None,
+        most: int | None = None,
+        timeout: float | None = None,
+        leaves_by: connection.Deadline | None = None,
+    ) -> tuple[Response, bool] | NoResponse:
+        """Send one request once, and return the response, read to its end, and whether it is a file.
+
+        No redirect is followed. A response that is larger than it may be, or comes too slowly, is not read on.
+
+        :param data: the body; the file at a path goes out in pieces.
+        :param into: where a CSV response goes; any other is held.
+        :param most: bytes that a CSV response may have, where that is told.
+        :param timeout: seconds to connect, and to wait for each part of the response.
+        :param leaves_by: when the request must have begun to leave; after that it is not sent.
+        """
+        receiver = _Receiver(into, most, self._settings.max_reply)
+        bounds = connection.Bounds(most=receiver.most, slowest=self._settings.slowest)
+        with data.open("rb") if isinstance(data, Path) else nullcontext(data) as body:
+            request = PreparedRequest()
+            # A hook, for a session reads the body of a redirect, whole, before it gives the response out.
+            hooks = {"response": [receiver.receive]}
+            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body, hooks=hooks)
+            connection.begin(leaves_by, bounds)
+            try:
+                response = self.session.send(
+                    request, timeout=timeout or self._settings.timeout, allow_redirects=False, **self._environment
+                )
+            except TooLarge as error:
+                return too_large(error.most)
+            except Damaged:
+                return DAMAGED
+            except (RequestException, HTTPError) as error:
+                return explain_error(error, sent=connection.was_sent())
+        return response, receiver.saved
+
+
+def environment(session: Session, settings: Settings) -> dict[str, Any]:
+    """Return proxies and certificates as the connection and the environment have them, to be read once.
+
+    requests itself does so anew for each request.
+    """
+    proxies = dict(settings.proxies or {})
+    found = session.merge_environment_settings(
+        settings.host.url, proxies=proxies, stream=True, verify=settings.verify, cert=None
+    )
+    return dict(found)
+
+
+class _Session(Session):
+    """A session that goes nowhere else: requests works out where a redirect leads even where it is not to follow it.
+
+    A ``Location`` that is no URL would end a call with a bare ValueError, whatever Salesforce has done.
+    """
+
+    def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - as requests has it
+        """Return that there is none."""
+        return None
+
+
+class _BearerAuth(AuthBase):
+    """Adds a token to requests to Salesforce, and to no others."""
+
+    def __init__(self, token: Callable[[], tuple[str, str]]) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        origin, token = self._token()
+        asked, own = urlsplit(request.url or ""), urlsplit(origin)
+        if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+
+class _Receiver:
+    """Reads the body of one response.
+
+    :param into: where a CSV response goes.
+    :param of_file: bytes that such a response may have, where that is told.
+    :param of_reply: bytes that any other may have.
+    """
+
+    def __init__(self, into: Path | None, of_file: int | None, of_reply: int) -> None:
+        self._into, self._of_reply = into, of_reply
+        self._of_file = of_file or of_reply
+        self.saved = False
+
+    @property
+    def most(self) -> int:
+        """Bytes that the response may have, whichever it is."""
+        return self._of_reply if self._into is None else max(self._of_reply, self._of_file)
+
+    def receive(self, response: Response, **_: object) -> None:
+        """Read a response to its end, within bounds; what is held can be read from it again."""
+        self.saved = self._into is not None and _holds_rows(response)
+        if self._into is not None and self.saved:
+            save_body(response, self._into, self._of_file)
+        else:
+            response.raw = BytesIO(read_body(response, self._of_reply))
+
+
+def _holds_rows(response: Response) -> bool:
+    """Whether a response is CSV; where there are no rows, it may have neither body nor type."""
+    kind = response.headers.get("Content-Type", "text/csv").lower()
+    empty = response.headers.get("Content-Length") == "0"
+    return response.status_code < 300 and (empty or kind.startswith("text/csv"))  # noqa: PLR2004

@@ -1,1 +1,0 @@
-"""The load pipeline: export rows in, outcomes out."""

@@ -1,8 +1,0 @@
-"""The one place that speaks HTTP to Salesforce."""
-
-from __future__ import annotations
-
-from airflow_provider_sfleads.transport.client import Client
-from airflow_provider_sfleads.transport.settings import Retries, Settings
-
-__all__ = ["Client", "Retries", "Settings"]
