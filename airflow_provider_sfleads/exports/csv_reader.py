@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from io import BufferedReader
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,16 +17,16 @@ from pyarrow import csv as pa_csv
 
 from airflow_provider_sfleads.exports.csv_records import Record, RepeatedHeader, header_of, records, rows_of
 from airflow_provider_sfleads.exports.record_batches import MAX_ROWS, Chunk, row_lists
-from airflow_provider_sfleads.exports.storage import ByteStream
 
 _MAX_BLOCK = 1024 * 1024
 #: A block that pyarrow is not to read is halved down to this, so that one odd record does not cost a whole block.
 _MIN_BLOCK = 16 * 1024
+_LINE = 4 * 1024
 _MARK = b"\xef\xbb\xbf"
 _QUOTE, _LF, _CR = b'"\n\r'
 
 
-def read_chunks(stream: ByteStream, name: str, delimiter: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
+def read_chunks(stream: BufferedReader[Any], name: str, delimiter: str, columns: tuple[str, ...]) -> Iterator[Chunk]:
     """Yield the file's rows in chunks.
 
     :param columns: all the file's columns, in the order the rows are to have.
@@ -64,7 +66,7 @@ class _Source:
     An error of the stream is raised only when all that came before it has been taken.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: BufferedReader[Any]) -> None:
         self._stream = stream
         self._held = b""
         self._at = 0
@@ -93,7 +95,7 @@ class _Source:
     def _read(self) -> bytes:
         read = b""
         try:
-            read = self._stream.read1()  # type: ignore[attr-defined]  # as much as one refill of its buffer
+            read = self._stream.read1()  # as much as one refill of its buffer
         except Exception as problem:  # noqa: BLE001  (raised when its place is reached)
             self._problem = problem
         self._has_ended = not read
@@ -107,14 +109,11 @@ class _Source:
 
     def readline(self, limit: int) -> bytes:
         """Take the next line, as the ``readline`` of a stream."""
-        searched = 0
-        while (end := self._held.find(b"\n", self._at + searched) + 1 - self._at) <= 0:
-            searched = len(self._held) - self._at
-            # Twice as much each time: a long line is not copied for each of its pieces.
-            if searched >= limit or len(self.ahead(2 * searched or 1)) == searched:
-                break
-        line = self.ahead(min(end, limit) if end > 0 else limit)
-        if end <= 0 and len(line) < limit and self._problem is not None:
+        size = _LINE
+        while b"\n" not in (held := self.ahead(size)) and len(held) == size < limit:
+            size = min(2 * size, limit)
+        line = held[: held.find(b"\n") + 1 or limit][:limit]
+        if not line.endswith(b"\n") and len(line) < limit and self._problem is not None:
             raise self._problem
         self.take(len(line))
         return line

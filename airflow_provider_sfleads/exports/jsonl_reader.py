@@ -30,9 +30,7 @@ def read_columns(stream: ByteStream, name: str) -> tuple[str, ...]:
             raise ExportError(f"{name} is a JSON array; write one object a line instead (JSON Lines).")
         if number == 1 and "\0" in line:
             raise ExportError(f"{name} holds NUL characters, as UTF-16 files do; save it as UTF-8.")
-        value, _ = _parsed(line)
-        if isinstance(value, dict):
-            columns.update(dict.fromkeys(value))
+        columns.update(dict.fromkeys(_parsed(line)[0]))
     return tuple(columns)
 
 
@@ -45,8 +43,7 @@ def _rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[V
     known = frozenset(columns)
     late: set[str] = set()
     for number, line in _numbered(stream, name):
-        found, problem = _parsed(line)
-        value = found if isinstance(found, dict) else {}
+        value, problem = _parsed(line)
         if not known.issuperset(value):
             _warn_of_late_keys(value, known, late, f"{name}, line {number}")
         values = [value.get(column) for column in columns]
@@ -65,19 +62,19 @@ def _numbered(stream: ByteStream, name: str) -> Iterator[tuple[int, str]]:
             yield number, stripped
 
 
-def _parsed(line: str) -> tuple[Any, str | None]:
-    r"""Return the value of a line, and what is wrong with it; neither repeats the line's content.
+def _parsed(line: str) -> tuple[dict[str, Any], str | None]:
+    r"""Return the object of a line, and what is wrong with it; the latter does not repeat the line's content.
 
     Halves of surrogate pairs (``\ud83d`` alone), which no UTF-8 file or request can carry, are replaced.
     """
     try:
         value = json.loads(line, parse_float=Decimal)
     except json.JSONDecodeError as problem:
-        return None, f"not JSON ({problem.msg} at character {problem.pos + 1})"
+        return {}, f"not JSON ({problem.msg} at character {problem.pos + 1})"
     except (ValueError, RecursionError) as problem:
-        return None, f"JSON that cannot be read ({type(problem).__name__})"
+        return {}, f"JSON that cannot be read ({type(problem).__name__})"
     if not isinstance(value, dict):
-        return None, "not a JSON object"
+        return {}, "not a JSON object"
     if "\\u" in line:
         text = json.dumps(value, ensure_ascii=False, default=str)
         if not is_unicode(text):

@@ -12,7 +12,6 @@ import pytest
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.record_batches import chunk_rows
 
 from .conftest import Read
 
@@ -94,8 +93,6 @@ def test_the_timestamps_of_older_spark_stand_for_no_other_year(tmp_path: Path, s
     pq.write_table(pa.table({"at": column}), path, use_deprecated_int96_timestamps=True, store_schema=store_schema)
     with FileExport(path).open() as stream:
         assert [row["at"] for row in stream.rows] == moments  # type: ignore[index]
-    with FileExport(path).open() as chunks:
-        assert [row["at"] for chunk in chunks.chunks for row in chunk_rows(chunk)] == moments  # type: ignore[index]
 
 
 def test_a_map_with_a_date_that_python_cannot_hold_is_read(tmp_path: Path) -> None:
