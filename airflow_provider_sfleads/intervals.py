@@ -1,4 +1,4 @@
-"""Which stretch of time a run reads.
+"""Tell which stretch of time a run reads.
 
 Airflow 3 gives a run no usable interval more often than one would think: a bare cron string makes one of zero
 width, and a run triggered without a logical date has none at all (Airflow docs, "Timetables").
@@ -26,7 +26,7 @@ class Interval:
 
 
 def interval_of(context: Mapping[str, Any]) -> Interval | None:
-    """The interval that a run is about: its Params ``from`` and ``to``, else the Dag run's data interval.
+    """Return the interval that a run is about: its Params ``from`` and ``to``, else the Dag run's data interval.
 
     :param context: Airflow's task context.
     :return: ``None`` where there is none, or one of zero width.
@@ -41,7 +41,7 @@ def interval_of(context: Mapping[str, Any]) -> Interval | None:
 
 
 def require_interval(context: Mapping[str, Any]) -> Interval:
-    """The interval that a run is about; for Dags that must not guess.
+    """Return the interval that a run is about; for Dags that must not guess.
 
     :raises ParameterError: saying what to do where the run has none.
     """
@@ -58,17 +58,17 @@ def require_interval(context: Mapping[str, Any]) -> Interval:
 def _from_params(start: object, end: object) -> Interval:
     if not (start and end):
         raise ParameterError("The Params 'from' and 'to' go together; only one of them is given.")
-    first, last = _moment("from", start), _moment("to", end)
+    first, last = _parsed("from", start), _parsed("to", end)
     if first >= last:
         raise ParameterError(f"The Param 'from' ({first.isoformat()}) must lie before 'to' ({last.isoformat()}).")
     return Interval(start=first, end=last)
 
 
-def _moment(name: str, value: object) -> datetime:
-    moment = value if isinstance(value, datetime) else parse_datetime(str(value).strip())
-    if moment is None:
+def _parsed(name: str, value: object) -> datetime:
+    parsed = value if isinstance(value, datetime) else parse_datetime(str(value).strip())
+    if parsed is None:
         raise ParameterError(f"The Param {name!r} is no date or date and time (ISO 8601): {value!r}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 @pass_context

@@ -97,7 +97,7 @@ def form_widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {name: widget(field) for name, field in fields.items()}
 
 
-async def tell_of_kill(trigger: BaseTrigger) -> None:
+async def call_on_kill(trigger: BaseTrigger) -> None:
     """Call the ``on_kill`` of a trigger that is cancelled, where Airflow does not do so itself (below 3.3).
 
     As in 3.3 it is called where somebody marked or cleared the task, and not where the triggerer stops: then the task
@@ -109,7 +109,7 @@ async def tell_of_kill(trigger: BaseTrigger) -> None:
     from airflow.triggers import base
 
     if not hasattr(base.BaseTrigger, "on_kill"):
-        await _regardless(_kill(trigger), seconds=_ON_KILL_SECONDS)
+        await _finished_despite_cancels(_kill(trigger), seconds=_ON_KILL_SECONDS)
 
 
 async def _kill(trigger: Any) -> None:  # noqa: ANN401 - `on_kill` is no part of what triggers have
@@ -124,7 +124,7 @@ async def _kill(trigger: Any) -> None:  # noqa: ANN401 - `on_kill` is no part of
         await trigger.on_kill()
 
 
-async def _regardless(work: Awaitable[None], *, seconds: float) -> None:
+async def _finished_despite_cancels(work: Awaitable[None], *, seconds: float) -> None:
     """Finish some work, whoever cancels this task meanwhile."""
     loop = asyncio.get_running_loop()
     task, end = asyncio.ensure_future(work), loop.time() + seconds

@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobState, abort_job, get_job, job_of, next_poll
 from airflow_provider_sfleads.salesforce.replies import refusal
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from airflow_provider_sfleads.version_compat import amask_secret, tell_of_kill
+from airflow_provider_sfleads.version_compat import amask_secret, call_on_kill
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.salesforce import Settings
@@ -206,7 +206,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
                 finally:
                     event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
         except asyncio.CancelledError:
-            await tell_of_kill(self)
+            await call_on_kill(self)
             raise
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
