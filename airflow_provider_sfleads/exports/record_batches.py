@@ -26,7 +26,7 @@ from airflow_provider_sfleads.exports.python_values import (
 Chunk: TypeAlias = "pa.RecordBatch | list[Row | BadRow]"
 #: Values of a row, in the order of the columns.
 Values: TypeAlias = Sequence[object]
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: Most rows of a chunk.
 MAX_ROWS = 20_000
@@ -199,11 +199,11 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return whole[0] if whole else batches[0]
 
 
-def row_lists(rows: Iterable[T]) -> Iterator[list[T]]:
+def row_lists(rows: Iterable[_T]) -> Iterator[list[_T]]:
     """Yield ``rows`` in lists; an error among them comes after the rows before it."""
     rows = iter(rows)
     while True:
-        found: list[T] = []
+        found: list[_T] = []
         try:
             found.extend(islice(rows, _LIST_ROWS))
         except Exception:

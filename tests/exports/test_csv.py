@@ -135,6 +135,8 @@ def test_a_quote_that_never_closes_is_an_error_that_names_its_line(read: Read) -
     """Everything after it would be one value."""
     with pytest.raises(ExportError, match=r"the quote that opens on line 4 never closes"):
         read(b'id,n\n"a\nb",1\nc,"d\ne,2\nf,3\n')
+    with pytest.raises(ExportError, match=r"the quote that opens on line 2 never closes"):
+        read(b'id,n\na,"d\nsay ""x"" to\n""y""\n')
 
 
 def test_a_quote_that_never_closes_stops_long_before_memory_does() -> None:
@@ -164,6 +166,7 @@ def test_a_value_beyond_the_limit_on_one_line_is_a_bad_row(read: Read) -> None:
 def test_a_carriage_return_outside_quotes_is_a_bad_row(read: Read) -> None:
     """It is neither a line end nor surely part of the value."""
     assert "line 2: a carriage return outside quotes" in only_bad(read(b"id,n\na\rb,1\nc,2\n")[1]).message
+    assert "line 2: a carriage return outside quotes" in only_bad(read(b'id,n\n5"" disk\rb,1\nc,2\n')[1]).message
 
 
 def test_a_file_with_old_mac_line_ends_is_refused_at_its_header(read: Read) -> None:
