@@ -10,12 +10,11 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_provider_sfleads.operators.links import PAGE
 from airflow_provider_sfleads.version_compat import script_address
 
 #: Where the routes are, below Airflow's own address.
 PREFIX = "/sfleads"
-#: The page's own address in Airflow's UI, likewise.
-PAGE = "plugin/lead-syncs"
 
 _NAME = "Lead syncs"
 # Relative, since Airflow may itself be served below some path.

@@ -18,7 +18,7 @@ from airflow import sdk
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_sfleads.operators.journal import Store
+    from airflow_provider_sfleads.results.state_file import StateStore
 
 #: Whether Airflow asks a task's retry policy when to try again (3.3).
 HAS_RETRY_POLICIES = hasattr(sdk, "RetryPolicy")
@@ -40,12 +40,12 @@ def script_address(path: str) -> str:
     return path if is_newer else f"../../{path}"
 
 
-def task_state_store(context: Mapping[str, Any]) -> Store | None:
+def task_state_store(context: Mapping[str, Any]) -> StateStore | None:
     """Return Airflow's task state store (3.3), or ``None``.
 
     :param context: the task's.
     """
-    store: Store | None = context.get("task_state_store")
+    store: StateStore | None = context.get("task_state_store")
     return store
 
 

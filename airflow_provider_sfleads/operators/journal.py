@@ -9,22 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
 
 from airflow_provider_sfleads.results.folder import DRY_RUN, EXECUTION
+from airflow_provider_sfleads.results.state_file import StateStore
 
 # Executions whose parts are told, the newest ones: Airflow's store takes 64 KB a value.
 _MOST_TOLD = 200
-
-
-class Store(Protocol):
-    """Airflow's task state store, as far as it is used here."""
-
-    def get(self, key: str) -> object:
-        """Read a value."""
-
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        """Write a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +76,7 @@ class Journal:
     Dry and live executions are kept apart: neither goes on with the other's.
     """
 
-    store: Store
+    store: StateStore
 
     def next(self, now: datetime, *, dry_run: bool, deferred: bool = False) -> Execution:
         """The execution that an earlier try left open, or a new one; nothing is kept yet.
@@ -166,7 +156,7 @@ def _key(*, dry_run: bool) -> str:
     return "salesforce_leads_dry_run" if dry_run else "salesforce_leads"
 
 
-def open_jobs(store: Store) -> tuple[str, ...]:
+def open_jobs(store: StateStore) -> tuple[str, ...]:
     """Ids of the bulk jobs of the live execution that is open, if there is one."""
     execution = Journal(store).last(dry_run=False)
     return tuple(execution.jobs.values()) if execution is not None and execution.open else ()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The address of the page "Lead syncs" in Airflow's UI, below Airflow's own.
+PAGE = "plugin/lead-syncs"
 #: The XCom by which the page knows what earlier executions did while there is no report.
 EXECUTIONS = "earlier_executions"
 
@@ -65,8 +67,6 @@ def results_url(folder: ResultsFolder) -> str:
     served there, ``[api] base_url`` says.
     """
     from airflow.providers.common.compat.sdk import conf
-
-    from airflow_provider_sfleads.plugin import PAGE
 
     root = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
     names = ("dag_id", "run_id", "task_id", "map_index", "execution")

@@ -14,9 +14,9 @@ from random import uniform
 from threading import Lock
 from typing import Any
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.abort_jobs import abort
@@ -25,14 +25,13 @@ from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.results_recorder import Recorder
-from airflow_provider_sfleads.operators.run_order import late_check
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Item, Seen
-from airflow_provider_sfleads.pipeline.ports import Settings
+from airflow_provider_sfleads.pipeline.ports import Newer, Settings
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs
 from airflow_provider_sfleads.pipeline.reconcile import Reconciliation, UnansweredRow
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
@@ -342,12 +341,14 @@ class LoadContext:
         sink: Recorder,
         earlier: EarlierRows | None,
         *,
+        newer: Newer | None,
         planned: Iterable[Item] = (),
         doubtful: Iterable[UnansweredRow] = (),
     ) -> SyncRun:
         """A run that looks at rows one by one, and sends them page by page.
 
         :param earlier: what was done before, where that matters.
+        :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
         :param planned: what is to be sent, whatever a look-up would say.
         :param doubtful: rows that got no answer and may not simply be sent again.
         """
@@ -364,7 +365,7 @@ class LoadContext:
             seen=seen,
             sink=sink,
             before=Before(earlier=earlier),
-            newer=late_check(self, plan),
+            newer=newer,
             announce=announce,
             doubts=Reconciliation(
                 LeadSearch(

@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import (
     DisownedError,
@@ -329,7 +329,13 @@ class _LoadRun:
                 if not breaks_off:
                     pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
                 run = load.run(
-                    plan, self._seen_in(tail), self.book, earlier, planned=pages.items, doubtful=pages.doubtful
+                    plan,
+                    self._seen_in(tail),
+                    self.book,
+                    earlier,
+                    newer=pages.newer,
+                    planned=pages.items,
+                    doubtful=pages.doubtful,
                 )
                 run.halted = pages.halted
                 self.has_tail_begun = True

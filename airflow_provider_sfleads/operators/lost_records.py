@@ -9,9 +9,9 @@ from inspect import signature
 from threading import Lock
 from typing import Any
 
-from airflow_provider_sfleads.operators.journal import Execution, Store
+from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile
+from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile, StateStore
 from airflow_provider_sfleads.version_compat import task_state_store
 
 # Clearing a Dag run resets its start; a run is never carried out before the other moments.
@@ -32,7 +32,7 @@ def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: st
     )
 
 
-def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> Store:
+def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> StateStore:
     """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
     store = task_state_store(context)
     if store is None:
@@ -48,7 +48,7 @@ _TURN = Lock()
 class _OneAtATime:
     """A store that threads share."""
 
-    store: Store
+    store: StateStore
 
     def get(self, key: str) -> object:
         """Read a value."""

@@ -22,7 +22,7 @@ from uuid import uuid4
 from tenacity import Retrying, stop_after_attempt, wait_exponential
 
 from airflow_provider_sfleads.exceptions import DisownedError
-from airflow_provider_sfleads.operators.journal import Store
+from airflow_provider_sfleads.results.state_file import StateStore
 
 _KEY = "salesforce_leads_owner"
 _TAKEN = (
@@ -44,7 +44,7 @@ class Ownership:
     :param store: where the owner is named; read after written, as Airflow's task state store is.
     """
 
-    store: Store
+    store: StateStore
     token: str = field(default_factory=lambda: uuid4().hex)
     _lost: str | None = None
 

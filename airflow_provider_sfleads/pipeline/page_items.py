@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Item, Plan
 from airflow_provider_sfleads.pipeline.ports import Settings

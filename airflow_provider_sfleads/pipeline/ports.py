@@ -8,9 +8,9 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Outcome
 from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 
 
 class Sink(Protocol):

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Reason
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup

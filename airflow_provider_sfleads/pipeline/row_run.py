@@ -10,9 +10,9 @@ from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, side_by_side

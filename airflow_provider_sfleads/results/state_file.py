@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.folder import ResultsFolder
 
 #: Where a task's journal lies, and where its owner is named; apart, lest writing the one undoes the other.
 JOURNAL, OWNER = "_state.json", "_owner.json"
+
+
+class StateStore(Protocol):
+    """Airflow's task state store, as far as it is used here."""
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
 
 
 class StateFile:

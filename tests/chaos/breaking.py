@@ -109,9 +109,7 @@ SEAMS = {
         ),
     ),
     "fence": (Seam(place=f"{_OPERATORS}.ownership:Ownership.verify", without=_nothing),),
-    "newer": tuple(
-        Seam(place=f"{_OPERATORS}.{module}:late_check", without=_nothing) for module in ("load_context", "run_parts")
-    ),
+    "newer": (Seam(place=f"{_OPERATORS}.run_parts:late_check", without=_nothing),),
     "account": (Seam(place=f"{_OPERATORS}.load:misrecorded", without=_nothing),),
 }
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.doubt import UnansweredSend
 from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.job_match import match_by
 from airflow_provider_sfleads.pipeline.job_outcomes import Collector
 from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, State

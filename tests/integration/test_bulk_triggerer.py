@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from airflow_provider_sfleads.plugin import PAGE
+from airflow_provider_sfleads.operators.links import PAGE
 from tests.integration.real_airflow import RealAirflow, Run, real_airflow
 from tests.integration.support import people
 

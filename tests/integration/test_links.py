@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from airflow_provider_sfleads.plugin import PAGE
+from airflow_provider_sfleads.operators.links import PAGE
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobSpec, create_job, job_of
 from airflow_provider_sfleads.sensors.bulk import SalesforceBulkJobSensor
 from tests.integration.support import FIELDS, Record, creating, people, report_of, try_of

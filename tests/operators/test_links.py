@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.operators.links import Links, jobs_url, leads_url, results_url
-from airflow_provider_sfleads.plugin import PAGE
+from airflow_provider_sfleads.operators.links import PAGE, Links, jobs_url, leads_url, results_url
 from airflow_provider_sfleads.results import ResultsFolder
 
 ACME = "https://acme.my.salesforce.com"

@@ -1,8 +1,10 @@
-"""Which room of the package may use which; what ruff's TID251 in pyproject.toml cannot say."""
+"""Which room of the package may use which, by the table in ARCHITECTURE.md; what ruff's TID251 cannot say."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,14 +15,23 @@ NAME = "airflow_provider_sfleads"
 PACKAGE = Path(airflow_provider_sfleads.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# Rooms not named here are Airflow's rim: they may use any room but the emulator.
-ROOMS = {
-    "exceptions": set[str](),
-    "salesforce": {"exceptions"},
-    "core": {"exceptions", "salesforce"},
-    "pipeline": {"exceptions", "salesforce", "core"},
-    "emulator": set[str](),
-}
+ARCHITECTURE = Path(__file__).resolve().parents[2] / "ARCHITECTURE.md"
+
+
+def _rooms() -> dict[str, set[str]]:
+    """Each room of the table, and the rooms that it may use."""
+    rows = re.findall(r"^\| (`[^|]+`) \| [^|]+ \| ([^|]+) \|$", ARCHITECTURE.read_text(encoding="utf-8"), re.MULTILINE)
+    rooms: dict[str, set[str]] = {}
+    for named, allowed in rows:
+        names = [name.strip("`/") for name in named.split(", ")]
+        those = set(rooms) | set(names) if allowed == "the above" else set(re.findall(r"`(\w+)`", allowed))
+        rooms |= dict.fromkeys(names, those)
+    return rooms
+
+
+ROOMS = _rooms()
+# Rooms without Airflow.
+INNER = {"exceptions", "salesforce", "core", "pipeline", "examples", "emulator"}
 # And of other people's packages these belong to these rooms alone.
 OUTSIDE = {
     "airflow": "rim",
@@ -54,12 +65,44 @@ def room_of(path: Path) -> str:
 def test_imports_go_one_way(path: Path) -> None:
     """A module uses rooms nearer to the core only, and other people's packages only where they belong."""
     room = room_of(path)
-    everywhere = {other.removesuffix(".py") for other in (room_of(module) for module in MODULES)} - {"emulator"}
-    allowed = ROOMS.get(room, everywhere) | {room, "__version__"}
+    allowed = ROOMS.get(room, set(ROOMS)) | {room, "__version__"}
     for name in imports(path):
         top, _, rest = name.partition(".")
         if top == NAME:
             assert rest.partition(".")[0] in allowed, f"{room} uses {name}"
         elif top in OUTSIDE:
             rooms = OUTSIDE[top].split()
-            assert room in rooms or ("rim" in rooms and room not in ROOMS), f"{room} uses {name}"
+            assert room in rooms or ("rim" in rooms and room not in INNER), f"{room} uses {name}"
+
+
+def test_every_room_is_in_the_table() -> None:
+    """A new folder or module right below the package says there what it may use."""
+    assert set(ROOMS) == {room_of(path) for path in MODULES} - {"__init__"}
+
+
+def test_no_two_modules_need_each_other() -> None:
+    """Neither at once nor over others, whether at the top of a module or where a function runs."""
+    paths = [path for path in MODULES if room_of(path) != "emulator"]
+    names = {_name_of(path) for path in paths}
+    uses = {_name_of(path): {_module(each, names) for each in imports(path)} for path in paths}
+    assert {name for name in names if name in _reached(uses[name] - {name}, uses)} == set()
+
+
+def _name_of(path: Path) -> str:
+    return ".".join((NAME, *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _module(name: str, names: Collection[str]) -> str:
+    """The module that a dotted name is, or lies in; empty for one that is not ours."""
+    return name if name in names else _module(name.rpartition(".")[0], names) if "." in name else ""
+
+
+def _reached(start: Collection[str], uses: Mapping[str, Collection[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += uses.get(name, ())
+    return reached
