@@ -1,0 +1,220 @@
+"""Pages of staged rows: which leave when, and what becomes of their rows whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from airflow_provider_sfleads.core.mapping import FieldMap
+from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.wire import Call, Reply, Send
+from airflow_provider_sfleads.exceptions import ApiLimitError, DisownedError
+from airflow_provider_sfleads.sync.plan import Candidate
+from airflow_provider_sfleads.sync.prepare import prepare
+from tests.bulk.paging import EventfulOrg, Memory, Plan, Try
+from tests.sync.org import calls_of
+from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
+
+INSERT = "composite/sobjects"
+
+
+def taken(plan: Plan, rows: Sequence[dict[str, Any]]) -> tuple[list[Candidate], Memory]:
+    """The rows that are to be sent, and what the intake has seen."""
+    memory = Memory()
+    return list(taken_in(plan, memory, rows, lambda _settled: None)), memory
+
+
+def creating(folder: Path, send: Send, count: int, **how: Any) -> Try:
+    """A try that creates so many leads; ``plan`` holds changes of the request."""
+    request = create_request(**how.pop("plan", {}))
+    plan = prepare(request, ground(("id", "name", "firm", "mail")))
+    rows, memory = taken(plan, [new_row(f"k{n}", f"Ray {n}") for n in range(count)])
+    return Try(plan=plan, rows=rows, memory=memory, send=send, folder=folder, dry_run=request.dry_run, **how)
+
+
+def moving(folder: Path, org: EventfulOrg, count: int, send: Send | None = None, **how: Any) -> Try:
+    """A try that moves so many leads, which it puts into the org, from stage New."""
+    ids = [org.add(LastName=f"Ray {n}", Company="Acme", Lead_Stage__c="New") for n in range(count)]
+    plan = prepare(stage_request(field_map=FieldMap()), ground(("id", "lead", "score")))
+    rows, memory = taken(plan, [scored(f"k{n}", lead) for n, lead in enumerate(ids)])
+    return Try(plan=plan, rows=rows, memory=memory, send=send or org.send, folder=folder, **how)
+
+
+def sizes(org: EventfulOrg) -> list[int]:
+    """How many records each request that writes carried."""
+    return [len(call.body["records"]) for call in org.calls if call.write and isinstance(call.body, dict)]
+
+
+def test_pages_are_full_across_windows(tmp_path: Path) -> None:
+    """10,000 new leads are 50 requests, however the rows lie in the file."""
+    org = EventfulOrg()
+    creates = creating(tmp_path, org.send, 10_000, size=777)
+    creates.by_page()
+    assert sizes(org) == [200] * 50
+    assert creates.counts() == {"created": 10_000}
+    assert calls_of(org.calls, "query") == 0
+
+
+def test_pages_are_full_where_only_some_rows_are_sent(tmp_path: Path) -> None:
+    """What the look-ups leave of several windows goes together; each window is read in one call."""
+    org = EventfulOrg()
+    for number in range(0, 5_000, 2):
+        org.add(External_Id__c=f"k{number}", LastName=f"Ray {number}", Company="Acme")
+    updates = creating(tmp_path, org.send, 5_000, plan={"existing": "update"}, size=1_024)
+    updates.by_page()
+    assert sorted(sizes(org), reverse=True) == [200] * 12 + [100]
+    assert updates.counts() == {"created": 2_500, "unchanged same_values": 2_500}
+
+
+def test_a_fresh_plan_sends_each_window_at_once(tmp_path: Path) -> None:
+    """Moves do not wait for rows that are not looked up yet."""
+    org = EventfulOrg()
+    moves = moving(tmp_path, org, 2_050, size=500)
+    moves.by_page()
+    assert sorted(sizes(org)) == [50] + [200] * 10
+    assert moves.counts() == {"updated": 2_050}
+
+
+def test_a_limit_while_leads_are_looked_up(tmp_path: Path) -> None:
+    """Neither that window nor any later one is sent, and what waits for a full page stays, too."""
+    org = EventfulOrg()
+    reads = iter(range(99))
+
+    def send(call: Call) -> Reply:
+        if not call.write and next(reads) == 1:
+            raise ApiLimitError("used up")
+        return org.send(call)
+
+    updates = creating(tmp_path, send, 4_100, plan={"existing": "update"}, batch_size=150, size=900)
+    updates.by_page()
+    updates.audit()
+    counts = updates.counts()
+    assert updates.pages is not None
+    assert counts["not_sent api_usage_limit"] == updates.pages.left >= 2_150
+    assert counts["created"] == len(org.leads) <= 1_950
+
+
+def test_a_stop_in_the_middle(tmp_path: Path) -> None:
+    """After a stop nothing is sent any more, nor looked up."""
+    org, stop = EventfulOrg(), Event()
+
+    def send(call: Call) -> Reply:
+        reply = org.send(call)
+        if call.write:
+            stop.set()
+        return reply
+
+    creates = creating(tmp_path, send, 1_000, batch_size=10, concurrency=1, stop=stop, size=100)
+    creates.by_page()
+    creates.audit()
+    assert creates.counts() == {"created": 10, "not_sent stopped": 990}
+    assert creates.pages is not None
+    assert creates.pages.left == 990
+
+
+def test_a_stop_before_the_first_row(tmp_path: Path) -> None:
+    """Nothing is asked of Salesforce."""
+    org, stop = EventfulOrg(), Event()
+    stop.set()
+    moves = moving(tmp_path, org, 5, stop=stop)
+    moves.by_page()
+    moves.audit()
+    assert (moves.counts(), org.calls) == ({"not_sent stopped": 5}, [])
+    assert {outcome.salesforce_id for outcome in moves.ledger.outcomes} == set(org.leads)
+
+
+@pytest.mark.parametrize("in_page", [True, False])
+def test_a_process_that_is_disowned_says_no_more(tmp_path: Path, *, in_page: bool) -> None:
+    """Neither does it send, nor record what is the newer one's to find out about."""
+    org = EventfulOrg()
+
+    def send(call: Call) -> Reply:
+        if call.write == in_page and len(org.calls) >= 1:
+            raise DisownedError("another process has it")
+        return org.send(call)
+
+    updates = creating(tmp_path, send, 40, plan={"existing": "update"}, batch_size=10, concurrency=1)
+    if not in_page:
+        org.calls.append(Call(method="GET", path="limits"))
+    with pytest.raises(DisownedError):
+        updates.by_page()
+    assert updates.stop.is_set()
+    assert (len(org.leads), updates.ledger.outcomes) == (0, [])
+
+
+def newer_than(keys: Sequence[str], *, ask: Callable[[], object] = lambda: None) -> Any:  # noqa: ANN401 - a port
+    """A check by which a newer run has brought these rows up to date."""
+
+    def newer(asked: Sequence[str]) -> Mapping[int, str | None]:
+        ask()
+        return {place: f"00Q-{key}" if key != "k3" else None for place, key in enumerate(asked) if key in keys}
+
+    return newer
+
+
+def test_rows_of_a_newer_run_are_left_alone(tmp_path: Path) -> None:
+    """Of a page some, of another all: that one is not sent."""
+    org = EventfulOrg()
+    keys = ["k0", "k3", "k10", *(f"k{n}" for n in range(20, 30))]
+    creates = creating(tmp_path, org.send, 40, batch_size=10, concurrency=1, newer=newer_than(keys))
+    creates.by_page()
+    creates.audit()
+    assert creates.counts() == {"created": 27, "unchanged newer_run": 13}
+    assert sizes(org) == [8, 9, 10]
+    found = creates.by_key()
+    assert [found[key].salesforce_id for key in ("k0", "k3", "k20")] == ["00Q-k0", None, "00Q-k20"]
+    assert {found[key].lead_url for key in ("k0", "k3")} == {"https://acme/00Q-k0/view", None}
+
+
+def test_where_newer_runs_cannot_be_asked_for_nothing_is_sent(tmp_path: Path) -> None:
+    """Whoever cannot tell stops."""
+    org = EventfulOrg()
+
+    def ask() -> None:
+        raise ApiLimitError("no answer")
+
+    creates = creating(tmp_path, org.send, 4, newer=newer_than([], ask=ask))
+    creates.by_page()
+    creates.audit()
+    assert (creates.counts(), org.calls) == ({"not_sent api_usage_limit": 4}, [])
+
+
+def lines(*keys: str, action: Action, reason: str | None = None) -> list[Outcome]:
+    """Lines that an earlier try, or execution, has recorded."""
+    return [Outcome(key=key, action=action, reason=reason, salesforce_id=f"00Q-{key}") for key in keys]
+
+
+def test_rows_that_an_earlier_try_settled_are_skipped(tmp_path: Path) -> None:
+    """Those whose outcome is unknown are put apart, and looked for before they are sent."""
+    org = EventfulOrg()
+    recorded = [
+        *lines("k1", "k4", action=Action.CREATED),
+        *lines("k2", action=Action.NOT_SENT, reason="stopped"),
+        *lines("k3", action=Action.NOT_SENT, reason="outcome_unknown"),
+    ]
+    creates = creating(tmp_path, org.send, 6, plan={"external_id_field": None}, earlier=EarlierTry(recorded))
+    pieces = creates.stage()
+    creates.pages = creates.page_loads()
+    creates.pages.carry_out(pieces)
+    assert creates.pages.apart == {pieces[0].name: [3]}
+    assert sorted(creates.by_key()) == ["k0", "k2", "k5"]
+    creates.send_rest(pieces)
+    creates.audit(["k0", "k2", "k3", "k5"])
+    assert creates.counts() == {"created": 4}
+
+
+def test_rows_marked_for_a_closer_look_are_put_apart(tmp_path: Path) -> None:
+    """Their places count through all batches and windows of a piece."""
+    org = EventfulOrg()
+    creates = creating(tmp_path, org.send, 4_500, size=1_000, tails=[n % 1_500 == 7 for n in range(4_500)])
+    pieces = creates.stage()
+    creates.pages = creates.page_loads()
+    creates.pages.carry_out(pieces)
+    assert creates.pages.apart == {pieces[0].name: [7, 1_507, 3_007]}
+    creates.send_rest(pieces)
+    creates.audit()
+    assert creates.counts() == {"created": 4_500}
