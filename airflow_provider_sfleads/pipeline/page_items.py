@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from datetime import datetime
 
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.unanswered import UnansweredSend
@@ -20,6 +21,7 @@ class PageItems:
     :param items: the page.
     :param lookup: reads leads.
     :param tell: makes durable which new leads are about to be sent.
+    :param began: when the page was taken up, by Salesforce's clock: its leads are made after that.
     """
 
     plan: Plan
@@ -27,12 +29,7 @@ class PageItems:
     lookup: LeadLookup
     settings: Settings
     tell: Callable[[Sequence[Item]], None] | None
-    _began: UnansweredSend = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Note when it began."""
-        now = self.settings.server_now()
-        self._began = UnansweredSend(since=now, last=now, user_ids=self.settings.user_ids)
+    began: datetime
 
     def recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
         """Look again before records are sent again."""
@@ -50,7 +47,7 @@ class PageItems:
         """The items; new leads that got no answer with the doubt about them."""
         if not unanswered:
             return list(self.items)
-        doubt = replace(self._began, last=self.settings.server_now())
+        doubt = Doubt(since=self.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
         return [
             item.doubted(doubt) if position in unanswered and item.expected is Action.CREATED else item
             for position, item in enumerate(self.items)

@@ -408,6 +408,7 @@ class _Sent:
     def __init__(self, loads: PageLoads, rows: pa.RecordBatch, way: Sending) -> None:
         self._loads, self._rows, self._way = loads, rows, way
         self._creates = way.expected is Action.CREATED
+        self._began = loads.settings.server_now()
         self.records: Sequence[Record] = field_values(rows, loads.lead, by_id=way.kind.operation == "update")
 
     @cached_property
@@ -415,7 +416,14 @@ class _Sent:
         """The rows as the row code knows them; most pages need none of it."""
         loads = self._loads
         items = rebuild(self._rows, range(self._rows.num_rows), loads.lead, self._way)
-        return PageItems(plan=loads.plan, items=items, lookup=loads.lookup, settings=loads.settings, tell=None)
+        return PageItems(
+            plan=loads.plan,
+            items=items,
+            lookup=loads.lookup,
+            settings=loads.settings,
+            tell=None,
+            began=self._began,
+        )
 
     def recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
         """Look again before records are sent again."""

@@ -252,8 +252,11 @@ class SyncRun:
         ]
 
     def _sent(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
-        page = PageItems(plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce)
-        is_stale = self.plan.fresh and self.settings.server_now() - looked_up > _FRESH
+        now = self.settings.server_now()
+        page = PageItems(
+            plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce, began=now
+        )
+        is_stale = self.plan.fresh and now - looked_up > _FRESH
         delivery = self.sender.deliver(
             kind, [item.record for item in items], page.recheck, recheck_first=is_stale, announce=page.announce
         )

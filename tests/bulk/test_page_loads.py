@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,7 +16,7 @@ from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import ApiLimitError, DisownedError
 from airflow_provider_sfleads.sync.plan import Candidate
 from airflow_provider_sfleads.sync.prepare import prepare
-from tests.bulk.paging import EventfulOrg, Memory, Plan, Try
+from tests.bulk.paging import NOW, EventfulOrg, Memory, Plan, Try
 from tests.sync.org import calls_of
 from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
 
@@ -49,6 +50,21 @@ def sizes(org: EventfulOrg) -> list[int]:
     return [len(call.body["records"]) for call in org.calls if call.write and isinstance(call.body, dict)]
 
 
+class Clock:
+    """Salesforce's clock, which tests move on."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        """The time."""
+        return self.now
+
+    def on(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+
 def test_pages_are_full_across_windows(tmp_path: Path) -> None:
     """10,000 new leads are 50 requests, however the rows lie in the file."""
     org = EventfulOrg()
@@ -77,6 +93,25 @@ def test_a_fresh_plan_sends_each_window_at_once(tmp_path: Path) -> None:
     moves.by_page()
     assert sorted(sizes(org)) == [50] + [200] * 10
     assert moves.counts() == {"updated": 2_050}
+
+
+def test_what_a_slow_lost_request_made_is_its_own(tmp_path: Path) -> None:
+    """The time in which a lead may have been made begins when its row is sent, not when its answer is given up."""
+    org, clock = EventfulOrg(events={"Ray 1": ["drop_after"]}), Clock()
+    clock.on(-300)
+    org_sends = org.send
+
+    def send(call: Call) -> Reply:
+        if call.write:
+            clock.on(300)
+        reply = org_sends(call)
+        if call.write:
+            clock.on(300)
+        return reply
+
+    creates = creating(tmp_path, send, 3, now=clock, concurrency=1)
+    creates.by_page()
+    assert creates.counts() == {"created": 3}
 
 
 def test_a_limit_while_leads_are_looked_up(tmp_path: Path) -> None:
