@@ -218,6 +218,8 @@ class PageLoads:
     def _decide(
         self, window: pa.RecordBatch, places: npt.NDArray[np.int64], apart: list[int], pool: ThreadPoolExecutor
     ) -> None:
+        # Before they are read: what changes from then on may be missing.
+        looked_up = self._now()
         decisions = self._looked_up(window) if self._stop_reason() is None else None
         if decisions is None:
             self.book.add(self.terms.left(window, self._stop_reason() or Reason.STOPPED))
@@ -225,7 +227,7 @@ class PageLoads:
             return
         self._place(window, decisions, places, apart)
         for number in list(self._waiting):
-            self._submit(number, pool, all_of_them=self.plan.fresh)
+            self._submit(number, pool, looked_up, all_of_them=self.plan.fresh)
 
     def _looked_up(self, window: pa.RecordBatch) -> Decisions | None:
         try:
@@ -269,10 +271,13 @@ class PageLoads:
 
     def _submit_all(self, pool: ThreadPoolExecutor) -> None:
         for number in list(self._waiting):
-            self._submit(number, pool, all_of_them=True)
+            self._submit(number, pool, self._now(), all_of_them=True)
 
-    def _submit(self, number: int, pool: ThreadPoolExecutor, *, all_of_them: bool) -> None:
-        """Let full pages leave, or all of them."""
+    def _submit(self, number: int, pool: ThreadPoolExecutor, looked_up: datetime, *, all_of_them: bool) -> None:
+        """Let full pages leave, or all of them.
+
+        :param looked_up: when the last of their leads were looked up.
+        """
         batches, size = self._waiting.pop(number), self.settings.batch_size
         rest: list[pa.RecordBatch] = []
         for same in _of_one_schema(batches):
@@ -280,7 +285,7 @@ class PageLoads:
             ends_here = all_of_them or same[-1] is not batches[-1]
             whole = rows.num_rows if ends_here else rows.num_rows - rows.num_rows % size
             for start in range(0, whole, size):
-                self._send(_Page(rows.slice(start, min(size, whole - start)), self._ways[number], self._now()), pool)
+                self._send(_Page(rows.slice(start, min(size, whole - start)), self._ways[number], looked_up), pool)
             if whole < rows.num_rows:
                 rest.append(rows.slice(whole))
         if rest:

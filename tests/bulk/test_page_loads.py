@@ -95,6 +95,46 @@ def test_a_fresh_plan_sends_each_window_at_once(tmp_path: Path) -> None:
     assert moves.counts() == {"updated": 2_050}
 
 
+def waiting_in_turn(org: EventfulOrg, clock: Clock, seconds: float) -> Send:
+    """An org whose every write takes so many seconds."""
+
+    def send(call: Call) -> Reply:
+        reply = org.send(call)
+        if call.write:
+            clock.on(seconds)
+        return reply
+
+    return send
+
+
+@pytest.mark.parametrize(("seconds", "stale"), [(0.9, 0), (4, 7)])
+def test_pages_that_waited_for_long_are_looked_up_again(tmp_path: Path, seconds: float, stale: int) -> None:
+    """A page counts as waiting from its look-up on, also while there is no room among the pages under way."""
+    org, clock = EventfulOrg(), Clock()
+    moves = moving(tmp_path, org, 10, waiting_in_turn(org, clock, seconds), batch_size=1, concurrency=1, now=clock)
+    moves.by_page()
+    assert moves.counts() == {"updated": 10}
+    # One look-up for all, and one more for each page that is sent more than ten seconds after it.
+    assert calls_of(org.calls, "composite/sobjects/Lead") == 1 + stale
+
+
+def test_a_lead_that_moved_while_its_page_waited_is_left_alone(tmp_path: Path) -> None:
+    """It is never moved back."""
+    org, clock = EventfulOrg(), Clock()
+
+    def send(call: Call) -> Reply:
+        reply = org.send(call)
+        if call.write:
+            clock.on(11)
+            list(org.leads.values())[8]["Lead_Stage__c"] = "Won"
+        return reply
+
+    moves = moving(tmp_path, org, 9, send, batch_size=1, concurrency=1, now=clock)
+    moves.by_page()
+    assert moves.counts() == {"updated": 8, "unchanged beyond_stage": 1}
+    assert moves.by_key()["k8"].old_stage == "Won"
+
+
 def test_what_a_slow_lost_request_made_is_its_own(tmp_path: Path) -> None:
     """The time in which a lead may have been made begins when its row is sent, not when its answer is given up."""
     org, clock = EventfulOrg(events={"Ray 1": ["drop_after"]}), Clock()
