@@ -68,9 +68,11 @@ class SyncRun:
     _doubtful: deque[UnansweredRow] = field(default_factory=deque)
     _landed: deque[tuple[Settled, str | None]] = field(default_factory=deque)
     _is_read: bool = False
+    _looked_up: datetime = field(init=False)
 
     def __post_init__(self, planned: Iterable[Item], doubtful: Iterable[UnansweredRow]) -> None:
         """No page is on its way yet."""
+        self._looked_up = self.settings.server_now()
         self._planned.extend(planned)
         self._doubtful.extend(doubtful)
         self._flights = PagesInFlight(
@@ -78,7 +80,8 @@ class SyncRun:
             concurrency=self.settings.concurrency,
             deliver=self._deliver,
             land=self._take_landed,
-            now=self.settings.server_now,
+            # Also of a page that waits for room, not only for a thread.
+            now=lambda: self._looked_up,
         )
 
     def execute(self, rows: Iterable[Candidate]) -> None:
@@ -161,6 +164,7 @@ class SyncRun:
         reason = self._stop_reason()
         if reason is None and self._waiting:
             lookup = replace(self.lookup, gather=side_by_side(pool))
+            self._looked_up = self.settings.server_now()
             try:
                 self._planned.extend(list(self.plan.look_up(self._waiting, lookup, self.seen)))
             except SalesforceLeadsError as error:

@@ -389,3 +389,22 @@ def test_a_page_that_waited_is_looked_up_again_before_it_goes() -> None:
     slow.execute([scored(n, each) for n, each in enumerate(ids)])
     assert "".join("w" if call.write else "r" for call in org.calls).count("rw") > 1
     assert {lead["Lead_Stage__c"] for lead in org.leads.values()} == {"MQL"}
+
+
+def test_a_page_without_room_waits_from_its_look_up_on() -> None:
+    """Its leads may have moved on while those before it were sent."""
+    org, passed = Org(), [0]
+    rows = [scored(number, org.add(LastName="Ray", Company="Acme", Lead_Stage__c="New")) for number in range(9)]
+
+    def send(call: Call) -> Reply:
+        passed[0] += 4 if call.write else 0
+        return org.send(call)
+
+    plan, seen = stage_plan()
+    done = prepared(
+        plan, seen, send, batch_size=1, concurrency=1, now=lambda: STARTED + timedelta(seconds=passed[0])
+    )  # fmt: skip
+    done.execute(rows)
+    assert done.counts == {"read": 9, "updated": 9}
+    # All are read once, and each that is sent more than ten seconds later once more.
+    assert calls_of(org.calls, "composite/sobjects/Lead") == 1 + 6
