@@ -47,7 +47,7 @@ class PageItems:
         """The items; new leads that got no answer with the doubt about them."""
         if not unanswered:
             return list(self.items)
-        doubt = Doubt(since=self.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
+        doubt = UnansweredSend(since=self.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
         return [
             item.doubted(doubt) if position in unanswered and item.expected is Action.CREATED else item
             for position, item in enumerate(self.items)

@@ -16,20 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.bulk.pieces import Piece, Pieces
-from airflow_provider_sfleads.bulk.ports import Book
-from airflow_provider_sfleads.bulk.terms import Terms
-from airflow_provider_sfleads.columnar.decide import decide
-from airflow_provider_sfleads.columnar.decisions import APART, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.columnar.id_bytes import id_bytes, id_strings
-from airflow_provider_sfleads.columnar.reading import Memory, Reading, Stopped
-from airflow_provider_sfleads.columnar.rebuild import Sending, field_values, rebuild
-from airflow_provider_sfleads.columnar.sources import read_by_calls
-from airflow_provider_sfleads.columnar.staged import PLACED, with_place
-from airflow_provider_sfleads.core.collections import Verdict
-from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.doubt import Doubt
-from airflow_provider_sfleads.core.mapping import Record
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
@@ -37,11 +23,10 @@ from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsEr
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
-from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.lookup_decide import decide
 from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.pipeline.lookup_reading import Reading, Stopped
+from airflow_provider_sfleads.pipeline.lookup_reading import Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import read_by_calls
 from airflow_provider_sfleads.pipeline.page_items import PageItems
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
@@ -138,7 +123,7 @@ class PageLoads:
     reading: Reading
     lookup: LeadLookup
     memory: Memory
-    terms: Terms
+    terms: RunTerms
     settings: Settings
     sender: PageSender
     newer: Newer | None

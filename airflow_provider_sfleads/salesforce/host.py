@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 
-# salesforce-api.md 1.5; what stands before the suffix is "mydomain" or "mydomain--box.sandbox" and the like.
+# Salesforce Help, "My Domain URL Formats"; what stands before the suffix is "mydomain" or "mydomain--box.sandbox" and
+# the like.
 _SUFFIXES = (".my.salesforce.com", ".my.salesforce.mil", ".my.sfcrmproducts.cn", ".my-salesforce.com")
 _UI_SUFFIXES = (
     (".lightning.force.com", ".my.salesforce.com"),

@@ -15,29 +15,29 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_sfleads.bulk.page_loads import PageLoads
-from airflow_provider_sfleads.bulk.pieces import Piece, Pieces, Role, Slot
-from airflow_provider_sfleads.bulk.ports import Book
-from airflow_provider_sfleads.bulk.terms import Terms
-from airflow_provider_sfleads.columnar.reading import Mask, Reading
-from airflow_provider_sfleads.columnar.rebuild import candidates
-from airflow_provider_sfleads.columnar.staged import at_places
-from airflow_provider_sfleads.core.describe import SObjectInfo
-from airflow_provider_sfleads.core.doubt import Doubt
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import Row
-from airflow_provider_sfleads.core.wire import Call, Reply, Send
+from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.earlier_tries import Before
+from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
+from airflow_provider_sfleads.pipeline.page_loads import PageLoads
+from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.pipeline.plan import Candidate
+from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, Settings
+from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
+from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.pipeline.staged_items import candidates
+from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
+from airflow_provider_sfleads.pipeline.staged_rows import at_places
 from airflow_provider_sfleads.results.columns import complete, to_outcome
-from airflow_provider_sfleads.sync.before import Before
-from airflow_provider_sfleads.sync.create import CreatePlan
-from airflow_provider_sfleads.sync.doubts import Doubts
-from airflow_provider_sfleads.sync.inquiry import Inquiry
-from airflow_provider_sfleads.sync.lookup import LeadLookup
-from airflow_provider_sfleads.sync.pages import PageSender
-from airflow_provider_sfleads.sync.plan import Candidate
-from airflow_provider_sfleads.sync.ports import Earlier, Newer, Settings
-from airflow_provider_sfleads.sync.run import SyncRun
-from airflow_provider_sfleads.sync.stage import StagePlan
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
 from tests.columnar.asking import staged
 from tests.sync.org import NOW as CREATED
 from tests.sync.org import USER, Org
@@ -223,7 +223,7 @@ class Try:
     lead: SObjectInfo = field(default_factory=describe)
     tails: Sequence[bool] = ()
     size: int = 3
-    book: Book = field(default_factory=Ledger)
+    book: ResultsSink = field(default_factory=Ledger)
     batch_size: int = 200
     concurrency: int = 2
     dry_run: bool = False
@@ -270,10 +270,10 @@ class Try:
         )
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> RunTerms:
         """The same for columns."""
         how = self.settings
-        return Terms(
+        return RunTerms(
             dry_run=self.dry_run,
             least=0,
             attempt=how.attempt,
@@ -281,7 +281,7 @@ class Try:
             server_now=how.server_now,
             lead_url=how.lead_url,
             stop=self.stop,
-            doubt=lambda: Doubt(since=NOW, last=NOW),
+            doubt=lambda: UnansweredSend(since=NOW, last=NOW),
         )
 
     @property
@@ -341,8 +341,8 @@ class Try:
             before=Before(earlier=self.earlier),
             newer=self.newer,
             announce=lambda items: self.announced.extend(item.candidate.key for item in items),
-            doubts=Doubts(
-                Inquiry(
+            doubts=Reconciliation(
+                LeadSearch(
                     lead=self.lead,
                     fields=self.plan.recipe.fields,
                     late=LATE,

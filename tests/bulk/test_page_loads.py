@@ -12,10 +12,10 @@ import pytest
 
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.wire import Call, Reply, Send
 from airflow_provider_sfleads.exceptions import ApiLimitError, DisownedError
-from airflow_provider_sfleads.sync.plan import Candidate
-from airflow_provider_sfleads.sync.prepare import prepare
+from airflow_provider_sfleads.pipeline.plan import Candidate
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
 from tests.bulk.paging import NOW, EventfulOrg, Memory, Plan, Try
 from tests.sync.org import calls_of
 from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in

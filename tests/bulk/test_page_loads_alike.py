@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.sync.plan import Candidate, Settled
-from airflow_provider_sfleads.sync.prepare import prepare
+from airflow_provider_sfleads.pipeline.plan import Candidate, Settled
+from airflow_provider_sfleads.pipeline.prepare import prepare
 from tests.bulk.paging import EventfulOrg, Memory, Plan, Try, content, shown
 from tests.sync.org import LONG_AGO, lead_id
 from tests.sync.runs import LADDER, EarlierTry, create_request, ground, stage_request, taken_in

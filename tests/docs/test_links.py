@@ -12,7 +12,7 @@ from mdit_py_plugins.anchors import anchors_plugin
 
 from tests.docs.pages import PAGES, ROOT
 
-SOURCES = (*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md")
+SOURCES = (*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md")
 
 
 @cache

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 
 TEXT, COUNT, MAYBE_TEXT = str, int, (str, type(None))
-# DESIGN.md, "What a task returns".
 REPORT: dict[str, Any] = {
     **dict.fromkeys(("read", *COUNTS), COUNT),
     "api_calls": COUNT,
