@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -60,7 +61,7 @@ _WAITING_PER_THREAD = 4
 _FLUSH_EVERY = 0.2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Page:
     """Rows that go out in one request, and, once that is over, what became of them.
 
@@ -75,9 +76,9 @@ class _Page:
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Settled:
-    """What became of a page.
+    """What became of a page, as far as it is not recorded.
 
     :param lines: outcomes that lie in columns.
     :param others: outcomes of rows that took a closer look.
@@ -86,8 +87,8 @@ class _Settled:
     :param left: rows that were not sent.
     """
 
-    lines: Sequence[pa.RecordBatch] = ()
-    others: Sequence[Settled] = ()
+    lines: deque[pa.RecordBatch] = field(default_factory=deque)
+    others: deque[Settled] = field(default_factory=deque)
     items: Sequence[Item] = ()
     doubtful: Sequence[UnansweredRow] = ()
     left: int = 0
@@ -170,8 +171,11 @@ class PageLoads:
     def _wind_up(self, pool: ThreadPoolExecutor) -> None:
         """Record what is in flight; what is not, the results do not know."""
         pool.shutdown(wait=True, cancel_futures=True)
-        for page in [page for page in self._pages if page.settled is not None]:
-            self._land(page)
+        over = [page for page in self._pages if page.settled is not None or page.error is not None]
+        self._land_all(over)
+        for page in over:
+            if isinstance(page.error, DisownedError):
+                raise page.error
 
     def _take(self, piece: Piece, pool: ThreadPoolExecutor) -> None:
         """Look the rows of a piece up, and let pages leave as they fill."""
@@ -301,9 +305,9 @@ class PageLoads:
         while not self._over.empty():
             over.append(self._over.get())
         uninterrupted(partial(self._land_all, over))
-        for page in over:
-            if page.error is not None:
-                raise page.error
+        errors = [page.error for page in over if page.error is not None]
+        if errors:
+            raise next((error for error in errors if isinstance(error, DisownedError)), errors[0])
 
     def _land_all(self, pages: Sequence[_Page]) -> None:
         for page in pages:
@@ -317,22 +321,28 @@ class PageLoads:
         self._landed, self._flushed = 0, time.monotonic()
 
     def _land(self, page: _Page) -> None:
+        """Record what became of a page; where that fails, what is left of it can be recorded later."""
+        if page.settled is None and not isinstance(page.error, DisownedError):
+            # Whether the request had left before something broke nobody knows.
+            unknown = self.terms.left(page.rows, Reason.OUTCOME_UNKNOWN)
+            page.settled = _Settled(lines=deque([unknown]), left=page.rows.num_rows)
+        settled = page.settled or _Settled()
+        while settled.lines:
+            self.book.add(settled.lines[0])
+            settled.lines.popleft()
+        while settled.others:
+            outcome = settled.others[0].outcome
+            self.book.write(outcome, settled.others[0].row)
+            settled.others.popleft()
+            self.left += outcome.action is Action.NOT_SENT
         self._pages.remove(page)
-        settled = page.settled
-        if settled is None:
-            return
-        for lines in settled.lines:
-            self.book.add(lines)
-        for line in settled.others:
-            self.book.write(line.outcome, line.row)
-            self.left += line.outcome.action is Action.NOT_SENT
         self.left += settled.left
         self.items.extend(settled.items)
         self.doubtful.extend(settled.doubtful)
 
     def _delivered(self, page: _Page) -> _Settled:
         """Bring a page to Salesforce, in a thread of the pool."""
-        rows, lines = page.rows, []
+        rows, lines = page.rows, deque[pa.RecordBatch]()
         newer: Mapping[int, str | None] = {}
         if self.newer is not None and self._stop_reason() is None:
             try:
@@ -341,7 +351,7 @@ class PageLoads:
                 self._halt(error)
         reason = self._stop_reason()
         if reason is not None:
-            return _Settled(lines=[self.terms.left(rows, reason)], left=rows.num_rows)
+            return _Settled(lines=deque([self.terms.left(rows, reason)]), left=rows.num_rows)
         if newer:
             is_newer = np.zeros(rows.num_rows, dtype=np.bool_)
             is_newer[list(newer)] = True
@@ -357,7 +367,8 @@ class PageLoads:
         if delivery.stop is not None:
             self._halt(delivery.stop)
         found = sent.settled(delivery)
-        return replace(found, lines=[*lines, *found.lines])
+        found.lines.extendleft(lines)
+        return found
 
     def _newer_lines(self, rows: pa.RecordBatch, ids: Sequence[str | None]) -> pa.RecordBatch:
         columns = {
@@ -434,7 +445,7 @@ class _Sent:
             for at, result in enumerate(results)
             if isinstance(result, SaveResult) and result.error is None and at not in unanswered
         }
-        lines = [self._lines(plain, delivery.batches)] if plain else []
+        lines = deque([self._lines(plain, delivery.batches)] if plain else [])
         if len(plain) == len(results):
             return _Settled(lines=lines)
         closer = sorted(set(range(len(results))).difference(plain))
@@ -448,10 +459,10 @@ class _Sent:
         items: Sequence[Item],
         found: Sequence[Settled | Item],
         batches: Sequence[str | None],
-        lines: Sequence[pa.RecordBatch],
+        lines: deque[pa.RecordBatch],
     ) -> _Settled:
         loads = self._loads
-        others: list[Settled] = []
+        others = deque[Settled]()
         again: list[Item] = []
         doubtful: list[UnansweredRow] = []
         is_repeatable = loads.plan.repeatable or not self._creates

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 
+from airflow_provider_sfleads.bulk.page_loads import PageLoads
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.exceptions import ApiLimitError, DisownedError
-from airflow_provider_sfleads.pipeline.plan import Candidate
-from airflow_provider_sfleads.pipeline.prepare import prepare
-from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
-from tests.bulk.paging import NOW, EventfulOrg, Memory, Plan, Try
+from airflow_provider_sfleads.sync.plan import Candidate
+from airflow_provider_sfleads.sync.prepare import prepare
+from tests.bulk.paging import NOW, EventfulOrg, Ledger, Memory, Plan, Try
 from tests.sync.org import calls_of
 from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
 
@@ -63,6 +64,10 @@ class Clock:
     def on(self, seconds: float) -> None:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
+
+
+class Interrupted(BaseException):
+    """Comes from outside, as Airflow's time-out does."""
 
 
 def test_pages_are_full_across_windows(tmp_path: Path) -> None:
@@ -293,3 +298,81 @@ def test_rows_marked_for_a_closer_look_are_put_apart(tmp_path: Path) -> None:
     creates.send_rest(pieces)
     creates.audit()
     assert creates.counts() == {"created": 4_500}
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_a_book_that_fails_once_loses_no_page(tmp_path: Path, at: int) -> None:
+    """What cannot be written down is tried once more before the run ends, and is there once."""
+    org = EventfulOrg(events={"Ray 3": ["makes"], "Ray 4": ["makes"]}, wording="unknown")
+    creates = creating(tmp_path, org.send, 20, batch_size=5, concurrency=2, book=Ledger(fails={at}))
+    pages = creates.page_loads()
+    try:
+        pages.carry_out(creates.stage())
+    except OSError as error:
+        assert str(error) == "no space"  # noqa: PT017 - of more calls than there are none fails
+    recorded = Counter(outcome.key for outcome in creates.ledger.outcomes)
+    assert set(recorded.values()) <= {1}
+    made = {lead["External_Id__c"] for lead in org.live() if lead["LastName"] != "Other"}
+    assert {o.key for o in creates.ledger.outcomes if o.action is Action.CREATED} == made
+
+
+class Clumsy:
+    """A plan that breaks while it settles the page with row 0."""
+
+    def __init__(self, plan: Any, error: BaseException) -> None:  # noqa: ANN401 - a plan
+        self._plan, self._error = plan, error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the plan
+        return getattr(self._plan, name)
+
+    def settle(self, items: Any, results: Any, lookup: Any) -> Any:  # noqa: ANN401 - as the plan
+        """Settle, or break."""
+        if any(item.candidate.key == "k0" for item in items):
+            raise self._error
+        return self._plan.settle(items, results, lookup)
+
+
+def broken(loads: Try, error: BaseException) -> PageLoads:
+    """Pages whose first one breaks in its thread, behind its request."""
+    pages = loads.page_loads()
+    pages.plan = Clumsy(loads.plan, error)  # type: ignore[assignment]
+    with pytest.raises(type(error)):
+        pages.carry_out(loads.stage())
+    return pages
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), MemoryError(), Interrupted()])
+def test_a_bug_in_one_page_loses_no_other(tmp_path: Path, error: BaseException) -> None:
+    """Pages that were written are recorded, and of the page that broke nobody knows what became of it."""
+    org, gate = EventfulOrg(), Event()
+
+    def send(call: Call) -> Reply:
+        reply = org.send(call)
+        if call.write and "k39" in str(call.body):
+            gate.set()
+        elif call.write:
+            gate.wait(60)
+        return reply
+
+    creates = creating(tmp_path, send, 40, batch_size=10, concurrency=4)
+    org.locked["Ray 0"] = 99
+    broken(creates, error)
+    recorded = creates.by_key()
+    assert len(recorded) == len(creates.ledger.outcomes) == 40
+    first = {recorded[f"k{n}"].reason for n in range(10)}
+    assert first == {"outcome_unknown"}
+    assert {recorded[f"k{n}"].action for n in range(10, 40)} == {Action.CREATED}
+
+
+def test_a_page_that_is_disowned_goes_before_a_bug(tmp_path: Path) -> None:
+    """Whoever is disowned says no more, whatever else went wrong at the same time."""
+    org, both = EventfulOrg(), Barrier(2, timeout=60)
+
+    def send(call: Call) -> Reply:
+        both.wait()
+        raise DisownedError("another") if "k1" in str(call.body) else RuntimeError("a bug")
+
+    creates = creating(tmp_path, send, 2, batch_size=1, concurrency=2)
+    with pytest.raises(DisownedError):
+        creates.page_loads().carry_out(creates.stage())
+    assert (org.calls, creates.stop.is_set()) == ([], True)
