@@ -191,7 +191,7 @@ class PageLoads:
                     self._decide(rows, places[is_open], apart, pool)
 
     def _is_open(self, window: pa.RecordBatch, places: npt.NDArray[np.int64], apart: list[int]) -> _Mask:
-        """Which rows are simply to be sent; of the others some are settled, and some may have been sent before."""
+        """Which rows are simply to be sent; of the others some are settled, and some may be there already."""
         tail = window.column("tail").to_numpy(zero_copy_only=False)
         apart.extend(places[tail].tolist())
         is_open: _Mask = ~tail
@@ -199,7 +199,7 @@ class PageLoads:
             for at, key in enumerate(window.column("key").to_pylist()):
                 if is_open[at] and self.earlier.settled(key):
                     is_open[at] = False
-                elif is_open[at] and self.earlier.unknown(key) is not None:
+                elif is_open[at] and (self.earlier.unknown(key) or self.earlier.created(key)) is not None:
                     is_open[at] = False
                     apart.append(int(places[at]))
         return is_open

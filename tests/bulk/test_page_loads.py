@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfleads.bulk.page_loads import PageLoads
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.exceptions import ApiLimitError, DisownedError
-from airflow_provider_sfleads.sync.plan import Candidate
-from airflow_provider_sfleads.sync.prepare import prepare
+from airflow_provider_sfleads.pipeline.page_loads import PageLoads
+from airflow_provider_sfleads.pipeline.plan import Candidate
+from airflow_provider_sfleads.pipeline.prepare import prepare
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
 from tests.bulk.paging import NOW, EventfulOrg, Ledger, Memory, Plan, Try
 from tests.sync.org import calls_of
 from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
@@ -285,6 +286,20 @@ def test_rows_that_an_earlier_try_settled_are_skipped(tmp_path: Path) -> None:
     creates.send_rest(pieces)
     creates.audit(["k0", "k2", "k3", "k5"])
     assert creates.counts() == {"created": 4}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_leads_that_an_earlier_execution_made_exist(tmp_path: Path, *, dry_run: bool) -> None:
+    """Without a key Salesforce would take them once more, and a dry run says what a live one would do."""
+    org = EventfulOrg()
+    earlier = EarlierTry([], others=lines("k1", action=Action.CREATED))
+    asked = {"external_id_field": None, "dry_run": dry_run}
+    creates = creating(tmp_path, org.send, 3, plan=asked, earlier=earlier)
+    creates.by_page()
+    creates.audit()
+    word = "would_create" if dry_run else "created"
+    assert creates.counts() == {word: 2, "unchanged already_exists": 1}
+    assert creates.by_key()["k1"].salesforce_id == "00Q-k1"
 
 
 def test_rows_marked_for_a_closer_look_are_put_apart(tmp_path: Path) -> None:
