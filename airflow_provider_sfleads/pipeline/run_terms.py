@@ -72,11 +72,11 @@ class RunTerms:
 
     def left(self, batch: pa.RecordBatch, reason: Reason) -> pa.RecordBatch:
         """The lines of staged rows that were not sent, or of which nobody knows what became of them."""
-        known = "salesforce_id" if "salesforce_id" in batch.schema.names else "lead_id"
+        is_placed = "salesforce_id" in batch.schema.names
         columns = {
             "key": batch.column("key"),
             "action": pa.repeat(str(Action.NOT_SENT), batch.num_rows),
             "reason": pa.repeat(str(reason), batch.num_rows),
-            "salesforce_id": batch.column(known),
+            "salesforce_id": batch.column("salesforce_id" if is_placed else "lead_id"),
         }
-        return self.lines(columns)
+        return self.lines(columns | ({"old_stage": batch.column("old_stage")} if is_placed else {}))

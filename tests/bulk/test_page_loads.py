@@ -160,6 +160,20 @@ def test_what_a_slow_lost_request_made_is_its_own(tmp_path: Path) -> None:
     assert creates.counts() == {"created": 3}
 
 
+def test_a_limit_in_the_middle(tmp_path: Path) -> None:
+    """What was written counts, the rest waits with the reason, and with what is known of its leads."""
+    org = EventfulOrg()
+    moves = moving(tmp_path, org, 50, batch_size=10, concurrency=1)
+    org.faults = {3: "limit"}
+    moves.by_page()
+    moves.audit()
+    assert moves.counts() == {"updated": 20, "not_sent api_usage_limit": 30}
+    assert moves.pages is not None
+    assert moves.pages.left == 30
+    assert isinstance(moves.pages.halted, ApiLimitError)
+    assert {(o.salesforce_id is None, o.old_stage) for o in moves.ledger.outcomes} == {(False, "New")}
+
+
 def test_a_limit_while_leads_are_looked_up(tmp_path: Path) -> None:
     """Neither that window nor any later one is sent, and what waits for a full page stays, too."""
     org = EventfulOrg()
