@@ -211,10 +211,11 @@ class PageLoads:
         looked_up = self._now()
         decisions = self._looked_up(window) if self._stop_reason() is None else None
         if decisions is None:
-            self.book.add(self.terms.left(window, self._stop_reason() or Reason.STOPPED))
+            uninterrupted(partial(self.book.add, self.terms.left(window, self._stop_reason() or Reason.STOPPED)))
             self.left += window.num_rows
             return
-        self._place(window, decisions, places, apart)
+        # A signal that strikes while outcomes are taken down would leave them half done.
+        uninterrupted(partial(self._place, window, decisions, places, apart))
         for number in list(self._waiting):
             self._submit(number, pool, looked_up, all_of_them=self.plan.fresh)
 
