@@ -161,7 +161,7 @@ def _earlier(load: LoadContext, plan: Plan, *, is_begun: bool) -> Iterator[Earli
     with load.earlier(plan) as rows:
         if is_resumed:
             tally = Tally()
-            rows.resume(load.folder, tally)
+            rows.resume(load.folder, tally, within_try=is_begun)
             log.info("Try %d goes on: %d rows are settled already.", load.execution.tries, tally.read)
         if not plan.repeatable:
             rows.remember(load.folder.others())
@@ -351,7 +351,7 @@ class _LoadRun:
                 self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
-            if not run.tally.actions[Action.NOT_SENT] and not pages.left:
+            if not breaks_off and not run.tally.actions[Action.NOT_SENT] and not pages.left:
                 for piece in tail:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)

@@ -44,12 +44,15 @@ class EarlierRows(Scratch):
         self._repeatable = repeatable
         self._assumed = assumed
 
-    def resume(self, folder: ResultsFolder, tally: Tally) -> None:
-        """Take over what earlier tries of this execution settled, and count it."""
+    def resume(self, folder: ResultsFolder, tally: Tally, *, within_try: bool = False) -> None:
+        """Take over what earlier tries of this execution settled, and count it.
+
+        :param within_try: whether the try that recorded the rows goes on: what it left unsent is as good as settled.
+        """
         for outcome in self._learned(folder):
             if outcome.action is not Action.NOT_SENT:
                 tally.add(outcome)
-            if _settles(outcome):
+            if _settles(outcome) or (within_try and outcome.action is Action.NOT_SENT):
                 self._database.execute("INSERT OR IGNORE INTO settled VALUES (?)", (self._digest(outcome.key),))
 
     def remember(self, folders: Iterable[ResultsFolder]) -> None:

@@ -213,6 +213,8 @@ class Try:
     :param folder: where they are staged.
     :param now: Salesforce's clock.
     :param asks_at: when it is asked what became of rows without an answer.
+    :param announced: keys of rows that were about to be sent.
+    :param note: makes these durable.
     """
 
     plan: Plan
@@ -233,6 +235,7 @@ class Try:
     now: Callable[[], datetime] = lambda: NOW
     asks_at: datetime = NOW + timedelta(hours=1)
     announced: list[str] = field(default_factory=list)
+    note: Callable[[Sequence[tuple[str, str]]], None] = lambda _rows: None
     pages: PageLoads | None = None
     run: SyncRun | None = None
 
@@ -325,7 +328,7 @@ class Try:
             settings=self.settings,
             sender=self._sender,
             newer=self.newer,
-            announce=lambda rows: self.announced.extend(key for key, _ in rows),
+            announce=self._announce,
             earlier=self.earlier,
         )
 
@@ -340,9 +343,9 @@ class Try:
             settings=self.settings,
             before=Before(earlier=self.earlier),
             newer=self.newer,
-            announce=lambda items: self.announced.extend(item.candidate.key for item in items),
-            doubts=Reconciliation(
-                LeadSearch(
+            announce=lambda items: self._announce([(item.candidate.key, "") for item in items]),
+            doubts=Doubts(
+                Inquiry(
                     lead=self.lead,
                     fields=self.plan.recipe.fields,
                     late=LATE,
@@ -352,6 +355,10 @@ class Try:
             ),
             **more,
         )
+
+    def _announce(self, rows: Sequence[tuple[str, str]]) -> None:
+        self.announced.extend(key for key, _ in rows)
+        self.note(rows)
 
     def _created(self) -> set[str]:
         if not isinstance(self.book, Ledger):
@@ -381,11 +388,12 @@ class Try:
         self.book.flush()
 
     def rest(self, pieces: Sequence[Piece]) -> Iterator[Candidate]:
-        """The rows that the pages have put apart."""
+        """The rows that the pages have put apart; of pieces that they have not seen, all."""
         assert self.pages is not None
         for piece in pieces:
+            places = self.pages.apart.get(piece.name)
             with self.pieces.reading(piece) as batches:
-                for batch in at_places(batches, self.pages.apart[piece.name]):
+                for batch in batches if places is None else at_places(batches, places):
                     yield from candidates(batch, self.lead)
 
     def audit(self, keys: Iterable[str] | None = None) -> None:
