@@ -325,7 +325,7 @@ class _LoadRun:
                 plan = load.plan(self.columns)
                 earlier = closing.enter_context(_earlier(load, plan, is_begun=breaks_off))
                 pages = page_loads(load, plan, self.pieces, self.book, self.memory, earlier)
-                pages.halted = self.halted
+                pages.delivery.halted = self.halted
                 if not breaks_off:
                     pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
                 run = load.run(
@@ -333,11 +333,11 @@ class _LoadRun:
                     self._seen_in(tail),
                     self.book,
                     earlier,
-                    newer=pages.newer,
+                    newer=pages.delivery.newer,
                     planned=pages.items,
                     doubtful=pages.doubtful,
                 )
-                run.halted = pages.halted
+                run.halted = pages.delivery.halted
                 self.has_tail_begun = True
                 rows = self._tail_rows(tail, pages.apart)
                 try:

@@ -14,6 +14,7 @@ from airflow_provider_sfleads.pipeline.job_run import BulkRun
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.load_steps import Settling
 from airflow_provider_sfleads.pipeline.lookup_reading import Reading
+from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
@@ -89,20 +90,18 @@ def page_loads(
 
     :param earlier: what earlier tries did, where that matters.
     """
-    return PageLoads(
+    delivery = PageDelivery(
         plan=plan,
         lead=load.lead,
-        pieces=pieces,
-        book=book,
-        reading=_reading(load),
         lookup=load.lookup(),
-        memory=memory,
         terms=run_terms_of(load),
         settings=load.page_settings(),
         sender=load.sender,
         newer=late_check(load, plan),
         announce=partial(load.announce, plan),
-        earlier=earlier,
+    )
+    return PageLoads(
+        pieces=pieces, book=book, reading=_reading(load), memory=memory, delivery=delivery, earlier=earlier
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.job_match import match_by
@@ -22,14 +21,15 @@ from airflow_provider_sfleads.pipeline.job_results import JobResults
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.lookup_decide import decide
-from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.pipeline.lookup_decisions import Decisions
 from airflow_provider_sfleads.pipeline.lookup_reading import Reading
 from airflow_provider_sfleads.pipeline.ports import Newer
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.settled_rows import chosen, newer_lines, record_settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_items import Sending
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
-from airflow_provider_sfleads.pipeline.staged_rows import PLACED, field_names, with_place
+from airflow_provider_sfleads.pipeline.staged_rows import PLACED, field_names
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
 from airflow_provider_sfleads.salesforce.job_control import Jobs
@@ -152,15 +152,9 @@ class Settling:
         slot = replace(load.slot, round=load.slot.round + 1)
         with self.book.marked(load.mark):
             for batch in self._batches(load):
-                ids = newer(_keys(batch))
-                is_newer = np.zeros(batch.num_rows, dtype=np.bool_)
-                is_newer[list(ids)] = True
-                found = pa.array([ids.get(place) for place in range(batch.num_rows)], pa.string())
-                lines = {"action": str(Action.UNCHANGED), "reason": str(Reason.NEWER_RUN)}
-                known = {name: pa.repeat(text, batch.num_rows) for name, text in lines.items()}
-                left = pa.RecordBatch.from_pydict({**known, "salesforce_id": found})
-                self._add_lines(_chosen(batch, is_newer), _chosen(left, is_newer))
-                self.pieces.add(Role.LOAD, slot, _chosen(batch, ~is_newer))
+                lines, is_newer = newer_lines(self.terms, batch, newer(_keys(batch)))
+                self.book.add(lines)
+                self.pieces.add(Role.LOAD, slot, chosen(batch, ~is_newer))
             rest = self.pieces.publish()
         self.pieces.remove(load)
         return next(iter(rest), None)
@@ -186,32 +180,12 @@ class Settling:
             yield from batches
 
     def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
-        classes = decisions.classes[start : start + batch.num_rows]
-        found = decisions.columns(start, batch.num_rows)
-        settled = classes == SETTLED
-        self._add_lines(_chosen(batch, settled), _chosen(found, settled))
-        for position in np.flatnonzero(classes == APART):
-            apart = decisions.apart[start + int(position)]
-            self.book.write(self.terms.stamped(apart.outcome), apart.row)
-        for number, way in enumerate(decisions.ways):
-            rows, places = _chosen(batch, classes == number), _chosen(found, classes == number)
-            if self.terms.dry_run:
-                would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
-                self._add_lines(rows, places, action=would)
-                continue
-            role = Role.TAIL if is_few else Role.LOAD
-            slot = Slot(part=part.slot.part, kind=number, round=part.slot.round)
-            self.pieces.add(role, slot, with_place(rows, [places.column(name) for name in PLACED]))
+        found = record_settled(self.book, self.terms, batch, decisions, start)
+        role = Role.TAIL if is_few else Role.LOAD
+        for number, rows in found.ways.items():
+            self.pieces.add(role, Slot(part=part.slot.part, kind=number, round=part.slot.round), rows)
         slot = Slot(part=part.slot.part, kind=_UNDECIDED, round=part.slot.round)
-        self.pieces.add(Role.TAIL, slot, _chosen(batch, classes == TAIL))
-
-    def _add_lines(self, rows: pa.RecordBatch, found: pa.RecordBatch, *, action: Action | None = None) -> None:
-        if not rows.num_rows:
-            return
-        columns = {name: found.column(name) for name in found.schema.names}
-        if action is not None:
-            columns["action"] = pa.repeat(str(action), rows.num_rows)
-        self.book.add(self.terms.lines({"key": rows.column("key"), **columns}))
+        self.pieces.add(Role.TAIL, slot, chosen(batch, found.undecided))
 
     def _record(self, load: Piece, job: JobInfo, found: Iterator[Collected]) -> None:
         slot = replace(load.slot, round=load.slot.round + 1)
@@ -285,10 +259,3 @@ def _give_back() -> None:
 def _keys(batch: pa.RecordBatch) -> list[str]:
     keys: list[str] = batch.column("key").to_pylist()
     return keys
-
-
-def _chosen(batch: pa.RecordBatch, which: npt.NDArray[np.bool_]) -> pa.RecordBatch:
-    """Some rows; without a copy where they are all."""
-    if which.all():
-        return batch
-    return batch.filter(pa.array(which)) if which.any() else batch.slice(0, 0)

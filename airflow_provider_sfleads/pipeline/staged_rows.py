@@ -53,6 +53,11 @@ def originals(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.select(names).rename_columns([name.removeprefix(ORIGINAL) for name in names])
 
 
+def without_originals(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Staged rows without the original ones."""
+    return batch.select([name for name in batch.schema.names if not name.startswith(ORIGINAL)])
+
+
 def with_place(batch: pa.RecordBatch, placed: Sequence[pa.Array]) -> pa.RecordBatch:
     """Staged rows with what the look-up found: id, old and new stage."""
     known = {name: batch.column(name) for name in batch.schema.names if name not in PLACED}

@@ -24,6 +24,7 @@ from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
+from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Candidate
@@ -309,8 +310,6 @@ class Try:
         """What sends by pages."""
         self.folder.joinpath(".scratch").mkdir(exist_ok=True)
         return PageLoads(
-            plan=self.plan,
-            lead=self.lead,
             pieces=self.pieces,
             book=self.book,
             reading=Reading(
@@ -322,13 +321,17 @@ class Try:
                 pause=lambda _seconds: None,
                 stopped=self.stop.is_set,
             ),
-            lookup=LeadLookup(send=self.send, conn_id="sf", lead=self.lead),
             memory=self.memory,
-            terms=self.terms,
-            settings=self.settings,
-            sender=self._sender,
-            newer=self.newer,
-            announce=self._announce,
+            delivery=PageDelivery(
+                plan=self.plan,
+                lead=self.lead,
+                lookup=LeadLookup(send=self.send, conn_id="sf", lead=self.lead),
+                terms=self.terms,
+                settings=self.settings,
+                sender=self._sender,
+                newer=self.newer,
+                announce=self._announce,
+            ),
             earlier=self.earlier,
         )
 
@@ -344,8 +347,8 @@ class Try:
             before=Before(earlier=self.earlier),
             newer=self.newer,
             announce=lambda items: self._announce([(item.candidate.key, "") for item in items]),
-            doubts=Doubts(
-                Inquiry(
+            doubts=Reconciliation(
+                LeadSearch(
                     lead=self.lead,
                     fields=self.plan.recipe.fields,
                     late=LATE,
@@ -383,7 +386,7 @@ class Try:
         pages = self.pages
         assert pages is not None
         self.run = self.sync_run(planned=pages.items, doubtful=pages.doubtful)
-        self.run.halted = pages.halted
+        self.run.halted = pages.delivery.halted
         self.run.execute(self.rest(pieces))
         self.book.flush()
 

@@ -1,3 +1,4 @@
+# ruff: noqa: TID253 - a test is no Dag file
 """Pages of staged rows: which leave when, and what becomes of their rows whatever goes wrong."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from pathlib import Path
 from threading import Barrier, Event
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from airflow_provider_sfleads.core.mapping import FieldMap
@@ -92,6 +94,24 @@ def test_pages_are_full_where_only_some_rows_are_sent(tmp_path: Path) -> None:
     assert updates.counts() == {"created": 2_500, "unchanged same_values": 2_500}
 
 
+def retyped(batch: pa.RecordBatch, number: int) -> pa.RecordBatch:
+    """Every second batch with other types of its original columns, as JSON Lines and CSV may yield them."""
+    if number % 2:
+        return batch
+    place = batch.schema.get_field_index("o:firm")
+    return batch.set_column(place, "o:firm", pa.array([b"Acme"] * batch.num_rows, pa.binary()))
+
+
+def test_pages_are_full_across_batches_of_several_schemas(tmp_path: Path) -> None:
+    """The types of the export's columns, which may differ from batch to batch, cut no page."""
+    org = EventfulOrg(events={"Ray 7": ["makes"], "Ray 55": ["makes"]}, wording="unknown")
+    creates = creating(tmp_path, org.send, 1_000, size=50)
+    creates.by_page([retyped(batch, number) for number, batch in enumerate(creates.batches())])
+    assert sizes(org) == [200] * 5
+    assert creates.counts() == {"created": 998, "unchanged already_exists": 2}
+    creates.audit()
+
+
 def test_a_fresh_plan_sends_each_window_at_once(tmp_path: Path) -> None:
     """Moves do not wait for rows that are not looked up yet."""
     org = EventfulOrg()
@@ -170,7 +190,7 @@ def test_a_limit_in_the_middle(tmp_path: Path) -> None:
     assert moves.counts() == {"updated": 20, "not_sent api_usage_limit": 30}
     assert moves.pages is not None
     assert moves.pages.left == 30
-    assert isinstance(moves.pages.halted, ApiLimitError)
+    assert isinstance(moves.pages.delivery.halted, ApiLimitError)
     assert {(o.salesforce_id is None, o.old_stage) for o in moves.ledger.outcomes} == {(False, "New")}
 
 
@@ -364,7 +384,7 @@ class Clumsy:
 def broken(loads: Try, error: BaseException) -> PageLoads:
     """Pages whose first one breaks in its thread, behind its request."""
     pages = loads.page_loads()
-    pages.plan = Clumsy(loads.plan, error)  # type: ignore[assignment]
+    pages.delivery.plan = Clumsy(loads.plan, error)  # type: ignore[assignment]
     with pytest.raises(type(error)):
         pages.carry_out(loads.stage())
     return pages

@@ -216,7 +216,7 @@ def test_every_row_comes_to_what_it_comes_to_one_by_one(case: Case) -> None:
         rows.audit()
         assert pages.pages is not None
         # What is put apart comes last, when sending has ended.
-        is_cut_short = pages.pages.halted is not None and any(pages.pages.apart.values())
+        is_cut_short = pages.pages.delivery.halted is not None and any(pages.pages.apart.values())
         if case.is_alike and not is_cut_short:
             mine = {key: shown(outcome, org.leads, known) for key, outcome in pages.by_key().items()}
             assert mine == {key: shown(outcome, other.leads, known) for key, outcome in rows.by_key().items()}

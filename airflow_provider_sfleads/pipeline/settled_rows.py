@@ -1,0 +1,95 @@
+"""Record the staged rows that need not be sent: by what a look-up found, or by what a newer run has done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
+from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.staged_rows import PLACED, with_place
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Rows that a look-up has not settled.
+
+    :param ways: what is to be sent, placed, by the number of the plan's way; of a dry run nothing is.
+    :param undecided: which rows only the row code can decide.
+    """
+
+    ways: Mapping[int, pa.RecordBatch]
+    undecided: Mask
+
+
+def record_settled(
+    book: ResultsSink, terms: RunTerms, rows: pa.RecordBatch, decisions: Decisions, start: int
+) -> Sorted:
+    """Record what a look-up has settled, and in a dry run what it would send.
+
+    :param rows: those that stand from ``start`` on among all that were looked up.
+    """
+    classes, found = decisions.classes[start : start + rows.num_rows], decisions.columns(start, rows.num_rows)
+    _record(book, terms, rows, found, classes == SETTLED)
+    for position in np.flatnonzero(classes == APART):
+        refused = decisions.apart[start + int(position)]
+        book.write(terms.stamped(refused.outcome), refused.row)
+    ways: dict[int, pa.RecordBatch] = {}
+    for number, way in enumerate(decisions.ways):
+        which = classes == number
+        if terms.dry_run:
+            would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
+            _record(book, terms, rows, found, which, action=would)
+        elif which.any():
+            known = chosen(found, which)
+            ways[number] = with_place(chosen(rows, which), [known.column(name) for name in PLACED])
+    return Sorted(ways, classes == TAIL)
+
+
+def _record(
+    book: ResultsSink,
+    terms: RunTerms,
+    rows: pa.RecordBatch,
+    found: pa.RecordBatch,
+    which: Mask,
+    *,
+    action: Action | None = None,
+) -> None:
+    if not which.any():
+        return
+    known = chosen(found, which)
+    columns = {name: known.column(name) for name in known.schema.names}
+    if action is not None:
+        columns["action"] = pa.repeat(str(action), known.num_rows)
+    book.add(terms.lines({"key": chosen(rows, which).column("key"), **columns}))
+
+
+def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | None]) -> tuple[pa.RecordBatch, Mask]:
+    """Return the lines of rows that a newer run has brought up to date, and which rows these are.
+
+    :param ids: ids of their leads, by the rows' positions.
+    """
+    is_newer = np.zeros(rows.num_rows, dtype=np.bool_)
+    is_newer[list(ids)] = True
+    columns = {
+        "key": rows.column("key").filter(pa.array(is_newer)),
+        "action": pa.repeat(str(Action.UNCHANGED), len(ids)),
+        "reason": pa.repeat(str(Reason.NEWER_RUN), len(ids)),
+        "salesforce_id": pa.array([ids[position] for position in sorted(ids)], pa.string()),
+    }
+    return terms.lines(columns), is_newer
+
+
+def chosen(batch: pa.RecordBatch, which: Mask) -> pa.RecordBatch:
+    """Some rows; without a copy where they are all."""
+    if which.all():
+        return batch
+    return batch.filter(pa.array(which)) if which.any() else batch.slice(0, 0)
