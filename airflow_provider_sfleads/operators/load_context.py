@@ -1,4 +1,4 @@
-"""One load under way: what its two courses, by rows and in bulk, have in common."""
+"""What one try of a load has at hand, whatever step it is at."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ and shows before it writes that the token still stands:
 A newer process writes its token first and reads the announcements after that. Had an older process verified after the
 newer one's token was written, it would have found it and sent nothing; so whatever it sends was verified, and hence
 announced, before that token was written, and is read by the newer process. What remains is the time between 2 and 3: a
-request that has not left for longer than :attr:`~.transport.settings.Settings.stale` is announced and verified anew.
+request that has not left for longer than :attr:`~.salesforce.settings.Settings.stale` is announced and verified anew.
 """
 
 from __future__ import annotations

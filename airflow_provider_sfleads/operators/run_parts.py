@@ -1,4 +1,4 @@
-"""Puts a bulk run together from what a load has at hand."""
+"""Put together what sends a load's staged rows, by pages or by jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_sfleads.salesforce.job_control import Jobs
 
 
 def run_terms_of(load: LoadContext) -> RunTerms:
-    """How the bulk run of a load is carried out."""
+    """How the staged rows of a load are sent and recorded."""
     settings = load.settings
     return RunTerms(
         dry_run=settings.dry_run,
@@ -106,7 +106,7 @@ def page_loads(
 
 
 def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
-    """The bulk run of a load."""
+    """What sends the staged rows of a load by jobs."""
     settings, client, terms, diary = load.settings, load.settings.hook.client, run_terms_of(load), _Diary(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
 

@@ -1,4 +1,4 @@
-"""The digest of one value by itself: the same that :func:`columnar.digests.digests` gives it in a column."""
+"""The digest of one value by itself: the same that :func:`pipeline.digests.digests` gives it in a column."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Te
 def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> Texts:
     """The cells of values that are plain for their field's type; unsure of all others.
 
-    :param array: values of a scalar type, as :func:`columnar.text.plain` returns them.
+    :param array: values of a scalar type, as :func:`pipeline.text.plain` returns them.
     """
     shortcut = _SHORTCUTS.get(info.type)
     return _text(info, array, truncate=truncate) if shortcut is None else shortcut(info, array)

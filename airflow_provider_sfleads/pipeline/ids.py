@@ -1,4 +1,4 @@
-"""Columns of Salesforce ids: :func:`core.ids.to_18`, by the column.
+"""Columns of Salesforce ids: :func:`salesforce.ids.to_18`, by the column.
 
 An id of 18 characters whose check characters are right, and one of 15, are completed for whole columns at once, since
 a million different ones would take seconds; whatever else may be an id goes through the rule itself.

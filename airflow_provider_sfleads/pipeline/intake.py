@@ -1,4 +1,4 @@
-"""What the export alone can decide, by the column: ``sync.plan.Intake`` for rows that lie in columns."""
+"""What the export alone can decide, by the column: ``pipeline.plan.Intake`` for rows that lie in columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bulk run works with, and does not care who provides."""
+"""Where outcomes go, and which job carries which load, whoever keeps that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bulk run: every piece of staged rows brought to an outcome, whatever is interrupted on the way."""
+"""Send staged rows by ingest jobs, and bring each piece to an outcome, whatever is interrupted on the way."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Memory(Protocol):
-    """Remembers values, each in its space; see :class:`columnar.index.KeyMemory`."""
+    """Remembers values, each in its space; see :class:`pipeline.key_memory.KeyMemory`."""
 
     def add(self, key: str, space: str = "key", /) -> bool:
         """Whether the value is new in its space."""

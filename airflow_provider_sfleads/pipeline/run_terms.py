@@ -1,4 +1,4 @@
-"""How a bulk run is carried out, and how the lines of its results are written."""
+"""How staged rows are sent, and how the lines of the results are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTerms:
-    """How a bulk run is carried out.
+    """How staged rows are sent.
 
     :param dry_run: send no change.
     :param least: loads of so many rows or fewer go through sObject Collections (2,000 under ``api="auto"``, else 0).

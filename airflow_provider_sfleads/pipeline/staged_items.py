@@ -1,4 +1,4 @@
-"""Staged rows as the row engine knows them: candidates and items."""
+"""Staged rows one by one: candidates and items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first half of a bulk run: the whole export read, and what is to be sent of it staged; nothing is sent yet."""
+"""Read the whole export, and stage what is to be sent of it; nothing is sent yet."""
 
 from __future__ import annotations
 
