@@ -229,3 +229,5 @@ _CONVERTERS: dict[str, Callable[[FieldInfo, object], FieldValue | Refusal]] = {
     "reference": _reference,
     "id": _reference,
 }
+#: The types that have a rule of their own; all others are text.
+RULED = frozenset(_CONVERTERS)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.core.values import TRUNCATABLE, Refusal, convert
+from airflow_provider_sfleads.core.values import RULED, TRUNCATABLE, Refusal, convert
 from airflow_provider_sfleads.pipeline.ids import full_ids
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR
 from airflow_provider_sfleads.pipeline.text import (
@@ -81,8 +81,9 @@ def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> 
 
     :param array: values of a scalar type, as :func:`pipeline.text.plain` returns them.
     """
-    shortcut = _SHORTCUTS.get(info.type)
-    return _text(info, array, truncate=truncate) if shortcut is None else shortcut(info, array)
+    if info.type not in RULED:
+        return _text(info, array, truncate=truncate)
+    return _SHORTCUTS.get(info.type, _choice)(info, array)
 
 
 def cell_of(value: FieldValue) -> str:
@@ -236,9 +237,6 @@ _SHORTCUTS: dict[str, Callable[[FieldInfo, pa.Array], Texts]] = {
     "percent": _decimal,
     "date": _date,
     "datetime": _datetime,
-    "time": _choice,
-    "picklist": _choice,
-    "multipicklist": _choice,
     "reference": _reference,
     "id": _reference,
 }
