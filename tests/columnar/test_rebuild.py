@@ -7,7 +7,13 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_provider_sfleads.columnar.rebuild import Sending, candidates, field_values, rebuild
+from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema, with_place
+from airflow_provider_sfleads.core.collections import PageKind
+from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates, rebuild
@@ -81,3 +87,35 @@ def test_items_are_sent_as_the_load_is(operation: str) -> None:
     ]  # fmt: skip
     assert [item.record.get("id") for item in items] == (["b", "a"] if operation == "update" else [None, None])
     assert {(item.kind, item.expected) for item in items} == {(sending.kind, Action.UPDATED)}
+
+
+CELLS: dict[str, list[tuple[str | None, object]]] = {
+    "External_Id__c": [("7", "7"), (None, None)],
+    "LastName": [("Ray", "Ray"), ("", ""), (CLEAR, None), ("true", "true"), ("7", "7"), (None, None)],
+    "Score__c": [("7", Decimal(7)), ("-0.50", Decimal("-0.50")), ("1000", Decimal(1000)), (CLEAR, None), (None, None)],
+    "Seen__c": [("2026-01-02T03:04:05.000Z", "2026-01-02T03:04:05.000Z"), (CLEAR, None), (None, None)],
+    "HasOptedOutOfEmail": [("true", True), ("false", False), (None, None)],
+}
+
+
+@given(
+    rows=st.lists(st.tuples(*(st.sampled_from(cells) for cells in CELLS.values())), max_size=12), by_id=st.booleans()
+)
+def test_records_hold_what_cells_stand_for(rows: list[tuple[tuple[str | None, object], ...]], *, by_id: bool) -> None:
+    """A value of the field's type, null for a field to be emptied, and nothing of a field that is left alone."""
+    schema = staged_schema(list(CELLS), pa.schema([]), placed=True)
+    head = {"key": "k", "tail": False, "salesforce_id": "00Q5g00000AbCdEEAV"}
+    lines = [head | {f"f:{name}": cell for name, (cell, _) in zip(CELLS, row, strict=True)} for row in rows]
+    # As a slice of a longer batch, which pages are.
+    batch = pa.RecordBatch.from_pylist([head, *lines, head], schema=schema).slice(1, len(rows))
+    expected = [
+        ({"id": "00Q5g00000AbCdEEAV"} if by_id else {})
+        | {name: value for name, (cell, value) in zip(CELLS, row, strict=True) if cell is not None}
+        for row in rows
+    ]
+    found = field_values(batch, LEAD, by_id=by_id)
+    assert found == expected
+    assert [[type(value) for value in record.values()] for record in found] == [
+        [type(value) for value in record.values()] for record in expected
+    ]
+    assert [list(record) for record in found] == [list(record) for record in expected]

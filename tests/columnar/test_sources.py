@@ -12,6 +12,10 @@ from traceback import format_exception
 import pyarrow as pa
 import pytest
 
+from airflow_provider_sfleads.columnar.query_job import query_leads, read_page
+from airflow_provider_sfleads.columnar.reading import Stopped
+from airflow_provider_sfleads.columnar.sources import Wanted, in_columns, read_by_calls, read_leads
+from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.lookup_reading import Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, in_columns, read_leads
@@ -92,6 +96,37 @@ def test_two_thousand_ids_to_a_call(tmp_path: Path, ids: int, retrievals: int, c
     org = full_org()
     assert len(read(org, wanted(ids=ids), tmp_path)) == min(ids, 7)
     assert org.paths() == [COUNT] * counts + [RETRIEVE] * retrievals
+
+
+@pytest.mark.parametrize(("ids", "keys"), [(0, 0), (7, 0), (0, 7), (3, 5), (2_000, 2_000), (4_001, 0), (0, 3_000)])
+def test_a_window_s_leads_are_read_by_calls_alone(tmp_path: Path, ids: int, keys: int) -> None:
+    """Nobody counts the org's leads, and no query job is made; a lead that is wanted twice comes twice."""
+    org = full_org()
+    batches = list(read_by_calls(org.reading(tmp_path), wanted(ids=ids, keys=keys)))
+    found = [lead["Id"] for batch in batches for lead in batch.to_pylist()]
+    assert sorted(found) == sorted([lead_id(n + 1) for n in [*range(min(ids, 7)), *range(min(keys, 7))]])
+    retrievals = -(-ids // 2_000)
+    assert org.paths()[:retrievals] == [RETRIEVE] * retrievals
+    assert set(org.paths()[retrievals:]) == ({COUNT} if keys else set())
+    assert not [call for call in org.calls if "COUNT()" in (call.params or {}).get("q", "")]
+
+
+def test_keys_that_are_numbers_are_asked_for_as_numbers(tmp_path: Path) -> None:
+    """As SOQL writes them, however the export does."""
+    org = Org()
+    there = [org.add(Number_Id__c=number, LastName="Ray") for number in (Decimal(7), Decimal("2.5"))]
+    asked = replace(wanted(), fields=("Id",), external=describe().find("Number_Id__c"))
+    asked = replace(asked, keys=lambda: iter(["7", "2.50", "9"]), key_count=3, key_bytes=6)
+    found = list(read_by_calls(AskedOrg(org).reading(tmp_path), asked))
+    assert sorted(lead for batch in found for lead in batch.column("Id").to_pylist()) == sorted(there)
+
+
+def test_calls_that_have_not_begun_are_not_made_behind_a_stop(tmp_path: Path) -> None:
+    """By calls alone, too."""
+    org = full_org()
+    with pytest.raises(Stopped):
+        list(read_by_calls(org.reading(tmp_path, stopped=lambda: True), wanted(keys=3)))
+    assert org.calls == []
 
 
 def test_many_keys_are_a_query_job_over_the_leads_that_have_one(tmp_path: Path) -> None:
