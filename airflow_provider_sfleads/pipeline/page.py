@@ -79,7 +79,8 @@ class Page:
     @property
     def rows(self) -> pa.RecordBatch:
         """Its rows, without those of the export that they come from."""
-        return pa.concat_batches([without_originals(batch) for batch in self.batches])
+        parts = [without_originals(batch) for batch in self.batches]
+        return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
     def items(self, lead: SObjectInfo) -> Iterator[Item]:
         """Its rows as the row code knows them."""
