@@ -60,6 +60,9 @@ class Case:
         may_halt = bool(faults.intersection(HALTS)) or (self.kind in ("plain", "email") and len(self.events) > 2)
         if (any(self.tails.values()) and (faults or "email" in self.kind)) or (faults and "email" in self.kind):
             return False
+        if self.lacks and self.events:
+            # What happens when a row is sent does not happen where its refusal was known before.
+            return False
         return not may_halt or (self.concurrency == 1 and has_one_kind)
 
     def plan(self) -> Plan:
@@ -196,7 +199,7 @@ def each_row_made_one_lead_at_most(org: EventfulOrg) -> None:
     assert all(count == 1 for count in made.values())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(cases)
 def test_every_row_comes_to_what_it_comes_to_one_by_one(case: Case) -> None:
     """The same outcomes, and the same leads; and where faults leave that open, each row once, and no lead twice."""

@@ -10,13 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.rebuild import Sending, candidates, field_values, rebuild
-from airflow_provider_sfleads.columnar.staged import CLEAR, staged_schema, with_place
-from airflow_provider_sfleads.core.collections import PageKind
-from airflow_provider_sfleads.core.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.plan import Candidate
-from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates, rebuild
+from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates, field_values, rebuild
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema, with_place
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo

@@ -12,13 +12,9 @@ from traceback import format_exception
 import pyarrow as pa
 import pytest
 
-from airflow_provider_sfleads.columnar.query_job import query_leads, read_page
-from airflow_provider_sfleads.columnar.reading import Stopped
-from airflow_provider_sfleads.columnar.sources import Wanted, in_columns, read_by_calls, read_leads
-from airflow_provider_sfleads.core.wire import Call, Reply
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.lookup_reading import Stopped
-from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, in_columns, read_leads
+from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, in_columns, read_by_calls, read_leads
 from airflow_provider_sfleads.pipeline.query_jobs import query_leads, read_page
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.columnar.asking import AskedOrg

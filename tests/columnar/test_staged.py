@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.columnar.staged import at_places, staged_schema, without_originals
+from airflow_provider_sfleads.pipeline.staged_rows import at_places, staged_schema, without_originals
 
 
 @given(st.lists(st.integers(0, 5), max_size=6), st.data())

@@ -41,7 +41,7 @@ def test_a_retry_after_a_kill_sends_only_what_was_open(
 
     task = Task()
     # What comes back within a moment is made durable together.
-    emulator.change_settings(latency_ms=150)
+    emulator.change_settings(latency_ms=250)
     how = {**how, "api": "collections", "concurrency": 1}
     killed_at_write(creating(people(4_000), tmp_path, **how), task, emulator, 5)
     recorded = sum(pq.read_metadata(part).num_rows for part in tmp_path.rglob("results-*.parquet"))
