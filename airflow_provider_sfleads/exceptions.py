@@ -7,6 +7,7 @@
     │   ├── ConnectionFieldError      a field of the Airflow connection cannot be right
     │   ├── ParameterError            an operator parameter cannot be right
     │   ├── MappingError              the mapping does not fit Lead's describe; lists every problem
+    │   ├── PlanChangedError          the Dag was changed while rows of the try before were not settled
     │   └── TrialRefusedError         the contract check may not write to this org, or cannot; nothing was written
     ├── ExportError                   the export cannot be read (missing file, column, wrong encoding ...)
     │   └── WarehouseUnavailableError the warehouse cannot be reached just now; worth a retry
@@ -79,6 +80,10 @@ class MappingError(ConfigurationError):
         self.problems = problems
         lines = "".join(f"\n  - {problem}" for problem in problems)
         super().__init__(f"The mapping does not fit Salesforce's Lead object; nothing is sent:{lines}")
+
+
+class PlanChangedError(ConfigurationError):
+    """The Dag was changed between two tries, and rows of the first are open: by the new plan they could double."""
 
 
 class TrialRefusedError(ConfigurationError):

@@ -52,7 +52,7 @@ def remembered_for(load: LoadContext, plan: Plan) -> ChangeDetection | None:
     if not (settings.changed_only or guards):
         return None
     memory = load.until_the_end.enter_context(_memory(load, plan, is_whole=True))
-    values = settings.changed_only and not settings.full_refresh
+    values = settings.changed_only and not settings.full_refresh and not load.execution.refresh
     if settings.write_back is None:
         memory.load(confirmed_in_results(load.folder, values=values, interval_end=end))
     else:

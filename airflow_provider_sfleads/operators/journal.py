@@ -29,7 +29,7 @@ class Execution:
     :param token_requests: token requests of the tries before this one.
     :param open: whether rows are unaccounted for.
     :param sends: whether any row may have been sent; only what was sent can be lost.
-    :param asked: digest of the parameters that its rows were staged by.
+    :param asked: digests of the parameters that its rows were staged by, by what they decide.
     :param read: rows that the export held, once it is read to its end and the rows lie staged.
     :param first_part: number of the first part of the results that is to be there.
     :param next_part: number of the part that comes next, as last noted: all from the first one on are there.
@@ -39,6 +39,7 @@ class Execution:
     :param earlier: executions of the task in this Dag run that came to their end before it.
     :param first_at: when the first of those began, ISO 8601.
     :param parts: of each of those, by name, what ``first_part`` and ``next_part`` are here.
+    :param refresh: whether it trusts no memory of values: one that it took the place of may have written others.
     :param cleared: whether somebody cleared the task for it; a retry begins one, too, where Airflow never heard how the
         one before ended.
     :param asks_from: since when any row may have been sent, ISO 8601; where records of what was done are lost.
@@ -54,7 +55,7 @@ class Execution:
     open: bool = True
     # What an older version wrote down may have sent.
     sends: bool = True
-    asked: str | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)
     read: int | None = None
     first_part: int = 0
     next_part: int = 0
@@ -65,6 +66,7 @@ class Execution:
     first_at: str | None = None
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     cleared: bool = False
+    refresh: bool = False
     asks_from: str | None = None
     asks_until: str | None = None
 
@@ -126,15 +128,12 @@ def _is_sound(execution: Execution) -> bool:
     numbers = (execution.tries, execution.api_calls, execution.token_requests, execution.earlier, execution.read or 0)
     if not _are_counts((*numbers, execution.first_part, execution.next_part)) or execution.tries < 1:
         return False
-    flags = (execution.open, execution.sends, execution.cleared)
+    flags = (execution.open, execution.sends, execution.cleared, execution.refresh)
     if type(execution.name) is not str or not execution.name or not all(type(flag) is bool for flag in flags):
         return False
-    jobs: object = execution.jobs
-    are_texts = type(execution.api_reason) is str and isinstance(execution.asked, str | None)
-    if execution.api not in (None, "collections", "bulk") or not are_texts:
+    if execution.api not in (None, "collections", "bulk") or type(execution.api_reason) is not str:
         return False
-    are_jobs = isinstance(jobs, Mapping) and all(type(part) is str for entry in jobs.items() for part in entry)
-    if not are_jobs or not _are_ranges(execution.parts):
+    if not _are_texts(execution.jobs) or not _are_texts(execution.asked) or not _are_ranges(execution.parts):
         return False
     try:
         known = (execution.first_at, execution.asks_from, execution.asks_until)
@@ -142,6 +141,10 @@ def _is_sound(execution: Execution) -> bool:
         return all(datetime.fromisoformat(moment).tzinfo is not None for moment in moments)
     except (TypeError, ValueError):
         return False
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, Mapping) and all(type(part) is str for entry in values.items() for part in entry)
 
 
 def _are_ranges(values: object) -> bool:

@@ -41,11 +41,12 @@ from airflow_provider_sfleads.operators.lost_records import (
     try_number,
     was_cleared,
 )
+from airflow_provider_sfleads.operators.outdated import why_anew
 from airflow_provider_sfleads.operators.ownership import Ownership
-from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead, is_carried
+from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.run_order import give_up, turn
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
-from airflow_provider_sfleads.results.announced import any_announced
+from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.counting import tally_of
 from airflow_provider_sfleads.results.executions import other_executions
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
@@ -182,6 +183,7 @@ def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
     if load_context.settings.dry_run:
         # It has sent nothing, and begins anew.
         load_context.keep(**_calls(load_context), open=False)
+        load_context.folder.remove_staging()
         return
     # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
     is_open = course.read > tally_of(load_context.folder).read
@@ -280,11 +282,19 @@ def _execution(
 ) -> Execution:
     """The execution that goes on or begins, with what is lost of those before it."""
     last = journal.last(dry_run=settings.dry_run)
-    if last is not None and not deferred and _is_outdated(last, folder, settings):
-        log.info("What is asked for is not what the rows of the try before were staged by: the export is read anew.")
-        replace(folder, execution=last.name).remove_staging()
-        last = replace(last, open=False)
-        journal.keep(last)
+    reason = None
+    if last is not None and not deferred:
+        beneath = replace(folder, execution=last.name)
+        reason = why_anew(last, beneath, settings, datetime.now(UTC))
+        if reason is not None:
+            log.info("The export is read anew: %s.", reason)
+            n = len({digest for digest, _ in Announcements(beneath, str).rows()})
+            if n:
+                log.warning("%d rows got no answer. Those that the export lost meanwhile stand in %s.", n, beneath.url)
+            last = replace(last, open=False)
+            # In this order: one that is open, and has lost what it staged, would look like lost records.
+            journal.keep(last)
+            beneath.remove_staging()
     execution = journal.next(datetime.now(UTC), dry_run=settings.dry_run, deferred=deferred)
     folder = replace(folder, execution=execution.name)
     # A dry run has sent nothing of which records could be lost.
@@ -292,20 +302,8 @@ def _execution(
     if isinstance(journal.store, StateFile):
         journal.store.begin()
     if last is None or execution.name != last.name:
-        execution = replace(execution, cleared=was_cleared(context))
+        execution = replace(execution, cleared=was_cleared(context), refresh=reason is not None)
     return execution if lost is None else _asking(lost, execution, folder, journal, settings)
-
-
-def _is_outdated(last: Execution, folder: ResultsFolder, settings: LoadSettings) -> bool:
-    """Whether rows are staged by another mapping, or of another export, than the Dag has by now.
-
-    Where a row of them may be in Salesforce without a record of it, the execution goes on with them all the same.
-    """
-    folder = replace(folder, execution=last.name)
-    if not last.open or last.asked in (None, settings.asked) or last.asks_from is not None or not folder.is_staged:
-        return False
-    is_unknown = bool(any_announced(folder) or is_carried(folder, last.jobs) or any_unknown(folder))
-    return not is_unknown
 
 
 def _asking(

@@ -61,22 +61,24 @@ def carry_out(load: LoadContext) -> LoadOutcome | PendingJobs:
     settings = load.settings
     if settings.allow_duplicates and settings.api == "bulk":
         raise ParameterError(f"api='bulk' cannot be: {_NO_HEADER}. Take api='auto' or 'collections'.")
-    if load.folder.is_staged:
-        return _carried_out(load, None)
-    with settings.export.open() as stream:
-        return _carried_out(load, stream)
+    with ExitStack() as source:
+        stream = None if load.folder.is_staged else source.enter_context(settings.export.open())
+        return _carried_out(load, stream, source)
 
 
-def _carried_out(load: LoadContext, stream: ChunkStream | None) -> LoadOutcome | PendingJobs:
+def _carried_out(load: LoadContext, stream: ChunkStream | None, source: ExitStack) -> LoadOutcome | PendingJobs:
     """Carry the load out.
 
     :param stream: the export; ``None`` where an earlier try has staged it.
+    :param source: closes it.
     """
     with ExitStack() as closing:
         course = _LoadRun(load, closing, stream)
         try:
             if stream is not None and not course.stage(stream):
                 return course.end(is_read=False)
+            # A warehouse does not keep a session open for as long as rows are sent.
+            source.close()
             load.begin_sending()
             waiting = course.send()
             if waiting is not None:
@@ -266,6 +268,9 @@ class _LoadRun:
         if not complete:
             self.pieces.publish()
             self.leave(*Role)
+            self.book.flush()
+            for piece in self.pieces.all():
+                self.pieces.remove(piece)
             return False
         api, reason = _choice(load, self.plan, staging.rows)
         log.info("%s: %s.", "Bulk API 2.0" if api == "bulk" else "sObject Collections", reason)
@@ -316,7 +321,7 @@ class _LoadRun:
         :param breaks_off: send nothing, and record of each row that is not settled that it was not sent.
         """
         from airflow_provider_sfleads.operators.run_parts import page_loads
-        from airflow_provider_sfleads.pipeline.staged_pieces import Role
+        from airflow_provider_sfleads.pipeline.staged_pieces import APART, Role
 
         self._announce_unknown()
         load, tail = self.load, self.pieces.all(Role.TAIL)
@@ -326,7 +331,11 @@ class _LoadRun:
                 earlier = closing.enter_context(_earlier(load, plan, is_begun=breaks_off))
                 pages = page_loads(load, plan, self.pieces, self.book, self.memory, earlier)
                 pages.delivery.halted = self.halted
-                if not breaks_off:
+                # Whose lead is whose of rows in doubt, and so which address is new, only a look at each tells.
+                one_by_one = plan.recipe.by_email and earlier is not None
+                if one_by_one:
+                    tail = sorted(tail, key=lambda piece: piece.slot.kind < APART)
+                if not breaks_off and not one_by_one:
                     pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
                 run = load.run(
                     plan,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
@@ -50,9 +52,32 @@ class LoadSettings(PlanSettings):
     longest_queued: float = LONGEST_QUEUED
 
     @property
-    def asked(self) -> str:
-        """Digest of what decides which rows are staged, and how: the export, its mapping, and what is asked for."""
-        plan: list[object] = [getattr(self, each.name) for each in fields(PlanSettings)]
-        # An export of somebody's own has perhaps no text that is the same in each try.
-        export = repr(self.export) if "at 0x" not in repr(self.export) else ""
-        return hashlib.blake2b(repr([export, *plan]).encode(errors="replace"), digest_size=16).hexdigest()
+    def asked(self) -> dict[str, str]:
+        """Digests of what decides which rows are staged, and how, the same in every process.
+
+        ``export`` is for where the rows come from, ``plan`` for what becomes of them, and ``identity`` for the part of
+        the plan by which a lead is found again.
+        """
+        plan = {each.name: getattr(self, each.name) for each in fields(PlanSettings)}
+        identity = [self.key, self.external_id_field, self.match_email]
+        return {"export": _digest(self.export), "plan": _digest(plan), "identity": _digest(identity)}
+
+
+def _digest(value: object) -> str:
+    return hashlib.blake2b(_canonical(value).encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    """A text of a value that does not go by the order in which a process keeps a set, or by where an object lies."""
+    if is_dataclass(value) and not isinstance(value, type):
+        members = {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
+        return type(value).__name__ + _canonical(members)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_canonical(key)}:{_canonical(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, AbstractSet):
+        return "{" + ",".join(sorted(map(_canonical, value))) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    text = repr(value)
+    # An object of somebody's own has perhaps no text that is the same in each try.
+    return "object" if "at 0x" in text else text

@@ -34,12 +34,12 @@ def screen_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilter |
         from airflow_provider_sfleads.pipeline.staging import Prefiltered
 
         left = remembered.known_of(batch) if remembered else {}
-        return Prefiltered(left=left) if earlier is None else _with_earlier(batch, left, earlier)
+        return Prefiltered(left=left) if earlier is None else _with_earlier(plan, batch, left, earlier)
 
     return screen
 
 
-def _with_earlier(batch: pa.RecordBatch, left: dict[int, Known], earlier: EarlierRows) -> Prefiltered:
+def _with_earlier(plan: Plan, batch: pa.RecordBatch, left: dict[int, Known], earlier: EarlierRows) -> Prefiltered:
     """What earlier executions created, or may have, on top."""
     from airflow_provider_sfleads.pipeline.staging import Prefiltered
 
@@ -48,7 +48,10 @@ def _with_earlier(batch: pa.RecordBatch, left: dict[int, Known], earlier: Earlie
         if place in left:
             continue
         lead_id = earlier.created(key)
-        if lead_id is not None:
+        if lead_id is not None and plan.mode == "update":
+            # It is written to, as any lead that is there.
+            in_doubt.append(place)
+        elif lead_id is not None:
             left[place] = Known(reason=Reason.ALREADY_EXISTS, lead_id=lead_id)
         elif earlier.unknown(key) is not None:
             in_doubt.append(place)

@@ -79,8 +79,16 @@ def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
 
 def any_unknown(folder: ResultsFolder) -> bool:
     """Whether there is a row of which nobody knows whether it was written."""
-    reasons = (batch.column("reason").unique().to_pylist() for batch in _batches(folder, ("reason",)))
-    return any(Reason.OUTCOME_UNKNOWN in found for found in reasons)
+    return _any(folder, "reason", Reason.OUTCOME_UNKNOWN)
+
+
+def any_created(folder: ResultsFolder) -> bool:
+    """Whether there is a row that has created its lead."""
+    return _any(folder, "action", Action.CREATED)
+
+
+def _any(folder: ResultsFolder, column: str, value: str) -> bool:
+    return any(value in batch.column(column).unique().to_pylist() for batch in _batches(folder, (column,)))
 
 
 def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:

@@ -287,7 +287,7 @@ def test_what_the_log_says(
     rows = [*people(4), {"key": "zaphod@example.com", "last": "Beeblebrox", "company": "Qqx"}]
     emulator.seed_leads(leads(rows[4:], Lead_Stage__c=None))
     ran = run(moving(rows, tmp_path, dry_run=True, fields={"company": "Company"}, api=api))
-    said = [record.getMessage() for record in caplog.records if record.name.endswith("previewing")]
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("dry_run_preview")]
 
     assert said[0] == "Preview: of 5 rows read, a live run would create 0 and update 5 leads; the rest: none."
     assert said[1] == "Fields that would be written: Lead_Stage__c, Company."
@@ -315,7 +315,7 @@ def test_a_stage_of_several_lines_is_logged_as_one(
     emulator.seed_leads(leads(people(1), Title="Lead\nAll is well"))
     run(moving(people(1), tmp_path, dry_run=True, stage_field="Title", ladder=None))
 
-    assert all("\n" not in record.getMessage() for record in caplog.records if record.name.endswith("previewing"))
+    assert all("\n" not in record.getMessage() for record in caplog.records if record.name.endswith("dry_run_preview"))
 
 
 def test_a_live_run_leaves_no_preview(emulator: EmulatorServer, tmp_path: Path) -> None:
