@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.page_items import PageItems
+from airflow_provider_sfleads.pipeline.page_items import PageItems, is_stale
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
 from airflow_provider_sfleads.pipeline.plan import Item, Settled
 from airflow_provider_sfleads.pipeline.ports import Newer, Settings
@@ -39,9 +39,6 @@ log = logging.getLogger(__name__)
 
 Announce = Callable[[Sequence[tuple[str, str]]], None]
 """Makes durable that new leads are about to be sent: the key of each, and a digest of who it speaks of."""
-
-# A page that waited longer for a free thread is looked up anew, where it matters how its leads stand now.
-_FRESH = timedelta(seconds=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,9 +185,9 @@ class _Request:
 
     def sent(self) -> PageOutcome:
         """Send the rows; those that were plainly written are settled by the column, the others by the plan's rules."""
-        is_stale = self._delivery.plan.fresh and self._began - self._page.looked_up > _FRESH
+        stale = is_stale(self._delivery.plan, self._page.looked_up, self._began)
         reply = self._delivery.sender.deliver(
-            self._kind, self._records, self._recheck, recheck_first=is_stale, announce=self._announce
+            self._kind, self._records, self._recheck, recheck_first=stale, announce=self._announce
         )
         if reply.stop is not None:
             self._delivery.halt(reply.stop)

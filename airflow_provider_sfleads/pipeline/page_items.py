@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.unanswered import UnansweredSend
@@ -12,6 +12,13 @@ from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Item, Plan
 from airflow_provider_sfleads.pipeline.ports import Settings
 from airflow_provider_sfleads.pipeline.send_results import Overtaken, Unsent
+
+_FRESH = timedelta(seconds=10)
+
+
+def is_stale(plan: Plan, looked_up: datetime, now: datetime) -> bool:
+    """Whether a page has waited too long for a free thread: it is looked up anew, where it matters how leads stand."""
+    return plan.fresh and now - looked_up > _FRESH
 
 
 @dataclass(slots=True, kw_only=True)

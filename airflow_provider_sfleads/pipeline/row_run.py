@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import InitVar, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsEr
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, side_by_side
 from airflow_provider_sfleads.pipeline.outcomes import left, not_sent, would
-from airflow_provider_sfleads.pipeline.page_items import PageItems
+from airflow_provider_sfleads.pipeline.page_items import PageItems, is_stale
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.pages_in_flight import Line, PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Plan, Seen, Settled, unchanged
@@ -27,9 +27,6 @@ from airflow_provider_sfleads.pipeline.send_results import Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
 log = logging.getLogger(__name__)
-
-# A page that waited longer for a free thread is looked up anew, where it matters how its leads stand now.
-_FRESH = timedelta(seconds=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -260,9 +257,9 @@ class SyncRun:
         page = PageItems(
             plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce, began=now
         )
-        is_stale = self.plan.fresh and now - looked_up > _FRESH
+        stale = is_stale(self.plan, looked_up, now)
         delivery = self.sender.deliver(
-            kind, [item.record for item in items], page.recheck, recheck_first=is_stale, announce=page.announce
+            kind, [item.record for item in items], page.recheck, recheck_first=stale, announce=page.announce
         )
         if delivery.stop is not None:
             self._halt(delivery.stop)
