@@ -185,14 +185,15 @@ def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
         load_context.keep(**_calls(load_context), open=False)
         load_context.folder.remove_staging()
         return
-    # It goes on with what is recorded; of too many lines nobody knows which are right, and it begins anew.
+    # Of too many lines nobody knows which are right: the next execution begins with none.
     is_open = course.read > tally_of(load_context.folder).read
-    load_context.folder.staged().remove_all()
     execution, now = load_context.execution, datetime.now(UTC).isoformat()
     first = next_number(load_context.folder.directory)
     since = execution.asks_from or execution.first_at or execution.started_at
     asks = {"asks_from": since, "asks_until": now, "first_part": first, "next_part": first}
+    # In this order: records that look whole, with nothing staged, would be taken for all that was done.
     load_context.keep(**_calls(load_context), **asks, read=None, open=is_open)
+    load_context.folder.staged().remove_all()
 
 
 def _tell(load_context: LoadContext, course: LoadOutcome, report: SyncReport) -> SalesforceLeadsError | None:
@@ -317,8 +318,6 @@ def _asking(
     folder.guard()
     for job_id in execution.jobs.values() if execution.open else ():
         abort(settings.hook, job_id)
-    # What is staged may have been settled, and its record be lost: the export is read anew.
-    folder.staged().remove_all()
     now = datetime.now(UTC).isoformat()
     first = next_number(folder.directory)
     execution = replace(
@@ -330,8 +329,11 @@ def _asking(
         next_part=first,
         asks_from=since,
         asks_until=now,
+        read=None,
     )
     # In this order: the folder alone would look as if nothing were lost.
     journal.keep(execution)
+    # What is staged may have been settled, and its record be lost: the export is read anew.
+    folder.staged().remove_all()
     folder.begin()
     return execution

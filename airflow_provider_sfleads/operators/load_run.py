@@ -61,8 +61,10 @@ def carry_out(load: LoadContext) -> LoadOutcome | PendingJobs:
     settings = load.settings
     if settings.allow_duplicates and settings.api == "bulk":
         raise ParameterError(f"api='bulk' cannot be: {_NO_HEADER}. Take api='auto' or 'collections'.")
+    # Where records are lost, what is staged is no account of what is to do until the export was read anew.
+    is_staged = load.folder.is_staged and (load.execution.asks_from is None or load.execution.read is not None)
     with ExitStack() as source:
-        stream = None if load.folder.is_staged else source.enter_context(settings.export.open())
+        stream = None if is_staged else source.enter_context(settings.export.open())
         return _carried_out(load, stream, source)
 
 

@@ -159,6 +159,33 @@ def test_staged_rows_that_vanish_are_read_anew(
     assert len(names(emulator)) == ROWS
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_a_try_that_is_killed_as_it_notes_what_is_lost(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, before: bool
+) -> None:
+    """The first part is there, and what is staged is gone: no more than the journal says tells that rows were sent."""
+    task = Task()
+
+    def newer() -> list[Path]:
+        return sorted(tmp_path.rglob("results-*.parquet"))[1:]
+
+    def act() -> None:
+        assert wait_for(newer)
+        for part in newer():
+            part.unlink()
+
+    at_request(emulator, "POST", "/composite/sobjects", 12, act)
+    with monkeypatch.context() as patched:
+        keep = "airflow_provider_sfleads.operators.load_context:LoadContext.keep"
+        dies(patched, Point(at=keep, before=before, which=lambda **changes: "asks_from" in changes))
+        killed(plain(people(ROWS), tmp_path), task)
+    if before:
+        assert isinstance(task.run(plain(people(ROWS), tmp_path)).error, ResultsError)
+    ran = task.run(plain(people(ROWS), tmp_path, late=AT_ONCE))
+    assert (ran.error, ran.counts) == (None, {"created": ROWS})
+    assert len(names(emulator)) == len(set(names(emulator))) == ROWS
+
+
 @pytest.mark.parametrize("lost", ["folder", "part"])
 def test_bulk_whose_records_are_lost_says_what_can_find_out(
     emulator: EmulatorServer, tmp_path: Path, lost: str
