@@ -10,8 +10,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from airflow_provider_sfleads.core import executions
-from airflow_provider_sfleads.core.message import LIMIT, Message, Section, cut, message_of
-from airflow_provider_sfleads.core.naming import error_words, is_named, log_name
+from airflow_provider_sfleads.core.message import (
+    LIMIT,
+    Message,
+    Section,
+    cut,
+    error_words,
+    is_named,
+    log_name,
+    message_of,
+)
 from airflow_provider_sfleads.core.report import SyncReport
 
 #: How many error codes are named, and how many keys with each.

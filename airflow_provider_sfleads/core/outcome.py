@@ -1,8 +1,8 @@
-"""What became of one row of the export."""
+"""What became of a row: one line of the results; and a row of which nobody knows what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -95,3 +95,35 @@ class Outcome:
         """The line with the try and the time that settled it, and the address of its lead."""
         address = lead_url(self.salesforce_id) if self.salesforce_id else None
         return replace(self, attempt=attempt, finished_at=moment, lead_url=address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnansweredSend:
+    """When a row may have been sent without an answer, by Salesforce's clock, and as whom.
+
+    :param since: the first time.
+    :param last: the last time.
+    :param user_ids: the integration users; none where that is not known.
+    :param people: digests of who the row spoke of each time; none where that is not known.
+    """
+
+    since: datetime
+    last: datetime
+    user_ids: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+
+    @classmethod
+    def at(cls, moment: datetime, user_id: str | None, people: Iterable[str] = ()) -> UnansweredSend:
+        """A single sending."""
+        users = frozenset({user_id} if user_id else ())
+        return cls(since=moment, last=moment, user_ids=users, people=frozenset(people))
+
+    def __or__(self, other: UnansweredSend) -> UnansweredSend:
+        """Both sendings of one row."""
+        return UnansweredSend(
+            since=min(self.since, other.since),
+            last=max(self.last, other.last),
+            # Where one of the users is not known, it may have been any.
+            user_ids=self.user_ids | other.user_ids if self.user_ids and other.user_ids else frozenset(),
+            people=self.people | other.people,
+        )

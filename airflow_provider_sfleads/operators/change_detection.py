@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.fingerprint import joined
 from airflow_provider_sfleads.core.outcome import Known
+from airflow_provider_sfleads.core.same import joined
 from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
 from airflow_provider_sfleads.results.file_memory import confirmed_in_results
 from airflow_provider_sfleads.results.table_memory import confirmed_in_table
@@ -34,7 +34,7 @@ class ChangeDetection:
 
     def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
         """Why staged rows are left alone, by the places of those that are."""
-        from airflow_provider_sfleads.pipeline.fingerprints import fingerprints
+        from airflow_provider_sfleads.pipeline.same import fingerprints
 
         return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
-from airflow_provider_sfleads.core.naming import log_name
+from airflow_provider_sfleads.core.message import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, Plan
 from airflow_provider_sfleads.pipeline.estimate import Found, estimate, look_up_calls, looks_up, rows_by_way

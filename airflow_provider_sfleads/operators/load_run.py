@@ -11,9 +11,8 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import (
     DisownedError,

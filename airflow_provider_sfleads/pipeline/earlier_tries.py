@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.core.outcome import Reason
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Reason, UnansweredSend
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Settled, unchanged
 from airflow_provider_sfleads.pipeline.ports import Earlier
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow

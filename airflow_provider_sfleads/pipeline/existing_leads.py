@@ -10,9 +10,8 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.same import made_of, same_record
 from airflow_provider_sfleads.pipeline.lookup import LeadRecord
 from airflow_provider_sfleads.pipeline.moved_leads import meaning_of
-from airflow_provider_sfleads.pipeline.outcomes import not_sent, rejected, written
+from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Result, Unsent, not_sent, rejected, written
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Settled, unchanged
-from airflow_provider_sfleads.pipeline.send_results import Overtaken, Result, Unsent
 from airflow_provider_sfleads.pipeline.unclaimed_leads import Claim, Window
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo

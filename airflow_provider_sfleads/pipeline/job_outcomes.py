@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.ids import Ids, id_strings
 from airflow_provider_sfleads.pipeline.job_results import Created, JobResults, Said, State

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions
-from airflow_provider_sfleads.pipeline.error_texts import ErrorTexts
-from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, lead_ids_only, no_ids
-from airflow_provider_sfleads.pipeline.job_match import Match
+from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
+from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, id_strings, lead_ids_only, no_ids
 from airflow_provider_sfleads.pipeline.query_jobs import read_page
+from airflow_provider_sfleads.pipeline.same import key_form
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
+from airflow_provider_sfleads.salesforce.collections import PageKind
+from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.ids import LEAD_PREFIX
+from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED
 from airflow_provider_sfleads.salesforce.replies import LONGEST_MESSAGE
 
 log = logging.getLogger(__name__)
@@ -216,3 +220,108 @@ def _met(errors: pa.Array, external: str) -> Ids:
             named = pc.and_(pc.ends_with(some, end), pc.starts_with(leads, LEAD_PREFIX))
             found[rows] = id_bytes(pc.if_else(named, leads, ""))
     return found
+
+
+class ErrorTexts:
+    """Texts in a file without a name, which nobody else can open and which is gone with this object.
+
+    :param directory: existing local folder on whose disk they lie: they may be personal data.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed with this object
+        self._starts: list[npt.NDArray[np.int64]] = []
+        self._all: npt.NDArray[np.int64] | None = None
+        self._count = self._size = 0
+
+    def add(self, texts: pa.Array) -> int:
+        """Store texts, a null as an empty one, and return the number of the first."""
+        first = self._count
+        values = pc.fill_null(texts, "")
+        _, offsets, data = values.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+        if len(values) and data is not None:
+            # A read has left the file wherever its text ends.
+            self._file.seek(self._size)
+            self._file.write(memoryview(data)[bounds[0] : bounds[-1]])
+        self._starts.append(bounds[:-1].astype(np.int64) - int(bounds[0]) + self._size)
+        self._size += int(bounds[-1] - bounds[0])
+        self._count += len(values)
+        self._all = None
+        return first
+
+    def read(self, numbers: npt.NDArray[np.int32]) -> list[str]:
+        """The texts of those numbers."""
+        if self._all is None:
+            self._all = np.concatenate((*self._starts, np.array([self._size], dtype=np.int64)))
+            self._starts = [self._all[:-1]]
+        return [self._one(int(self._all[number]), int(self._all[number + 1])) for number in numbers]
+
+    def _one(self, start: int, end: int) -> str:
+        self._file.seek(start)
+        return self._file.read(end - start).decode()
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """By which of the uploaded columns results and rows are brought together.
+
+    :param columns: the columns.
+    :param external: the external-ID field, where one column holds the key: it compares as keys do.
+    """
+
+    columns: tuple[str, ...]
+    external: FieldInfo | None = None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the rows are told apart by their leads' ids, which they know themselves."""
+        return self.columns == ("Id",)
+
+    @property
+    def names_one(self) -> bool:
+        """Whether no two rows of a load are alike; where they are, either may stand for the other."""
+        return self.external is not None or self.by_id
+
+    def of_load(self, batch: pa.RecordBatch) -> Digests:
+        """One digest for each row of a load."""
+        if self.by_id:
+            return digests(batch.column("salesforce_id"))
+        if self.external is not None:
+            return digests(batch.column("match"))
+        return combined([digests(_settable(batch.column(FIELD + name), CLEAR)) for name in self.columns])
+
+    def of_results(self, columns: pa.RecordBatch) -> Digests:
+        """One digest for each line of results.
+
+        :param columns: :attr:`columns`, in their order.
+        """
+        if self.by_id:
+            return digests(id_strings(id_bytes(columns.column(0))))
+        if self.external is not None:
+            return digests(key_form(self.external, columns.column(0)))
+        return combined([digests(_settable(column, EMPTIED)) for column in columns.columns[: len(self.columns)]])
+
+
+def match_by(kind: PageKind, external: FieldInfo | None, fields: tuple[str, ...]) -> Match:
+    """How to tell the rows of a load apart.
+
+    :param kind: what they are sent as.
+    :param external: external-ID field that holds the key.
+    :param fields: the Lead fields that are sent.
+    """
+    if kind.operation == "update":
+        return Match(columns=("Id",))
+    if external is not None:
+        return Match(columns=(external.name,), external=external)
+    return Match(columns=fields)
+
+
+def _settable(cells: pa.Array, emptied: str) -> pa.Array:
+    """Cells as their row was meant: a field that is emptied, and one that is left alone, are blank in a new lead."""
+    is_emptied = pc.fill_null(pc.equal(cells, emptied), fill_value=False)
+    return pc.if_else(is_emptied, "", cells) if pc.any(is_emptied).as_py() else cells

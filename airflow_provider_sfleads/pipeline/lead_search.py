@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from airflow_provider_sfleads.core.outcome import UnansweredSend
 from airflow_provider_sfleads.core.same import made_of, may_become
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
 from airflow_provider_sfleads.pipeline.plan import Item
 from airflow_provider_sfleads.pipeline.unclaimed_leads import (

@@ -14,16 +14,14 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.job_match import match_by
 from airflow_provider_sfleads.pipeline.job_outcomes import Collected, Collector
-from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
-from airflow_provider_sfleads.pipeline.job_results import JobResults
+from airflow_provider_sfleads.pipeline.job_results import JobResults, match_by
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.lookup_decide import decide
 from airflow_provider_sfleads.pipeline.lookup_decisions import Decisions
 from airflow_provider_sfleads.pipeline.lookup_reading import Reading
-from airflow_provider_sfleads.pipeline.ports import Newer
+from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
 from airflow_provider_sfleads.pipeline.settled_rows import chosen, newer_lines, record_settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
-from airflow_provider_sfleads.pipeline.outcomes import not_sent
+from airflow_provider_sfleads.pipeline.outcomes import Result, Unsent, not_sent
 from airflow_provider_sfleads.pipeline.plan import Item, Settled, unchanged
-from airflow_provider_sfleads.pipeline.send_results import Result, Unsent
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
 

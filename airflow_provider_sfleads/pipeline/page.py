@@ -12,20 +12,19 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Unsent, reason_for
 from airflow_provider_sfleads.pipeline.page_items import PageItems, is_stale
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
 from airflow_provider_sfleads.pipeline.plan import Item, Settled
 from airflow_provider_sfleads.pipeline.ports import Newer, Settings
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
-from airflow_provider_sfleads.pipeline.send_results import Overtaken, Unsent, reason_for
 from airflow_provider_sfleads.pipeline.settled_rows import newer_lines
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_items import Sending, field_values, rebuild

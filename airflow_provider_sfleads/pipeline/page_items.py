@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, UnansweredSend
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Unsent
 from airflow_provider_sfleads.pipeline.plan import Item, Plan
 from airflow_provider_sfleads.pipeline.ports import Settings
-from airflow_provider_sfleads.pipeline.send_results import Overtaken, Unsent
 
 _FRESH = timedelta(seconds=10)
 

@@ -19,7 +19,6 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.digests import Positions
-from airflow_provider_sfleads.pipeline.job_ports import ResultsSink
 from airflow_provider_sfleads.pipeline.lookup_decide import decide
 from airflow_provider_sfleads.pipeline.lookup_decisions import Decisions
 from airflow_provider_sfleads.pipeline.lookup_index import bools
@@ -27,7 +26,7 @@ from airflow_provider_sfleads.pipeline.lookup_reading import Memory, Reading, St
 from airflow_provider_sfleads.pipeline.lookup_sources import read_by_calls
 from airflow_provider_sfleads.pipeline.page import Page, PageDelivery, PageOutcome
 from airflow_provider_sfleads.pipeline.plan import Item
-from airflow_provider_sfleads.pipeline.ports import Earlier
+from airflow_provider_sfleads.pipeline.ports import Earlier, ResultsSink
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
 from airflow_provider_sfleads.pipeline.settled_rows import chosen, record_settled
 from airflow_provider_sfleads.pipeline.staged_items import Sending

@@ -8,9 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_provider_sfleads.pipeline.outcomes import not_sent
+from airflow_provider_sfleads.pipeline.outcomes import UNKNOWN, not_sent
 from airflow_provider_sfleads.pipeline.plan import Item, Settled
-from airflow_provider_sfleads.pipeline.send_results import UNKNOWN
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
 Line = tuple[Settled | Item, str | None]

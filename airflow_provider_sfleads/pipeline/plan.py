@@ -8,13 +8,12 @@ from typing import Protocol
 
 from airflow_provider_sfleads.core.keys import Compare, key_text, valid_key
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.send_results import Overtaken, Result, Unsent
+from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Result, Unsent
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.wire import Record

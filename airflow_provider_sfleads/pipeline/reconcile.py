@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from airflow_provider_sfleads.core.outcome import Reason
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.outcomes import not_sent, written
+from airflow_provider_sfleads.pipeline.outcomes import Unsent, not_sent, written
 from airflow_provider_sfleads.pipeline.plan import Item, Settled
-from airflow_provider_sfleads.pipeline.send_results import Unsent
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 
 log = logging.getLogger(__name__)

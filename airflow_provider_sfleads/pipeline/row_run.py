@@ -10,20 +10,18 @@ from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, side_by_side
-from airflow_provider_sfleads.pipeline.outcomes import left, not_sent, would
+from airflow_provider_sfleads.pipeline.outcomes import Unsent, left, not_sent, reason_for, would
 from airflow_provider_sfleads.pipeline.page_items import PageItems, is_stale
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.pages_in_flight import Line, PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Plan, Seen, Settled, unchanged
 from airflow_provider_sfleads.pipeline.ports import Newer, Settings, Sink
 from airflow_provider_sfleads.pipeline.reconcile import GROUP, Reconciliation, UnansweredRow
-from airflow_provider_sfleads.pipeline.send_results import Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from airflow_provider_sfleads.core.keys import compared_by, key_text
+from airflow_provider_sfleads.core.outcome import UnansweredSend
 from airflow_provider_sfleads.core.text import text_of
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.ids import to_18

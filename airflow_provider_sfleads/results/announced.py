@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from airflow_provider_sfleads.core.keys import Compare
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import UnansweredSend
 from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 

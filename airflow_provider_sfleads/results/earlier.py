@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from airflow_provider_sfleads.core.keys import Compare
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 import airflow_provider_sfleads
-from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError
 from airflow_provider_sfleads.operators.results_recorder import Recorder

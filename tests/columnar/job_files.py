@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.pipeline.job_match import Match
-from airflow_provider_sfleads.pipeline.job_results import JobResults
+from airflow_provider_sfleads.pipeline.job_results import JobResults, Match
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD, field_names
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 

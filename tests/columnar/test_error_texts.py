@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.pipeline.error_texts import ErrorTexts
+from airflow_provider_sfleads.pipeline.job_results import ErrorTexts
 
 
 def test_texts_that_are_read_in_between_stay_what_they_are(tmp_path: Path) -> None:

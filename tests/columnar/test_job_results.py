@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.pipeline.job_match import Match, match_by
-from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, Created, JobResults, State
+from airflow_provider_sfleads.pipeline.job_results import (
+    CREATED,
+    ERROR,
+    ID,
+    Created,
+    JobResults,
+    Match,
+    State,
+    match_by,
+)
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.ingest_jobs import row_error

@@ -16,11 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
-from airflow_provider_sfleads.pipeline.job_match import match_by
+from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.pipeline.job_outcomes import Collector
-from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, State
+from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, State, match_by
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_sfleads.core.naming import log_name
+from airflow_provider_sfleads.core.message import log_name
 
 
 @pytest.mark.parametrize("key", ["L-1", "", "00042", "line\nbreak"])

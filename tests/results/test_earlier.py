@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows

@@ -13,11 +13,10 @@ from typing import Any
 
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_container, is_unicode
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, UnansweredSend
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item

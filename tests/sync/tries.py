@@ -12,10 +12,9 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
+from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.core.unanswered import UnansweredSend
 from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
