@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "schemes": ["salesforce"],
                 "handler": None,
-                "to_openlineage_converter": "airflow_provider_sfleads.operators.assets.dataset_of",
+                "to_openlineage_converter": "airflow_provider_sfleads.operators.lineage.dataset_of",
             }
         ],
         "connection-types": [connection_type()],

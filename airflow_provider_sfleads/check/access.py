@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.salesforce.describe import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.salesforce.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.salesforce.replies import shown
-from airflow_provider_sfleads.salesforce.versions import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.wire import Call
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:_\w{2,10})?", re.ASCII)

@@ -11,8 +11,8 @@ from airflow_provider_sfleads.check.org import Org
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
+from airflow_provider_sfleads.pipeline.lead_search import Window
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, check_contacts
-from airflow_provider_sfleads.pipeline.unclaimed_leads import Window
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.ids import checksum

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
 from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.describe import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
-from airflow_provider_sfleads.salesforce.versions import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 #: The Test button goes by a connection id that Airflow makes up, so the user has to put in the right one.

@@ -10,9 +10,9 @@ from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsE
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 from airflow_provider_sfleads.salesforce import Client
 from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
+from airflow_provider_sfleads.salesforce.describe import versions_call
 from airflow_provider_sfleads.salesforce.paging import cut, expect, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.salesforce.replies import RecordResult, results_of
-from airflow_provider_sfleads.salesforce.versions import versions_call
 from airflow_provider_sfleads.salesforce.wire import Call
 
 Record = Mapping[str, object]

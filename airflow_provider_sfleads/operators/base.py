@@ -10,8 +10,7 @@ from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.operators.assets import announce, with_alias
-from airflow_provider_sfleads.operators.lineage import TellsLineage
+from airflow_provider_sfleads.operators.lineage import TellsLineage, announce, with_alias
 from airflow_provider_sfleads.operators.links import BulkJobLink, LeadsLink, LeadSyncResultsLink, Links
 from airflow_provider_sfleads.version_compat import HAS_RETRY_POLICIES, deferral_failures
 

@@ -10,11 +10,10 @@ from itertools import islice
 from airflow_provider_sfleads.core.message import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, Plan
-from airflow_provider_sfleads.pipeline.estimate import Found, estimate, look_up_calls, looks_up, rows_by_way
-from airflow_provider_sfleads.pipeline.preview import Preview
+from airflow_provider_sfleads.pipeline.preview import Found, Preview, estimate, look_up_calls, looks_up, rows_by_way
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
-from airflow_provider_sfleads.results.counting import part_tallies
 from airflow_provider_sfleads.results.parts import marks
+from airflow_provider_sfleads.results.recorded import part_tallies
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.salesforce.limits import ApiUsage
 

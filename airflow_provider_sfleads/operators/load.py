@@ -40,21 +40,19 @@ from airflow_provider_sfleads.operators.lost_records import (
     store_of,
     try_number,
     was_cleared,
+    why_anew,
 )
-from airflow_provider_sfleads.operators.outdated import why_anew
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.run_order import give_up, turn
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.results.executions import other_executions
 from airflow_provider_sfleads.results.file_memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
-from airflow_provider_sfleads.results.recorded import any_unknown, open_rows
+from airflow_provider_sfleads.results.recorded import any_unknown, open_rows, other_executions, tally_of
 from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
-from airflow_provider_sfleads.salesforce.job_failures import LASTING
+from airflow_provider_sfleads.salesforce.job_control import LASTING
 
 log = logging.getLogger(__name__)
 

@@ -26,22 +26,20 @@ from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.earlier_tries import Before
-from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, person_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Item, Seen
 from airflow_provider_sfleads.pipeline.ports import Newer, Settings
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs
-from airflow_provider_sfleads.pipeline.reconcile import Reconciliation, UnansweredRow
+from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation, UnansweredRow
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.unclaimed_leads import person_of
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.claims import LeadClaims
 from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.lead_claims import LeadClaims
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.newer_rows import NewerRows
 from airflow_provider_sfleads.results.recorded import created_ids

@@ -22,10 +22,9 @@ from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.operators.load_context import LoadContext, LoadOutcome
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.counting import tally_of
-from airflow_provider_sfleads.results.executions import other_executions
+from airflow_provider_sfleads.results.recorded import other_executions, tally_of
 from airflow_provider_sfleads.salesforce.error_codes import look_up
-from airflow_provider_sfleads.salesforce.job_failures import LASTING
+from airflow_provider_sfleads.salesforce.job_control import LASTING
 
 _NAMED_REASONS, _NAMED_REMEDIES = 5, 2
 

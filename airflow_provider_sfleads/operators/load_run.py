@@ -21,18 +21,17 @@ from airflow_provider_sfleads.exceptions import (
     RecordsLostError,
     SalesforceLeadsError,
 )
-from airflow_provider_sfleads.operators.change_detection import recall
+from airflow_provider_sfleads.operators.change_detection import recall, screen_for
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, PendingJobs, Plan
 from airflow_provider_sfleads.operators.permissions import hides_rule
-from airflow_provider_sfleads.operators.prefilter import screen_for
 from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.plan import Candidate, Seen
 from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.counting import tally_of
+from airflow_provider_sfleads.results.claims import LeadClaims
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.folder import COLUMNS
-from airflow_provider_sfleads.results.lead_claims import LeadClaims
 from airflow_provider_sfleads.results.parts import STAGED
+from airflow_provider_sfleads.results.recorded import tally_of
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.exports.record_batches import ChunkStream

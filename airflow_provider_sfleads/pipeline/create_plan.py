@@ -13,13 +13,25 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch
-from airflow_provider_sfleads.pipeline.existing_leads import ExistingLeads
+from airflow_provider_sfleads.pipeline.existing_leads import ExistingLeads, left_alone
+from airflow_provider_sfleads.pipeline.lead_search import Claim
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
-from airflow_provider_sfleads.pipeline.moved_leads import left_alone
-from airflow_provider_sfleads.pipeline.outcomes import UNKNOWN, Overtaken, Result, Unsent, not_sent
-from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Intake, Item, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.pipeline.plan import (
+    UNKNOWN,
+    Candidate,
+    Deferred,
+    Intake,
+    Item,
+    Overtaken,
+    Result,
+    Seen,
+    Settled,
+    Unsent,
+    not_sent,
+    refuse,
+    unchanged,
+)
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
-from airflow_provider_sfleads.pipeline.unclaimed_leads import Claim
 from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.ids import to_18

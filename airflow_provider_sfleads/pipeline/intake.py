@@ -1,11 +1,14 @@
-"""What the export alone can decide, by the column: ``pipeline.plan.Intake`` for rows that lie in columns."""
+"""Decide what the export alone can tell, by the column: keys, score and stage, mapping and conversion."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,19 +16,21 @@ from airflow_provider_sfleads.core.keys import key_text, valid_key
 from airflow_provider_sfleads.core.mapping import cleared
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.stage import StageRule
+from airflow_provider_sfleads.core.text import cell_text, is_unicode
 from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.pipeline.field_values import cell_of, cells_of
-from airflow_provider_sfleads.pipeline.filters import filtered
 from airflow_provider_sfleads.pipeline.ids import lead_ids
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
-from airflow_provider_sfleads.pipeline.original_rows import as_strings, choosable, in_columns, rows_of
 from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Recipe, Settled
 from airflow_provider_sfleads.pipeline.same import key_form
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
 from airflow_provider_sfleads.pipeline.text import (
     Mask,
     Texts,
+    is_scalar,
     mask_of,
+    matches,
     may_hold,
     none_of,
     plain,
@@ -281,3 +286,126 @@ def _plain_lines(keys: pa.Array, which: Mask, action: Action, reason: Reason | N
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+_NUMBER = r"^-?[0-9]{1,18}(?:\.[0-9]{1,18})?$"
+# Farther from the threshold than this part of it, a float is on the same side of it as the number that it stands for.
+_NEAR = 1e-9
+_REASONS = (Reason.NO_SCORE, Reason.BELOW_THRESHOLD, Reason.STAGE_NOT_ELIGIBLE)
+_BELOW = _REASONS.index(Reason.BELOW_THRESHOLD)
+_PASSED, _ODD = -1, -2
+
+_Codes = npt.NDArray[np.int8]
+"""For each row the place of its reason in ``_REASONS``, or one of the two below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtered:
+    """What a rule says of rows.
+
+    :param out: rows ruled out, by the reason.
+    :param odd: rows of which only the row code can say it.
+    """
+
+    out: dict[Reason, Mask]
+    odd: Mask
+
+
+def filtered(rule: StageRule, batch: pa.RecordBatch) -> Filtered:
+    """Apply a rule; a row is ruled out for one reason only, the score's before the stage's."""
+    codes = np.full(batch.num_rows, _PASSED, dtype=np.int8)
+    if rule.score is not None and rule.threshold is not None:
+        codes = _by_score(plain(batch.column(rule.score)), rule.of_score, rule.threshold)
+    if rule.current_stage is not None and rule.from_stages is not None:
+        stages = _by_rule(plain(batch.column(rule.current_stage)), rule.of_known_stage)
+        codes = np.where(codes == _PASSED, stages, codes)
+    return Filtered(out={reason: codes == code for code, reason in enumerate(_REASONS)}, odd=codes == _ODD)
+
+
+def _by_score(scores: pa.Array, rule: Callable[[object], Reason | Refusal | None], threshold: Decimal) -> _Codes:
+    """Scores that are not near the threshold compare as floats do; the others take the rule."""
+    types, kind = pa.types, scores.type
+    if types.is_string(kind):
+        text = trimmed(scores)
+        numbers = pc.if_else(pa.array(matches(text, _NUMBER)), text, None).cast(pa.float64())
+    elif types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        numbers = scores.cast(pa.float64(), safe=False)
+    else:
+        return _by_rule(scores, rule)
+    floats, limit = numbers.to_numpy(zero_copy_only=False), float(threshold)
+    with np.errstate(invalid="ignore"):
+        sure = np.isfinite(floats) & (np.abs(floats - limit) > _NEAR * max(abs(limit), 1))
+    codes = np.where(floats < limit, _BELOW, _PASSED).astype(np.int8)
+    if not sure.all():
+        codes[~sure] = _by_rule(scores.filter(pa.array(~sure)), rule)
+    return codes
+
+
+def _by_rule(values: pa.Array, rule: Callable[[object], Reason | Refusal | None]) -> _Codes:
+    """What the rule says of each distinct value; it takes a look at the row where one is refused, or no single one."""
+    if not is_scalar(values.type):
+        return np.where(valid(values), _ODD, _code(rule(None))).astype(np.int8)
+    coded = values.dictionary_encode(null_encoding="encode")
+    known = np.array([_code(rule(value)) for value in coded.dictionary.to_pylist()], dtype=np.int8)
+    return np.asarray(known[coded.indices.to_numpy()])
+
+
+def _code(verdict: Reason | Refusal | None) -> int:
+    if verdict is None:
+        return _PASSED
+    return _ODD if isinstance(verdict, Refusal) else _REASONS.index(verdict)
+
+
+# Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
+# date-times of several zones into one, where it may be another day.
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), date: pa.date32()}
+
+
+def choosable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with its columns of types that Arrow can choose rows of."""
+    types = pa.types
+    if not any(types.is_string_view(kind) or types.is_binary_view(kind) for kind in batch.schema.types):
+        return batch
+    return pa.RecordBatch.from_arrays([_choosable(column) for column in batch.columns], names=batch.schema.names)
+
+
+def rows_of(batch: pa.RecordBatch) -> list[Row]:
+    """The rows of a batch whose columns hold only what Python's own types can."""
+    rows: list[Row] = batch.to_pylist()
+    return rows
+
+
+def in_columns(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch | None:
+    """Put rows into columns; ``None`` where a column is of no one type that keeps its values as they are."""
+    arrays: list[pa.Array] = []
+    for name in columns:
+        values = [row[name] for row in rows]
+        kinds = {type(value) for value in values} - {type(None)}
+        if len(kinds) > 1 or not kinds <= _TYPES.keys():
+            return None
+        try:
+            arrays.append(pa.array(values, _TYPES[kinds.pop()] if kinds else pa.null()))
+        except (pa.ArrowException, ValueError, OverflowError):
+            # Half a character, or more digits than 64 bits hold.
+            return None
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns)) if arrays else None
+
+
+def as_strings(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
+    """Rows as columns of text, whatever their values are."""
+    arrays = [pa.array([as_text(row[name]) for row in rows], pa.string()) for name in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def as_text(value: object) -> str | None:
+    """A value as rejects show it; half a character becomes a question mark."""
+    if value is None:
+        return None
+    text = cell_text(value)
+    return text if is_unicode(text) else text.encode(errors="replace").decode()
+
+
+def _choosable(column: pa.Array) -> pa.Array:
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(column.type) else column

@@ -130,7 +130,7 @@ class Collector:
         return self.terms.lines(columns)
 
     def _actions(self, created: npt.NDArray[np.uint8], there: _Mask) -> pa.Array:
-        """What was done, as ``pipeline.outcomes.written`` has it: where the job does not say, what was known before."""
+        """What was done, as ``pipeline.plan.written`` has it: where the job does not say, what was known before."""
         words = pa.array([str(Action.CREATED), str(Action.UPDATED), str(Action.UNCHANGED)])
         codes = np.full(len(created), 0 if self.sending.expected is Action.CREATED else 1, dtype=np.int8)
         if self.sending.kind.operation != "update":

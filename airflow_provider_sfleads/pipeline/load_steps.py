@@ -18,8 +18,7 @@ from airflow_provider_sfleads.pipeline.job_outcomes import Collected, Collector
 from airflow_provider_sfleads.pipeline.job_results import JobResults, match_by
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.lookup_decide import decide
-from airflow_provider_sfleads.pipeline.lookup_decisions import Decisions
+from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.lookup_reading import Reading
 from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms

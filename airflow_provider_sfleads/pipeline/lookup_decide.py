@@ -1,29 +1,235 @@
-"""Which rows of a part are sent, and as what: the look-up of a plan, by the column."""
+"""Look up the leads of a part, and decide of each row whether it is sent, and as what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.digests import Positions
-from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS
-from airflow_provider_sfleads.pipeline.lookup_by_row import decide_by_row
-from airflow_provider_sfleads.pipeline.lookup_decisions import OUTCOME, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.pipeline.lookup_index import Cells, LookupQuery, bools, seek
-from airflow_provider_sfleads.pipeline.lookup_join import LookupJoin
-from airflow_provider_sfleads.pipeline.lookup_reading import Batches, Leads, Mask, Memory, Reading
+from airflow_provider_sfleads.pipeline.digests import Positions, digests
+from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, id_strings, no_ids
+from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, side_by_side
+from airflow_provider_sfleads.pipeline.lookup_index import Cells, LookupQuery, RowIndexes, bools, seek
+from airflow_provider_sfleads.pipeline.lookup_reading import Batches, Leads, Mask, Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
+from airflow_provider_sfleads.pipeline.plan import Deferred, Item, Settled
+from airflow_provider_sfleads.pipeline.same import key_form
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import Sending
+from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+
+#: Classes of rows other than the number of a way.
+SETTLED, TAIL, APART = -1, -2, -3
+
+OUTCOME = pa.schema(
+    [(name, pa.string()) for name in ("action", "reason", "salesforce_id", "contact_id", "old_stage", "new_stage")]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """One decision for each row of a part, by position.
+
+    :param ways: the ways that rows may be sent, the same for every part of a run.
+    :param classes: ``SETTLED`` (the outcome is in :meth:`columns`), ``TAIL`` (the row code looks at the row by itself),
+        ``APART`` (the outcome is in ``apart``), or the number of the way that the row is sent.
+    :param found: what is known of each row, in the columns of :data:`OUTCOME`, dictionaries where that is smaller.
+    :param apart: outcomes that take more than those columns (refusals), by position.
+    """
+
+    ways: tuple[Sending, ...]
+    classes: npt.NDArray[np.int8]
+    found: pa.RecordBatch
+    apart: Mapping[int, Settled]
+
+    def columns(self, start: int, count: int) -> pa.RecordBatch:
+        """The rows ``start`` to ``start + count`` as plain strings (:data:`OUTCOME`).
+
+        Of a settled row they are the outcome. Of a row that is sent, ``action`` and ``reason`` are null, and the rest
+        is what is known of its lead: id, old and new stage. Those of other rows say nothing that counts.
+        """
+        part = self.found.slice(start, count)
+        return pa.RecordBatch.from_arrays([column.cast(pa.string()) for column in part.columns], schema=OUTCOME)
+
+
+def decide_by_row(
+    plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: Memory, ways: tuple[Sending, ...]
+) -> Decisions:
+    """Decide by ``plan.look_up`` itself; what it puts off goes to the tail, which comes after all that is sent."""
+    places = {way.kind: place for place, way in enumerate(ways)}
+    lead = SObjectInfo(name="Lead", fields={info.name.lower(): info for info in plan.recipe.fields})
+    classes: list[int] = []
+    found: list[pa.RecordBatch] = []
+    apart: dict[int, Settled] = {}
+    with ThreadPoolExecutor(reading.concurrency, thread_name_prefix="salesforce") as pool:
+        lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, lead=plan.rules.lead, gather=side_by_side(pool))
+        for group in _groups(batches, plan.group_size):
+            if reading.stopped():
+                raise Stopped
+            tail = bools(group.column("tail"))
+            asked = candidates(group.filter(pa.array(~tail)), lead)
+            answers = iter(list(plan.look_up(asked, lookup, memory.add)))
+            lines: list[Item | Settled | Deferred | None] = [None if left else next(answers) for left in tail]
+            for line in lines:
+                known = _class_of(line, places)
+                if known == APART and isinstance(line, Settled):
+                    apart[len(classes)] = line
+                classes.append(known)
+            found.append(_columns(lines))
+    return Decisions(ways=ways, classes=np.array(classes, dtype=np.int8), found=_joined(found), apart=apart)
+
+
+def _groups(batches: Batches, size: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches():
+        for start in range(0, batch.num_rows, size):
+            yield batch.slice(start, size)
+
+
+def _class_of(line: Item | Settled | Deferred | None, places: dict[Any, int]) -> int:
+    if isinstance(line, Item):
+        return places[line.kind]
+    if isinstance(line, Settled):
+        return SETTLED if line.outcome.error_code is None else APART
+    return TAIL
+
+
+def _columns(lines: Sequence[Item | Settled | Deferred | None]) -> pa.RecordBatch:
+    known = [line.outcome if isinstance(line, Settled) else line for line in lines]
+    columns = [pa.array([_word(getattr(each, name, None)) for each in known], pa.string()) for name in OUTCOME.names]
+    return pa.RecordBatch.from_arrays(columns, schema=OUTCOME)
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches, OUTCOME).combine_chunks()
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
+            for column in table.columns
+        ],
+        schema=OUTCOME,
+    )
+
+
+class LookupJoin:
+    """What is known of each row's lead.
+
+    :param question: what was asked.
+    :param rows: how many rows there are.
+    :param stage_field: Lead field of the stage, where it was read.
+
+    ``hits`` counts the leads that were found for a row; the other fields hold where it is one: ``converted``, ``same``
+    (all compared values are), ``stages`` (codes; -1 is no stage).
+    """
+
+    def __init__(self, question: LookupQuery, rows: int, *, stage_field: str | None = None) -> None:
+        self._question, self._stage_field = question, stage_field
+        self.hits = np.zeros(rows, dtype=np.int32)
+        self.converted, self.same = (np.zeros(rows, dtype=np.bool_) for _ in range(2))
+        self.stages = np.full(rows, -1, dtype=np.int32)
+        self._ids = no_ids(rows)
+        self._codes: dict[str, int] = {}
+        self._contacts: list[tuple[Positions, pa.Array]] = []
+
+    def read(self, leads: Leads, sought: RowIndexes, cells: Cells | None) -> None:
+        """Take in leads, whether a row wants them or not.
+
+        :param sought: the rows.
+        :param cells: what is compared with the leads' values.
+        :raises ServiceUnavailableError: for a lead whose id is none.
+        """
+        external = self._question.external
+        for batch in leads:
+            ids = id_bytes(batch.column("Id"))
+            if (ids == b"").any():
+                raise ServiceUnavailableError("Salesforce answered a look-up of leads with an id that is none.")
+            if sought.by_id is not None:
+                self._join(batch, ids, sought.by_id.find(digests(id_strings(ids))), cells)
+            if sought.by_key is not None and external is not None:
+                keys = key_form(external, batch.column(external.name))
+                self._join(batch, ids, sought.by_key.find(digests(keys)), cells)
+
+    def ids(self, rows: Positions) -> pa.Array:
+        """The 18-character ids of rows that have a lead."""
+        return id_strings(self._ids[rows])
+
+    def id_column(self, shown: Mask) -> pa.Array:
+        """The ids of all rows; null where not ``shown``."""
+        return id_strings(np.where(shown, self._ids, b""))
+
+    def stage_column(self, shown: Mask) -> pa.DictionaryArray:
+        """The stages of all rows; null where not ``shown``."""
+        codes = np.where(shown, self.stages, -1)
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(self.known_stages, pa.string()))
+
+    def contact_column(self, shown: Mask) -> pa.DictionaryArray:
+        """The contacts that the rows' leads became; null where not ``shown``."""
+        places = np.full(len(self.hits), -1, dtype=np.int32)
+        rows = np.concatenate([rows for rows, _ in self._contacts] or [np.zeros(0, dtype=np.int64)])
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        places[~shown] = -1
+        values = pa.concat_arrays([values for _, values in self._contacts] or [pa.array([], pa.string())])
+        return pa.DictionaryArray.from_arrays(pa.array(places, mask=places < 0), values)
+
+    @property
+    def known_stages(self) -> list[str]:
+        """The stages, by code."""
+        return list(self._codes)
+
+    def _join(self, batch: pa.RecordBatch, ids: Ids, rows: Positions, cells: Cells | None) -> None:
+        # A lead that was read by its id for one row may come once more by its key, which is that of another row.
+        hit = (rows >= 0) & (self._ids[rows] != ids)
+        if not hit.any():
+            return
+        if not hit.all():
+            batch, ids, rows = batch.filter(pa.array(hit)), ids[hit], rows[hit]
+        self.hits[rows] += 1
+        self._ids[rows] = ids
+        # Where several leads of the batch are one row's, they counted as one, and the last one's id is there.
+        self.hits[rows[self._ids[rows] != ids]] += 1
+        self.converted[rows] = _is_true(batch.column("IsConverted"))
+        self._take_contacts(batch, rows)
+        if self._stage_field is not None:
+            self.stages[rows] = self._coded(batch.column(self._stage_field))
+        if cells is not None:
+            self.same[rows] = cells.same(batch, rows)
+
+    def _take_contacts(self, batch: pa.RecordBatch, rows: Positions) -> None:
+        if "ConvertedContactId" not in batch.schema.names:
+            # Who may not read contacts does not see that field.
+            return
+        contacts = batch.column("ConvertedContactId")
+        if contacts.null_count < len(contacts):
+            there = contacts.is_valid()
+            self._contacts.append((rows[bools(there)], contacts.filter(there)))
+
+    def _coded(self, stages: pa.Array) -> npt.NDArray[np.int32]:
+        coded = stages.dictionary_encode()
+        codes = [self._codes.setdefault(stage, len(self._codes)) for stage in coded.dictionary.to_pylist()]
+        # One more code for no stage, which is the index -1.
+        table = np.array([*codes, -1], dtype=np.int32)
+        found: npt.NDArray[np.int32] = table[pc.fill_null(coded.indices, -1).to_numpy()]
+        return found
+
+
+def _is_true(words: pa.Array) -> Mask:
+    return bools(pc.fill_null(pc.equal(pc.ascii_lower(words), "true"), fill_value=False))
+
 
 ReadLeads = Callable[[Reading, Wanted], Leads]
 _Read = Callable[[Wanted], Leads]

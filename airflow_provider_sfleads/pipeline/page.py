@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -17,11 +17,10 @@ from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsEr
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
+from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Unsent, reason_for
-from airflow_provider_sfleads.pipeline.page_items import PageItems, is_stale
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
-from airflow_provider_sfleads.pipeline.plan import Item, Settled
+from airflow_provider_sfleads.pipeline.plan import Item, Overtaken, Plan, Settled, Unsent, reason_for
 from airflow_provider_sfleads.pipeline.ports import Newer, Settings
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
@@ -29,10 +28,57 @@ from airflow_provider_sfleads.pipeline.settled_rows import newer_lines
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_items import Sending, field_values, rebuild
 from airflow_provider_sfleads.pipeline.staged_rows import without_originals
-from airflow_provider_sfleads.pipeline.unclaimed_leads import people_of
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import Record
+
+_FRESH = timedelta(seconds=10)
+
+
+def is_stale(plan: Plan, looked_up: datetime, now: datetime) -> bool:
+    """Whether a page has waited too long for a free thread: it is looked up anew, where it matters how leads stand."""
+    return plan.fresh and now - looked_up > _FRESH
+
+
+@dataclass(slots=True, kw_only=True)
+class PageItems:
+    """What a page's sender asks about its records, by their positions.
+
+    :param items: the page.
+    :param lookup: reads leads.
+    :param tell: makes durable which new leads are about to be sent.
+    :param began: when the page was taken up, by Salesforce's clock: its leads are made after that.
+    """
+
+    plan: Plan
+    items: Sequence[Item]
+    lookup: LeadLookup
+    settings: Settings
+    tell: Callable[[Sequence[Item]], None] | None
+    began: datetime
+
+    def recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
+        """Look again before records are sent again."""
+        sent = self.sent(unanswered)
+        found = self.plan.recheck([sent[position] for position in positions], self.lookup)
+        return {positions[place]: result for place, result in found.items()}
+
+    def announce(self, positions: Sequence[int]) -> None:
+        """Say that records are about to be sent."""
+        new = [self.items[position] for position in positions if self.items[position].expected is Action.CREATED]
+        if self.tell is not None and new:
+            self.tell(new)
+
+    def sent(self, unanswered: Collection[int]) -> list[Item]:
+        """The items; new leads that got no answer with the doubt about them."""
+        if not unanswered:
+            return list(self.items)
+        doubt = UnansweredSend(since=self.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
+        return [
+            item.doubted(doubt) if position in unanswered and item.expected is Action.CREATED else item
+            for position, item in enumerate(self.items)
+        ]
+
 
 log = logging.getLogger(__name__)
 

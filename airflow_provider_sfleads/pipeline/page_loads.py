@@ -19,8 +19,7 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.digests import Positions
-from airflow_provider_sfleads.pipeline.lookup_decide import decide
-from airflow_provider_sfleads.pipeline.lookup_decisions import Decisions
+from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.lookup_index import bools
 from airflow_provider_sfleads.pipeline.lookup_reading import Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import read_by_calls

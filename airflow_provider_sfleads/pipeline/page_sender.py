@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Result, Unsent, reason_for
+from airflow_provider_sfleads.pipeline.plan import Overtaken, Result, Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult, nothing_written, save_results_of
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
 from airflow_provider_sfleads.salesforce.replies import ApiError, errors_of, refusal

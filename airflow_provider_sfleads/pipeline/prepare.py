@@ -21,9 +21,9 @@ from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.pipeline import create_plan, stage_plan
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch
+from airflow_provider_sfleads.pipeline.lead_search import Claim
 from airflow_provider_sfleads.pipeline.plan import Intake, Recipe
 from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, PlanSettings, UpdateStage
-from airflow_provider_sfleads.pipeline.unclaimed_leads import Claim
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 
 _STAGE_TYPES = frozenset({"picklist", "string", "textarea", "combobox"})

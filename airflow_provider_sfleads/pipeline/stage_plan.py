@@ -13,10 +13,23 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_null
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch
+from airflow_provider_sfleads.pipeline.existing_leads import left_alone
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
-from airflow_provider_sfleads.pipeline.moved_leads import left_alone
-from airflow_provider_sfleads.pipeline.outcomes import Overtaken, Result, Unsent, not_sent, rejected, written
-from airflow_provider_sfleads.pipeline.plan import Candidate, Intake, Item, Seen, Settled, refuse, unchanged
+from airflow_provider_sfleads.pipeline.plan import (
+    Candidate,
+    Intake,
+    Item,
+    Overtaken,
+    Result,
+    Seen,
+    Settled,
+    Unsent,
+    not_sent,
+    refuse,
+    rejected,
+    unchanged,
+    written,
+)
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS, PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo

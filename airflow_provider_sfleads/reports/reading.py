@@ -12,9 +12,8 @@ from typing import NamedTuple
 from airflow_provider_sfleads.core.executions import gathered, shown
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
-from airflow_provider_sfleads.results.files import Directory, directory_at
+from airflow_provider_sfleads.results.files import MAX_JSON_BYTES, Directory, directory_at, small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, is_execution, path_part
-from airflow_provider_sfleads.results.small_json import MAX_JSON_BYTES, small_json
 
 # Files asked for together: storages that can do so fetch them side by side.
 _TOGETHER = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,6 @@ from uuid import uuid4
 
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import UnansweredSend
-from airflow_provider_sfleads.results.digests import digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 
 _FOLDER = "_sent"
@@ -84,3 +84,8 @@ class Announcements:
             self._directory.remove(name)
         if not kept:
             self._directory.remove_all()
+
+
+def digest_of(key: str, space: str = "key") -> bytes:
+    """16 bytes of BLAKE2b; keys of different spaces are different keys."""
+    return hashlib.blake2b(f"{space}\0{key}".encode(errors="surrogatepass"), digest_size=16).digest()

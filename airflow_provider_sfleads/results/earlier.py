@@ -9,8 +9,7 @@ from pathlib import Path
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.digests import digest_of
+from airflow_provider_sfleads.results.announced import Announcements, digest_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
 from airflow_provider_sfleads.results.scratch_database import Scratch

@@ -9,6 +9,7 @@ https://filesystem-spec.readthedocs.io/en/latest/copying.html
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
@@ -21,8 +22,6 @@ from pathlib import Path
 from posixpath import basename
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
-
-from airflow_provider_sfleads.results.regular import link_below, read_file, read_file_or_error, regular
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
@@ -302,3 +301,73 @@ def _make_durable(directory: str) -> None:
             raise
     finally:
         os.close(handle)
+
+
+@contextmanager
+def regular(path: str) -> Iterator[int]:
+    """Yield a descriptor of a file; a check before it is opened could be overtaken.
+
+    :raises OSError: where it is a link, a pipe or the like.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is no file, but a pipe or the like", path)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def read_file(path: str, size: int = -1) -> bytes:
+    """Read a file, or its first bytes.
+
+    :param size: how many.
+    :raises OSError: as :func:`regular` does.
+    """
+    with regular(path) as handle, os.fdopen(handle, "rb", closefd=False) as stream:
+        return stream.read(size)
+
+
+def read_file_or_error(path: str, size: int) -> bytes | OSError:
+    """Do as :func:`read_file`, but return its error."""
+    try:
+        return read_file(path, size)
+    except OSError as error:
+        return error
+
+
+def link_below(base: str, path: str) -> str | None:
+    """Say what is wrong where a link leads from one directory to one below it; ``None`` where there is no link."""
+    names = Path(path).relative_to(base).parts
+    if not any(Path(base, *names[: count + 1]).is_symlink() for count in range(len(names))):
+        return None
+    return f"A link leads to the results in {path}, and it may lead anywhere. Only results_path itself may be a link."
+
+
+#: Most bytes that are taken; a report of a thousand jobs has some thirty thousand.
+MAX_JSON_BYTES = 1024 * 1024
+
+
+def small_json(content: bytes) -> object:
+    """Return the value that such a text is; of what cannot be written as JSON again, such as NaN, it is none.
+
+    :raises ValueError: for one that is too long, nested too deeply, or no JSON.
+    """
+    if len(content) > MAX_JSON_BYTES:
+        raise ValueError(f"it has more than {MAX_JSON_BYTES:,} bytes")
+    try:
+        value: object = json.loads(content)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
+def read_small_json(directory: Directory, name: str) -> object:
+    """Return the value that a file holds, of which no more is read than :data:`MAX_JSON_BYTES`.
+
+    :raises ValueError: as :func:`small_json` does.
+    :raises OSError: where the file cannot be read.
+    """
+    with directory.open(name) as stream:
+        return small_json(stream.read(MAX_JSON_BYTES + 1))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sfleads.core.executions import Entry, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.core.report import SyncReport, Tally
+from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.confirmed_values import EXISTS
-from airflow_provider_sfleads.results.files import Directory
-from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.files import Directory, read_small_json
+from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, ResultsFolder, is_execution
 from airflow_provider_sfleads.results.parts import part_names, parts_below, readable
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 
@@ -154,3 +159,96 @@ def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iter
         if lacking:
             raise ValueError(f"there is no column {', '.join(sorted(lacking))}")
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))
+
+
+_COUNTED = ("action", "reason", "error_code", "api")
+_COUNTED_TOGETHER = 100_000
+
+
+def tally_of(folder: ResultsFolder) -> Tally:
+    """Count every row in the complete parts, by the column, whose few different values are not spelled out."""
+    whole = Tally()
+    for _, tally in part_tallies(folder):
+        whole.absorb(tally)
+    return whole
+
+
+def part_tallies(folder: ResultsFolder) -> Iterator[tuple[str, Tally]]:
+    """Yield the name of each complete part, and the count of its rows."""
+    for name in part_names(folder.directory):
+        yield name, _count(folder.directory, name)
+
+
+def _count(directory: Directory, name: str) -> Tally:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    tally = Tally()
+    with (
+        readable(directory.file(name)),
+        directory.open(name) as stream,
+        pq.ParquetFile(stream, read_dictionary=list(_COUNTED)) as file,
+    ):
+        for batch in file.iter_batches(batch_size=_COUNTED_TOGETHER, columns=list(_COUNTED)):
+            lines = pa.table(
+                {**{name: batch.column(name) for name in _COUNTED[:-1]}, "sent": pc.is_valid(batch.column("api"))}
+            )
+            groups = lines.group_by(lines.column_names).aggregate([([], "count_all")])
+            for group in groups.to_pylist():
+                tally.add_many(
+                    Action(group["action"]),
+                    reason=group["reason"],
+                    error_code=group["error_code"],
+                    was_sent=group["sent"],
+                    count=group["count_all"],
+                )
+    return tally
+
+
+log = logging.getLogger(__name__)
+
+
+def other_executions(folder: ResultsFolder, *, by_rows: bool = False) -> tuple[Entry, ...]:
+    """What the other executions of a task instance came to, oldest first.
+
+    :param folder: of the execution that they are told to.
+    :param by_rows: count the rows that live ones recorded, and believe no report: where records are lost, the execution
+        at hand may count anew what they lack.
+    :raises OSError: where the storage cannot be read.
+    """
+    names = [name for name in execution_names(folder) if name != folder.execution]
+    reported = gathered(written_reports(folder, names))
+    told = {entry["execution"]: entry for entry in reported if entry["dry_run"] or not by_rows}
+    told.pop(folder.execution, None)
+    counted = (_counted(replace(folder, execution=name)) for name in names if name not in told)
+    return in_order([*told.values(), *(entry for entry in counted if entry is not None)])
+
+
+def execution_names(folder: ResultsFolder) -> list[str]:
+    """The names of the task instance's executions, newest first."""
+    return sorted(filter(is_execution, folder.directory.parent.folders()), reverse=True)
+
+
+def written_reports(folder: ResultsFolder, names: Sequence[str]) -> Iterator[tuple[str, SyncReport]]:
+    """Yield the reports of some executions, those that can be read."""
+    for name in names:
+        directory = replace(folder, execution=name).directory
+        if not directory.has(REPORT):
+            continue
+        try:
+            report = SyncReport.from_json(read_small_json(directory, REPORT))
+        except ValueError as problem:
+            log.warning("The report in %s is none: %s", directory.path, problem)
+            continue
+        yield name, report
+
+
+def _counted(folder: ResultsFolder) -> Entry | None:
+    """What an execution without a report recorded; ``None`` where it came to nothing, or nobody can tell."""
+    try:
+        tally = tally_of(folder)
+    except (OSError, ResultsError) as problem:
+        log.warning("What the execution in %s did cannot be read: %s", folder.url, problem)
+        return None
+    return entry_of_rows(folder.execution, tally, dry_run=folder.execution.endswith(DRY_RUN)) if tally.read else None

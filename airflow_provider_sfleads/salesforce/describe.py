@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.salesforce.wire import Call
 
 #: Brings text into the form in which it is compared where letter case does not count.
 #: lower() and not casefold(): the latter would take "straße" and "strasse" for one value.
@@ -179,3 +180,18 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         picklist_values=tuple(_text(value["value"]) for value in values if value.get("active", True)),
         inactive_values=tuple(_text(value["value"]) for value in values if not value.get("active", True)),
     )
+
+
+_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
+
+
+def versions_call() -> Call:
+    """Ask for the list; it costs no API request."""
+    return Call(method="GET", path="/services/data/")
+
+
+def offered_in(body: object) -> list[str]:
+    """Return the versions on a list, oldest first; what has not the form of one is left out."""
+    items = body if isinstance(body, list) else []
+    named = (item.get("version") for item in items if isinstance(item, dict))
+    return sorted((name for name in named if isinstance(name, str) and _VERSION.fullmatch(name)), key=float)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow_provider_sfleads.exceptions import (
+    ApiLimitError,
+    BulkJobError,
     ConnectionFailedError,
     DisownedError,
+    ObjectAccessError,
     OutcomeUnknownError,
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
 from airflow_provider_sfleads.salesforce import ingest_jobs
+from airflow_provider_sfleads.salesforce.error_codes import ErrorCode, look_up
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, JobState, ResultKind
+from airflow_provider_sfleads.salesforce.limits import used_up
 from airflow_provider_sfleads.salesforce.paging import Trail, expect
 from airflow_provider_sfleads.salesforce.replies import refusal
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
@@ -284,3 +290,44 @@ class Jobs:
                     ) from error
                 self.pause(_PAUSE * 2**attempt)
                 attempt += 1
+
+
+#: Errors that end a bulk load, and that every retry would meet again.
+LASTING = (BulkJobError, ObjectAccessError)
+_CODE = re.compile(r"\s*([A-Za-z][A-Za-z_]{2,99})\s*(?::|$)", re.ASCII)
+
+
+def heals(message: str | None) -> bool:
+    """Whether a job that failed with this ``errorMessage`` may go through when it is made again.
+
+    What nobody knows yet may.
+    """
+    return _entry(message).raises is not BulkJobError
+
+
+def advice(message: str | None) -> str:
+    """Say what to do about a job that failed with this ``errorMessage``; empty where there is nothing to say."""
+    return _entry(message).advice
+
+
+def unfinished(job: JobInfo, *, rows: int, conn_id: str) -> SalesforceLeadsError:
+    """Make the error of a job that was not processed to its end: the rows that it left out were not written.
+
+    A limit of Bulk API is an :class:`ApiLimitError`, as at a refused request. What cannot heal is a
+    :class:`BulkJobError`, which no retry mends; anything else is worth one.
+
+    :param rows: rows that were uploaded with it.
+    """
+    said = f": {job.error_message}" if job.error_message else ""
+    what = f"Job {job.id} (connection {conn_id!r}) ended {job.state} after {job.processed:,} of {rows:,} rows{said}."
+    entry = _entry(job.error_message)
+    if job.state is JobState.FAILED and entry.raises is ApiLimitError:
+        return used_up(f"job {job.id} (connection {conn_id!r})", job.error_message or "", entry)
+    if job.state is JobState.FAILED and entry.raises is BulkJobError:
+        return BulkJobError(f"{what} {entry.advice}".rstrip())
+    return ServiceUnavailableError(f"{what} What it did not process is sent in the next try.")
+
+
+def _entry(message: str | None) -> ErrorCode:
+    found = _CODE.match(message or "")
+    return look_up(found[1] if found else "", message or "")

@@ -6,6 +6,8 @@ https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_jwt_flow.
 from __future__ import annotations
 
 import re
+import textwrap
+from dataclasses import dataclass, field
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.salesforce.host import Host, parse_host
@@ -75,3 +77,90 @@ def told_of(audience: str, offset: float | None) -> dict[str, object]:
     if offset is not None and abs(offset) >= _NOTICED:
         clock = f": it is {abs(offset):.0f} seconds {'behind' if offset > 0 else 'ahead of'} Salesforce's"
     return {"audience": audience, "lifetime": LIFETIME, "clock": clock}
+
+
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+# Of the traditional form (RFC 1421). Where line breaks are lost, only its length tells the vector from what follows.
+_HEADER = re.compile(
+    r"\s*Proc-Type:\s*4,\s*ENCRYPTED\s*DEK-Info:\s*(AES-(?:128|192|256)-CBC,[0-9A-F]{32}|DES-EDE3-CBC,[0-9A-F]{16})"
+)
+_OTHERS = {
+    "CERTIFICATE": "a certificate, which belongs into the app",
+    "CERTIFICATE REQUEST": "a certificate request",
+    "PUBLIC KEY": "a public key",
+    "RSA PUBLIC KEY": "a public key",
+}
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_WIDTH = 64
+_SHORTEST = 8  # characters of a line that is worth hiding: shorter ones stand in logs by chance
+ENCRYPT_ANEW = (
+    "its cipher is not known here; encrypt the key anew, by openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
+)
+_ENTER = "Enter the whole text of the key file, from -----BEGIN to the -----END line"
+
+
+@dataclass(frozen=True, slots=True)
+class Pem:
+    """A private key in PEM.
+
+    :param text: with a line break after each line.
+    :param encrypted: whether it takes a password to read it.
+    :param pieces: each line of the key itself, as it was given and as it is here, and all of them together.
+    """
+
+    text: str = field(repr=False)
+    encrypted: bool
+    pieces: tuple[str, ...] = field(repr=False)
+
+
+def parse_pem(given: object) -> Pem:
+    r"""Read a private key, whatever became of its line breaks: kept, ``\n``, blanks, or nothing at all.
+
+    Forms drop line breaks out of a field that hides what is entered, environment variables often hold blanks or
+    ``\n``. Certificates beside the key are passed over.
+
+    :raises ConnectionFieldError: where there is not exactly one private key; never repeating what was given.
+    """
+    text = given.replace("\\r", "").replace("\\n", "\n").strip() if isinstance(given, str) else ""
+    blocks = [(found[1], found[2]) for found in _BLOCK.finditer(text)]
+    keys = [(label, inside) for label, inside in blocks if label.endswith("PRIVATE KEY")]
+    if len(keys) != 1:
+        raise ConnectionFieldError(_not_one_key(text, [label for label, _ in blocks], len(keys)))
+    ((label, inside),) = keys
+    if label == "OPENSSH PRIVATE KEY":
+        raise ConnectionFieldError("private_key is in OpenSSH's own form; convert it by ssh-keygen -p -m PEM -f FILE.")
+    header = _HEADER.match(inside)
+    if header is None and "Proc-Type:" in inside:
+        raise ConnectionFieldError(f"private_key cannot be read: {ENCRYPT_ANEW}.")
+    chunks = (inside[header.end() :] if header else inside).split()
+    body = "".join(chunks)
+    if not _BASE64.fullmatch(body) or len(body) % 4:
+        raise ConnectionFieldError(
+            f"private_key is damaged: what stands between its first and last line is no PEM. {_ENTER}."
+        )
+    lines = textwrap.wrap(body, _WIDTH)
+    head = f"Proc-Type: 4,ENCRYPTED\nDEK-Info: {header[1]}\n\n" if header else ""
+    whole = f"-----BEGIN {label}-----\n{head}" + "\n".join(lines) + f"\n-----END {label}-----\n"
+    raw = given if isinstance(given, str) else ""
+    pieces = {raw, raw.strip(), whole, whole.strip(), body, *lines, *chunks}
+    return Pem(
+        text=whole,
+        encrypted=header is not None or label == "ENCRYPTED PRIVATE KEY",
+        # The longest first: where one holds another, whoever hides them in turn hides all of it.
+        pieces=tuple(sorted((piece for piece in pieces if len(piece) >= _SHORTEST), key=len, reverse=True)),
+    )
+
+
+def _not_one_key(text: str, labels: list[str], keys: int) -> str:
+    if keys:
+        return "private_key holds several private keys; enter the one that belongs to the app's certificate."
+    if labels:
+        return (
+            f"private_key holds no private key but {_OTHERS.get(labels[0], 'something else')}. Enter the private key "
+            "that belongs to the app's certificate."
+        )
+    if text and not text.strip("*"):
+        return "private_key is asterisks, which Airflow shows in place of what is saved; enter the key again."
+    if "-----BEGIN" in text:
+        return f"private_key is incomplete: its last line is missing. {_ENTER}."
+    return f"private_key is no private key in PEM. {_ENTER}."

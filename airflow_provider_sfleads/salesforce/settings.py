@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.salesforce.host import Host
-from airflow_provider_sfleads.salesforce.pem import ENCRYPT_ANEW, Pem
+from airflow_provider_sfleads.salesforce.jwt_bearer import ENCRYPT_ANEW, Pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

@@ -99,7 +99,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
 
         :raises BulkJobError: where it was not.
         """
-        from airflow_provider_sfleads.salesforce.job_failures import advice
+        from airflow_provider_sfleads.salesforce.job_control import advice
 
         _, state, processed, failed = _shown(job)
         if state != _COMPLETE:

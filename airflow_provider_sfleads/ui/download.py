@@ -14,7 +14,7 @@ from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.csv_records import read_columns, read_rows
 from airflow_provider_sfleads.exports.storage import storage_errors
 from airflow_provider_sfleads.results.files import REJECTS, Directory
-from airflow_provider_sfleads.results.reject_pieces import line_of
+from airflow_provider_sfleads.results.rejects import line_of
 
 _CHUNK = 256 * 1024
 # No spreadsheet has more columns than 16,384, and no header that a sync writes comes near it.

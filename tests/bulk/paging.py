@@ -18,7 +18,6 @@ import numpy as np
 from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.earlier_tries import Before
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
@@ -27,7 +26,7 @@ from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, Settings
-from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
+from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
 from airflow_provider_sfleads.pipeline.run_terms import RunTerms
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan

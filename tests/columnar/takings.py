@@ -22,9 +22,8 @@ from airflow_provider_sfleads.emulator.describe import describe_object
 from airflow_provider_sfleads.emulator.lead_fields import lead_schema
 from airflow_provider_sfleads.exports.record_batches import Chunk, chunk_rows
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.intake import ColumnIntake
+from airflow_provider_sfleads.pipeline.intake import ColumnIntake, as_text
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
-from airflow_provider_sfleads.pipeline.original_rows import as_text
 from airflow_provider_sfleads.pipeline.plan import Candidate, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.pipeline.prepare import prepare

@@ -19,8 +19,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.lookup_decide import ReadLeads, decide
-from airflow_provider_sfleads.pipeline.lookup_decisions import APART, SETTLED, TAIL
+from airflow_provider_sfleads.pipeline.lookup_decide import APART, SETTLED, TAIL, ReadLeads, decide
 from airflow_provider_sfleads.pipeline.lookup_reading import Leads, Reading
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Settled

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
 )
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
-from airflow_provider_sfleads.salesforce.job_failures import advice, heals, unfinished
+from airflow_provider_sfleads.salesforce.job_control import advice, heals, unfinished
 
 JOB = JobInfo(id="7505g00000XyZaBAAV", state=JobState.FAILED, operation="upsert", processed=400)
 LASTING = [

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.exports.file_listing import listed
+from airflow_provider_sfleads.exports.file_export import listed
 
 if TYPE_CHECKING:
     from tests.s3 import Lake

@@ -16,8 +16,8 @@ from airflow_provider_sfleads.reports import read_reports
 from airflow_provider_sfleads.results.files import directory_at
 from airflow_provider_sfleads.results.part_rows import Wanted
 from airflow_provider_sfleads.results.parts import part_names
-from airflow_provider_sfleads.results.viewing import page_of
 from airflow_provider_sfleads.ui.download import as_it_is, for_spreadsheet
+from airflow_provider_sfleads.ui.task_results import page_of
 from tests.integration.dying import Point, dies
 from tests.integration.support import (
     Record,

@@ -10,8 +10,8 @@ import pytest
 from airflow.sdk import Asset
 
 from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
-from airflow_provider_sfleads.operators.assets import dataset_of
 from airflow_provider_sfleads.operators.datasets import inputs_of, written_back_to
+from airflow_provider_sfleads.operators.lineage import dataset_of
 
 
 @pytest.mark.parametrize(

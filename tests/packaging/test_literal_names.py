@@ -20,7 +20,7 @@ LITERAL = {
     "isfile", "ls", "makedirs", "open", "put_file", "rm_file", "rmdir", "unstrip_protocol", "walk",
 }  # fmt: skip
 # The one place where a pattern is what somebody means: the path of an export.
-MEANT = {"exports/file_listing.py": {"glob"}}
+MEANT = {"exports/file_export.py": {"glob"}}
 # A pattern that somebody else expands: pathlib's below a folder of ours, whose own name it takes as it is.
 BELOW = {"results/files.py", "results/folder.py"}
 

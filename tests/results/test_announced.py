@@ -11,8 +11,7 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import UnansweredSend
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.digests import digest_of
+from airflow_provider_sfleads.results.announced import Announcements, digest_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ONE = UnansweredSend.at(NOON, "005000000000001AAA")

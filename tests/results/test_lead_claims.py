@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.lead_claims import LeadClaims
+from airflow_provider_sfleads.results.claims import LeadClaims
 
 LEAD, OTHER = "00Q000000000001AAA", "00Q000000000002AAA"
 

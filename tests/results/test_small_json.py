@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_sfleads.results.files import directory_at
-from airflow_provider_sfleads.results.small_json import MAX_JSON_BYTES, read_small_json, small_json
+from airflow_provider_sfleads.results.files import MAX_JSON_BYTES, directory_at, read_small_json, small_json
 
 HOSTILE = {
     "too long": b" " * (MAX_JSON_BYTES + 1),

@@ -15,7 +15,7 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.confined import ConfinedReader, UnreadableError
 from airflow_provider_sfleads.results.part_rows import Wanted
-from airflow_provider_sfleads.results.viewing import page_of
+from airflow_provider_sfleads.ui.task_results import page_of
 from tests.results.hostile import KINDS, many_rows, own_code, repeated
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_memory_is_bounded_whatever_the_file_unpacks_to(tmp_path: Path) -> None:
         from pathlib import Path
         from airflow_provider_sfleads.results.files import directory_at
         from airflow_provider_sfleads.results.part_rows import Wanted
-        from airflow_provider_sfleads.results.viewing import page_of
+        from airflow_provider_sfleads.ui.task_results import page_of
 
         page = page_of(directory_at({folder.directory.path!r}), Wanted(search="x"), offset=0, limit=10)
         assert page.problems, page

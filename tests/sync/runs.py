@@ -17,15 +17,15 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, Unans
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_container, is_unicode
-from airflow_provider_sfleads.pipeline.earlier_tries import Before
+from airflow_provider_sfleads.pipeline.lead_search import Claim
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, PlanSettings, UpdateStage
 from airflow_provider_sfleads.pipeline.ports import Earlier, Settings
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs, prepare
+from airflow_provider_sfleads.pipeline.reconcile import Before
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
-from airflow_provider_sfleads.pipeline.unclaimed_leads import Claim
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.salesforce.ids import lead_id
 from airflow_provider_sfleads.salesforce.wire import Send

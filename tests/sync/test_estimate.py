@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.estimate import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
+from airflow_provider_sfleads.pipeline.preview import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.salesforce.paging import cut

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.pipeline.pages_in_flight import Line, PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Settled
+from airflow_provider_sfleads.pipeline.row_run import Line, PagesInFlight
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
 KIND = PageKind(operation="insert")

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, UnansweredSend
-from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, SearchResult, person_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item
-from airflow_provider_sfleads.pipeline.unclaimed_leads import person_of
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from tests.sync.org import NOW, USER, Org
 from tests.sync.runs import create_plan, describe

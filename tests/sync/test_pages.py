@@ -20,8 +20,8 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
     SessionRejectedError,
 )
-from airflow_provider_sfleads.pipeline.outcomes import Unsent, reason_for
 from airflow_provider_sfleads.pipeline.page_sender import MAX_UNKNOWN, ROUNDS, Delivery, PageSender
+from airflow_provider_sfleads.pipeline.plan import Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import lead_id

@@ -15,15 +15,13 @@ from typing import Any
 from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.pipeline.earlier_tries import Before
-from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, person_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Plan, Settled
 from airflow_provider_sfleads.pipeline.ports import Settings
-from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
+from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
-from airflow_provider_sfleads.pipeline.unclaimed_leads import person_of
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.executions import execution_names
+from airflow_provider_sfleads.results.recorded import execution_names
 from airflow_provider_sfleads.ui.task_results import history_of
 from tests.core.reports import VALUES
 from tests.ui.made_up import entry
