@@ -36,8 +36,7 @@ def check_contract(  # noqa: PLR0913 - each is what a Dag may use of the org
     :raises ConnectionFieldError: where the connection cannot be used.
     """
     from airflow_provider_sfleads.check.command import as_text, run
-    from airflow_provider_sfleads.check.org import CheckOptions
-    from airflow_provider_sfleads.check.probe import State
+    from airflow_provider_sfleads.check.probe import CheckOptions, State
     from airflow_provider_sfleads.exceptions import ContractBrokenError
     from airflow_provider_sfleads.hooks.permanent_errors import no_retry_for_permanent
 

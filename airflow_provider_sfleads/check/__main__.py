@@ -42,8 +42,7 @@ def _checked(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
     from airflow_provider_sfleads.check.command import run, show
-    from airflow_provider_sfleads.check.org import CheckOptions
-    from airflow_provider_sfleads.check.probe import State
+    from airflow_provider_sfleads.check.probe import CheckOptions, State
     from airflow_provider_sfleads.exceptions import ConfigurationError
     from airflow_provider_sfleads.reports.table import in_one_line
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.salesforce.describe import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.salesforce.paging import expect, mapping, objects, sequence

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from airflow_provider_sfleads.check.access import API
 from airflow_provider_sfleads.check.lead_describe import READ
-from airflow_provider_sfleads.check.org import Exchange, Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
-from airflow_provider_sfleads.pipeline.lookup_reading import Reading, Stopped
-from airflow_provider_sfleads.pipeline.query_jobs import query_leads
+from airflow_provider_sfleads.check.probe import Assumption, Exchange, Finding, Org, Probe
+from airflow_provider_sfleads.pipeline.lookup import Reading, Stopped
+from airflow_provider_sfleads.pipeline.lookup_sources import query_leads
 from airflow_provider_sfleads.salesforce.ingest_jobs import jobs_of, list_jobs
 from airflow_provider_sfleads.salesforce.paging import expect
 

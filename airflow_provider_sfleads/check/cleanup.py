@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.check.trial import MOST_LEADS, Trial
 from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError
 from airflow_provider_sfleads.salesforce import ingest_jobs

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_provider_sfleads.check.contract import Contract, carry_out
-from airflow_provider_sfleads.check.org import CheckOptions, Org
-from airflow_provider_sfleads.check.probe import Finding, State
+from airflow_provider_sfleads.check.probe import CheckOptions, Finding, Org, State
 from airflow_provider_sfleads.check.recording import recording_of, write_private
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook

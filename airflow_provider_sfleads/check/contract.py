@@ -8,8 +8,7 @@ from typing import Any
 
 from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
 from airflow_provider_sfleads.check.cleanup import DELETED
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe, State, findings_of
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe, State, findings_of
 from airflow_provider_sfleads.check.trial import Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.exceptions import LeadsLeftError, SalesforceLeadsError

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_sfleads.check.access import API
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, parse_describe
 from airflow_provider_sfleads.salesforce.wire import Call

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_sfleads.check.access import API
 from airflow_provider_sfleads.check.lead_describe import EMAIL, EXTERNAL, READ, SYSTEM
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.pipeline.lead_search import Window

@@ -14,8 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
+from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.check.trial_values import OddFields, RoundTrip, person
 from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
 from airflow_provider_sfleads.pipeline.job_results import ID
@@ -298,7 +297,7 @@ class Trial:
 
         :param successful: its result file; ``None`` where there is none.
         """
-        from airflow_provider_sfleads.pipeline.query_jobs import read_page
+        from airflow_provider_sfleads.pipeline.lookup_sources import read_page
 
         batches = read_page(successful, (ID,)) if successful is not None else ()
         self.ids |= {full for batch in batches for each in batch.column(0).to_pylist() if (full := to_18(each or ""))}

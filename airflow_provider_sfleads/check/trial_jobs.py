@@ -15,7 +15,7 @@ from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.field_values import cell_of
 from airflow_provider_sfleads.pipeline.job_results import ERROR, JobResults, Match, match_by
-from airflow_provider_sfleads.pipeline.query_jobs import read_page
+from airflow_provider_sfleads.pipeline.lookup_sources import read_page
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD, staged_schema, write_csv
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, create_job, job_of

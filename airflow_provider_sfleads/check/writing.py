@@ -11,8 +11,7 @@ from pathlib import Path
 
 from airflow_provider_sfleads.check.access import organization_of
 from airflow_provider_sfleads.check.cleanup import Cleanup, cleaning_up
-from airflow_provider_sfleads.check.org import Org
-from airflow_provider_sfleads.check.probe import Probe
+from airflow_provider_sfleads.check.probe import Org, Probe
 from airflow_provider_sfleads.check.trial import MOST_LEADS, Signals, Timeouts, Trial
 from airflow_provider_sfleads.check.trial_values import VALUES, odd_fields, without_value
 from airflow_provider_sfleads.check.write_collections import write_collections

@@ -230,7 +230,7 @@ class SalesforceLeadsHook(HttpHook):
         :param headers: refused: the session is shared, so give headers to the request instead.
         :param extra_options: refused likewise.
         """
-        from airflow_provider_sfleads.hooks.run_arguments import refuse_options
+        from airflow_provider_sfleads.hooks.records import refuse_options
 
         refuse_options(headers=headers, extra_options=extra_options)
         return self.client.session
@@ -261,7 +261,7 @@ class SalesforceLeadsHook(HttpHook):
         :param extra_options: ``check_response`` and ``timeout``, as in ``HttpHook``.
         :param request_kwargs: ``json`` and ``params``.
         """
-        from airflow_provider_sfleads.hooks.run_arguments import call_of, read_options
+        from airflow_provider_sfleads.hooks.records import call_of, read_options
         from airflow_provider_sfleads.salesforce.replies import refusal
 
         check_response, timeout = read_options(extra_options)

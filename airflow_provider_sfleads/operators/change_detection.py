@@ -12,8 +12,7 @@ from airflow_provider_sfleads.core.same import joined
 from airflow_provider_sfleads.operators.load_context import LoadContext, Plan
 from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.file_memory import confirmed_in_results
-from airflow_provider_sfleads.results.table_memory import confirmed_in_table
+from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 if TYPE_CHECKING:

@@ -411,8 +411,7 @@ class _LoadRun:
 
         :param apart: of pieces whose other rows are settled, by name, the places of those that are not.
         """
-        from airflow_provider_sfleads.pipeline.staged_items import candidates
-        from airflow_provider_sfleads.pipeline.staged_rows import at_places
+        from airflow_provider_sfleads.pipeline.staged_rows import at_places, candidates
 
         for piece in tail:
             # What became of rows that a job carried before, the job may not have told.

@@ -13,10 +13,10 @@ from airflow_provider_sfleads.operators.run_order import late_check
 from airflow_provider_sfleads.pipeline.job_run import BulkRun
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.load_steps import Settling
-from airflow_provider_sfleads.pipeline.lookup_reading import Reading
+from airflow_provider_sfleads.pipeline.lookup import Reading
 from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.ports import RunTerms
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.salesforce.job_control import Jobs

@@ -15,8 +15,8 @@ from airflow_provider_sfleads.pipeline.ids import Ids, id_strings
 from airflow_provider_sfleads.pipeline.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Item, Plan, Settled
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
-from airflow_provider_sfleads.pipeline.staged_items import Sending, rebuild
+from airflow_provider_sfleads.pipeline.ports import RunTerms
+from airflow_provider_sfleads.pipeline.staged_rows import Sending, rebuild
 from airflow_provider_sfleads.salesforce.collections import SaveResult, nothing_written
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.error_codes import Meaning

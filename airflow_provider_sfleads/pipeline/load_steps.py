@@ -17,16 +17,13 @@ from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.job_outcomes import Collected, Collector
 from airflow_provider_sfleads.pipeline.job_results import JobResults, match_by
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
-from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Reading
 from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
-from airflow_provider_sfleads.pipeline.lookup_reading import Reading
-from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.settled_rows import chosen, newer_lines, record_settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import Sending
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
-from airflow_provider_sfleads.pipeline.staged_rows import PLACED, field_names
+from airflow_provider_sfleads.pipeline.staged_rows import PLACED, Sending, field_names
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
 from airflow_provider_sfleads.salesforce.job_control import Jobs

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
@@ -17,7 +22,7 @@ from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.ids import to_18
 from airflow_provider_sfleads.salesforce.paging import MOST_FOUND, checked, cut, expect, objects, query_pages, sequence
 from airflow_provider_sfleads.salesforce.soql import in_queries
-from airflow_provider_sfleads.salesforce.wire import Send
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
 
 # What is to be known of a lead before anything is done to it; the contact is only told.
 STATUS_FIELDS = ("Id", "IsConverted", "ConvertedContactId")
@@ -130,3 +135,49 @@ class LeadLookup:
         records = sequence(call, self.send(call), conn_id=self.conn_id, count=len(ids))
         there = objects([record for record in records if record is not None], call, conn_id=self.conn_id)
         return checked(there, fields, sobject="Lead", conn_id=self.conn_id)
+
+
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+"""Begins anew with the staged rows of a part."""
+Leads = Generator[pa.RecordBatch, None, None]
+"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing.
+
+Who breaks off closes it: a query job is deleted then.
+"""
+Mask = npt.NDArray[np.bool_]
+
+
+class Memory(Protocol):
+    """Remembers values, each in its space; see :class:`pipeline.key_memory.KeyMemory`."""
+
+    def add(self, key: str, space: str = "key", /) -> bool:
+        """Whether the value is new in its space."""
+
+    def add_many(self, keys: pa.Array, space: str = "key", /) -> Mask:
+        """Which of the values are new; the first of equal ones is."""
+
+
+class Stopped(Exception):  # noqa: N818 - no error: the run is to end
+    """The run was asked to end while the look-up waited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a look-up reads with.
+
+    :param send: the transport; called from several threads.
+    :param download: the transport for results that go into a file.
+    :param conn_id: the connection that errors name.
+    :param concurrency: calls in flight.
+    :param directory: an existing local folder for what is downloaded; it is left as it was.
+    :param pause: waits so many seconds, or shorter where the run is to end.
+    :param stopped: whether the run is to end.
+    """
+
+    send: Send
+    download: Callable[[Call, Path], Reply]
+    conn_id: str
+    concurrency: int
+    directory: Path
+    pause: Callable[[float], None]
+    stopped: Callable[[], bool]

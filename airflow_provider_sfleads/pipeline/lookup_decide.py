@@ -19,15 +19,23 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions, digests
 from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, id_strings, no_ids
-from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, side_by_side
+from airflow_provider_sfleads.pipeline.lookup import (
+    STATUS_FIELDS,
+    Batches,
+    LeadLookup,
+    Leads,
+    Mask,
+    Memory,
+    Reading,
+    Stopped,
+    side_by_side,
+)
 from airflow_provider_sfleads.pipeline.lookup_index import Cells, LookupQuery, RowIndexes, bools, seek
-from airflow_provider_sfleads.pipeline.lookup_reading import Batches, Leads, Mask, Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
 from airflow_provider_sfleads.pipeline.plan import Deferred, Item, Settled
 from airflow_provider_sfleads.pipeline.same import key_form
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates
-from airflow_provider_sfleads.pipeline.staged_rows import FIELD
+from airflow_provider_sfleads.pipeline.staged_rows import FIELD, Sending, candidates
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 
 #: Classes of rows other than the number of a way.

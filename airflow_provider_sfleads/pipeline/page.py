@@ -21,13 +21,11 @@ from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
 from airflow_provider_sfleads.pipeline.plan import Item, Overtaken, Plan, Settled, Unsent, reason_for
-from airflow_provider_sfleads.pipeline.ports import Newer, Settings
+from airflow_provider_sfleads.pipeline.ports import Newer, RunTerms, Settings
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
 from airflow_provider_sfleads.pipeline.settled_rows import newer_lines
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import Sending, field_values, rebuild
-from airflow_provider_sfleads.pipeline.staged_rows import without_originals
+from airflow_provider_sfleads.pipeline.staged_rows import Sending, field_values, rebuild, without_originals
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import Record

@@ -19,17 +19,17 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.digests import Positions
+from airflow_provider_sfleads.pipeline.lookup import Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.lookup_index import bools
-from airflow_provider_sfleads.pipeline.lookup_reading import Memory, Reading, Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import read_by_calls
 from airflow_provider_sfleads.pipeline.page import Page, PageDelivery, PageOutcome
 from airflow_provider_sfleads.pipeline.plan import Item
 from airflow_provider_sfleads.pipeline.ports import Earlier, ResultsSink
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
 from airflow_provider_sfleads.pipeline.settled_rows import chosen, record_settled
-from airflow_provider_sfleads.pipeline.staged_items import Sending
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces
+from airflow_provider_sfleads.pipeline.staged_rows import Sending
 
 # Rows that are looked up together: with sObject Collections one call reads so many leads.
 _WINDOW = 2_000

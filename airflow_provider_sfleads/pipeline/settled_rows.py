@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.pipeline.lookup_decide import APART, SETTLED, TAIL, Decisions
-from airflow_provider_sfleads.pipeline.ports import ResultsSink
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.ports import ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.staged_rows import PLACED, with_place
 
 Mask = npt.NDArray[np.bool_]

@@ -14,8 +14,7 @@ import pyarrow as pa
 from airflow_provider_sfleads.core.outcome import Action, Known
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.pipeline.lookup_index import bools
-from airflow_provider_sfleads.pipeline.ports import ResultsSink
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
+from airflow_provider_sfleads.pipeline.ports import ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.staged_pieces import APART, Pieces, Role, Slot
 from airflow_provider_sfleads.pipeline.staged_rows import csv_bytes
 

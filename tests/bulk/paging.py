@@ -19,20 +19,17 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSen
 from airflow_provider_sfleads.core.rows import Row
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
-from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Mask, Reading
 from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.plan import Candidate
-from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, Settings
+from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, RunTerms, Settings
 from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import SyncRun
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import candidates
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
-from airflow_provider_sfleads.pipeline.staged_rows import at_places
+from airflow_provider_sfleads.pipeline.staged_rows import at_places, candidates
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send

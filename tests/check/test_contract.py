@@ -9,8 +9,7 @@ import pytest
 
 from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
 from airflow_provider_sfleads.check.contract import Contract, carry_out
-from airflow_provider_sfleads.check.org import CheckOptions, Org
-from airflow_provider_sfleads.check.probe import Assumption, State
+from airflow_provider_sfleads.check.probe import Assumption, CheckOptions, Org, State
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_sfleads.emulator.fields import FieldSpec
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
@@ -342,7 +341,7 @@ def test_a_wrong_secret_is_the_token_s_line_alone(check: Check) -> None:
 def test_a_host_that_nobody_answers_at_is_the_token_s_line_alone() -> None:
     """The port was somebody's a moment ago."""
     from airflow_provider_sfleads.check.contract import carry_out
-    from airflow_provider_sfleads.check.org import Org
+    from airflow_provider_sfleads.check.probe import Org
 
     with EmulatorServer(EmulatorSettings()) as gone:
         client = client_of(gone.url)

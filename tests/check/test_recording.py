@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.check.contract import carry_out
-from airflow_provider_sfleads.check.org import CheckOptions, Org
-from airflow_provider_sfleads.check.probe import State
-from airflow_provider_sfleads.check.recording import recording_of, write_private
-from airflow_provider_sfleads.check.redaction import ORG_ID, Redactor
+from airflow_provider_sfleads.check.probe import CheckOptions, Org, State
+from airflow_provider_sfleads.check.recording import ORG_ID, Redactor, recording_of, write_private
 from tests.check.conftest import ALL, client_of, people
 from tests.samples.replay import answers, replaying
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.org import CheckOptions, Org
-from airflow_provider_sfleads.check.probe import State, findings_of
+from airflow_provider_sfleads.check.probe import CheckOptions, Org, State, findings_of
 from airflow_provider_sfleads.check.trial import MOST_LEADS, Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.emulator.deviations import DEVIATIONS

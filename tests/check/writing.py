@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.check.org import CheckOptions, Org
-from airflow_provider_sfleads.check.probe import Finding, State, findings_of
+from airflow_provider_sfleads.check.probe import CheckOptions, Finding, Org, State, findings_of
 from airflow_provider_sfleads.check.trial import Timeouts
 from airflow_provider_sfleads.check.writing import write_probes
 from tests.check.conftest import client_of

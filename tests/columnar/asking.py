@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.pipeline.lookup_reading import Mask, Reading
+from airflow_provider_sfleads.pipeline.lookup import Mask, Reading
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD, ORIGINAL, staged_schema
 from airflow_provider_sfleads.salesforce.wire import Call, Reply

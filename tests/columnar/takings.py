@@ -28,7 +28,7 @@ from airflow_provider_sfleads.pipeline.plan import Candidate, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_items import candidates
+from airflow_provider_sfleads.pipeline.staged_rows import candidates
 from airflow_provider_sfleads.salesforce.describe import parse_describe
 from tests.sync.org import lead_id
 from tests.sync.runs import Seen, field_of, ground, taken_in

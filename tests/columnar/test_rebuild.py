@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.plan import Candidate
-from airflow_provider_sfleads.pipeline.staged_items import Sending, candidates, field_values, rebuild
-from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema, with_place
+from airflow_provider_sfleads.pipeline.staged_rows import (
+    CLEAR,
+    Sending,
+    candidates,
+    field_values,
+    rebuild,
+    staged_schema,
+    with_place,
+)
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 

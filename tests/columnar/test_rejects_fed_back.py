@@ -26,7 +26,7 @@ from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.pipeline.prepare import prepare
-from airflow_provider_sfleads.pipeline.staged_items import candidates
+from airflow_provider_sfleads.pipeline.staged_rows import candidates
 from airflow_provider_sfleads.results.rejects import columns_of, line_of
 from tests.columnar.takings import (
     CLOCKS,

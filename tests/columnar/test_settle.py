@@ -21,9 +21,8 @@ from airflow_provider_sfleads.pipeline.job_outcomes import Collector
 from airflow_provider_sfleads.pipeline.job_results import CREATED, ERROR, ID, State, match_by
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item
-from airflow_provider_sfleads.pipeline.run_terms import RunTerms
-from airflow_provider_sfleads.pipeline.staged_items import Sending, rebuild
-from airflow_provider_sfleads.pipeline.staged_rows import field_names, with_place
+from airflow_provider_sfleads.pipeline.ports import RunTerms
+from airflow_provider_sfleads.pipeline.staged_rows import Sending, field_names, rebuild, with_place
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 from airflow_provider_sfleads.salesforce.ingest_jobs import row_error

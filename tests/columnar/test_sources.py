@@ -13,9 +13,15 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.pipeline.lookup_reading import Stopped
-from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, in_columns, read_by_calls, read_leads
-from airflow_provider_sfleads.pipeline.query_jobs import query_leads, read_page
+from airflow_provider_sfleads.pipeline.lookup import Stopped
+from airflow_provider_sfleads.pipeline.lookup_sources import (
+    Wanted,
+    in_columns,
+    query_leads,
+    read_by_calls,
+    read_leads,
+    read_page,
+)
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.columnar.asking import AskedOrg
 from tests.sync.org import Org, lead_id

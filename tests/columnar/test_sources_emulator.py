@@ -9,9 +9,8 @@ from time import sleep
 
 from airflow_provider_sfleads.emulator import EmulatorServer
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
-from airflow_provider_sfleads.pipeline.lookup_reading import Reading
-from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
-from airflow_provider_sfleads.pipeline.query_jobs import query_leads
+from airflow_provider_sfleads.pipeline.lookup import Reading
+from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads, read_leads
 from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.host import parse_host

@@ -18,13 +18,11 @@ from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Leads, Reading
 from airflow_provider_sfleads.pipeline.lookup_decide import APART, SETTLED, TAIL, ReadLeads, decide
-from airflow_provider_sfleads.pipeline.lookup_reading import Leads, Reading
-from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
+from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads, read_leads
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Settled
 from airflow_provider_sfleads.pipeline.prepare import prepare
-from airflow_provider_sfleads.pipeline.query_jobs import query_leads
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from tests.columnar.asking import AskedOrg, Known, staged
 from tests.sync.org import LONG_AGO, NOW, USER, Org, lead_id

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
+from airflow_provider_sfleads.pipeline.lookup import Stopped
 from airflow_provider_sfleads.pipeline.lookup_decide import APART, OUTCOME, SETTLED, TAIL, decide
-from airflow_provider_sfleads.pipeline.lookup_reading import Stopped
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
