@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import count
 from random import uniform
 from threading import Lock
@@ -24,16 +24,10 @@ from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.operators.ownership import Ownership
-from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, person_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
-from airflow_provider_sfleads.pipeline.plan import Item, Seen
-from airflow_provider_sfleads.pipeline.ports import Newer, Settings
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs
-from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation, UnansweredRow
-from airflow_provider_sfleads.pipeline.row_run import SyncRun
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
@@ -42,7 +36,6 @@ from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.newer_rows import NewerRows
-from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import active_rule_call, active_rule_of
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
@@ -248,11 +241,11 @@ class LoadContext:
         :raises MappingError: with every problem, before anything is sent.
         """
         claim = LeadClaims(self.folder).take
-        self.planned = self.prepare(PlanInputs(lead=self.lead, columns=columns, late=self._late, claim=claim))
+        self.planned = self.prepare(PlanInputs(lead=self.lead, columns=columns, late=self.late, claim=claim))
         return self.planned
 
     @property
-    def _late(self) -> timedelta:
+    def late(self) -> timedelta:
         """How long after it was sent a call may still take effect."""
         timeout = timedelta(seconds=self.settings.hook.client.settings.timeout)
         return self.settings.late_commit + max(timedelta(0), timeout - _USUAL)
@@ -264,10 +257,11 @@ class LoadContext:
         # By which user is not recorded where records are lost. A plain insert has to reckon with any; with a unique key
         # only the word "created" hangs on it, which nobody else's lead is to get.
         is_any = asks is not None and not (self.planned is not None and self.planned.repeatable)
-        return UnansweredSend(since=since, last=self.server_now(), user_ids=frozenset() if is_any else self._user_ids)
+        return UnansweredSend(since=since, last=self.server_now(), user_ids=frozenset() if is_any else self.user_ids)
 
     @property
-    def _user_ids(self) -> frozenset[str]:
+    def user_ids(self) -> frozenset[str]:
+        """The integration user, where the token names it."""
         return frozenset(filter(None, (self.settings.hook.client.user_id,)))
 
     def lookup(self) -> LeadLookup:
@@ -308,22 +302,6 @@ class LoadContext:
             conn_id=self.settings.hook.salesforce_conn_id,
         )
 
-    def page_settings(self) -> Settings:
-        """How pages are sent."""
-        settings = self.settings
-        return Settings(
-            batch_size=settings.batch_size,
-            concurrency=settings.concurrency,
-            dry_run=settings.dry_run,
-            attempt=self.attempt,
-            now=lambda: datetime.now(UTC),
-            server_now=self.server_now,
-            began=self.server_now(),
-            user_ids=self._user_ids,
-            lead_url=self.lead_url,
-            stop=settings.stop,
-        )
-
     def announce(self, plan: Plan, rows: Sequence[tuple[str, str]]) -> None:
         """Make durable that new leads are about to be sent.
 
@@ -331,51 +309,6 @@ class LoadContext:
         """
         doubt = UnansweredSend.at(self.server_now(), self.settings.hook.client.user_id)
         Announcements(self.folder, plan.compare).announce(rows, doubt)
-
-    def run(
-        self,
-        plan: Plan,
-        seen: Seen,
-        sink: Recorder,
-        earlier: EarlierRows | None,
-        *,
-        newer: Newer | None,
-        planned: Iterable[Item] = (),
-        doubtful: Iterable[UnansweredRow] = (),
-    ) -> SyncRun:
-        """A run that looks at rows one by one, and sends them page by page.
-
-        :param earlier: what was done before, where that matters.
-        :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
-        :param planned: what is to be sent, whatever a look-up would say.
-        :param doubtful: rows that got no answer and may not simply be sent again.
-        """
-
-        def announce(items: Sequence[Item]) -> None:
-            self.announce(plan, [(item.candidate.key, person_of(self.lead, item.record)) for item in items])
-
-        return SyncRun(
-            plan=plan,
-            sender=self.sender,
-            planned=planned,
-            doubtful=doubtful,
-            lookup=self.lookup(),
-            seen=seen,
-            sink=sink,
-            before=Before(earlier=earlier),
-            newer=newer,
-            announce=announce,
-            doubts=Reconciliation(
-                LeadSearch(
-                    lead=self.lead,
-                    fields=plan.recipe.fields,
-                    late=self._late,
-                    claimed=partial(created_ids, self.folder.of_dag),
-                    now=self.server_now,
-                )
-            ),
-            settings=self.page_settings(),
-        )
 
     def pause(self, rounds: int, asked: float) -> None:
         """Wait before records are sent again: longer each time, as long as Salesforce asks, less where stopped."""

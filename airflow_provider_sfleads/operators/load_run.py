@@ -243,7 +243,6 @@ class _LoadRun:
         self.error: ExportError | None = None
         self.halted: SalesforceLeadsError | None = None
         self.run: BulkRun | None = None
-        self.has_tail_begun = False
         self.known_from: datetime | None = None
 
     def stage(self, stream: ChunkStream) -> bool:
@@ -320,7 +319,7 @@ class _LoadRun:
 
         :param breaks_off: send nothing, and record of each row that is not settled that it was not sent.
         """
-        from airflow_provider_sfleads.operators.run_parts import page_loads
+        from airflow_provider_sfleads.operators.run_parts import page_loads, row_run
         from airflow_provider_sfleads.pipeline.staged_pieces import APART, Role
 
         self._announce_unknown()
@@ -337,30 +336,13 @@ class _LoadRun:
                     tail = sorted(tail, key=lambda piece: piece.slot.kind < APART)
                 if not breaks_off and not one_by_one:
                     pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
-                run = load.run(
-                    plan,
-                    self._seen_in(tail),
-                    self.book,
-                    earlier,
-                    newer=pages.delivery.newer,
-                    planned=pages.items,
-                    doubtful=pages.doubtful,
-                )
-                run.halted = pages.delivery.halted
-                self.has_tail_begun = True
-                rows = self._tail_rows(tail, pages.apart)
-                try:
-                    run.execute(rows)
-                except BaseException:
-                    # What it had not come to is recorded as not sent.
-                    load.settings.stop.set()
-                    run.execute(rows)
-                    raise
-                self.halted = self.halted or run.halted
+                run = row_run(load, pages, self._seen_in(tail))
+                run.execute(self._tail_rows(tail, pages.apart))
+                self.halted = pages.delivery.halted
                 self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
-            if not breaks_off and not run.tally.actions[Action.NOT_SENT] and not pages.left:
+            if not breaks_off and not pages.flights.left:
                 for piece in tail:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
@@ -433,8 +415,6 @@ class _LoadRun:
 
     def break_off(self) -> None:
         """Abort the jobs and account for what is staged where something else than an outcome ends the try."""
-        from airflow_provider_sfleads.pipeline.staged_pieces import Role
-
         self.load.settings.stop.set()
         if self.run is not None:
             with suppress(Exception):
@@ -447,11 +427,8 @@ class _LoadRun:
                 except Exception:
                     log.exception("While the jobs of the run were settled:")
                     self._undo_step()
-            if self.has_tail_begun:
-                self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
-            else:
-                # Of its rows an earlier try may have settled some.
-                self.send_pages(breaks_off=True)
+            # Of the rows that go by pages this try, or an earlier one, may have settled some.
+            self.send_pages(breaks_off=True)
         with suppress(Exception):
             self.writing.close()
         with suppress(Exception):

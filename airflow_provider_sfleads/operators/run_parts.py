@@ -12,13 +12,19 @@ from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.operators.run_order import late_check
 from airflow_provider_sfleads.pipeline.job_run import BulkRun
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.load_steps import Settling
 from airflow_provider_sfleads.pipeline.lookup import Reading
 from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
+from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
+from airflow_provider_sfleads.pipeline.plan import Seen
 from airflow_provider_sfleads.pipeline.ports import RunTerms
+from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
+from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.salesforce.job_control import Jobs
 
 
@@ -27,12 +33,16 @@ def run_terms_of(load: LoadContext) -> RunTerms:
     settings = load.settings
     return RunTerms(
         dry_run=settings.dry_run,
+        batch_size=settings.batch_size,
+        concurrency=settings.concurrency,
         least=MOST_BY_PAGES if settings.api == "auto" else 0,
         attempt=load.attempt,
         now=lambda: datetime.now(UTC),
         server_now=load.server_now,
         lead_url=load.lead_url,
         stop=settings.stop,
+        began=load.server_now(),
+        user_ids=load.user_ids,
         since=load.began if load.resumed else None,
         asks=load.execution.asks_from is not None,
         longest_queued=settings.longest_queued,
@@ -95,14 +105,30 @@ def page_loads(
         lead=load.lead,
         lookup=load.lookup(),
         terms=run_terms_of(load),
-        settings=load.page_settings(),
         sender=load.sender,
         newer=late_check(load, plan),
         announce=partial(load.announce, plan),
     )
     return PageLoads(
-        pieces=pieces, book=book, reading=_reading(load), memory=memory, delivery=delivery, earlier=earlier
+        plan=plan,
+        pieces=pieces,
+        reading=_reading(load),
+        memory=memory,
+        flights=PagesInFlight(delivery=delivery, book=book),
+        earlier=earlier,
     )
+
+
+def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
+    """What looks at rows one by one: those that pages have put apart, and what these have left."""
+    search = LeadSearch(
+        lead=load.lead,
+        fields=pages.plan.recipe.fields,
+        late=load.late,
+        claimed=partial(created_ids, load.folder.of_dag),
+        now=load.server_now,
+    )
+    return RowRun(flights=pages.flights, seen=seen, before=Before(earlier=pages.earlier), doubts=Reconciliation(search))
 
 
 def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:

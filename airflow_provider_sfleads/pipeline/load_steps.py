@@ -20,7 +20,7 @@ from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Reading
 from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink, RunTerms
-from airflow_provider_sfleads.pipeline.settled_rows import chosen, newer_lines, record_settled
+from airflow_provider_sfleads.pipeline.settled_rows import all_but, chosen, newer_lines, record_settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
 from airflow_provider_sfleads.pipeline.staged_rows import PLACED, Sending, field_names
@@ -146,9 +146,9 @@ class Settling:
         slot = replace(load.slot, round=load.slot.round + 1)
         with self.book.marked(load.mark):
             for batch in self._batches(load):
-                lines, is_newer = newer_lines(self.terms, batch, newer(_keys(batch)))
-                self.book.add(lines)
-                self.pieces.add(Role.LOAD, slot, chosen(batch, ~is_newer))
+                ids = newer(_keys(batch))
+                self.book.add(newer_lines(self.terms, batch, ids))
+                self.pieces.add(Role.LOAD, slot, chosen(batch, all_but(batch.num_rows, ids)))
             rest = self.pieces.publish()
         self.pieces.remove(load)
         return next(iter(rest), None)

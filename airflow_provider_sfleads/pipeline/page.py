@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,71 +14,31 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
-from airflow_provider_sfleads.pipeline.plan import Item, Overtaken, Plan, Settled, Unsent, reason_for
-from airflow_provider_sfleads.pipeline.ports import Newer, RunTerms, Settings
+from airflow_provider_sfleads.pipeline.plan import (
+    Item,
+    Overtaken,
+    Plan,
+    Settled,
+    Unsent,
+    not_sent,
+    reason_for,
+    unchanged,
+)
+from airflow_provider_sfleads.pipeline.ports import Newer, RunTerms
 from airflow_provider_sfleads.pipeline.reconcile import UnansweredRow
-from airflow_provider_sfleads.pipeline.settled_rows import newer_lines
-from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.pipeline.settled_rows import all_but, chosen, newer_lines
 from airflow_provider_sfleads.pipeline.staged_rows import Sending, field_values, rebuild, without_originals
-from airflow_provider_sfleads.salesforce.collections import SaveResult
+from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import Record
 
-_FRESH = timedelta(seconds=10)
-
-
-def is_stale(plan: Plan, looked_up: datetime, now: datetime) -> bool:
-    """Whether a page has waited too long for a free thread: it is looked up anew, where it matters how leads stand."""
-    return plan.fresh and now - looked_up > _FRESH
-
-
-@dataclass(slots=True, kw_only=True)
-class PageItems:
-    """What a page's sender asks about its records, by their positions.
-
-    :param items: the page.
-    :param lookup: reads leads.
-    :param tell: makes durable which new leads are about to be sent.
-    :param began: when the page was taken up, by Salesforce's clock: its leads are made after that.
-    """
-
-    plan: Plan
-    items: Sequence[Item]
-    lookup: LeadLookup
-    settings: Settings
-    tell: Callable[[Sequence[Item]], None] | None
-    began: datetime
-
-    def recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
-        """Look again before records are sent again."""
-        sent = self.sent(unanswered)
-        found = self.plan.recheck([sent[position] for position in positions], self.lookup)
-        return {positions[place]: result for place, result in found.items()}
-
-    def announce(self, positions: Sequence[int]) -> None:
-        """Say that records are about to be sent."""
-        new = [self.items[position] for position in positions if self.items[position].expected is Action.CREATED]
-        if self.tell is not None and new:
-            self.tell(new)
-
-    def sent(self, unanswered: Collection[int]) -> list[Item]:
-        """The items; new leads that got no answer with the doubt about them."""
-        if not unanswered:
-            return list(self.items)
-        doubt = UnansweredSend(since=self.began, last=self.settings.server_now(), user_ids=self.settings.user_ids)
-        return [
-            item.doubted(doubt) if position in unanswered and item.expected is Action.CREATED else item
-            for position, item in enumerate(self.items)
-        ]
-
-
 log = logging.getLogger(__name__)
+
+_FRESH = timedelta(seconds=10)
 
 Announce = Callable[[Sequence[tuple[str, str]]], None]
 """Makes durable that new leads are about to be sent: the key of each, and a digest of who it speaks of."""
@@ -101,8 +61,16 @@ class PageOutcome:
     doubtful: list[UnansweredRow] = field(default_factory=list)
     left: int = 0
 
+    def add(self, other: PageOutcome) -> None:
+        """Take in what became of further rows."""
+        for mine, others in ((self.lines, other.lines), (self.others, other.others)):
+            mine.extend(others)
+        self.items += other.items
+        self.doubtful += other.doubtful
+        self.left += other.left
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(eq=False)
 class Page:
     """Rows that go out in one request, and, once that is over, what became of them.
 
@@ -117,15 +85,121 @@ class Page:
     error: BaseException | None = None
 
     @property
+    def kind(self) -> PageKind:
+        """What it is sent as."""
+        return self.way.kind
+
+    @cached_property
     def rows(self) -> pa.RecordBatch:
         """Its rows, without those of the export that they come from."""
         parts = [without_originals(batch) for batch in self.batches]
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
-    def items(self, lead: SObjectInfo) -> Iterator[Item]:
-        """Its rows as the row code knows them."""
-        for batch in self.batches:
-            yield from rebuild(batch, range(batch.num_rows), lead, self.way)
+    @property
+    def keys(self) -> list[str]:
+        """The rows' keys."""
+        keys: list[str] = self.rows.column("key").to_pylist()
+        return keys
+
+    def records(self, lead: SObjectInfo) -> Sequence[Record]:
+        """What is sent of the rows."""
+        return field_values(self.rows, lead, by_id=self.kind.operation == "update")
+
+    def creates(self, _position: int) -> bool:
+        """Whether a row is to become a new lead."""
+        return self.way.expected is Action.CREATED
+
+    def items(self, lead: SObjectInfo) -> list[Item]:
+        """Its rows as the row code knows them; most pages need none of it."""
+        return [item for batch in self.batches for item in rebuild(batch, range(batch.num_rows), lead, self.way)]
+
+    def without(self, positions: Collection[int]) -> Page:
+        """The page of the other rows."""
+        ends = np.cumsum([batch.num_rows for batch in self.batches])
+        masks = np.split(all_but(self.rows.num_rows, positions), ends[:-1])
+        batches = [chosen(batch, mask) for batch, mask in zip(self.batches, masks, strict=True)]
+        return Page(batches, self.way, self.looked_up)
+
+    def left(self, delivery: PageDelivery, reason: Reason) -> PageOutcome:
+        """The outcome where no row was sent, or nobody knows what became of any."""
+        return PageOutcome(lines=deque([delivery.terms.left(self.rows, reason)]), left=self.rows.num_rows)
+
+    def newer(self, delivery: PageDelivery, ids: Mapping[int, str | None]) -> PageOutcome:
+        """The outcome of rows that a newer run has brought up to date."""
+        return PageOutcome(lines=deque([newer_lines(delivery.terms, self.rows, ids)]))
+
+    def written(self, terms: RunTerms, results: Mapping[int, SaveResult], batches: Sequence[str | None]) -> PageOutcome:
+        """The outcome of rows that were written; where the reply does not say how, what was known before decides."""
+        if not results:
+            return PageOutcome()
+        count = len(results)
+        rows = self.rows if count == self.rows.num_rows else self.rows.take(pa.array(list(results)))
+        expected = str(self.way.expected)
+        words = {None: expected, True: str(Action.CREATED), False: str(Action.UPDATED)}
+        says_how = self.kind.operation != "update"
+        actions = [words[result.created] if says_how else expected for result in results.values()]
+        ids = pa.array([result.id for result in results.values()], pa.string())
+        columns = {
+            "key": rows.column("key"),
+            "action": pa.array(actions, pa.string()),
+            "salesforce_id": pa.compute.coalesce(id_strings(id_bytes(ids)), rows.column("salesforce_id")),
+            "api": pa.repeat("collections", count),
+            "batch": pa.array([batches[position] for position in results], pa.string()),
+            "old_stage": rows.column("old_stage"),
+            "new_stage": rows.column("new_stage"),
+        }
+        return PageOutcome(lines=deque([terms.lines(columns)]))
+
+
+@dataclass(slots=True, eq=False)
+class ItemPage:
+    """The same of rows that were looked at one by one."""
+
+    batch: Sequence[Item]
+    kind: PageKind
+    looked_up: datetime
+    outcome: PageOutcome | None = None
+    error: BaseException | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The rows' keys."""
+        return [item.candidate.key for item in self.batch]
+
+    def records(self, _lead: SObjectInfo) -> Sequence[Record]:
+        """What is sent of the rows."""
+        return [item.record for item in self.batch]
+
+    def creates(self, position: int) -> bool:
+        """Whether a row is to become a new lead."""
+        return self.batch[position].expected is Action.CREATED
+
+    def items(self, _lead: SObjectInfo) -> list[Item]:
+        """Its rows."""
+        return list(self.batch)
+
+    def without(self, positions: Collection[int]) -> ItemPage:
+        """The page of the other rows."""
+        stay = [item for position, item in enumerate(self.batch) if position not in positions]
+        return ItemPage(stay, self.kind, self.looked_up)
+
+    def left(self, delivery: PageDelivery, reason: Reason) -> PageOutcome:
+        """The outcome where no row was sent, or nobody knows what became of any."""
+        outcome = PageOutcome()
+        for item in self.batch:
+            delivery.take(outcome, item, not_sent(item, Unsent(reason=reason)))
+        return outcome
+
+    def newer(self, delivery: PageDelivery, ids: Mapping[int, str | None]) -> PageOutcome:
+        """The outcome of rows that a newer run has brought up to date."""
+        outcome = PageOutcome()
+        for position, lead_id in ids.items():
+            item = self.batch[position]
+            delivery.take(outcome, item, unchanged(item.candidate, Reason.NEWER_RUN, salesforce_id=lead_id))
+        return outcome
+
+    def written(self, _terms: RunTerms, _results: object, _batches: object) -> None:
+        """Nothing lies in columns: the plan settles all rows."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,47 +210,64 @@ class PageDelivery:
     :param lead: the org's Lead.
     :param lookup: reads single leads.
     :param terms: how the run is carried out.
-    :param settings: how pages are sent.
     :param sender: sends the records of a page.
     :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
     :param announce: makes durable which new leads are about to be sent.
     :param halted: why sending stopped early.
     """
 
-    plan: CreatePlan | StagePlan
+    plan: Plan
     lead: SObjectInfo
     lookup: LeadLookup
     terms: RunTerms
-    settings: Settings
     sender: PageSender
-    newer: Newer | None
-    announce: Announce
+    newer: Newer | None = None
+    announce: Announce = lambda _rows: None
     halted: SalesforceLeadsError | None = None
 
-    def deliver(self, page: Page) -> PageOutcome:
+    def deliver(self, page: Page | ItemPage) -> PageOutcome:
         """Bring a page to Salesforce.
 
         :raises DisownedError: where another process has the task.
         """
-        rows, newer = page.rows, dict[int, str | None]()
+        newer: Mapping[int, str | None] = {}
+        keys = page.keys
         if self.newer is not None and self.stop_reason is None:
             try:
-                newer |= self.newer(rows.column("key").to_pylist())
+                newer = self.newer(keys)
             except SalesforceLeadsError as error:
                 self.halt(error)
         if self.stop_reason is not None:
-            return self.unsent(page, self.stop_reason)
+            return page.left(self, self.stop_reason)
         if not newer:
-            return _Request(self, page, rows, np.arange(rows.num_rows)).sent()
-        lines, is_newer = newer_lines(self.terms, rows, newer)
-        older = np.flatnonzero(~is_newer)
-        outcome = _Request(self, page, rows, older).sent() if len(older) else PageOutcome()
-        outcome.lines.append(lines)
+            return _Request(self, page).sent()
+        outcome = page.newer(self, newer)
+        if len(newer) < len(keys):
+            outcome.add(_Request(self, page.without(newer)).sent())
         return outcome
 
-    def unsent(self, page: Page, reason: Reason) -> PageOutcome:
-        """The outcome of a page whose rows were not sent, or of which nobody knows what became of them."""
-        return PageOutcome(lines=deque([self.terms.left(page.rows, reason)]), left=page.rows.num_rows)
+    def take(self, outcome: PageOutcome, item: Item, line: Settled | Item, batch: str | None = None) -> None:
+        """Take down what became of a row.
+
+        :param batch: number of the request that carried it.
+        """
+        if isinstance(line, Item):
+            outcome.items.append(line)
+        elif line.outcome.reason != Reason.OUTCOME_UNKNOWN or self.is_repeatable(item):
+            outcome.others.append(self.stamped(line, batch))
+        else:
+            terms = self.terms
+            doubt = UnansweredSend(since=terms.began, last=terms.server_now(), user_ids=terms.user_ids)
+            outcome.doubtful.append(UnansweredRow(item=item, doubt=doubt, batch=batch))
+
+    def stamped(self, line: Settled, batch: str | None = None) -> Settled:
+        """A line with what only the run knows of it."""
+        outcome = replace(line.outcome, api="collections" if batch else None, batch=batch)
+        return replace(line, outcome=self.terms.stamped(outcome))
+
+    def is_repeatable(self, item: Item) -> bool:
+        """Whether an item can be sent twice without a second lead."""
+        return self.plan.repeatable or item.expected is not Action.CREATED
 
     def halt(self, error: SalesforceLeadsError) -> None:
         """Send no further page.
@@ -194,104 +285,74 @@ class PageDelivery:
         """Why no further row is sent; ``None`` while rows are."""
         if self.halted is not None:
             return reason_for(self.halted)
-        return Reason.STOPPED if self.settings.stop.is_set() else None
+        return Reason.STOPPED if self.terms.stop.is_set() else None
 
 
 class _Request:
-    """The rows of a page that are sent.
+    """The request of a page; its rows that were plainly written are settled by the column, the others by the plan."""
 
-    :param positions: where they stand in the page.
-    """
-
-    def __init__(self, delivery: PageDelivery, page: Page, rows: pa.RecordBatch, positions: Positions) -> None:
-        self._delivery, self._page, self._positions = delivery, page, positions
-        self._rows = rows if len(positions) == rows.num_rows else rows.take(pa.array(positions))
-        self._kind = page.way.kind
-        self._creates = page.way.expected is Action.CREATED
-        self._began = delivery.settings.server_now()
-        by_id = self._kind.operation == "update"
-        self._records: Sequence[Record] = field_values(self._rows, delivery.lead, by_id=by_id)
+    def __init__(self, delivery: PageDelivery, page: Page | ItemPage) -> None:
+        self._delivery, self._page = delivery, page
+        self._began = delivery.terms.server_now()
+        self._records = page.records(delivery.lead)
 
     @cached_property
-    def _items(self) -> PageItems:
-        """The rows as the row code knows them; most pages need none of it."""
-        delivery = self._delivery
-        items = list(self._page.items(delivery.lead))
-        return PageItems(
-            plan=delivery.plan,
-            items=[items[position] for position in self._positions],
-            lookup=delivery.lookup,
-            settings=delivery.settings,
-            tell=None,
-            began=self._began,
-        )
+    def _items(self) -> list[Item]:
+        return self._page.items(self._delivery.lead)
 
     def sent(self) -> PageOutcome:
-        """Send the rows; those that were plainly written are settled by the column, the others by the plan's rules."""
-        stale = is_stale(self._delivery.plan, self._page.looked_up, self._began)
-        reply = self._delivery.sender.deliver(
-            self._kind, self._records, self._recheck, recheck_first=stale, announce=self._announce
+        """Send the rows, and settle them."""
+        delivery, page = self._delivery, self._page
+        # A page that has waited too long for a free thread is looked up anew, where it matters how leads stand.
+        is_stale = delivery.plan.fresh and self._began - page.looked_up > _FRESH
+        reply = delivery.sender.deliver(
+            page.kind, self._records, self._recheck, recheck_first=is_stale, announce=self._announce
         )
         if reply.stop is not None:
-            self._delivery.halt(reply.stop)
+            delivery.halt(reply.stop)
         plain = {
             position: result
             for position, result in enumerate(reply.results)
             if isinstance(result, SaveResult) and result.error is None and position not in reply.unanswered
         }
-        outcome = PageOutcome()
-        if plain:
-            outcome.lines.append(self._lines(plain, reply.batches))
+        outcome = page.written(delivery.terms, plain, reply.batches)
+        if outcome is None:
+            outcome, plain = PageOutcome(), {}
         closer = [position for position in range(len(reply.results)) if position not in plain]
         if closer:
             self._look_closer(closer, reply, outcome)
         return outcome
 
     def _recheck(self, positions: Sequence[int], unanswered: Collection[int]) -> Mapping[int, Overtaken | Unsent]:
-        return self._items.recheck(positions, unanswered)
+        sent = self._sent(positions, unanswered)
+        found = self._delivery.plan.recheck(sent, self._delivery.lookup)
+        return {positions[place]: result for place, result in found.items()}
 
     def _announce(self, positions: Sequence[int]) -> None:
-        if self._creates:
-            keys = self._rows.column("key").take(pa.array(positions)).to_pylist()
-            people = people_of(self._delivery.lead, (self._records[position] for position in positions))
-            self._delivery.announce(list(zip(keys, people, strict=True)))
+        new = [position for position in positions if self._page.creates(position)]
+        if new:
+            keys = self._page.keys
+            people = people_of(self._delivery.lead, (self._records[position] for position in new))
+            self._delivery.announce(list(zip((keys[position] for position in new), people, strict=True)))
+
+    def _sent(self, positions: Sequence[int], unanswered: Collection[int]) -> list[Item]:
+        """Items of the page; new leads that got no answer with the doubt about them."""
+        terms = self._delivery.terms
+        doubt = UnansweredSend(since=self._began, last=terms.server_now(), user_ids=terms.user_ids)
+        return [
+            self._items[position].doubted(doubt if position in unanswered and self._page.creates(position) else None)
+            for position in positions
+        ]
 
     def _look_closer(self, positions: Sequence[int], reply: Delivery, outcome: PageOutcome) -> None:
         """Settle rows by the plan's own rules."""
-        plan, settings, sent = self._delivery.plan, self._delivery.settings, self._items.sent(reply.unanswered)
-        items, results = [sent[position] for position in positions], [reply.results[position] for position in positions]
+        delivery = self._delivery
+        items = self._sent(positions, reply.unanswered)
+        results = [reply.results[position] for position in positions]
         try:
-            found: Sequence[Settled | Item] = plan.settle(items, results, self._delivery.lookup)
+            found = delivery.plan.settle(items, results, delivery.lookup)
         except SalesforceLeadsError as error:
-            self._delivery.halt(error)
-            found = plan.settle(items, results, None)
-        is_repeatable = plan.repeatable or not self._creates
+            delivery.halt(error)
+            found = delivery.plan.settle(items, results, None)
         for item, position, line in zip(items, positions, found, strict=True):
-            batch = reply.batches[position]
-            if isinstance(line, Item):
-                outcome.items.append(line)
-            elif line.outcome.reason == Reason.OUTCOME_UNKNOWN and not is_repeatable:
-                doubt = UnansweredSend(since=settings.began, last=settings.server_now(), user_ids=settings.user_ids)
-                outcome.doubtful.append(UnansweredRow(item=item, doubt=doubt, batch=batch))
-            else:
-                carried = replace(line.outcome, api="collections" if batch else None, batch=batch)
-                outcome.others.append(replace(line, outcome=self._delivery.terms.stamped(carried)))
-
-    def _lines(self, written: Mapping[int, SaveResult], batches: Sequence[str | None]) -> pa.RecordBatch:
-        """The lines of rows that were written; where the reply does not say how, what was known before decides."""
-        results, count = written.values(), len(written)
-        rows = self._rows if count == self._rows.num_rows else self._rows.take(pa.array(list(written)))
-        expected = str(self._page.way.expected)
-        words = {None: expected, True: str(Action.CREATED), False: str(Action.UPDATED)}
-        says_how = self._kind.operation != "update"
-        ids = pa.array([result.id for result in results], pa.string())
-        columns = {
-            "key": rows.column("key"),
-            "action": pa.array([words[result.created] if says_how else expected for result in results], pa.string()),
-            "salesforce_id": pa.compute.coalesce(id_strings(id_bytes(ids)), rows.column("salesforce_id")),
-            "api": pa.repeat("collections", count),
-            "batch": pa.array([batches[position] for position in written], pa.string()),
-            "old_stage": rows.column("old_stage"),
-            "new_stage": rows.column("new_stage"),
-        }
-        return self._delivery.terms.lines(columns)
+            delivery.take(outcome, item, line, reply.batches[position])

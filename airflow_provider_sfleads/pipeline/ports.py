@@ -50,45 +50,11 @@ class Newer(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How a run is carried out.
-
-    :param batch_size: records to a request.
-    :param concurrency: requests in flight.
-    :param dry_run: send no change.
-    :param attempt: try number of the task.
-    :param now: the clock.
-    :param server_now: Salesforce's clock.
-    :param began: when the run began, by Salesforce's clock.
-    :param user_ids: the integration user, where the token names it.
-    :param lead_url: a lead's address from its id.
-    :param stop: set where the run is to end early.
-    """
-
-    batch_size: int
-    concurrency: int
-    dry_run: bool
-    attempt: int
-    now: Callable[[], datetime]
-    server_now: Callable[[], datetime]
-    began: datetime
-    user_ids: frozenset[str]
-    lead_url: Callable[[str], str]
-    stop: Event
-
-
-class ResultsSink(Protocol):
-    """Where outcomes are written down and counted."""
+class ResultsSink(Sink, Protocol):
+    """Where outcomes go by the column, too."""
 
     def add(self, outcomes: pa.RecordBatch) -> None:
         """Take outcomes, in the columns of the results."""
-
-    def write(self, outcome: Outcome, values: Row | None) -> None:
-        """Take one outcome, and the original row where it is a reject."""
-
-    def flush(self) -> None:
-        """Make what was taken durable."""
 
     def marked(self, mark: str) -> AbstractContextManager[None]:
         """Record what is written in the block all together, under a mark that says what it settles, or not at all."""
@@ -109,15 +75,19 @@ class JobJournal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTerms:
-    """How staged rows are sent.
+    """How a run is carried out.
 
     :param dry_run: send no change.
+    :param batch_size: records to a page.
+    :param concurrency: requests in flight.
     :param least: loads of so many rows or fewer go through sObject Collections (2,000 under ``api="auto"``, else 0).
     :param attempt: try number of the task.
     :param now: the clock.
     :param server_now: Salesforce's clock.
     :param lead_url: a lead's address from its id.
     :param stop: set where the run is to end early.
+    :param began: when the run began, by Salesforce's clock.
+    :param user_ids: the integration user, where the token names it.
     :param since: when the execution began, where an earlier try of it may have made jobs; ``None`` in its first.
     :param asks: whether any row may have been sent before, since records are lost.
     :param longest_queued: seconds for which a job may stand in the queue at first, where its leads must be looked up
@@ -127,13 +97,17 @@ class RunTerms:
     """
 
     dry_run: bool
-    least: int
+    batch_size: int
+    concurrency: int
     attempt: int
     now: Callable[[], datetime]
     server_now: Callable[[], datetime]
     lead_url: Callable[[str], str]
     stop: Event
+    began: datetime
+    user_ids: frozenset[str]
     doubt: Callable[[], UnansweredSend]
+    least: int = 0
     since: datetime | None = None
     asks: bool = False
     longest_queued: float = LONGEST_QUEUED

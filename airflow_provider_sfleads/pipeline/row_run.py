@@ -2,387 +2,183 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import InitVar, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 
-from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
-from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.lookup import LeadLookup, side_by_side
-from airflow_provider_sfleads.pipeline.page import PageItems, is_stale
-from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.exceptions import SalesforceLeadsError
+from airflow_provider_sfleads.pipeline.lookup import side_by_side
+from airflow_provider_sfleads.pipeline.page import ItemPage, PageDelivery
+from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import (
-    UNKNOWN,
     Candidate,
     Deferred,
     Item,
-    Plan,
     Seen,
     Settled,
-    Unsent,
     left,
-    not_sent,
-    reason_for,
     unchanged,
     would,
 )
-from airflow_provider_sfleads.pipeline.ports import Newer, Settings, Sink
-from airflow_provider_sfleads.pipeline.reconcile import GROUP, Before, Reconciliation, UnansweredRow
+from airflow_provider_sfleads.pipeline.reconcile import GROUP, Before, Reconciliation
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
-Line = tuple[Settled | Item, str | None]
-"""A row whose outcome is known, or what is to be sent of it instead, with the number of the request that carried it."""
-
-# Pages that may wait for a free thread: enough that reading never starves the threads, few enough to hold.
-_WAITING_PER_THREAD = 4
-
-
-def _unknown(items: Sequence[Item]) -> list[Line]:
-    return [(not_sent(item, UNKNOWN), None) for item in items]
-
 
 @dataclass(slots=True, kw_only=True)
-class PagesInFlight:
-    """The pages of one run.
+class RowRun:
+    """One run over rows that are looked at one by one, and over what the pages before them have left.
 
-    :param batch_size: items to a page.
-    :param concurrency: threads that carry them.
-    :param deliver: brings a page to Salesforce, in a thread, and says what became of each item; told since when the
-        page waits.
-    :param land: takes what became of a page.
-    :param now: the clock.
-    """
-
-    batch_size: int
-    concurrency: int
-    deliver: Callable[[PageKind, list[Item], datetime], list[Line]]
-    land: Callable[[Sequence[Item], Sequence[Line]], None]
-    now: Callable[[], datetime]
-    _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
-    _flying: dict[Future[list[Line]], list[Item]] = field(default_factory=dict)
-    _begun: set[int] = field(default_factory=set)
-
-    def __len__(self) -> int:
-        """Items that have not landed."""
-        return sum(map(len, (*self._pages.values(), *self._flying.values())))
-
-    def add(self, item: Item, pool: Executor) -> None:
-        """Put an item on the page of its kind; a full page leaves."""
-        self._pages[item.kind].append(item)
-        if len(self._pages[item.kind]) >= self.batch_size:
-            self._submit(item.kind, pool)
-
-    def flush(self, pool: Executor) -> None:
-        """Let all pages leave."""
-        for kind in list(self._pages):
-            self._submit(kind, pool)
-
-    def _submit(self, kind: PageKind, pool: Executor) -> None:
-        items = self._pages[kind]
-        # A page comes here once more where an interruption strikes behind this.
-        if not any(flying is items for flying in self._flying.values()):
-            if len(self._flying) >= self.concurrency * _WAITING_PER_THREAD or any(page.done() for page in self._flying):
-                self.collect()
-            self._flying[pool.submit(self._carry, kind, items, self.now())] = items
-        del self._pages[kind]
-
-    def _carry(self, kind: PageKind, items: list[Item], since: datetime) -> list[Line]:
-        if id(items) in self._begun:
-            # An interruption struck before the page was known to be on its way: nobody hears what became of it.
-            return _unknown(items)
-        self._begun.add(id(items))
-        return self.deliver(kind, items, since)
-
-    def collect_all(self) -> None:
-        """Wait until all pages have landed."""
-        while self._flying:
-            self.collect()
-
-    def collect(self) -> None:
-        """Wait until a page has landed."""
-        broken: BaseException | None = None
-        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
-        for future in done:
-            broken = broken or future.exception()
-            items = self._flying.pop(future)
-            self._begun.discard(id(items))
-            self.land(items, _unknown(items) if future.exception() else future.result())
-        if broken is not None:
-            raise broken
-
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class SyncRun:
-    """One run; after :meth:`execute`, the fields say how it ended.
-
+    :param flights: takes pages, and records what becomes of them; what it holds is settled, too.
+    :param seen: remembers Lead ids.
     :param before: what was done before.
-    :param announce: makes durable which new leads are about to be sent.
-    :param newer: finds rows that a newer run has brought up to date, right before a page is sent.
     :param doubts: finds out about rows of these plans that were sent without an answer.
-    :param tally: the account.
-    :param halted: why sending stopped early.
-    :param planned: what is to be sent, whatever a look-up would say.
-    :param doubtful: rows that got no answer and may not simply be sent again.
     """
 
-    plan: Plan
-    sender: PageSender
-    lookup: LeadLookup
+    flights: PagesInFlight
     seen: Seen
-    sink: Sink
-    settings: Settings
     before: Before = field(default_factory=Before)
-    announce: Callable[[Sequence[Item]], None] | None = None
-    newer: Newer | None = None
     doubts: Reconciliation = field(default_factory=Reconciliation)
-    tally: Tally = field(default_factory=Tally)
-    halted: SalesforceLeadsError | None = None
-    planned: InitVar[Iterable[Item]] = ()
-    doubtful: InitVar[Iterable[UnansweredRow]] = ()
-    # A row is in exactly one of these until it is settled, so that none is lost wherever an exception strikes.
     _waiting: list[Candidate] = field(default_factory=list)
-    _planned: deque[Item | Settled | Deferred] = field(default_factory=deque)
     _later: list[Candidate] = field(default_factory=list)
-    _flights: PagesInFlight = field(init=False)
-    _doubtful: deque[UnansweredRow] = field(default_factory=deque)
-    _landed: deque[tuple[Settled, str | None]] = field(default_factory=deque)
+    _pages: defaultdict[PageKind, list[Item]] = field(default_factory=lambda: defaultdict(list))
+    _landed: deque[Settled] = field(default_factory=deque)
     _is_read: bool = False
     _looked_up: datetime = field(init=False)
 
-    def __post_init__(self, planned: Iterable[Item], doubtful: Iterable[UnansweredRow]) -> None:
-        """No page is on its way yet."""
-        self._looked_up = self.settings.server_now()
-        self._planned.extend(planned)
-        self._doubtful.extend(doubtful)
-        self._flights = PagesInFlight(
-            batch_size=self.settings.batch_size,
-            concurrency=self.settings.concurrency,
-            deliver=self._deliver,
-            land=self._take_landed,
-            # Also of a page that waits for room, not only for a thread.
-            now=lambda: self._looked_up,
-        )
+    @property
+    def delivery(self) -> PageDelivery:
+        """Brings a page to Salesforce."""
+        return self.flights.delivery
 
     def execute(self, rows: Iterable[Candidate]) -> None:
         """Bring every row to an outcome.
 
-        Where something that is no outcome breaks the run (a bug, a signal), what is in flight is still
-        recorded and the rest of what was read becomes ``not_sent``, before the exception goes on.
+        :raises DisownedError: where another process has the task.
         """
-        with ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="salesforce") as pool:
-            try:
-                self._read(rows, pool)
-                self._is_read = True
-                self._finish(pool)
-            except DisownedError:
-                # What is in flight is the newer try's to find out about.
-                self.settings.stop.set()
-                raise
-            except BaseException:
-                self._wind_up(pool)
-                raise
+        self._looked_up = self.delivery.terms.server_now()
+        with self.flights:
+            self._read(rows)
+            self._is_read = True
+            self._finish()
 
-    def _wind_up(self, pool: ThreadPoolExecutor) -> None:
-        """Record what can be recorded; another exception on the way there does not end it."""
-        self.settings.stop.set()
-        while True:
-            before = self._open_rows()
-            try:
-                self._finish(pool)
-            except BaseException:
-                log.exception("While the run was wound up:")
-            if self._open_rows() in (0, before):
-                return
-
-    def _open_rows(self) -> int:
-        queues: list[Sized] = [self._waiting, self._planned, self._later, self._flights, self._doubtful, self._landed]
-        return sum(map(len, queues))
-
-    def _read(self, rows: Iterable[Candidate], pool: ThreadPoolExecutor) -> None:
+    def _read(self, rows: Iterable[Candidate]) -> None:
         for row in rows:
             if self.before.settles(row):
                 continue
             self._waiting.append(row.doubted(self.before.doubt(row.key)))
-            if len(self._waiting) >= self.plan.group_size:
-                self._plan_group(pool)
+            if len(self._waiting) >= self.delivery.plan.group_size:
+                self._plan_group()
 
-    def _is_repeatable(self, item: Item) -> bool:
-        return self.plan.repeatable or item.expected is not Action.CREATED
-
-    def _finish(self, pool: ThreadPoolExecutor) -> None:
-        self._land_all(pool)
-        self._resolve_all(pool)
+    def _finish(self) -> None:
+        self._land_all()
+        self._resolve_all()
         while self._later:
-            self.plan.next_pass()
+            self.delivery.plan.next_pass()
             self._waiting, self._later = self._later, []
             if self.doubts.are_open:
                 # One of them may share its e-mail address with a lead that still comes.
                 self._leave(Reason.TRY_AGAIN)
-            self._land_all(pool)
-            self._resolve_all(pool)
+            self._land_all()
+            self._resolve_all()
 
-    def _resolve_all(self, pool: ThreadPoolExecutor) -> None:
-        while self._doubtful:
+    def _resolve_all(self) -> None:
+        while self.flights.doubtful:
             # What is sent now and gets no answer either is asked about once more, and left open then.
-            self._resolve(pool)
-            self._land_all(pool)
+            self._resolve()
+            self._land_all()
 
-    def _land_all(self, pool: ThreadPoolExecutor) -> None:
-        self._settle_landed()
-        self._route(pool)
-        self._plan_group(pool)
-        self._flights.flush(pool)
-        self._flights.collect_all()
-        while self._planned:
+    def _land_all(self) -> None:
+        self._plan_group()
+        self._send_pages()
+        self.flights.collect_all()
+        while self.flights.items:
             # Of a lead that somebody else made meanwhile an update is sent instead.
-            self._route(pool)
-            self._flights.flush(pool)
-            self._flights.collect_all()
+            self._send_met()
+            self._send_pages()
+            self.flights.collect_all()
 
-    def _plan_group(self, pool: ThreadPoolExecutor) -> None:
-        reason = self._stop_reason()
-        if reason is None and self._waiting:
-            lookup = replace(self.lookup, gather=side_by_side(pool))
-            self._looked_up = self.settings.server_now()
+    def _plan_group(self) -> None:
+        delivery, steps = self.delivery, list[Item | Settled | Deferred]()
+        if delivery.stop_reason is None and self._waiting:
+            lookup = replace(delivery.lookup, gather=side_by_side(self.flights.pool))
+            self._looked_up = delivery.terms.server_now()
             try:
-                self._planned.extend(list(self.plan.look_up(self._waiting, lookup, self.seen)))
+                steps += delivery.plan.look_up(self._waiting, lookup, self.seen)
+                self._waiting = []
             except SalesforceLeadsError as error:
-                self._halt(error)
-                reason = reason_for(error)
-        if reason is not None:
-            self._leave(reason)
-        self._waiting = []
-        self._settle_landed()
-        self._route(pool)
-        if self.plan.fresh:
-            self._flights.flush(pool)
+                delivery.halt(error)
+        if delivery.stop_reason is not None:
+            self._leave(delivery.stop_reason)
+        self._route(steps)
+        self._send_met()
+        if delivery.plan.fresh:
+            self._send_pages()
 
     def _leave(self, reason: Reason) -> None:
-        self._landed.extend((left(row, self.before.reason(row.key, reason)), None) for row in self._waiting)
+        for row in self._waiting:
+            self._land(left(row, self.before.reason(row.key, reason)))
         self._waiting = []
+        self.flights.record(self._landed)
 
-    def _route(self, pool: ThreadPoolExecutor) -> None:
-        while self._planned:
-            step = self._planned.popleft()
+    def _send_met(self) -> None:
+        """Send what is to be sent instead, where a row met a lead that its look-up had not found."""
+        steps = list(self.flights.items)
+        self.flights.items.clear()
+        self._route(steps)
+
+    def _route(self, steps: Iterable[Item | Settled | Deferred]) -> None:
+        for step in steps:
             if isinstance(step, Settled):
-                self._land([(step, None)])
+                self._land(step)
             elif isinstance(step, Deferred):
                 self._later.append(step.candidate)
-            elif self._is_repeatable(step) or (known := self.before.sent(step)) is None:
-                self._send(step, pool)
+            elif self.delivery.is_repeatable(step) or (known := self.before.sent(step)) is None:
+                self._send(step)
             elif isinstance(known, Settled):
-                self._land([(known, None)])
+                self._land(known)
             else:
-                self._doubtful.append(known)
-        if len(self._doubtful) >= GROUP:
-            self._resolve(pool)
+                self.flights.doubtful.append(known)
+        self.flights.record(self._landed)
+        if len(self.flights.doubtful) >= GROUP:
+            self._resolve()
 
-    def _resolve(self, pool: ThreadPoolExecutor) -> None:
+    def _resolve(self) -> None:
         """Ask what became of rows that were sent without an answer; those that are surely absent are sent after all."""
+        flights, terms = self.flights, self.delivery.terms
         # A lead that is being created is nobody's until it is recorded.
-        self._flights.collect_all()
-        self.sink.flush()
-        rows = list(islice(self._doubtful, GROUP))
-        are_all, may_ask = self._is_read and len(rows) == len(self._doubtful), not self.settings.stop.is_set()
-        for answer in self.doubts.answers(rows, self.lookup, may_ask=may_ask, are_all=are_all):
-            row = self._doubtful.popleft()
+        flights.collect_all()
+        flights.book.flush()
+        rows = [flights.doubtful.popleft() for _ in range(min(GROUP, len(flights.doubtful)))]
+        are_all, may_ask = self._is_read and not flights.doubtful, not terms.stop.is_set()
+        answers = self.doubts.answers(rows, self.delivery.lookup, may_ask=may_ask, are_all=are_all)
+        for row, answer in zip(rows, answers, strict=True):
             if isinstance(answer, Item):
-                self._send(answer, pool)
-            elif self.settings.dry_run and answer.outcome.action is Action.CREATED:
+                self._send(answer)
+            elif terms.dry_run and answer.outcome.action is Action.CREATED:
                 lead_id = answer.outcome.salesforce_id
-                self._land([(unchanged(row.item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id), None)])
+                self._land(unchanged(row.item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id))
             else:
-                self._land([(answer, row.batch)])
+                self._land(answer, row.batch)
+        flights.record(self._landed)
 
-    def _send(self, item: Item, pool: ThreadPoolExecutor) -> None:
-        if self.settings.dry_run:
-            self._land([(would(item), None)])
+    def _send(self, item: Item) -> None:
+        if self.delivery.terms.dry_run:
+            self._land(would(item))
             return
-        self._flights.add(item, pool)
+        page = self._pages[item.kind]
+        page.append(item)
+        if len(page) >= self.delivery.terms.batch_size:
+            self._send_page(item.kind)
 
-    def _take_landed(self, items: Sequence[Item], lines: Sequence[Line]) -> None:
-        """Record what became of a page, but for rows that got no answer and may not simply be sent again."""
-        doubt = UnansweredSend(
-            since=self.settings.began, last=self.settings.server_now(), user_ids=self.settings.user_ids
-        )
-        for item, (settled, batch) in zip(items, lines, strict=True):
-            if isinstance(settled, Item):
-                self._planned.append(settled)
-            elif settled.outcome.reason != Reason.OUTCOME_UNKNOWN or self._is_repeatable(item):
-                self._landed.append((settled, batch))
-            else:
-                self._doubtful.append(UnansweredRow(item=item, doubt=doubt, batch=batch))
-        self._settle_landed()
-        self.sink.flush()
+    def _send_pages(self) -> None:
+        for kind in list(self._pages):
+            self._send_page(kind)
 
-    def _deliver(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
-        newer: Mapping[int, str | None] = {}
-        if self.newer is not None and self._stop_reason() is None:
-            try:
-                newer = self.newer([item.candidate.key for item in items])
-            except SalesforceLeadsError as error:
-                self._halt(error)
-        reason = self._stop_reason()
-        if reason is not None:
-            return [(not_sent(item, Unsent(reason=reason)), None) for item in items]
-        older = [item for place, item in enumerate(items) if place not in newer]
-        lines = iter(self._sent(kind, older, looked_up) if older else [])
-        return [
-            (unchanged(item.candidate, Reason.NEWER_RUN, salesforce_id=newer[place]), None)
-            if place in newer
-            else next(lines)
-            for place, item in enumerate(items)
-        ]
+    def _send_page(self, kind: PageKind) -> None:
+        # Since when also a page waits that waits for room, not only for a thread.
+        self.flights.send(ItemPage(self._pages.pop(kind), kind, self._looked_up))
 
-    def _sent(self, kind: PageKind, items: list[Item], looked_up: datetime) -> list[Line]:
-        now = self.settings.server_now()
-        page = PageItems(
-            plan=self.plan, items=items, lookup=self.lookup, settings=self.settings, tell=self.announce, began=now
-        )
-        stale = is_stale(self.plan, looked_up, now)
-        delivery = self.sender.deliver(
-            kind, [item.record for item in items], page.recheck, recheck_first=stale, announce=page.announce
-        )
-        if delivery.stop is not None:
-            self._halt(delivery.stop)
-        sent = page.sent(delivery.unanswered)
-        try:
-            settled = self.plan.settle(sent, delivery.results, self.lookup)
-        except SalesforceLeadsError as error:
-            self._halt(error)
-            settled = self.plan.settle(sent, delivery.results, None)
-        return list(zip(settled, delivery.batches, strict=True))
-
-    def _halt(self, error: SalesforceLeadsError) -> None:
-        if isinstance(error, DisownedError):
-            raise error
-        if self.halted is None:
-            self.halted = error
-            log.error("Sending stops: %s", error)
-
-    def _stop_reason(self) -> Reason | None:
-        if self.halted is not None:
-            return reason_for(self.halted)
-        return Reason.STOPPED if self.settings.stop.is_set() else None
-
-    def _land(self, lines: list[tuple[Settled, str | None]]) -> None:
-        self._landed.extend(lines)
-        self._settle_landed()
-
-    def _settle_landed(self) -> None:
-        while self._landed:
-            settled, batch = self._landed[0]
-            outcome = replace(settled.outcome, api="collections" if batch else None, batch=batch).stamped(
-                attempt=self.settings.attempt, moment=self.settings.now(), lead_url=self.settings.lead_url
-            )
-            self.sink.write(outcome, settled.row if outcome.action is Action.REJECTED else None)
-            self.tally.add(outcome)
-            self._landed.popleft()
+    def _land(self, line: Settled, batch: str | None = None) -> None:
+        self._landed.append(self.delivery.stamped(line, batch))

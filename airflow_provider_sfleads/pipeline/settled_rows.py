@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,20 +71,25 @@ def _record(
     book.add(terms.lines({"key": chosen(rows, which).column("key"), **columns}))
 
 
-def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | None]) -> tuple[pa.RecordBatch, Mask]:
-    """Return the lines of rows that a newer run has brought up to date, and which rows these are.
+def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | None]) -> pa.RecordBatch:
+    """The lines of rows that a newer run has brought up to date.
 
     :param ids: ids of their leads, by the rows' positions.
     """
-    is_newer = np.zeros(rows.num_rows, dtype=np.bool_)
-    is_newer[list(ids)] = True
     columns = {
-        "key": rows.column("key").filter(pa.array(is_newer)),
+        "key": rows.column("key").take(pa.array(list(ids), pa.int64())),
         "action": pa.repeat(str(Action.UNCHANGED), len(ids)),
         "reason": pa.repeat(str(Reason.NEWER_RUN), len(ids)),
-        "salesforce_id": pa.array([ids[position] for position in sorted(ids)], pa.string()),
+        "salesforce_id": pa.array(ids.values(), pa.string()),
     }
-    return terms.lines(columns), is_newer
+    return terms.lines(columns)
+
+
+def all_but(count: int, positions: Collection[int]) -> Mask:
+    """Which of so many rows stand elsewhere than at some positions."""
+    mask = np.ones(count, dtype=np.bool_)
+    mask[np.array(list(positions), dtype=np.int64)] = False
+    return mask
 
 
 def chosen(batch: pa.RecordBatch, which: Mask) -> pa.RecordBatch:

@@ -23,10 +23,11 @@ from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Mask, Reading
 from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate
-from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, RunTerms, Settings
+from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
-from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
 from airflow_provider_sfleads.pipeline.staged_rows import at_places, candidates
@@ -232,7 +233,7 @@ class Try:
     announced: list[str] = field(default_factory=list)
     note: Callable[[Sequence[tuple[str, str]]], None] = lambda _rows: None
     pages: PageLoads | None = None
-    run: SyncRun | None = None
+    run: RowRun | None = None
 
     def __post_init__(self) -> None:
         """Nothing is sent yet."""
@@ -252,9 +253,9 @@ class Try:
         return self.send(call)
 
     @property
-    def settings(self) -> Settings:
-        """How pages are sent."""
-        return Settings(
+    def terms(self) -> RunTerms:
+        """How rows are sent."""
+        return RunTerms(
             batch_size=self.batch_size,
             concurrency=self.concurrency,
             dry_run=self.dry_run,
@@ -265,22 +266,21 @@ class Try:
             user_ids=frozenset({USER}),
             lead_url=lambda lead: f"https://acme/{lead}/view",
             stop=self.stop,
-        )
-
-    @property
-    def terms(self) -> RunTerms:
-        """The same for columns."""
-        how = self.settings
-        return RunTerms(
-            dry_run=self.dry_run,
-            least=0,
-            attempt=how.attempt,
-            now=how.now,
-            server_now=how.server_now,
-            lead_url=how.lead_url,
-            stop=self.stop,
             doubt=lambda: UnansweredSend(since=NOW, last=NOW),
         )
+
+    def flights(self) -> PagesInFlight:
+        """What takes pages."""
+        delivery = PageDelivery(
+            plan=self.plan,
+            lead=self.lead,
+            lookup=LeadLookup(send=self.send, conn_id="sf", lead=self.lead),
+            terms=self.terms,
+            sender=self._sender,
+            newer=self.newer,
+            announce=self._announce,
+        )
+        return PagesInFlight(delivery=delivery, book=self.book)
 
     @property
     def ledger(self) -> Ledger:
@@ -304,8 +304,8 @@ class Try:
         """What sends by pages."""
         self.folder.joinpath(".scratch").mkdir(exist_ok=True)
         return PageLoads(
+            plan=self.plan,
             pieces=self.pieces,
-            book=self.book,
             reading=Reading(
                 send=self.send,
                 download=lambda _call, _path: Reply(status=404),
@@ -316,31 +316,16 @@ class Try:
                 stopped=self.stop.is_set,
             ),
             memory=self.memory,
-            delivery=PageDelivery(
-                plan=self.plan,
-                lead=self.lead,
-                lookup=LeadLookup(send=self.send, conn_id="sf", lead=self.lead),
-                terms=self.terms,
-                settings=self.settings,
-                sender=self._sender,
-                newer=self.newer,
-                announce=self._announce,
-            ),
+            flights=self.flights(),
             earlier=self.earlier,
         )
 
-    def sync_run(self, **more: Any) -> SyncRun:
+    def row_run(self, flights: PagesInFlight) -> RowRun:
         """What sends rows one by one."""
-        return SyncRun(
-            plan=self.plan,
-            sender=self._sender,
-            lookup=LeadLookup(send=self.send, conn_id="sf", lead=self.lead),
+        return RowRun(
+            flights=flights,
             seen=self.memory,
-            sink=self.book,
-            settings=self.settings,
             before=Before(earlier=self.earlier),
-            newer=self.newer,
-            announce=lambda items: self._announce([(item.candidate.key, "") for item in items]),
             doubts=Reconciliation(
                 LeadSearch(
                     lead=self.lead,
@@ -350,7 +335,6 @@ class Try:
                     now=lambda: self.asks_at,
                 )
             ),
-            **more,
         )
 
     def _announce(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -364,7 +348,7 @@ class Try:
 
     def by_row(self) -> None:
         """Send all rows one by one."""
-        self.run = self.sync_run()
+        self.run = self.row_run(self.flights())
         self.run.execute(iter(self.rows))
         self.book.flush()
 
@@ -377,10 +361,8 @@ class Try:
 
     def send_rest(self, pieces: Sequence[Piece]) -> None:
         """Send one by one what the pages have left."""
-        pages = self.pages
-        assert pages is not None
-        self.run = self.sync_run(planned=pages.items, doubtful=pages.doubtful)
-        self.run.halted = pages.delivery.halted
+        assert self.pages is not None
+        self.run = self.row_run(self.pages.flights)
         self.run.execute(self.rest(pieces))
         self.book.flush()
 
@@ -404,7 +386,7 @@ class Try:
         assert len(set(created)) == len(created)
         if self.pages is not None and self.run is not None:
             is_open = any(outcome.action is Action.NOT_SENT for outcome in self.ledger.outcomes)
-            assert bool(self.pages.left or self.run.tally.actions[Action.NOT_SENT]) == is_open
+            assert bool(self.pages.flights.left) == is_open
 
     def by_key(self) -> dict[str, Outcome]:
         """The outcomes."""

@@ -189,7 +189,7 @@ def test_a_limit_in_the_middle(tmp_path: Path) -> None:
     moves.audit()
     assert moves.counts() == {"updated": 20, "not_sent api_usage_limit": 30}
     assert moves.pages is not None
-    assert moves.pages.left == 30
+    assert moves.pages.flights.left == 30
     assert isinstance(moves.pages.delivery.halted, ApiLimitError)
     assert {(o.salesforce_id is None, o.old_stage) for o in moves.ledger.outcomes} == {(False, "New")}
 
@@ -209,7 +209,7 @@ def test_a_limit_while_leads_are_looked_up(tmp_path: Path) -> None:
     updates.audit()
     counts = updates.counts()
     assert updates.pages is not None
-    assert counts["not_sent api_usage_limit"] == updates.pages.left >= 2_150
+    assert counts["not_sent api_usage_limit"] == updates.pages.flights.left >= 2_150
     assert counts["created"] == len(org.leads) <= 1_950
 
 
@@ -228,7 +228,7 @@ def test_a_stop_in_the_middle(tmp_path: Path) -> None:
     creates.audit()
     assert creates.counts() == {"created": 10, "not_sent stopped": 990}
     assert creates.pages is not None
-    assert creates.pages.left == 990
+    assert creates.pages.flights.left == 990
 
 
 def test_a_stop_before_the_first_row(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ class Clumsy:
 def broken(loads: Try, error: BaseException) -> PageLoads:
     """Pages whose first one breaks in its thread, behind its request."""
     pages = loads.page_loads()
-    pages.delivery.plan = Clumsy(loads.plan, error)  # type: ignore[assignment]
+    pages.delivery.plan = Clumsy(loads.plan, error)
     with pytest.raises(type(error)):
         pages.carry_out(loads.stage())
     return pages

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from threading import Event
+from threading import Barrier, Event
 from types import FrameType
 from typing import Any
 
@@ -150,13 +150,19 @@ class Task:
         return Counter(f"{o.action} {o.reason}" if o.reason else str(o.action) for o in found)
 
 
-def creating(base: Path, count: int, *, known: int = 0, plan: dict[str, Any] | None = None, **how: Any) -> Task:
-    """A task that creates leads, some of which are known."""
+def creating(
+    base: Path, count: int, *, known: int = 0, plan: dict[str, Any] | None = None, apart: bool = False, **how: Any
+) -> Task:
+    """A task that creates leads, some of which are known.
+
+    :param apart: whether the rows are looked at one by one.
+    """
     org, memory = EventfulOrg(), Memory()
     for number in range(known):
         org.add(External_Id__c=f"k{3 * number}", LastName="Old", Company="Acme")
     made = prepare(create_request(**(plan or {})), ground(("id", "name", "firm")))
     rows = [new_row(f"k{n}", f"Ray {n}") for n in range(count)]
+    how |= {"tails": [True] * count} if apart else {}
     return Task(base, org, made, list(taken_in(made, memory, rows, lambda _settled: None)), **how)
 
 
@@ -190,6 +196,9 @@ MAKES: dict[str, Callable[[Path], Task]] = {
     "update": lambda base: creating(base, 25, known=8, plan={"existing": "update"}, batch_size=5),
     "plain": lambda base: creating(base, 25, plan={"external_id_field": None}, batch_size=5),
     "limit": lambda base: limited(creating(base, 25, batch_size=5, concurrency=1)),
+    "apart": lambda base: creating(base, 25, known=8, plan={"existing": "update"}, batch_size=5, apart=True),
+    "apart-plain": lambda base: creating(base, 25, plan={"external_id_field": None}, batch_size=5, apart=True),
+    "apart-limit": lambda base: limited(creating(base, 25, batch_size=5, concurrency=1, apart=True)),
 }
 
 
@@ -259,9 +268,10 @@ def test_what_was_left_before_something_broke_is_left_once(tmp_path: Path) -> No
     assert again_until_all_is_settled(task) == {"created": 40}
 
 
-def test_a_look_up_that_breaks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_look_up_that_breaks(tmp_path: Path, *, apart: bool) -> None:
     """Neither its rows nor any that wait for a full page are lost."""
-    task = creating(tmp_path, 4_100, plan={"existing": "update"}, batch_size=150, size=900)
+    task = creating(tmp_path, 4_100, plan={"existing": "update"}, batch_size=150, size=900, apart=apart)
     reads, task.part_rows = iter(range(9)), 10_000
 
     def send(call: Call) -> Reply:
@@ -275,10 +285,11 @@ def test_a_look_up_that_breaks(tmp_path: Path) -> None:
     assert again_until_all_is_settled(task) == {"created": 4_100}
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("plan", [{}, {"external_id_field": None}, {"existing": "update"}])
-def test_a_request_that_breaks_behind_its_sending(tmp_path: Path, plan: dict[str, Any]) -> None:
+def test_a_request_that_breaks_behind_its_sending(tmp_path: Path, plan: dict[str, Any], *, apart: bool) -> None:
     """What became of its rows nobody knows, and the next try finds them."""
-    task = creating(tmp_path, 40, plan=plan, batch_size=10, concurrency=2)
+    task = creating(tmp_path, 40, plan=plan, batch_size=10, concurrency=2, apart=apart)
 
     def send(call: Call) -> Reply:
         reply = task.org.send(call)
@@ -294,10 +305,27 @@ def test_a_request_that_breaks_behind_its_sending(tmp_path: Path, plan: dict[str
     assert again_until_all_is_settled(task) == {"created": 40}
 
 
+def test_requests_that_break_while_pages_are_landed(tmp_path: Path) -> None:
+    """Where two pages break, the third is recorded still."""
+    task, all_sent = creating(tmp_path, 3, batch_size=1, concurrency=3), Barrier(3, timeout=60)
+
+    def send(call: Call) -> Reply:
+        all_sent.wait()
+        if "Ray 2" not in str(call.body):
+            raise Interrupted
+        return task.org.send(call)
+
+    with pytest.raises(Interrupted):
+        task.attempt(send=send)
+    assert task.audit() == {"created": 1, "not_sent outcome_unknown": 2}
+    assert again_until_all_is_settled(task) == {"created": 3}
+
+
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("at", range(6))
-def test_a_storage_that_fails_once(tmp_path: Path, at: int) -> None:
+def test_a_storage_that_fails_once(tmp_path: Path, at: int, *, apart: bool) -> None:
     """What was written is recorded all the same."""
-    task = creating(tmp_path, 40, batch_size=5, concurrency=2)
+    task = creating(tmp_path, 40, batch_size=5, concurrency=2, apart=apart)
     fails = iter([number == at for number in range(99)])
 
     class Failing(Recorder):
@@ -305,6 +333,11 @@ def test_a_storage_that_fails_once(tmp_path: Path, at: int) -> None:
             if next(fails):
                 raise OSError("no space")
             super().add(outcomes)
+
+        def write(self, outcome: Outcome, values: Any) -> None:  # noqa: ANN401 - a row
+            if apart and next(fails, False):
+                raise OSError("no space")
+            super().write(outcome, values)
 
     task.recorder = Failing
     with pytest.raises(OSError, match="no space"):

@@ -34,12 +34,15 @@ from tests.sync.runs import create_plan, describe, stage_plan
 NOW = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
 TERMS = RunTerms(
     dry_run=False,
-    least=0,
+    batch_size=200,
+    concurrency=1,
     attempt=2,
     now=lambda: NOW,
     server_now=lambda: NOW,
     lead_url=lambda lead: f"https://acme/{lead}/view",
     stop=Event(),
+    began=NOW,
+    user_ids=frozenset(),
     doubt=lambda: UnansweredSend(since=NOW, last=NOW),
 )
 MET = "DUPLICATE_VALUE:duplicate value found: External_Id__c duplicates value on record with id: {}:{}--"

@@ -111,10 +111,7 @@ def at_request(emulator: EmulatorServer, method: str, path: str, nth: int, act: 
 
 
 def interrupt() -> None:
-    """What Ctrl-C does, and much like what Airflow does at the end of ``execution_timeout``, while the task waits.
-
-    Where it strikes as a row is handed from one step to the next, that row is in no result of the try.
-    """
+    """What Ctrl-C does, and much like what Airflow does at the end of ``execution_timeout``, while the task waits."""
 
     def strike() -> None:
         assert wait_for(lambda: _top_frame(threading.main_thread()).f_code.co_name in ("wait", "_wait_for_tstate_lock"))

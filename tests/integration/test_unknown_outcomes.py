@@ -153,7 +153,7 @@ def test_a_retry_that_is_killed_at_once_forgets_no_unknown_outcome(
     emulator.add_fault("drop_before", nth=1, **CREATES)
     task.run(plain(people(200), tmp_path))
     with monkeypatch.context() as patched:
-        dies(patched, Point(at="airflow_provider_sfleads.pipeline.row_run:SyncRun.execute", before=True))
+        dies(patched, Point(at="airflow_provider_sfleads.pipeline.row_run:RowRun.execute", before=True))
         killed(plain(people(200), tmp_path), task)
     assert task.run(plain(people(200), tmp_path)).counts == {"not_sent": 200}
     assert task.run(plain(people(200), tmp_path, late=AT_ONCE)).counts == {"created": 200}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,18 +15,21 @@ from typing import Any
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
+from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.pipeline.lead_search import Claim
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
+from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, PlanSettings, UpdateStage
-from airflow_provider_sfleads.pipeline.ports import Earlier, Settings
+from airflow_provider_sfleads.pipeline.ports import Earlier, RunTerms
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs, prepare
 from airflow_provider_sfleads.pipeline.reconcile import Before
-from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.salesforce.ids import lead_id
 from airflow_provider_sfleads.salesforce.wire import Send
@@ -162,17 +166,18 @@ def repetition(plan: Plan, seen: Seen, row: Row) -> Settled | None:
 class Done:
     """A run that ended; ``outcomes`` are those of this try."""
 
-    run: SyncRun
+    run: RowRun
     seen: Seen
     outcomes: list[Outcome] = field(default_factory=list)
     rejects: list[Row] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def execute(self, rows: Iterable[Row | BadRow]) -> None:
         """Take rows in, and run the plan over those that are to be sent."""
         earlier = self.run.before.earlier
         self.run.execute(
             taken_in(
-                self.run.plan,
+                self.run.delivery.plan,
                 self.seen,
                 rows,
                 self._settle,
@@ -181,12 +186,12 @@ class Done:
         )
 
     def _settle(self, settled: Settled) -> None:
-        self.run.sink.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
-        self.run.tally.add(settled.outcome)
+        self.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Take an outcome, as a sink does."""
         self.outcomes.append(outcome)
+        self.tally.add(outcome)
         if values is not None:
             self.rejects.append(values)
 
@@ -196,7 +201,7 @@ class Done:
     @property
     def counts(self) -> dict[str, int]:
         """The report's counts, less zeros."""
-        return {name: number for name, number in self.run.tally.counts().items() if number}
+        return {name: number for name, number in self.tally.counts().items() if number}
 
     def by_key(self) -> dict[str, Outcome]:
         """The outcomes by key."""
@@ -249,14 +254,11 @@ def prepared(
     numbers: Iterator[int] = count(1)
     stop = stop or Event()
     holder: list[Done] = []
-    run = SyncRun(
+    delivery = PageDelivery(
         plan=plan,
-        sender=PageSender(send=send, pause=pause, stopped=stop.is_set, number=lambda: str(next(numbers)), conn_id="sf"),
+        lead=describe(),
         lookup=LeadLookup(send=send, conn_id="sf", lead=describe()),
-        seen=seen,
-        sink=_Forward(holder),
-        before=Before(earlier=earlier),
-        settings=Settings(
+        terms=RunTerms(
             batch_size=batch_size,
             concurrency=concurrency,
             dry_run=dry_run,
@@ -267,16 +269,36 @@ def prepared(
             user_ids=frozenset({USER}),
             lead_url=lambda lead: f"https://acme/{lead}",
             stop=stop,
+            doubt=lambda: UnansweredSend.at(STARTED, USER),
         ),
+        sender=PageSender(send=send, pause=pause, stopped=stop.is_set, number=lambda: str(next(numbers)), conn_id="sf"),
     )
+    book = _Forward(holder)
+    flights = PagesInFlight(delivery=delivery, book=book)
+    holder.append(Done(RowRun(flights=flights, seen=seen, before=Before(earlier=earlier)), seen))
     if isinstance(earlier, EarlierTry):
         for outcome in earlier.outcomes:
-            run.tally.add(outcome)
-    holder.append(Done(run, seen))
+            holder[0].tally.add(outcome)
     return holder[0]
 
 
-class _Forward:
+class RowBook:
+    """A book that is given no columns."""
+
+    def add(self, _outcomes: object) -> None:
+        """Rows that are looked at one by one are settled one by one."""
+        raise AssertionError
+
+    def marked(self, _mark: str) -> nullcontext[None]:
+        """Pages need no marks."""
+        return nullcontext()
+
+    def marks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+
+class _Forward(RowBook):
     def __init__(self, holder: list[Done]) -> None:
         self._holder = holder
 

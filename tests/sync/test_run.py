@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from threading import Barrier, Event
+from collections.abc import Iterable, Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError
-from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Plan
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import LONG_AGO, Org
 from tests.sync.runs import (
@@ -27,7 +26,6 @@ from tests.sync.runs import (
     create_plan,
     move,
     new_row,
-    prepared,
     scored,
     stage_plan,
 )
@@ -41,7 +39,7 @@ def audit(done: Done, keys: Iterable[object]) -> None:
     """Check that every row read has exactly one outcome, and that the counts say so."""
     wanted = Counter(key_text(key) for key in keys)
     assert Counter(outcome.key for outcome in done.outcomes) == wanted
-    counts = done.run.tally.counts()
+    counts = done.tally.counts()
     assert counts.pop("read") == sum(counts.values()) == wanted.total()
     assert len(done.rejects) == counts["rejected"]
 
@@ -103,7 +101,7 @@ def test_creates_add_up(
     org.faults, org.limited = {}, False
     org.locked.clear()
     again = create(org, rows, plan=asked, batch_size=batch_size, earlier=EarlierTry(done.outcomes))
-    counts = again.run.tally.counts()
+    counts = again.tally.counts()
     assert counts["read"] == len(rows)
     assert counts["not_sent"] == 0
     held = Counter((lead["External_Id__c"] or "").lower() for lead in org.live())
@@ -141,9 +139,9 @@ def test_plain_inserts_add_up(
     org.faults, org.limited = {}, False
     org.locked.clear()
     again = create(org, rows, plan=PLAIN, batch_size=batch_size, earlier=EarlierTry(done.outcomes))
-    assert again.run.tally.counts()["read"] == len(rows)
+    assert again.tally.counts()["read"] == len(rows)
     assert Counter(outcome.key for outcome in tell(again, Action.NOT_SENT)) == Counter(each.key for each in unknown)
-    assert len(org.leads) <= again.run.tally.counts()["created"] + len(unknown)
+    assert len(org.leads) <= again.tally.counts()["created"] + len(unknown)
 
 
 stage_keys = st.sampled_from(["a", "A", "b", "c", "d", "e", "zz", "", None])
@@ -195,29 +193,10 @@ def test_moves_add_up(
 
     org.faults, org.limited = {}, False
     again = move(org, rows, plan=asked, batch_size=batch_size)
-    assert again.run.tally.counts()["not_sent"] == 0
-    assert again.run.tally.counts()["read"] == len(rows)
+    assert again.tally.counts()["not_sent"] == 0
+    assert again.tally.counts()["read"] == len(rows)
     third = move(org, rows, plan=asked, batch_size=batch_size)
-    assert third.run.tally.counts()["updated"] == 0
-
-
-@pytest.mark.parametrize("error", [RuntimeError("driver"), KeyboardInterrupt(), MemoryError()])
-def test_a_run_that_is_broken_off(error: BaseException) -> None:
-    """An exception that is no outcome goes on, after what was read is recorded: in flight or not sent."""
-
-    def rows() -> Iterator[Row]:
-        yield from (new_row(n) for n in range(450))
-        raise error
-
-    org = Org()
-    plan, seen = create_plan()
-    done = prepared(plan, seen, org.send, concurrency=1)
-    with pytest.raises(type(error)):
-        done.execute(rows())
-    audit(done, range(450))
-    assert len(org.leads) == done.counts["created"]
-    assert done.counts["not_sent"] >= 50
-    assert {outcome.reason for outcome in tell(done, Action.NOT_SENT)} == {"stopped"}
+    assert third.tally.counts()["updated"] == 0
 
 
 def test_a_stop() -> None:
@@ -251,7 +230,7 @@ def test_a_limit_in_the_middle() -> None:
     rows = [new_row(n) for n in range(50)]
     done = create(org, rows, batch_size=10, concurrency=1)
     assert done.counts == {"read": 50, "created": 20, "not_sent": 30}
-    assert isinstance(done.run.halted, ApiLimitError)
+    assert isinstance(done.run.delivery.halted, ApiLimitError)
     assert {outcome.reason for outcome in tell(done, Action.NOT_SENT)} == {"api_usage_limit"}
     org.faults, org.limited = {}, False
     again = create(org, rows, batch_size=10, earlier=EarlierTry(done.outcomes))
@@ -287,7 +266,7 @@ def test_an_error_that_cannot_be_looked_into() -> None:
     done = carry_out(plan, seen, send, [new_row(0), new_row(1)])
     assert done.counts == {"read": 2, "created": 1, "not_sent": 1}
     assert done.by_key()["0"].reason == "try_again"
-    assert isinstance(done.run.halted, ApiLimitError)
+    assert isinstance(done.run.delivery.halted, ApiLimitError)
 
 
 def test_rows_go_out_while_others_are_read() -> None:
@@ -316,55 +295,8 @@ def test_a_try_goes_on_where_the_last_one_was_killed(data: st.DataObject) -> Non
     again = create(org, rows, earlier=EarlierTry(kept))
     audited = Counter(outcome.key for outcome in [*kept, *again.outcomes])
     assert audited == Counter(key_text(row["id"]) for row in rows)
-    counts = again.run.tally.counts()
+    counts = again.tally.counts()
     assert counts.pop("read") == len(rows) == sum(counts.values())
-
-
-def test_a_bug_in_a_look_up_loses_no_row() -> None:
-    """Rows whose look-up ends in an exception that nobody foresaw are not_sent before it goes on."""
-    plan, seen = stage_plan()
-    nothing: dict[str, object] = {}
-    done = prepared(plan, seen, lambda _call: Reply(status=200, body=nothing["surprise"]))
-    with pytest.raises(KeyError):
-        done.execute([scored(1, "00Q5g00000AbCdE")])
-    audit(done, [1])
-
-
-class Clumsy:
-    """A plan that breaks while it settles the page with row 0."""
-
-    def __init__(self, plan: Any) -> None:  # noqa: ANN401 - a plan
-        self._plan = plan
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the plan
-        return getattr(self._plan, name)
-
-    def settle(self, items: Any, results: Any, lookup: Any) -> Any:  # noqa: ANN401 - as the plan
-        """Settle, or break."""
-        if any(item.candidate.key == "0" for item in items):
-            raise RuntimeError("a bug")
-        return self._plan.settle(items, results, lookup)
-
-
-def test_a_bug_in_one_page_loses_no_row() -> None:
-    """Where one page's settling breaks, the others that were written are recorded, and its own rows are in doubt."""
-    org, gate = Org(), Event()
-    plan, seen = create_plan()
-
-    def send(call: Call) -> Reply:
-        gate.wait(60)
-        return org.send(call)
-
-    def rows() -> Iterator[Row]:
-        yield from (new_row(n) for n in range(200))
-        gate.set()
-
-    done = prepared(Clumsy(plan), seen, send, batch_size=50, concurrency=4)
-    with pytest.raises(RuntimeError, match="a bug"):
-        done.execute(rows())
-    assert len(org.leads) == 200
-    audit(done, range(200))
-    assert done.counts["created"] == 150
 
 
 def test_an_unreadable_row_and_a_good_one_with_its_key() -> None:
@@ -394,7 +326,7 @@ def test_rows_that_never_left_have_no_api() -> None:
     """A row whose request was not sent, for the limit was reached before, has neither api nor batch."""
     done = create(Org(faults={1: "limit"}), [new_row(1)])
     assert (done.outcomes[0].api, done.outcomes[0].batch) == (None, None)
-    assert done.run.tally.sent == 0
+    assert done.tally.sent == 0
 
 
 def test_a_stop_ends_repeats() -> None:
@@ -417,131 +349,7 @@ def test_an_unknown_outcome_is_looked_up() -> None:
     org = Org(faults={1: "lost_after"})
     done = create(org, [new_row("L-1"), new_row("L-2")], batch_size=1, concurrency=1)
     assert done.counts == {"read": 2, "created": 1, "not_sent": 1}
-    assert isinstance(done.run.halted, OutcomeUnknownError)
-
-
-class Breaking:
-    """A plan whose method breaks with some row."""
-
-    def __init__(self, plan: Plan, method: str, key: object) -> None:
-        self._plan = plan
-        self._method = method
-        self._key = key
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the plan
-        method = getattr(self._plan, name)
-        return self._broken(method) if name == self._method else method
-
-    def _broken(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(first: Any, *rest: Any) -> Any:  # noqa: ANN401 - as the plan
-            keys = [first["id"]] if isinstance(first, dict) else [_key(each) for each in first]
-            if self._key in keys:
-                raise Interrupted
-            return method(first, *rest)
-
-        return call
-
-
-def _key(each: Candidate | Item) -> str:
-    return each.candidate.key if isinstance(each, Item) else each.key
-
-
-class Interrupted(BaseException):
-    """Comes from outside, as Airflow's time-out does."""
-
-
-@pytest.mark.parametrize("method", ["look_up", "settle"])
-def test_an_interruption_loses_no_row(method: str) -> None:
-    """An interruption in a look-up or while a page is settled leaves every row read with one outcome."""
-    org = Org()
-    plan, seen = create_plan()
-    done = prepared(Breaking(plan, method, "250"), seen, org.send, batch_size=50, concurrency=2)
-    with pytest.raises(Interrupted):
-        done.execute(new_row(n) for n in range(400))
-    read = done.counts["read"]
-    assert read >= 400 if method == "look_up" else read >= 250
-    audit(done, range(read))
-
-
-@pytest.mark.parametrize("at", [0, 1, 7])
-def test_a_sink_that_fails_once(at: int) -> None:
-    """Where one outcome cannot be recorded, it is tried once more before the run ends, and each is there once."""
-    org = Org()
-    plan, seen = create_plan()
-    done = prepared(plan, seen, org.send, batch_size=3, concurrency=2)
-    fails = [at]
-
-    class Flaky:
-        def write(self, outcome: Outcome, values: Row | None) -> None:
-            fails[0] -= 1
-            if fails[0] == -1:
-                raise OSError("no space")
-            done.write(outcome, values)
-
-        def flush(self) -> None:
-            done.flush()
-
-    done.run.sink = Flaky()
-    with pytest.raises(OSError, match="no space"):
-        done.execute(new_row(n) for n in range(20))
-    audit(done, range(20))
-
-
-@pytest.mark.parametrize("concurrency", [1, 4])
-def test_an_interruption_of_a_request(concurrency: int) -> None:
-    """The rows of a request that an interruption strikes are unknown; the others are what they are."""
-    org = Org()
-    plan, seen = create_plan(external_id_field=None)
-
-    def send(call: Call) -> Reply:
-        assert isinstance(call.body, dict)
-        if call.body["records"][0]["LastName"] == "Ray":
-            raise Interrupted
-        return org.send(call)
-
-    rows = [new_row(n, "Ray" if n == 10 else "Poe") for n in range(40)]
-    done = prepared(plan, seen, send, batch_size=10, concurrency=concurrency)
-    with pytest.raises(Interrupted):
-        done.execute(rows)
-    audit(done, range(40))
-    unknown = {outcome.key for outcome in done.outcomes if outcome.reason == "outcome_unknown"}
-    assert unknown == {str(n) for n in range(10, 20)}
-    assert len(org.leads) == done.counts["created"]
-
-
-def test_two_interruptions_lose_no_page() -> None:
-    """Where a second page is interrupted while the run is wound up, the third is recorded still."""
-    org = Org()
-    plan, seen = create_plan()
-    recorded = {key: Event() for key in ("0", "1")}
-    all_under_way = Barrier(3, timeout=60)
-
-    def send(call: Call) -> Reply:
-        assert isinstance(call.body, dict)
-        (record,) = call.body["records"]
-        number = int(record["External_Id__c"])
-        all_under_way.wait()
-        if number:
-            recorded[str(number - 1)].wait(60)
-        if number < 2:
-            raise Interrupted
-        return org.send(call)
-
-    done = prepared(plan, seen, send, batch_size=1, concurrency=3)
-
-    class Telling:
-        def write(self, outcome: Outcome, values: Row | None) -> None:
-            done.write(outcome, values)
-            if outcome.key in recorded:
-                recorded[outcome.key].set()
-
-        def flush(self) -> None:
-            done.flush()
-
-    done.run.sink = Telling()
-    with pytest.raises(Interrupted):
-        done.execute(new_row(n) for n in range(3))
-    audit(done, range(3))
+    assert isinstance(done.run.delivery.halted, OutcomeUnknownError)
 
 
 def test_two_bad_rows_do_not_stop_a_run() -> None:

@@ -15,13 +15,15 @@ from typing import Any
 from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
-from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, person_of
+from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
+from airflow_provider_sfleads.pipeline.page import PageDelivery
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
-from airflow_provider_sfleads.pipeline.plan import Candidate, Item, Plan, Settled
-from airflow_provider_sfleads.pipeline.ports import Settings
+from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
+from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
+from airflow_provider_sfleads.pipeline.ports import RunTerms
 from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
-from airflow_provider_sfleads.pipeline.row_run import SyncRun
+from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
@@ -29,7 +31,7 @@ from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.sync.org import NOW as CREATED
 from tests.sync.org import USER, Org
-from tests.sync.runs import LATE, STARTED, Seen, describe, taken_in
+from tests.sync.runs import LATE, STARTED, RowBook, Seen, describe, taken_in
 
 NOW = datetime.fromisoformat(CREATED)
 
@@ -133,18 +135,17 @@ class Task:
             ended.conclude(folder)
         return tally
 
-    def _stage(self, run: SyncRun, rows: Iterable[Row | BadRow]) -> list[Candidate]:
+    def _stage(self, run: RowRun, rows: Iterable[Row | BadRow]) -> list[Candidate]:
         """Take the export in, and keep what is to be sent for later tries."""
 
         def settle(settled: Settled) -> None:
-            run.sink.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
-            run.tally.add(settled.outcome)
+            run.flights.book.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
 
-        staged = list(taken_in(run.plan, Seen(), rows, settle))
-        run.sink.flush()
+        staged = list(taken_in(run.delivery.plan, Seen(), rows, settle))
+        run.flights.book.flush()
         return staged
 
-    def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> SyncRun:
+    def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> RowRun:
         announcements = Announcements(self.folder, plan.compare)
 
         def send(call: Call) -> Reply:
@@ -155,38 +156,18 @@ class Task:
             life.tick()
             return reply
 
-        def announce(items: Sequence[Item]) -> None:
+        def announce(rows: Sequence[tuple[str, str]]) -> None:
             life.tick()
-            rows = [(item.candidate.key, person_of(describe(), item.record)) for item in items]
             announcements.announce(rows, UnansweredSend.at(self.now, USER))
             self.doubtful.update(key for key, _ in rows)
             life.tick()
 
         numbers, stop = count(1), Event()
-        return SyncRun(
+        delivery = PageDelivery(
             plan=plan,
-            sender=PageSender(
-                send=send,
-                pause=lambda _rounds, _asked: None,
-                stopped=stop.is_set,
-                number=lambda: str(next(numbers)),
-                conn_id="sf",
-            ),
+            lead=describe(),
             lookup=LeadLookup(send=send, conn_id="sf", lead=describe()),
-            seen=seen,
-            sink=_MortalSink(writer, life),
-            tally=tally,
-            announce=announce,
-            doubts=Reconciliation(
-                LeadSearch(
-                    lead=describe(),
-                    fields=plan.recipe.fields,
-                    late=LATE,
-                    claimed=partial(created_ids, self.folder.of_dag),
-                    now=lambda: self.now,
-                )
-            ),
-            settings=Settings(
+            terms=RunTerms(
                 batch_size=self.batch_size,
                 concurrency=self.concurrency,
                 dry_run=False,
@@ -197,19 +178,43 @@ class Task:
                 user_ids=frozenset({USER}),
                 lead_url=lambda lead: f"https://acme/{lead}",
                 stop=stop,
+                doubt=lambda: UnansweredSend.at(self.now, USER),
+            ),
+            sender=PageSender(
+                send=send,
+                pause=lambda _rounds, _asked: None,
+                stopped=stop.is_set,
+                number=lambda: str(next(numbers)),
+                conn_id="sf",
+            ),
+            announce=announce,
+        )
+        return RowRun(
+            flights=PagesInFlight(delivery=delivery, book=_MortalSink(writer, life, tally)),
+            seen=seen,
+            doubts=Reconciliation(
+                LeadSearch(
+                    lead=describe(),
+                    fields=plan.recipe.fields,
+                    late=LATE,
+                    claimed=partial(created_ids, self.folder.of_dag),
+                    now=lambda: self.now,
+                )
             ),
         )
 
 
 @dataclass(slots=True)
-class _MortalSink:
+class _MortalSink(RowBook):
     writer: ResultsWriter
     life: Life
+    tally: Tally
 
     def write(self, outcome: Outcome, values: Row | None) -> None:
         """Record, if there is still somebody who could."""
         self.life.tick()
         self.writer.write(outcome, values)
+        self.tally.add(outcome)
 
     def flush(self) -> None:
         """Make it durable, likewise."""
