@@ -1,4 +1,4 @@
-"""The stage rule: which rows qualify, and which leads are left where they stand."""
+"""Which rows qualify for a stage, and which leads are left alone as they stand."""
 
 from __future__ import annotations
 
@@ -87,6 +87,17 @@ class StageRule:
         if here not in self.ladder:
             return Reason.STAGE_NOT_ON_LADDER
         return Reason.BEYOND_STAGE if self.ladder.index(here) > self.ladder.index(there) else None
+
+
+def why_left_alone(*, is_converted: bool, stage: str | None = None, rule: StageRule | None = None) -> Reason | None:
+    """Why nothing is written to a lead as it stands in Salesforce; ``None`` where it is written.
+
+    :param stage: its stage there.
+    :param rule: what it is to be moved by; ``None`` where only its values are updated.
+    """
+    if is_converted:
+        return Reason.CONVERTED
+    return None if rule is None else rule.standing(stage)
 
 
 def ladder_problem(stage: str, ladder: Sequence[object] | None, compared: Callable[[str], str] = str) -> str | None:

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch
-from airflow_provider_sfleads.pipeline.existing_leads import ExistingLeads, left_alone
+from airflow_provider_sfleads.pipeline.existing_leads import ExistingLeads, as_it_stands, left_alone
 from airflow_provider_sfleads.pipeline.lead_search import Claim
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
 from airflow_provider_sfleads.pipeline.plan import (
@@ -243,12 +243,13 @@ class CreatePlan:
 
     def _found(self, candidate: Candidate, lead: LeadRecord, kind: PageKind, seen: Seen) -> Item | Settled:
         lead_id = to_18(lead["Id"]) or lead["Id"]
-        contact_id = lead.get("ConvertedContactId")
         if self._rules.existing == "skip":
+            contact_id = lead.get("ConvertedContactId")
             # Not "converted", even where it is: a live insert is told that the lead exists, and no more.
             return unchanged(candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id, contact_id=contact_id)
-        if lead.get("IsConverted"):
-            return unchanged(candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id)
+        left = as_it_stands(candidate, lead, lead_id)
+        if left is not None:
+            return left
         if not seen(lead_id, "id"):
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
             return Settled(outcome=outcome, row=candidate.row)

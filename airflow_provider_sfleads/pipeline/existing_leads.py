@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.same import made_of, same_record
+from airflow_provider_sfleads.core.stage import StageRule, why_left_alone
 from airflow_provider_sfleads.pipeline.lead_search import Claim, Window
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
 from airflow_provider_sfleads.pipeline.plan import (
@@ -27,6 +28,18 @@ from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
 from airflow_provider_sfleads.salesforce.ids import to_18
 from airflow_provider_sfleads.salesforce.replies import ApiError, duplicate_fields, duplicate_id
+
+
+@dataclass(frozen=True, slots=True)
+class StageMove:
+    """A move to a stage.
+
+    :param rule: the stage, and its ladder.
+    :param field: Lead field that holds the stage.
+    """
+
+    rule: StageRule
+    field: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +148,9 @@ class ExistingLeads:
             return None
         if self.existing == "skip":
             return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id, contact_id=contact_id)
-        if lead.get("IsConverted"):
-            return unchanged(item.candidate, Reason.CONVERTED, salesforce_id=lead_id, contact_id=contact_id)
+        left = as_it_stands(item.candidate, lead, lead_id)
+        if left is not None:
+            return left
         # Another lead may still come of it.
         may_be_twice = not self.unique and isinstance(result, Unsent)
         # Where it is the very lead that was to be updated, the key is not what stands in the way.
@@ -174,16 +188,21 @@ class ExistingLeads:
         return duplicate_fields(error, self._unique_names)
 
 
-Standing = Callable[[Item, LeadRecord], Settled | None]
-"""Why a lead is left alone as it stands now, if it is."""
+def as_it_stands(
+    candidate: Candidate, lead: LeadRecord, lead_id: str | None, move: StageMove | None = None
+) -> Settled | None:
+    """The outcome of a row whose lead is left alone (:func:`core.stage.why_left_alone`); ``None`` where it is not.
 
-
-def converted(item: Item, lead: LeadRecord) -> Settled | None:
-    """Leave a converted lead alone."""
-    if not lead.get("IsConverted"):
+    :param move: the stage that it is to be moved to, if it is to be moved.
+    """
+    stage = lead.get(move.field) if move is not None else None
+    reason = why_left_alone(
+        is_converted=bool(lead.get("IsConverted")), stage=stage, rule=move.rule if move is not None else None
+    )
+    if reason is None:
         return None
     contact_id = lead.get("ConvertedContactId")
-    return unchanged(item.candidate, Reason.CONVERTED, salesforce_id=item.salesforce_id, contact_id=contact_id)
+    return unchanged(candidate, reason, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage)
 
 
 def left_alone(
@@ -192,14 +211,13 @@ def left_alone(
     lookup: LeadLookup | None,
     *,
     meanings: Sequence[Meaning] = (Meaning.LEAD_CONVERTED,),
-    fields: Sequence[str] = STATUS_FIELDS,
-    standing: Standing = converted,
+    move: StageMove | None = None,
 ) -> dict[int, Settled]:
     """Return the outcomes of refused records whose leads are to be left alone, by their places.
 
     :param lookup: reads the leads once more; where it cannot be asked now, another try tells.
     :param meanings: of errors that records may be refused with for that.
-    :param fields: Lead fields to read.
+    :param move: the stage that they are to be moved to, if they are to be moved.
     :raises SalesforceLeadsError: where Salesforce cannot be asked.
     """
     pairs = zip(items, results, strict=True)
@@ -208,8 +226,12 @@ def left_alone(
     }
     if lookup is None:
         return {place: not_sent(item, Unsent(reason=Reason.TRY_AGAIN)) for place, item in refused.items()}
-    leads = lookup.by_id([str(item.salesforce_id) for item in refused.values()], tuple(fields)) if refused else {}
-    found = {place: standing(item, leads.get(item.salesforce_id or "", {})) for place, item in refused.items()}
+    fields = (*STATUS_FIELDS, *([move.field] if move is not None else ()))
+    leads = lookup.by_id([str(item.salesforce_id) for item in refused.values()], fields) if refused else {}
+    there = {
+        place: (item, leads[str(item.salesforce_id)]) for place, item in refused.items() if item.salesforce_id in leads
+    }
+    found = {n: as_it_stands(item.candidate, lead, item.salesforce_id, move) for n, (item, lead) in there.items()}
     return {place: settled for place, settled in found.items() if settled is not None}
 
 

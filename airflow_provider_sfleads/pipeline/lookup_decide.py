@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.stage import StageRule, why_left_alone
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions, digests
@@ -302,6 +303,24 @@ class _Draft:
         self.reasons[which] = _NONE if reason is None else _REASONS.index(reason)
         self.contacts[which] = contact
 
+    def leave_alone(self, found: Mask, rule: StageRule | None = None) -> None:
+        """Leave alone those leads that :func:`core.stage.why_left_alone` says, asked once for each stage there is.
+
+        :param found: which rows have one lead.
+        :param rule: what they are to be moved by.
+        """
+        standing = self.standing
+        # The last is for leads without a stage, whose code is -1.
+        stages = (*standing.known_stages, None)
+        reasons = [
+            [why_left_alone(is_converted=is_converted, stage=stage, rule=rule) for stage in stages]
+            for is_converted in (False, True)
+        ]
+        codes = np.array([[_NONE if each is None else _REASONS.index(each) for each in row] for row in reasons])
+        said = codes[standing.converted.astype(np.int8), standing.stages]
+        for reason in {each for row in reasons for each in row if each is not None}:
+            self.settle(found & (said == _REASONS.index(reason)), Action.UNCHANGED, reason, contact=True)
+
     def decisions(self, ways: tuple[Sending, ...]) -> Decisions:
         """What was decided."""
         settled, sent = self.classes == SETTLED, self.classes >= 0
@@ -339,14 +358,7 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     keyed = np.flatnonzero(found & ~sought.has_id)
     again = keyed[~_new(memory, standing, keyed)]
     draft.classes[found] = _NEW
-    # The last is for leads without a stage, whose code is -1.
-    verdicts = [rule.standing(stage) for stage in (*standing.known_stages, None)]
-    codes = np.array([_NONE if reason is None else _REASONS.index(reason) for reason in verdicts], dtype=np.int8)
-    reasons = codes[standing.stages]
-    for reason in dict.fromkeys(reason for reason in verdicts if reason is not None):
-        left = found & ~standing.converted & (reasons == _REASONS.index(reason))
-        draft.settle(left, Action.UNCHANGED, reason, contact=True)
-    draft.settle(found & standing.converted, Action.UNCHANGED, Reason.CONVERTED, contact=True)
+    draft.leave_alone(found, rule)
     repeated = np.zeros(len(found), dtype=np.bool_)
     repeated[again] = True
     draft.settle(repeated, Action.DUPLICATE_KEY)
@@ -385,7 +397,7 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
         return draft
     draft.classes[found] = _KNOWN
     draft.settle(found & standing.same, Action.UNCHANGED, Reason.SAME_VALUES)
-    draft.settle(found & standing.converted, Action.UNCHANGED, Reason.CONVERTED, contact=True)
+    draft.leave_alone(found)
     return draft
 
 

@@ -175,7 +175,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """The decisions that need the export only, in the order the design fixes.
+    """The decisions that need the export only, in their order.
 
     Unreadable row, empty key, filter, mapping. That a key was there before is noticed ahead of it, by the column.
 

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_null
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch
-from airflow_provider_sfleads.pipeline.existing_leads import left_alone
+from airflow_provider_sfleads.pipeline.existing_leads import StageMove, as_it_stands, left_alone
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, LeadRecord
 from airflow_provider_sfleads.pipeline.plan import (
     Candidate,
@@ -27,7 +27,6 @@ from airflow_provider_sfleads.pipeline.plan import (
     not_sent,
     refuse,
     rejected,
-    unchanged,
     written,
 )
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
@@ -85,6 +84,7 @@ class StagePlan:
         )
         self.compare, self.key_of, self.recipe = intake.compare, intake.key_of, intake.recipe
         self._fields = (*STATUS_FIELDS, rules.stage_field.name)
+        self._move = StageMove(rules.rule, rules.stage_field.name)
 
     @property
     def rules(self) -> StageRules:
@@ -147,7 +147,7 @@ class StagePlan:
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
             return Settled(outcome=outcome, row=candidate.row)
         stage = lead.get(self._rules.stage_field.name)
-        left = self._left_alone(candidate, lead_id, lead)
+        left = as_it_stands(candidate, lead, lead_id, self._move)
         if left is not None:
             return left
         return Item(
@@ -159,15 +159,6 @@ class StagePlan:
             old_stage=stage,
             new_stage=self._rules.rule.stage,
         )
-
-    def _left_alone(self, candidate: Candidate, lead_id: str, lead: LeadRecord) -> Settled | None:
-        """Why a lead is not to be moved, by how it stands now."""
-        stage = lead.get(self._rules.stage_field.name)
-        contact_id = lead.get("ConvertedContactId")
-        reason = Reason.CONVERTED if lead.get("IsConverted") else self._rules.rule.standing(stage)
-        if reason is None:
-            return None
-        return unchanged(candidate, reason, salesforce_id=lead_id, contact_id=contact_id, old_stage=stage)
 
     def _not_one(
         self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str], *, by_email: bool
@@ -198,7 +189,7 @@ class StagePlan:
         overtaken: dict[int, Overtaken] = {}
         for position, item in enumerate(items):
             lead = leads.get(item.salesforce_id or "")
-            left = self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
+            left = as_it_stands(item.candidate, lead, item.salesforce_id, self._move) if lead else None
             if left is not None and left.outcome.reason is not Reason.ALREADY_AT_STAGE:
                 overtaken[position] = Overtaken(outcome=left.outcome)
         return overtaken
@@ -207,12 +198,9 @@ class StagePlan:
         """Turn a page's results into outcomes; a lead converted, or moved on, since it was read is left alone."""
         # An org may have a validation rule that keeps a lead from a step back.
         meanings = (Meaning.LEAD_CONVERTED, Meaning.RULE_BROKEN)
-        left = left_alone(items, results, lookup, meanings=meanings, fields=self._fields, standing=self._standing_now)
+        left = left_alone(items, results, lookup, meanings=meanings, move=self._move)
         pairs = enumerate(zip(items, results, strict=True))
         return [left.get(place) or self._settled(item, result) for place, (item, result) in pairs]
-
-    def _standing_now(self, item: Item, lead: LeadRecord) -> Settled | None:
-        return self._left_alone(item.candidate, item.salesforce_id or "", lead) if lead else None
 
     def _settled(self, item: Item, result: Result) -> Settled:
         if isinstance(result, Unsent):
