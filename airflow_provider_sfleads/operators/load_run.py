@@ -397,7 +397,7 @@ class _LoadRun:
 
         for piece in tail:
             # What became of rows that a job carried before, the job may not have told.
-            doubt = self.load.doubt() if piece.slot.round and not piece.slot.has_met else None
+            doubt = self.load.doubt() if piece.is_doubtful else None
             places = apart.get(piece.name)
             if places is not None and not places:
                 continue

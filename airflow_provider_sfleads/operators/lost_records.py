@@ -134,11 +134,9 @@ def lost_since(
 
 def _may_have_jobs(folder: ResultsFolder) -> bool:
     """Whether jobs may carry staged rows: which ones, only the entry in the store would tell; pages are announced."""
-    if not folder.has_staged:
-        return False
     from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
 
-    return any(piece.role is not Role.TAIL for piece in Pieces(folder.staged()).all())
+    return folder.has_staged and any(piece.role is not Role.TAIL for piece in Pieces(folder.staged()).all())
 
 
 def _has_records(last: Execution, folder: ResultsFolder) -> bool:
@@ -180,6 +178,8 @@ def why_anew(last: Execution, folder: ResultsFolder, settings: LoadSettings, now
     :param now: the worker's time.
     :raises PlanChangedError: where neither can be without the risk of a second lead, or of an undone change.
     """
+    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
+
     if not last.open or last.asks_from is not None:
         return None
     if not folder.is_staged:
@@ -191,7 +191,8 @@ def why_anew(last: Execution, folder: ResultsFolder, settings: LoadSettings, now
     is_old = now - datetime.fromisoformat(last.started_at) > _LONGEST_STAGED
     if not changed and not is_old:
         return None
-    is_carried = _is_carried(folder, last)
+    pieces = Pieces(folder.staged())
+    is_carried = pieces.in_jobs(last.jobs) or any(piece.is_doubtful for piece in pieces.all())
     is_doubtful = is_carried or any_announced(folder) or any_unknown(folder)
     # A lead that its answer did not name is found by the values that were sent, where it has no external ID.
     is_found_by_values = settings.change.creates and settings.external_id_field is None
@@ -211,13 +212,3 @@ def why_anew(last: Execution, folder: ResultsFolder, settings: LoadSettings, now
     if changed:
         return "the mapping, the parameters or the export are other ones than its rows were staged by"
     return "its rows were staged more than a day ago"
-
-
-def _is_carried(folder: ResultsFolder, last: Execution) -> bool:
-    """Whether rows are staged that a job carries, or carried without a word of what became of them."""
-    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
-
-    return any(
-        piece.role is Role.UNKNOWN or (piece.slot.round and not piece.slot.has_met) or piece.slot.label in last.jobs
-        for piece in Pieces(folder.staged()).all()
-    )

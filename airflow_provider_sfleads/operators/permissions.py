@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
 from airflow_provider_sfleads.operators.load_context import LoadContext
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, check_contacts
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.salesforce.access import check_writable, in_one
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 
@@ -37,11 +36,13 @@ def check_permissions(load: LoadContext) -> None:
 
     :raises SalesforceLeadsError: one for all that is lacking.
     """
+    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
+
     settings, conn_id = load.settings, load.settings.hook.salesforce_conn_id
     problems: list[SalesforceLeadsError] = []
     checks: list[Callable[[], object]] = [lambda: load.plan(())]
     # Jobs that are under way are brought to their end in any case, by the rule that they have.
-    if not is_carried(load.folder, load.execution.jobs):
+    if not Pieces(load.folder.staged()).in_jobs(load.execution.jobs):
         checks.insert(0, lambda: check_writable(load.lead, settings.needs, conn_id=conn_id))
         checks.append(lambda: _check_contacts(settings))
         if settings.needs.active_rule and settings.api == "bulk" and load.execution.api != "collections":
@@ -65,18 +66,6 @@ def hides_rule(load: LoadContext) -> bool:
         log.warning("%s", error)
         return True
     return False
-
-
-def is_carried(folder: ResultsFolder, jobs: Mapping[str, str]) -> bool:
-    """Whether rows are staged of which a job has not been settled yet.
-
-    :param jobs: ids of the execution's jobs, by the load that each carries.
-    """
-    if not jobs or not folder.has_staged:
-        return False
-    from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
-
-    return any(piece.slot.label in jobs for piece in Pieces(folder.staged()).all(Role.LOAD))
 
 
 def _check_contacts(settings: LoadSettings) -> None:

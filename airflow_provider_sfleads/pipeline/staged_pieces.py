@@ -88,6 +88,11 @@ class Piece:
         """The mark of results that settle it."""
         return f"{self.role}-{self.slot.label}"
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a job has carried its rows, and nobody has heard what became of them."""
+        return self.role is Role.UNKNOWN or (self.slot.round > 0 and not self.slot.has_met)
+
     def comes_of(self, source: Piece) -> bool:
         """Whether it holds rows of a piece that was looked up, settled, or put back."""
         mine, theirs = self.slot, source.slot
@@ -130,6 +135,13 @@ class Pieces:
 
     folder: Folder
     _writing: dict[tuple[Role, Slot], tuple[Path, StagedWriter]] = field(default_factory=dict)
+
+    def in_jobs(self, jobs: Collection[str]) -> bool:
+        """Whether a job carries staged rows that it has not settled yet.
+
+        :param jobs: labels of the loads that have a job.
+        """
+        return any(piece.slot.label in jobs for piece in self.all(Role.LOAD))
 
     def all(self, role: Role | None = None) -> list[Piece]:
         """The pieces there are, of one role or of all, in order."""
