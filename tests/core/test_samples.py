@@ -22,8 +22,8 @@ from airflow_provider_sfleads.salesforce.replies import (
     results_of,
 )
 from airflow_provider_sfleads.salesforce.wire import Reply
+from tests.pipeline.runs import create_plan, stage_plan
 from tests.samples.replay import SAMPLES, Answer, answers, sample
-from tests.sync.runs import create_plan, stage_plan
 
 DESCRIBES = ("describe/lead_describe_v42_grouparoo.json", "describe/lead_describe_v59_cumulusci.json")
 PAGES = [

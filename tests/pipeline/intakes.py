@@ -30,8 +30,8 @@ from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_rows import candidates
 from airflow_provider_sfleads.salesforce.describe import parse_describe
-from tests.sync.org import lead_id
-from tests.sync.runs import Seen, field_of, ground, taken_in
+from tests.pipeline.org import lead_id
+from tests.pipeline.runs import Seen, field_of, ground, taken_in
 
 _DESCRIBED = describe_object(lead_schema(), "/services/data/v60.0")
 #: The emulator's Lead, and one field more, of a type that its own have not.

@@ -23,9 +23,9 @@ from airflow_provider_sfleads.pipeline.lookup_sources import (
     read_page,
 )
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.columnar.asking import AskedOrg
-from tests.sync.org import Org, lead_id
-from tests.sync.runs import describe
+from tests.pipeline.asking import AskedOrg
+from tests.pipeline.org import Org, lead_id
+from tests.pipeline.runs import describe
 
 FIELDS = ("Id", "External_Id__c", "LastName", "Score__c", "IsConverted", "ConvertedContactId")
 COUNT, CREATE, ASK, DROP = "GET query", "POST jobs/query", "GET jobs/query/JOB", "DELETE jobs/query/JOB"

@@ -16,8 +16,8 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import LONG_AGO, Org
-from tests.sync.runs import (
+from tests.pipeline.org import LONG_AGO, Org
+from tests.pipeline.runs import (
     LADDER,
     Done,
     EarlierTry,

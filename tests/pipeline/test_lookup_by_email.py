@@ -16,9 +16,9 @@ from airflow_provider_sfleads.pipeline.lookup_decide import APART, OUTCOME, SETT
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from tests.columnar.asking import AskedOrg, Known, staged
-from tests.sync.org import Org
-from tests.sync.runs import create_request, ground, scored, stage_request
+from tests.pipeline.asking import AskedOrg, Known, staged
+from tests.pipeline.org import Org
+from tests.pipeline.runs import create_request, ground, scored, stage_request
 
 FIELDS = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email"})
 COLUMNS = ("id", "name", "firm", "mail")

@@ -33,7 +33,7 @@ from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.salesforce.ids import lead_id
 from airflow_provider_sfleads.salesforce.wire import Send
-from tests.sync.org import USER, Org
+from tests.pipeline.org import USER, Org
 
 LADDER = ("New", "MQL", "SQL", "Won")
 STARTED = datetime(2026, 11, 24, tzinfo=UTC)

@@ -25,9 +25,9 @@ from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.ingest_jobs import row_error
 from airflow_provider_sfleads.salesforce.replies import duplicate_fields, duplicate_id
-from tests.columnar.job_files import KEY, results_of, uploaded, write_file
+from tests.pipeline.job_files import KEY, results_of, uploaded, write_file
+from tests.pipeline.org import lead_id
 from tests.samples.replay import sample
-from tests.sync.org import lead_id
 
 FIELDS = ("External_Id__c", "LastName", "Street")
 COLUMNS = ("Id", *FIELDS)

@@ -13,8 +13,8 @@ from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exceptions import MappingError
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import Org, calls_of, lead_id
-from tests.sync.runs import LADDER, STARTED, EarlierTry, carry_out, describe, move, prepared, scored, stage_plan
+from tests.pipeline.org import Org, calls_of, lead_id
+from tests.pipeline.runs import LADDER, STARTED, EarlierTry, carry_out, describe, move, prepared, scored, stage_plan
 
 BY_KEY = {"columns": ("id", "score"), "external_id_field": "External_Id__c", "lead_id": None}
 BOTH = {"external_id_field": "External_Id__c"}

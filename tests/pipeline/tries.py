@@ -29,9 +29,9 @@ from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import NOW as CREATED
-from tests.sync.org import USER, Org
-from tests.sync.runs import LATE, STARTED, RowBook, Seen, describe, taken_in
+from tests.pipeline.org import NOW as CREATED
+from tests.pipeline.org import USER, Org
+from tests.pipeline.runs import LATE, STARTED, RowBook, Seen, describe, taken_in
 
 NOW = datetime.fromisoformat(CREATED)
 

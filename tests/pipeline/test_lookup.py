@@ -8,7 +8,7 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.wire import Reply
-from tests.sync.runs import describe
+from tests.pipeline.runs import describe
 
 KEY = FieldInfo(name="External_Id__c", type="string")
 

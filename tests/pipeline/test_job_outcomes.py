@@ -26,10 +26,10 @@ from airflow_provider_sfleads.pipeline.staged_rows import Sending, field_names, 
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.salesforce.collections import SaveResult
 from airflow_provider_sfleads.salesforce.ingest_jobs import row_error
-from tests.columnar.asking import staged
-from tests.columnar.job_files import JOB, results_of, uploaded, write_file
-from tests.sync.org import Org, lead_id
-from tests.sync.runs import create_plan, describe, stage_plan
+from tests.pipeline.asking import staged
+from tests.pipeline.job_files import JOB, results_of, uploaded, write_file
+from tests.pipeline.org import Org, lead_id
+from tests.pipeline.runs import create_plan, describe, stage_plan
 
 NOW = datetime(2026, 11, 24, 0, 10, tzinfo=UTC)
 TERMS = RunTerms(

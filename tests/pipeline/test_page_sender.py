@@ -24,7 +24,7 @@ from airflow_provider_sfleads.pipeline.page_sender import MAX_UNKNOWN, ROUNDS, D
 from airflow_provider_sfleads.pipeline.plan import Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import lead_id
+from tests.pipeline.org import lead_id
 
 INSERT = PageKind(operation="insert")
 ONCE = PageKind(operation="insert", repeatable=False)

@@ -18,8 +18,8 @@ from airflow_provider_sfleads.pipeline.lookup import Mask, Reading
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD, ORIGINAL, staged_schema
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import Org
-from tests.sync.runs import Seen
+from tests.pipeline.org import Org
+from tests.pipeline.runs import Seen
 
 JOB = "7500000000000AAAAA"
 

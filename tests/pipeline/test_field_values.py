@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.field_values import cell_of, cells_of, plain_cells
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
-from tests.columnar.takings import FIGURES, IDS, MOMENTS, TRUTHS, WORDS
+from tests.pipeline.intakes import FIGURES, IDS, MOMENTS, TRUTHS, WORDS
 
 VALUES = {
     "string": WORDS, "textarea": WORDS, "email": WORDS, "picklist": WORDS, "multipicklist": WORDS,

@@ -24,9 +24,9 @@ from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Settled
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from tests.columnar.asking import AskedOrg, Known, staged
-from tests.sync.org import LONG_AGO, NOW, USER, Org, lead_id
-from tests.sync.runs import LADDER, Seen, create_request, describe, ground, stage_request, taken_in
+from tests.pipeline.asking import AskedOrg, Known, staged
+from tests.pipeline.org import LONG_AGO, NOW, USER, Org, lead_id
+from tests.pipeline.runs import LADDER, Seen, create_request, describe, ground, stage_request, taken_in
 
 COLUMNS = {
     "name": "LastName", "firm": "Company", "mail": "Email", "points": "Score__c", "number": "Number_Id__c",

@@ -13,9 +13,9 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
-from tests.columnar.takings import FIGURES, IDS, KEYS, VALUES, WORDS, arrays, keys, one_by_one, together
-from tests.sync.org import lead_id
-from tests.sync.runs import stage_request
+from tests.pipeline.intakes import FIGURES, IDS, KEYS, VALUES, WORDS, arrays, keys, one_by_one, together
+from tests.pipeline.org import lead_id
+from tests.pipeline.runs import stage_request
 
 COLUMNS = ("id", "lead", "score", "stage", "mail")
 THRESHOLDS = st.sampled_from(

@@ -18,8 +18,8 @@ from airflow_provider_sfleads.pipeline.lead_search import LeadSearch, Presence, 
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
-from tests.sync.org import NOW, USER, Org
-from tests.sync.runs import create_plan, describe
+from tests.pipeline.org import NOW, USER, Org
+from tests.pipeline.runs import create_plan, describe
 
 SENT = datetime.fromisoformat(NOW)
 LATE = timedelta(minutes=12)

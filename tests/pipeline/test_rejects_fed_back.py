@@ -28,7 +28,7 @@ from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.staged_rows import candidates
 from airflow_provider_sfleads.results.rejects import columns_of, line_of
-from tests.columnar.takings import (
+from tests.pipeline.intakes import (
     CLOCKS,
     FIELDS,
     FIGURES,
@@ -44,7 +44,7 @@ from tests.columnar.takings import (
     one_by_one,
     together,
 )  # fmt: skip
-from tests.sync.runs import Seen, create_request, ground, taken_in
+from tests.pipeline.runs import Seen, create_request, ground, taken_in
 
 COLUMNS = ("id", "name", "value", "else")
 FITTING = {

@@ -12,8 +12,8 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.same import made_of
 from airflow_provider_sfleads.exceptions import MappingError, ServiceUnavailableError
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.sync.org import NOW, Org, lead_id
-from tests.sync.runs import EarlierTry, carry_out, create, create_plan, describe, new_row
+from tests.pipeline.org import NOW, Org, lead_id
+from tests.pipeline.runs import EarlierTry, carry_out, create, create_plan, describe, new_row
 
 UPDATE = {"existing": "update"}
 WITH_EMAIL = FieldMap(columns={"name": "LastName", "firm": "Company", "mail": "Email"})

@@ -16,8 +16,8 @@ from airflow_provider_sfleads.pipeline.preview import Found, Plan, estimate, loo
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.salesforce.paging import cut
-from tests.sync.org import Org, lead_id
-from tests.sync.runs import carry_out, create_plan, new_row, scored, stage_plan
+from tests.pipeline.org import Org, lead_id
+from tests.pipeline.runs import carry_out, create_plan, new_row, scored, stage_plan
 
 GROUP = 5
 STAGES = (None, "New", "MQL", "Won")

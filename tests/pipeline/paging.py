@@ -34,10 +34,10 @@ from airflow_provider_sfleads.pipeline.staged_rows import at_places, candidates
 from airflow_provider_sfleads.results.columns import complete, to_outcome
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
-from tests.columnar.asking import staged
-from tests.sync.org import NOW as CREATED
-from tests.sync.org import USER, Org
-from tests.sync.runs import LATE, Seen, describe
+from tests.pipeline.asking import staged
+from tests.pipeline.org import NOW as CREATED
+from tests.pipeline.org import USER, Org
+from tests.pipeline.runs import LATE, Seen, describe
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads
 from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.host import parse_host
-from tests.sync.runs import describe
+from tests.pipeline.runs import describe
 
 FIELDS = ("Id", "External_Id__c", "LastName", "IsConverted", "ConvertedContactId", "AnnualRevenue", "CreatedDate")
 

@@ -20,9 +20,9 @@ from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
-from tests.bulk.paging import NOW, EventfulOrg, Ledger, Memory, Plan, Try
-from tests.sync.org import calls_of
-from tests.sync.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
+from tests.pipeline.org import calls_of
+from tests.pipeline.paging import NOW, EventfulOrg, Ledger, Memory, Plan, Try
+from tests.pipeline.runs import EarlierTry, create_request, ground, new_row, scored, stage_request, taken_in
 
 INSERT = "composite/sobjects"
 

@@ -19,9 +19,9 @@ from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.pipeline.plan import Candidate, Settled
 from airflow_provider_sfleads.pipeline.prepare import prepare
-from tests.bulk.paging import EventfulOrg, Memory, Plan, Try, content, shown
-from tests.sync.org import LONG_AGO, lead_id
-from tests.sync.runs import LADDER, EarlierTry, create_request, ground, stage_request, taken_in
+from tests.pipeline.org import LONG_AGO, lead_id
+from tests.pipeline.paging import EventfulOrg, Memory, Plan, Try, content, shown
+from tests.pipeline.runs import LADDER, EarlierTry, create_request, ground, stage_request, taken_in
 
 COLUMNS = {"name": "LastName", "firm": "Company", "mail": "Email", "points": "Score__c", "nick": "FirstName"}
 CREATES = ("skip", "update", "plain", "number", "number update", "email", "email update")

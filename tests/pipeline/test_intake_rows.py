@@ -13,7 +13,7 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.rows import BadRow
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
-from tests.columnar.takings import (
+from tests.pipeline.intakes import (
     CLOCKS,
     FIELDS,
     FIGURES,
@@ -29,8 +29,8 @@ from tests.columnar.takings import (
     one_by_one,
     together,
 )  # fmt: skip
-from tests.sync.org import lead_id
-from tests.sync.runs import create_request, stage_request
+from tests.pipeline.org import lead_id
+from tests.pipeline.runs import create_request, stage_request
 
 COLUMNS = ("id", "name", "value")
 FITTING = {

@@ -27,10 +27,10 @@ from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from tests.bulk.paging import NOW, EventfulOrg, Memory, Plan, Try
-from tests.sync.org import NOW as CREATED
-from tests.sync.org import USER
-from tests.sync.runs import create_request, ground, new_row, scored, stage_request, taken_in
+from tests.pipeline.org import NOW as CREATED
+from tests.pipeline.org import USER
+from tests.pipeline.paging import NOW, EventfulOrg, Memory, Plan, Try
+from tests.pipeline.runs import create_request, ground, new_row, scored, stage_request, taken_in
 
 PACKAGE = str(Path(airflow_provider_sfleads.__file__).parent)
 
