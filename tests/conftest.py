@@ -18,9 +18,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from demo.ui import free_port
-from dev import postgres_bin
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -216,6 +213,9 @@ def lake(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Lake:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of an empty database on a PostgreSQL server that lives as long as the tests."""
+    from demo.ui import free_port
+    from dev import postgres_bin
+
     programs = postgres_bin()
     if programs is None:
         pytest.fail("There is no PostgreSQL here: `python3 dev.py test` installs it, or says how.")

@@ -14,7 +14,7 @@ from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from tests.pipeline.org import Org
 from tests.pipeline.runs import LADDER, LATE, create_plan, new_row, scored, stage_plan
-from tests.pipeline.tries import Life, Task, states
+from tests.results.tries import Life, Task, states
 
 EXPORT = ("a", "b", "c", "d", "e", "f", "A", "b", "", "g", "h")
 LEADS = 8  # different keys of the export
