@@ -77,7 +77,7 @@ class StageRule:
         known = None if is_null(value) else self.compared(text_of(value).strip(BLANKS))
         return None if known in self.from_stages else Reason.STAGE_NOT_ELIGIBLE
 
-    def standing(self, current: str | None) -> Reason | None:
+    def why_left_alone(self, current: str | None) -> Reason | None:
         """Why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
         here, there = self.compared((current or "").strip(BLANKS)), self.compared(self.stage)
         if here == there:
@@ -97,7 +97,7 @@ def why_left_alone(*, is_converted: bool, stage: str | None = None, rule: StageR
     """
     if is_converted:
         return Reason.CONVERTED
-    return None if rule is None else rule.standing(stage)
+    return None if rule is None else rule.why_left_alone(stage)
 
 
 def ladder_problem(stage: str, ladder: Sequence[object] | None, compared: Callable[[str], str] = str) -> str | None:

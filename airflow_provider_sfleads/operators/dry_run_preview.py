@@ -24,14 +24,14 @@ _RESUMED = "an earlier try looked up some of the rows, and what that took is rec
 _MIXED = "rows that one job is not worth are looked up once more, together with others"
 
 
-def show_preview(load: LoadContext, course: LoadOutcome, report: SyncReport) -> None:
+def show_preview(load: LoadContext, outcome: LoadOutcome, report: SyncReport) -> None:
     """Write ``preview.json`` beside the report of a dry run, and say in the log what it says."""
     plan, settings = load.planned, load.settings
     if plan is None:
         return
     found, reason = _found(load, plan)
     preview = Preview(
-        counts=course.tally.counts(),
+        counts=outcome.tally.counts(),
         changes=tuple(islice(changes(load.folder), _SHOWN)),
         fields=tuple(info.name for info in plan.recipe.fields),
         estimate=estimate(
@@ -46,7 +46,7 @@ def show_preview(load: LoadContext, course: LoadOutcome, report: SyncReport) -> 
         token_requests=report.token_requests,
         usage=ApiUsage(**report.api_usage) if report.api_usage else None,
         ceiling=settings.hook.client.settings.max_api_usage,
-        missing=_missing(course, report),
+        missing=_missing(outcome, report),
     )
     url = load.folder.write_preview(preview.as_json())
     for line in preview.lines(partial(log_name, salt=load.folder.dag_id)):
@@ -54,8 +54,8 @@ def show_preview(load: LoadContext, course: LoadOutcome, report: SyncReport) -> 
     log.info("The preview for programs: %s", url)
 
 
-def _missing(course: LoadOutcome, report: SyncReport) -> str | None:
-    if course.export_error is not None:
+def _missing(outcome: LoadOutcome, report: SyncReport) -> str | None:
+    if outcome.export_error is not None:
         return "the export could not be read to its end."
     return f"{report.not_sent:,} could not be looked up." if report.not_sent else None
 

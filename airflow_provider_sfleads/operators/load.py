@@ -111,11 +111,11 @@ def load(
         try:
             check_permissions(load_context)
             closing.enter_context(turn(load_context))
-            course = load_run.carry_out(load_context)
-            if isinstance(course, PendingJobs):
+            outcome = load_run.carry_out(load_context)
+            if isinstance(outcome, PendingJobs):
                 load_context.keep(**_calls(load_context))
-                return course
-            return _end(load_context, course)
+                return outcome
+            return _end(load_context, outcome)
         except DisownedError:
             raise
         except SalesforceLeadsError as error:
@@ -142,19 +142,19 @@ def _unusable(settings: LoadSettings, error: OSError) -> ResultsError:
     return unusable
 
 
-def _end(load_context: LoadContext, course: LoadOutcome) -> Ending:
+def _end(load_context: LoadContext, outcome: LoadOutcome) -> Ending:
     settings = load_context.settings
-    load_context.tally = course.tally
+    load_context.tally = outcome.tally
     report = report_of(load_context)
     load_context.folder.write_report(report.as_json())
-    failure = failure_of(course, report, settings.max_rejects)
+    failure = failure_of(outcome, report, settings.max_rejects)
     log.info("%s", summary(report))
-    broken = misrecorded(course, load_context.folder)
+    broken = misrecorded(outcome, load_context.folder)
     if broken is not None:
-        _ask_next(load_context, course)
+        _ask_next(load_context, outcome)
         return Ending(report=report, failure=broken)
-    unwritten = _tell(load_context, course, report)
-    is_open = bool(unwritten) or _goes_on(load_context, course, report)
+    unwritten = _tell(load_context, outcome, report)
+    is_open = bool(unwritten) or _goes_on(load_context, outcome, report)
     # The writer completes its last part only when it is closed.
     load_context.keep(**_calls(load_context), open=is_open, next_part=next_number(load_context.folder.directory))
     if not is_open:
@@ -164,19 +164,19 @@ def _end(load_context: LoadContext, course: LoadOutcome) -> Ending:
     return Ending(report=report, failure=unwritten or failure, written_back=load_context.written_back)
 
 
-def _goes_on(load_context: LoadContext, course: LoadOutcome, report: SyncReport) -> bool:
+def _goes_on(load_context: LoadContext, outcome: LoadOutcome, report: SyncReport) -> bool:
     """Whether the next try goes on with this execution.
 
     It does not where jobs have failed for a reason that stays, and no row may be in Salesforce that is not recorded:
     what is mended then may be the rows, so the next one reads the export anew.
     """
-    if course.export_error or not course.is_read:
+    if outcome.export_error or not outcome.is_read:
         return True
-    is_for_good = load_context.execution.api == "bulk" and isinstance(course.halted, LASTING)
+    is_for_good = load_context.execution.api == "bulk" and isinstance(outcome.halted, LASTING)
     return bool(report.not_sent) and not (is_for_good and not any_unknown(load_context.folder))
 
 
-def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
+def _ask_next(load_context: LoadContext, outcome: LoadOutcome) -> None:
     """Have the next try ask for each row before it sends it: the records do not tell what was sent."""
     if load_context.settings.dry_run:
         # It has sent nothing, and begins anew.
@@ -184,7 +184,7 @@ def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
         load_context.folder.remove_staging()
         return
     # Of too many lines nobody knows which are right: the next execution begins with none.
-    is_open = course.read > tally_of(load_context.folder).read
+    is_open = outcome.read > tally_of(load_context.folder).read
     execution, now = load_context.execution, datetime.now(UTC).isoformat()
     first = next_number(load_context.folder.directory)
     since = execution.asks_from or execution.first_at or execution.started_at
@@ -194,7 +194,7 @@ def _ask_next(load_context: LoadContext, course: LoadOutcome) -> None:
     load_context.folder.staged().remove_all()
 
 
-def _tell(load_context: LoadContext, course: LoadOutcome, report: SyncReport) -> SalesforceLeadsError | None:
+def _tell(load_context: LoadContext, outcome: LoadOutcome, report: SyncReport) -> SalesforceLeadsError | None:
     """Tell who comes after: of a dry run its reader, else the warehouse and later runs.
 
     The sync itself stands, whatever becomes of that; a try that follows does it again.
@@ -203,7 +203,7 @@ def _tell(load_context: LoadContext, course: LoadOutcome, report: SyncReport) ->
         if not load_context.settings.dry_run:
             load_context.ownership.verify()
             return _write_back(load_context)
-        show_preview(load_context, course, report)
+        show_preview(load_context, outcome, report)
     except OSError as error:
         return _unusable(load_context.settings, error)
     return None

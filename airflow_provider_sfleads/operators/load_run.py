@@ -73,26 +73,26 @@ def _carried_out(load: LoadContext, stream: ChunkStream | None, source: ExitStac
     :param source: closes it.
     """
     with ExitStack() as closing:
-        course = _LoadRun(load, closing, stream)
+        run = _LoadRun(load, closing, stream)
         try:
-            if stream is not None and not course.stage(stream):
-                return course.end(is_read=False)
+            if stream is not None and not run.stage(stream):
+                return run.end(is_read=False)
             # A warehouse does not keep a session open for as long as rows are sent.
             source.close()
             load.begin_sending()
-            waiting = course.send()
+            waiting = run.send()
             if waiting is not None:
                 return waiting
-            course.send_pages()
+            run.send_pages()
         except DisownedError:
             raise
         except BaseException:
             try:
-                uninterrupted(course.break_off)
+                uninterrupted(run.break_off)
             except BaseException as another:  # noqa: BLE001 - the error that ended the run goes on
                 log.warning("While the try was broken off: %s: %s", type(another).__name__, another)
             raise
-        return course.end()
+        return run.end()
 
 
 def _columns(load: LoadContext, stream: ChunkStream | None) -> tuple[str, ...]:
@@ -201,7 +201,7 @@ def _conclude(load: LoadContext, plan: Plan) -> None:
 
 
 class _LoadRun:
-    """One try of the course."""
+    """One try of a load."""
 
     def __init__(self, load: LoadContext, closing: ExitStack, stream: ChunkStream | None) -> None:
         from airflow_provider_sfleads.operators.run_parts import run_terms_of

@@ -52,7 +52,7 @@ def run_terms_of(load: LoadContext) -> RunTerms:
 
 
 @dataclass(slots=True)
-class _Diary:
+class _JobJournal:
     """Keeps in the journal which job carries which load."""
 
     load: LoadContext
@@ -133,7 +133,7 @@ def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
 
 def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
     """What sends the staged rows of a load by jobs."""
-    settings, client, terms, diary = load.settings, load.settings.hook.client, run_terms_of(load), _Diary(load)
+    settings, client, terms, journal = load.settings, load.settings.hook.client, run_terms_of(load), _JobJournal(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
 
     def pause(seconds: float) -> None:
@@ -144,7 +144,7 @@ def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memo
         download=client.download,
         conn_id=conn_id,
         user_id=client.user_id,
-        note=diary.note,
+        note=journal.note,
         verify=load.ownership.verify,
         pause=pause,
         now=load.server_now,
@@ -167,7 +167,7 @@ def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memo
         pieces=pieces,
         jobs=jobs,
         book=book,
-        diary=diary,
+        journal=journal,
         settling=settling,
         terms=terms,
         active_rule=load.active_rule,

@@ -105,7 +105,7 @@ class CreatePlan:
             # Before it is sent again its lead is looked for: of an upsert that finds one nobody could say who made it.
             self._new = replace(insert, operation="upsert", external_id_field=rules.external.name, once=self.repeatable)
             self._known = replace(self._new, auto_assign="FALSE", repeatable=True)
-        self._encounters = ExistingLeads(
+        self._existing_leads = ExistingLeads(
             lead=rules.lead,
             external=rules.external,
             existing=rules.existing,
@@ -168,7 +168,7 @@ class CreatePlan:
         found: dict[int, Overtaken | Unsent] = {}
         for place, item in unclear.items():
             leads = present.get(item.candidate.external_id or "", ())
-            known = self._encounters.present(item, UNKNOWN, leads[0], own) if len(leads) == 1 else None
+            known = self._existing_leads.present(item, UNKNOWN, leads[0], own) if len(leads) == 1 else None
             if known is not None:
                 found[place] = Overtaken(outcome=known.outcome) if isinstance(known, Settled) else UNKNOWN
         return found
@@ -176,7 +176,7 @@ class CreatePlan:
     def _own(self, candidates: Iterable[Candidate], present: Mapping[str, Sequence[LeadRecord]]) -> frozenset[str]:
         """Leads that rows' own earlier requests made."""
         met = ((each, present.get(each.external_id or "", ())) for each in candidates if each.doubt is not None)
-        return self._encounters.own((each, leads[0]) for each, leads in met if len(leads) == 1)
+        return self._existing_leads.own((each, leads[0]) for each, leads in met if len(leads) == 1)
 
     def _by_email(
         self, candidates: Sequence[Candidate], lookup: LeadLookup
@@ -188,7 +188,7 @@ class CreatePlan:
         more = dict.fromkeys(name for candidate in doubtful for name in (*_MADE, *candidate.record))
         people = self._rules.people.find(candidates, lookup, more=tuple(more))
         leads = ((each, lead) for each in doubtful for lead in people.get(each.key, ()) if "IsConverted" in lead)
-        return people, self._encounters.own(leads)
+        return people, self._existing_leads.own(leads)
 
     def _made(
         self, candidate: Candidate, records: Sequence[LeadRecord], made: Collection[str], seen: Seen
@@ -289,7 +289,7 @@ class CreatePlan:
         an earlier sending of the same page whose answer was lost. An upsert that meets it has lost a race, and is sent
         again as the lead's update. A lead converted since it was read is left alone.
         """
-        met = self._encounters
+        met = self._existing_leads
         unclear = [met.is_unclear(item, result) for item, result in zip(items, results, strict=True)]
         asked = [item for item, ask in zip(items, unclear, strict=True) if ask]
         present = self._by_external_id([item.candidate for item in asked], lookup, compares=True) if lookup else {}

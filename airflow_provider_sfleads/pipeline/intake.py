@@ -350,10 +350,10 @@ def _by_rule(values: pa.Array, rule: Callable[[object], Reason | Refusal | None]
     return np.asarray(known[coded.indices.to_numpy()])
 
 
-def _code(verdict: Reason | Refusal | None) -> int:
-    if verdict is None:
+def _code(found: Reason | Refusal | None) -> int:
+    if found is None:
         return _PASSED
-    return _ODD if isinstance(verdict, Refusal) else _REASONS.index(verdict)
+    return _ODD if isinstance(found, Refusal) else _REASONS.index(found)
 
 
 # Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings

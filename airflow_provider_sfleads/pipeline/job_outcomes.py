@@ -88,10 +88,10 @@ class Collector:
         for first in range(0, len(closer), _GROUP):
             some = closer[first : first + _GROUP]
             errors = [row_error(text) for text in results.error_texts(said.texts[some])]
-            verdicts = [SaveResult(error=error) for error in errors]
-            passing = np.array([self._is_passing(verdict) for verdict in verdicts], dtype=np.bool_)
+            refusals = [SaveResult(error=error) for error in errors]
+            passing = np.array([self._is_passing(result) for result in refusals], dtype=np.bool_)
             again[some[passing]] = True
-            permanent = [verdict for verdict, passes in zip(verdicts, passing, strict=True) if not passes]
+            permanent = [result for result, passes in zip(refusals, passing, strict=True) if not passes]
             places = some[~passing]
             items = [item.doubted(self.doubt) for item in rebuild(batch, places, self.lead, self.sending)]
             lines = self.plan.settle(items, permanent, self.lookup)
@@ -105,10 +105,10 @@ class Collector:
             unknown=batch.filter(pa.array(unknown)),
         )
 
-    def _is_passing(self, verdict: SaveResult) -> bool:
-        if verdict.error is not None and verdict.meaning in (Meaning.ENDS_RUN, Meaning.LATER):
-            self.stop = nothing_written(verdict.error, conn_id=self.conn_id)
-        return verdict.is_open
+    def _is_passing(self, result: SaveResult) -> bool:
+        if result.error is not None and result.meaning in (Meaning.ENDS_RUN, Meaning.LATER):
+            self.stop = nothing_written(result.error, conn_id=self.conn_id)
+        return result.is_open
 
     def _lines(self, batch: pa.RecordBatch, said: Said, written: _Mask, exists: _Mask) -> pa.RecordBatch:
         both = written | exists

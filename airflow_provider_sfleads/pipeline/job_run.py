@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 # Jobs of one run that Salesforce works on at the same time: more would not be faster, and others wait behind them.
 _MOST_RUNNING = 10
 # A job that is aborted is over in a moment; longer than this a task that is to end does not wait for it.
-_FAREWELL = 10.0
+_LONGEST_ABORT = 10.0
 # Seconds for which a look-up counts: a load that had to wait until a job was over is looked up again.
 _FRESH = 60.0
 
@@ -44,7 +44,7 @@ class BulkRun:
     :param pieces: the staged rows.
     :param jobs: makes jobs and asks for them.
     :param book: where outcomes go.
-    :param diary: which job carries which load.
+    :param journal: which job carries which load.
     :param settling: looks parts up, and settles loads.
     :param terms: how it is carried out.
     :param active_rule: asks for the org's active assignment rule for leads.
@@ -56,7 +56,7 @@ class BulkRun:
     pieces: Pieces
     jobs: Jobs
     book: ResultsSink
-    diary: JobJournal
+    journal: JobJournal
     settling: Settling
     terms: RunTerms
     active_rule: Callable[[], str | None]
@@ -141,12 +141,12 @@ class BulkRun:
                 self.jobs.abort(job_id)
             self._settle_over()
         finally:
-            carried = self.diary.jobs()
+            carried = self.journal.jobs()
             self._unknown |= {piece.mark for piece in self.pieces.all(Role.LOAD) if piece.slot.label in carried}
 
     def _name_left_over(self) -> None:
         """Name the jobs that an earlier try may have made in the moment in which it was killed."""
-        carried, since = self.diary.jobs(), self.terms.since
+        carried, since = self.journal.jobs(), self.terms.since
         loads = [piece for piece in self.pieces.all(Role.LOAD) if piece.slot.label not in carried]
         if since is not None and loads:
             operations = {self.settling.way(load).kind.operation for load in loads}
@@ -154,7 +154,7 @@ class BulkRun:
 
     def _take_up(self) -> None:
         """See what became of jobs that are recorded and not watched: those of earlier tries."""
-        carried, watched = self.diary.jobs(), self._watch.marks
+        carried, watched = self.journal.jobs(), self._watch.marks
         for piece in self.pieces.all(Role.LOAD):
             job_id = carried.get(piece.slot.label)
             if job_id is None or piece.mark in watched:
@@ -168,7 +168,7 @@ class BulkRun:
             if job is None:
                 self._lost(piece, job_id)
             elif is_untouched:
-                self.diary.note(piece.slot.label, None)
+                self.journal.note(piece.slot.label, None)
             else:
                 log.info("Job %s, begun before, is in state %s.", job.id, job.state)
                 if job.is_over:
@@ -196,7 +196,7 @@ class BulkRun:
             log.error("Job %s is deleted: what became of its %d rows nobody can tell.", job_id, piece.rows)
             # Before the job is forgotten: rows without one are sent.
             self.settling.make_unknown(piece)
-        self.diary.note(piece.slot.label, None)
+        self.journal.note(piece.slot.label, None)
 
     def _sendable(self) -> list[Piece]:
         """What is to be looked up, or to be sent."""
@@ -258,7 +258,7 @@ class BulkRun:
             return
         if is_untouched:
             log.info("Job %s stood in the queue for too long: its leads are looked up anew, for another job.", job.id)
-            self.diary.note(piece.slot.label, None)
+            self.journal.note(piece.slot.label, None)
             self._looked_up.pop(piece.mark, None)
         elif found is not None and not found.is_over:
             self._watch.add_again(piece, found)
@@ -309,7 +309,7 @@ class BulkRun:
 
     def _collect(self, piece: Piece, job: JobInfo | None) -> None:
         if job is None:
-            self._lost(piece, self.diary.jobs().get(piece.slot.label, "?"))
+            self._lost(piece, self.journal.jobs().get(piece.slot.label, "?"))
             return
         if self._settle(piece, job) and job.state is not JobState.JOB_COMPLETE and not self.terms.stop.is_set():
             self._halt(unfinished(job, rows=piece.rows, conn_id=self.jobs.conn_id))
@@ -330,7 +330,7 @@ class BulkRun:
         """Settle what is over in a moment."""
         self._watch.hurry()
         with suppress(SalesforceLeadsError):
-            while over := self._watch.wait(time.sleep, _FAREWELL):
+            while over := self._watch.wait(time.sleep, _LONGEST_ABORT):
                 for piece, job in over:
                     self._collect(piece, job)
 

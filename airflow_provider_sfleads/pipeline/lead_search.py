@@ -192,13 +192,13 @@ class Presence(Enum):
 class SearchResult:
     """What became of a row.
 
-    :param standing: whether its lead is there, is surely absent, or neither can be said yet.
+    :param presence: whether its lead is there, is surely absent, or neither can be said yet.
     :param lead_id: the lead, where it is there.
     :param why: why it is open, in words.
     :param known_from: from when on asking again can settle it; ``None`` where only a person can.
     """
 
-    standing: Presence
+    presence: Presence
     lead_id: str | None = None
     why: str | None = None
     known_from: datetime | None = None
@@ -242,11 +242,11 @@ class LeadSearch:
         there = self._matched(rows, made, self._with_key if key is not None else self._equal, {})
         if key is None and are_all:
             there |= self._matched(rows, made, self._by_address(sent), there)
-        fates = {place: SearchResult(standing=Presence.THERE, lead_id=lead_id) for place, lead_id in there.items()}
+        found = {place: SearchResult(presence=Presence.THERE, lead_id=lead_id) for place, lead_id in there.items()}
         due = {n: row for n, row in enumerate(rows) if n not in there and asked_at >= row[1].last + self.late}
         if due:
-            fates |= self._settled(due, search, there) if key is None else dict.fromkeys(due, _ABSENT)
-        return [fates.get(n) or _young(doubt.last + self.late) for n, (_, doubt) in enumerate(rows)]
+            found |= self._settled(due, search, there) if key is None else dict.fromkeys(due, _ABSENT)
+        return [found.get(n) or _young(doubt.last + self.late) for n, (_, doubt) in enumerate(rows)]
 
     def _matched(self, rows: Sequence[_Row], made: Made, find: _Find, there: dict[int, str]) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -285,26 +285,26 @@ class LeadSearch:
         return find
 
     def _settled(self, due: dict[int, _Row], search: Search, there: dict[int, str]) -> dict[int, SearchResult]:
-        """The fates of rows whose time is over: by all leads that were made in it and are nobody's."""
+        """What became of rows whose time is over: by all leads that were made in it and are nobody's."""
         texts = [info.name for info in self.fields if info.type in _TEXT]
         fields = tuple(dict.fromkeys(("Id", *_SYSTEM, NAME, EMAIL, *texts)))
         window = Window.of([doubt for _, doubt in due.values()], self.late)
         made = search.of_nobody(window, texts, fields)
         if made is None:
-            return dict.fromkeys(due, SearchResult(standing=Presence.OPEN, why=_TOO_MANY))
+            return dict.fromkeys(due, SearchResult(presence=Presence.OPEN, why=_TOO_MANY))
         for lead_id in made.records.keys() & set(there.values()):
             made.take(lead_id)
-        fates: dict[int, SearchResult] = {}
+        found: dict[int, SearchResult] = {}
         for place, (item, doubt) in due.items():
             changed = self._once_sent(item, doubt, made)
             if changed is not None:
-                fates[place] = SearchResult(standing=Presence.THERE, lead_id=made.take(changed))
+                found[place] = SearchResult(presence=Presence.THERE, lead_id=made.take(changed))
         for place, (item, doubt) in due.items():
             mine = Window.of([doubt], self.late)
             leads = made.like(item.record)
             like = [i for i, lead in leads if mine.holds(lead) and self._may_be(lead, item.record, texts)]
-            fates.setdefault(place, _disguised(like) if like else _ABSENT)
-        return fates
+            found.setdefault(place, _disguised(like) if like else _ABSENT)
+        return found
 
     def _once_sent(self, item: Item, doubt: UnansweredSend, made: Made) -> str | None:
         """The lead of a row that the export has changed since it was sent: who it spoke of then."""
@@ -326,13 +326,13 @@ class LeadSearch:
         return folded(info, one.get(name)) == folded(info, other.get(name))
 
 
-_ABSENT = SearchResult(standing=Presence.ABSENT)
+_ABSENT = SearchResult(presence=Presence.ABSENT)
 _TOO_MANY = "not found, and more leads were created in that time than can be gone through; look for it by hand"
 
 
 def _young(known_from: datetime) -> SearchResult:
     why = f"not found; Salesforce may still create it until {known_from.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    return SearchResult(standing=Presence.OPEN, why=why, known_from=known_from)
+    return SearchResult(presence=Presence.OPEN, why=why, known_from=known_from)
 
 
 def _disguised(lead_ids: Sequence[str]) -> SearchResult:
@@ -340,4 +340,4 @@ def _disguised(lead_ids: Sequence[str]) -> SearchResult:
         f"may be lead {', '.join(lead_ids[:3])}, which differs from what was sent; compare them, and delete or correct "
         "the lead if it is not the row's"
     )
-    return SearchResult(standing=Presence.OPEN, why=why)
+    return SearchResult(presence=Presence.OPEN, why=why)

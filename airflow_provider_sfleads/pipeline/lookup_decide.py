@@ -155,10 +155,10 @@ class LookupJoin:
         self._codes: dict[str, int] = {}
         self._contacts: list[tuple[Positions, pa.Array]] = []
 
-    def read(self, leads: Leads, sought: RowIndexes, cells: Cells | None) -> None:
+    def read(self, leads: Leads, indexes: RowIndexes, cells: Cells | None) -> None:
         """Take in leads, whether a row wants them or not.
 
-        :param sought: the rows.
+        :param indexes: the rows.
         :param cells: what is compared with the leads' values.
         :raises ServiceUnavailableError: for a lead whose id is none.
         """
@@ -167,11 +167,11 @@ class LookupJoin:
             ids = id_bytes(batch.column("Id"))
             if (ids == b"").any():
                 raise ServiceUnavailableError("Salesforce answered a look-up of leads with an id that is none.")
-            if sought.by_id is not None:
-                self._join(batch, ids, sought.by_id.find(digests(id_strings(ids))), cells)
-            if sought.by_key is not None and external is not None:
+            if indexes.by_id is not None:
+                self._join(batch, ids, indexes.by_id.find(digests(id_strings(ids))), cells)
+            if indexes.by_key is not None and external is not None:
                 keys = key_form(external, batch.column(external.name))
-                self._join(batch, ids, sought.by_key.find(digests(keys)), cells)
+                self._join(batch, ids, indexes.by_key.find(digests(keys)), cells)
 
     def ids(self, rows: Positions) -> pa.Array:
         """The 18-character ids of rows that have a lead."""
@@ -277,7 +277,7 @@ def decide(
 class _Draft:
     """Decisions in the making: a row that nothing is said of belongs to the tail."""
 
-    standing: LookupJoin
+    joined: LookupJoin
     classes: npt.NDArray[np.int8]
     actions: npt.NDArray[np.int8]
     reasons: npt.NDArray[np.int8]
@@ -285,11 +285,11 @@ class _Draft:
     new_stage: str | None = None
 
     @classmethod
-    def of(cls, standing: LookupJoin) -> _Draft:
+    def of(cls, joined: LookupJoin) -> _Draft:
         """A draft that says nothing yet."""
-        rows = len(standing.hits)
+        rows = len(joined.hits)
         return cls(
-            standing=standing,
+            joined=joined,
             classes=np.full(rows, TAIL, dtype=np.int8),
             actions=np.full(rows, _NONE, dtype=np.int8),
             reasons=np.full(rows, _NONE, dtype=np.int8),
@@ -309,15 +309,15 @@ class _Draft:
         :param found: which rows have one lead.
         :param rule: what they are to be moved by.
         """
-        standing = self.standing
+        joined = self.joined
         # The last is for leads without a stage, whose code is -1.
-        stages = (*standing.known_stages, None)
+        stages = (*joined.known_stages, None)
         reasons = [
             [why_left_alone(is_converted=is_converted, stage=stage, rule=rule) for stage in stages]
             for is_converted in (False, True)
         ]
         codes = np.array([[_NONE if each is None else _REASONS.index(each) for each in row] for row in reasons])
-        said = codes[standing.converted.astype(np.int8), standing.stages]
+        said = codes[joined.converted.astype(np.int8), joined.stages]
         for reason in {each for row in reasons for each in row if each is not None}:
             self.settle(found & (said == _REASONS.index(reason)), Action.UNCHANGED, reason, contact=True)
 
@@ -329,9 +329,9 @@ class _Draft:
         columns = [
             _coded(self.actions, _ACTIONS),
             _coded(self.reasons, _REASONS),
-            self.standing.id_column((settled | sent) & (self.standing.hits > 0)),
-            self.standing.contact_column(settled & self.contacts),
-            self.standing.stage_column((settled | sent) & ~duplicate),
+            self.joined.id_column((settled | sent) & (self.joined.hits > 0)),
+            self.joined.contact_column(settled & self.contacts),
+            self.joined.stage_column((settled | sent) & ~duplicate),
             pa.DictionaryArray.from_arrays(moved, pa.array([self.new_stage], pa.string())),
         ]
         found = pa.RecordBatch.from_arrays(columns, names=OUTCOME.names)
@@ -348,15 +348,15 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     rule, stage_field = plan.rules.rule, plan.rules.stage_field.name
     read_fields = plan.rules.lead.visible((*STATUS_FIELDS, stage_field))
     question = LookupQuery(external=plan.rules.external, key_column="key", read=read_fields)
-    sought = seek(batches, question)
-    standing = LookupJoin(question, len(sought.tail), stage_field=stage_field)
-    with closing(read(sought.wanted)) as leads:
-        standing.read(leads, sought, None)
-    draft = _Draft.of(standing)
+    indexes = seek(batches, question)
+    joined = LookupJoin(question, len(indexes.tail), stage_field=stage_field)
+    with closing(read(indexes.wanted)) as leads:
+        joined.read(leads, indexes, None)
+    draft = _Draft.of(joined)
     draft.new_stage = rule.stage
-    found = standing.hits == 1
-    keyed = np.flatnonzero(found & ~sought.has_id)
-    again = keyed[~_new(memory, standing, keyed)]
+    found = joined.hits == 1
+    keyed = np.flatnonzero(found & ~indexes.has_id)
+    again = keyed[~_new(memory, joined, keyed)]
     draft.classes[found] = _NEW
     draft.leave_alone(found, rule)
     repeated = np.zeros(len(found), dtype=np.bool_)
@@ -365,10 +365,10 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     return draft
 
 
-def _new(memory: Memory, standing: LookupJoin, rows: Positions) -> Mask:
+def _new(memory: Memory, joined: LookupJoin, rows: Positions) -> Mask:
     """Which rows' leads are met for the first time; asked some at a time, since all would take memory."""
     pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
-    answers = [memory.add_many(standing.ids(piece), "id") for piece in pieces]
+    answers = [memory.add_many(joined.ids(piece), "id") for piece in pieces]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *answers])
 
 
@@ -384,19 +384,19 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
         compared=plan.recipe.fields if updates else (),
         required=rules.mapping.required if updates else (),
     )
-    sought = seek(batches, question)
-    standing = LookupJoin(question, len(sought.tail))
-    with closing(read(sought.wanted)) as leads:
-        standing.read(leads, sought, Cells(batches, question.compared) if updates else None)
-    draft = _Draft.of(standing)
-    draft.classes[(standing.hits == 0) & ~sought.tail & ~sought.lacking] = _NEW
+    indexes = seek(batches, question)
+    joined = LookupJoin(question, len(indexes.tail))
+    with closing(read(indexes.wanted)) as leads:
+        joined.read(leads, indexes, Cells(batches, question.compared) if updates else None)
+    draft = _Draft.of(joined)
+    draft.classes[(joined.hits == 0) & ~indexes.tail & ~indexes.lacking] = _NEW
     # Rows of a part were never sent before, so that none of these leads can be theirs.
-    found = standing.hits == 1
+    found = joined.hits == 1
     if not updates:
         draft.settle(found, Action.UNCHANGED, Reason.ALREADY_EXISTS, contact=True)
         return draft
     draft.classes[found] = _KNOWN
-    draft.settle(found & standing.same, Action.UNCHANGED, Reason.SAME_VALUES)
+    draft.settle(found & joined.same, Action.UNCHANGED, Reason.SAME_VALUES)
     draft.leave_alone(found)
     return draft
 

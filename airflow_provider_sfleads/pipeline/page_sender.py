@@ -235,19 +235,19 @@ class _Page:
             return None
         if not reply.taken:
             raise refusal(call, reply, conn_id=self.sender.conn_id)
-        for position, verdict in zip(piece, save_results_of(reply, len(piece)), strict=True):
-            self._judge(position, verdict)
+        for position, result in zip(piece, save_results_of(reply, len(piece)), strict=True):
+            self._judge(position, result)
         return None
 
-    def _judge(self, position: int, verdict: SaveResult) -> None:
-        error = verdict.error
-        self.delivery.results[position] = verdict
-        if error is None or not verdict.is_open:
+    def _judge(self, position: int, result: SaveResult) -> None:
+        error = result.error
+        self.delivery.results[position] = result
+        if error is None or not result.is_open:
             return
         self.delivery.results[position] = Unsent(reason=Reason.TRY_AGAIN, code=error.code, message=error.message)
-        if verdict.meaning is Meaning.SENT_AGAIN:
+        if result.meaning is Meaning.SENT_AGAIN:
             self.again.append(position)
-        elif verdict.meaning is Meaning.ENDS_RUN:
+        elif result.meaning is Meaning.ENDS_RUN:
             self.delivery.stop = nothing_written(error, conn_id=self.sender.conn_id)
 
     def _refuse(self, position: int, reply: Reply) -> None:

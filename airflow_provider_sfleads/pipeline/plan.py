@@ -202,11 +202,11 @@ class Intake:
         problem = self._key_problem(key, row)
         if problem is not None:
             return refuse("", row, problem)
-        verdict = self.rule(row)
-        if isinstance(verdict, Refusal):
-            return refuse(key, row, verdict)
-        if verdict is not None:
-            return Settled(outcome=Outcome(key=key, action=Action.FILTERED, reason=verdict), row=row)
+        result = self.rule(row)
+        if isinstance(result, Refusal):
+            return refuse(key, row, result)
+        if result is not None:
+            return Settled(outcome=Outcome(key=key, action=Action.FILTERED, reason=result), row=row)
         built = self.build(key, row)
         return refuse(key, row, built) if isinstance(built, Refusal) else built
 
@@ -290,16 +290,16 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
     return Reason.STOPPED
 
 
-def written(item: Item, verdict: SaveResult) -> Settled:
+def written(item: Item, result: SaveResult) -> Settled:
     """A record that was written; where the reply does not say how, what was known before decides."""
     action = item.expected
-    if verdict.created is not None:
-        action = Action.CREATED if verdict.created else Action.UPDATED
+    if result.created is not None:
+        action = Action.CREATED if result.created else Action.UPDATED
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
             action=action,
-            salesforce_id=to_18(verdict.id or "") or item.salesforce_id,
+            salesforce_id=to_18(result.id or "") or item.salesforce_id,
             old_stage=item.old_stage,
             new_stage=item.new_stage,
         ),
@@ -307,9 +307,9 @@ def written(item: Item, verdict: SaveResult) -> Settled:
     )
 
 
-def rejected(item: Item, verdict: SaveResult) -> Settled:
+def rejected(item: Item, result: SaveResult) -> Settled:
     """A record that Salesforce refused."""
-    error = verdict.error or ApiError("UNKNOWN_EXCEPTION", "no reason given")
+    error = result.error or ApiError("UNKNOWN_EXCEPTION", "no reason given")
     refusal = Refusal(code=error.code, message=error.message, fields=error.fields)
     return refuse(item.candidate.key, item.candidate.row, refusal, salesforce_id=item.salesforce_id)
 

@@ -96,44 +96,44 @@ class _Problems:
         return None
 
 
-def prepare(settings: PlanSettings, ground: PlanInputs) -> create_plan.CreatePlan | stage_plan.StagePlan:
+def prepare(settings: PlanSettings, inputs: PlanInputs) -> create_plan.CreatePlan | stage_plan.StagePlan:
     """Make the plan of a change.
 
     :raises MappingError: with every problem, before anything is sent.
     """
     change = settings.change
     if isinstance(change, CreateLeads):
-        return _prepare_create(settings, change, ground)
-    return _prepare_stage(settings, change, ground)
+        return _prepare_create(settings, change, inputs)
+    return _prepare_stage(settings, change, inputs)
 
 
-def _prepare_create(settings: PlanSettings, change: CreateLeads, ground: PlanInputs) -> create_plan.CreatePlan:
+def _prepare_create(settings: PlanSettings, change: CreateLeads, inputs: PlanInputs) -> create_plan.CreatePlan:
     """Make the create operator's plan; see :func:`prepare`."""
     problems = _Problems()
     purpose = Purpose(creates=True, updates=change.updates)
-    external = problems.external_id(ground.lead, settings.external_id_field, purpose, unique=not change.updates)
+    external = problems.external_id(inputs.lead, settings.external_id_field, purpose, unique=not change.updates)
     reserved = (external.name,) if external else ()
-    mapping = problems.mapping(_own_fields(settings), ground.lead, purpose, reserved)
+    mapping = problems.mapping(_own_fields(settings), inputs.lead, purpose, reserved)
     problems.owner(settings)
-    email = problems.email_column(settings, ground.lead)
-    problems.columns(_common_columns(settings), ground.columns)
+    email = problems.email_column(settings, inputs.lead)
+    problems.columns(_common_columns(settings), inputs.columns)
     if problems.sentences or mapping is None:
         raise MappingError(tuple(problems.sentences))
     rules = create_plan.CreateRules(
         settings=settings,
         mapping=mapping,
-        lead=ground.lead,
+        lead=inputs.lead,
         external=external,
         existing=change.existing,
         people=_people(email, mapping.field_names if change.updates else (), external, contacts=True),
-        late=ground.late,
-        claim=ground.claim,
+        late=inputs.late,
+        claim=inputs.claim,
     )
     need_required = not (change.updates and external)
     recipe = Recipe(
         key_column=settings.key,
         mapping=mapping,
-        fields=_record_fields(external, mapping, ground.lead),
+        fields=_record_fields(external, mapping, inputs.lead),
         external=external,
         writes_key=external is not None,
         need_required=need_required,
@@ -148,22 +148,22 @@ def _prepare_create(settings: PlanSettings, change: CreateLeads, ground: PlanInp
     return create_plan.CreatePlan(rules, intake)
 
 
-def _prepare_stage(settings: PlanSettings, change: UpdateStage, ground: PlanInputs) -> stage_plan.StagePlan:
+def _prepare_stage(settings: PlanSettings, change: UpdateStage, inputs: PlanInputs) -> stage_plan.StagePlan:
     """Make the stage operator's plan; see :func:`prepare`."""
     problems = _Problems()
     purpose = Purpose(creates=False, updates=True)
-    external = problems.external_id(ground.lead, settings.external_id_field, purpose, unique=False)
-    stage_field = _stage_field(change, ground.lead, problems)
-    mapping = problems.mapping(_own_fields(settings), ground.lead, purpose, (change.stage_field,))
+    external = problems.external_id(inputs.lead, settings.external_id_field, purpose, unique=False)
+    stage_field = _stage_field(change, inputs.lead, problems)
+    mapping = problems.mapping(_own_fields(settings), inputs.lead, purpose, (change.stage_field,))
     problems.owner(settings)
-    email = problems.email_column(settings, ground.lead)
-    problems.columns(_common_columns(settings) | _stage_columns(change), ground.columns)
+    email = problems.email_column(settings, inputs.lead)
+    problems.columns(_common_columns(settings) | _stage_columns(change), inputs.columns)
     if problems.sentences or mapping is None or stage_field is None:
         raise MappingError(tuple(problems.sentences))
     rule = change.rule.of_field(stage_field)
     rules = stage_plan.StageRules(
         settings=settings,
-        lead=ground.lead,
+        lead=inputs.lead,
         rule=rule,
         stage_field=stage_field,
         lead_id=change.lead_id,
@@ -173,7 +173,7 @@ def _prepare_stage(settings: PlanSettings, change: UpdateStage, ground: PlanInpu
     recipe = Recipe(
         key_column=settings.key,
         mapping=mapping,
-        fields=_record_fields(stage_field, mapping, ground.lead),
+        fields=_record_fields(stage_field, mapping, inputs.lead),
         external=external,
         rule=rule,
         stage_field=stage_field,

@@ -40,12 +40,12 @@ class UnansweredRow:
 class Reconciliation:
     """Brings rows in doubt to an outcome, or to another sending where their leads are surely absent.
 
-    :param inquiry: asks Salesforce; ``None`` where nothing can be asked.
+    :param search: asks Salesforce; ``None`` where nothing can be asked.
     :param known_from: from when on all of what is open now can be settled by asking.
     :param are_open: whether any row was left open.
     """
 
-    inquiry: LeadSearch | None = None
+    search: LeadSearch | None = None
     known_from: datetime | None = None
     are_open: bool = False
     _in_part: bool = False
@@ -59,38 +59,40 @@ class Reconciliation:
         :param are_all: whether no other row of the run is in doubt.
         """
         self._in_part = self._in_part or not are_all
-        fates = self._fates(rows, lookup) if may_ask else _open(len(rows), "not looked up, since the task was stopped")
-        counts = Counter(fate.standing for fate in fates)
+        results = (
+            self._searched(rows, lookup) if may_ask else _open(len(rows), "not looked up, since the task was stopped")
+        )
+        counts = Counter(result.presence for result in results)
         log.info(
             "Of %d rows that were sent without an answer %d are there, %d are not, and of %d nobody can tell yet.",
             *(len(rows), counts[Presence.THERE], counts[Presence.ABSENT], counts[Presence.OPEN]),
         )
-        for row, fate in zip(rows, fates, strict=True):
-            if fate.standing is Presence.THERE:
-                yield written(row.item, SaveResult(id=fate.lead_id, created=True))
-            elif fate.standing is Presence.ABSENT:
+        for row, result in zip(rows, results, strict=True):
+            if result.presence is Presence.THERE:
+                yield written(row.item, SaveResult(id=result.lead_id, created=True))
+            elif result.presence is Presence.ABSENT:
                 yield replace(row.item, candidate=replace(row.item.candidate, doubt=None))
             else:
-                yield self._left(row.item, fate)
+                yield self._left(row.item, result)
 
-    def _left(self, item: Item, fate: SearchResult) -> Settled:
+    def _left(self, item: Item, result: SearchResult) -> Settled:
         self.are_open = True
-        if fate.known_from is not None:
-            self.known_from = max(self.known_from or fate.known_from, fate.known_from)
-        return not_sent(item, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=fate.why))
+        if result.known_from is not None:
+            self.known_from = max(self.known_from or result.known_from, result.known_from)
+        return not_sent(item, Unsent(reason=Reason.OUTCOME_UNKNOWN, message=result.why))
 
-    def _fates(self, rows: Sequence[UnansweredRow], lookup: LeadLookup) -> Sequence[SearchResult]:
-        if self.inquiry is None:
+    def _searched(self, rows: Sequence[UnansweredRow], lookup: LeadLookup) -> Sequence[SearchResult]:
+        if self.search is None:
             return _open(len(rows), "sent without an answer")
         try:
-            return self.inquiry.ask([(row.item, row.doubt) for row in rows], lookup, are_all=not self._in_part)
+            return self.search.ask([(row.item, row.doubt) for row in rows], lookup, are_all=not self._in_part)
         except SalesforceLeadsError as error:
             log.error("What became of %d rows cannot be asked: %s", len(rows), error)  # noqa: TRY400 - it says it all
             return _open(len(rows), f"cannot be looked up: {error}")
 
 
 def _open(count: int, why: str) -> Sequence[SearchResult]:
-    return [SearchResult(standing=Presence.OPEN, why=why)] * count
+    return [SearchResult(presence=Presence.OPEN, why=why)] * count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

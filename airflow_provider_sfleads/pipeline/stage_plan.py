@@ -115,7 +115,7 @@ class StagePlan:
             else:
                 found = list(by_key.get(candidate.external_id or "", ())) or people.get(candidate.key, [])
             if len(found) == 1:
-                yield self._standing(candidate, found[0], seen)
+                yield self._found(candidate, found[0], seen)
             else:
                 by_email = found is people.get(candidate.key)
                 yield refuse(
@@ -141,7 +141,7 @@ class StagePlan:
         wanted = [candidate.key for candidate in candidates if not candidate.lead_id]
         return lookup.by_field(external, wanted, self._fields) if external and wanted else {}
 
-    def _standing(self, candidate: Candidate, lead: LeadRecord, seen: Seen) -> Item | Settled:
+    def _found(self, candidate: Candidate, lead: LeadRecord, seen: Seen) -> Item | Settled:
         lead_id = to_18(lead["Id"]) or lead["Id"]
         if not candidate.lead_id and not seen(lead_id, "id"):
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)

@@ -35,15 +35,15 @@ RULE = StageRule(stage="MQL", score="score", threshold=Decimal("80.5"), ladder=L
 )
 def test_ladder(current: str | None, reason: Reason | None) -> None:
     """Only leads below the stage, or without one, are moved."""
-    assert RULE.standing(current) == reason
+    assert RULE.why_left_alone(current) == reason
 
 
 @pytest.mark.parametrize("current", ["New", "SQL", "Nurture", None], ids=repr)
 def test_without_ladder(current: str | None) -> None:
     """Without a ladder only leads at the stage are left alone."""
     rule = StageRule(stage="MQL")
-    assert rule.standing(current) is None
-    assert rule.standing("MQL") is Reason.ALREADY_AT_STAGE
+    assert rule.why_left_alone(current) is None
+    assert rule.why_left_alone("MQL") is Reason.ALREADY_AT_STAGE
 
 
 PICKLIST = FieldInfo(
@@ -72,7 +72,7 @@ def test_a_picklist_knows_no_letter_case(data: st.DataObject) -> None:
     assert ladder_problem(mixed.stage, mixed.ladder, PICKLIST.compared) is None
     rule = mixed.of_field(PICKLIST)
     assert rule.stage == stage
-    assert rule.standing(data.draw(in_any_case(current))) == plain.standing(current)
+    assert rule.why_left_alone(data.draw(in_any_case(current))) == plain.why_left_alone(current)
     assert rule.filter({"at": data.draw(in_any_case(known))}) == plain.filter({"at": known})
     assert rule.filter({"at": None}) == plain.filter({"at": None})
 
@@ -83,8 +83,8 @@ def test_a_text_field_minds_letter_case() -> None:
     exact = StageRule(stage="mql", current_stage="at", from_stages=frozenset({"New"}), ladder=("New", "mql"))
     rule = exact.of_field(info)
     assert rule.stage == "mql"
-    assert rule.standing("MQL") is Reason.STAGE_NOT_ON_LADDER
-    assert rule.standing("mql") is Reason.ALREADY_AT_STAGE
+    assert rule.why_left_alone("MQL") is Reason.STAGE_NOT_ON_LADDER
+    assert rule.why_left_alone("mql") is Reason.ALREADY_AT_STAGE
     assert rule.filter({"at": "new"}) is Reason.STAGE_NOT_ELIGIBLE
 
 
@@ -100,7 +100,7 @@ def test_ladders_of_a_picklist(ladder: tuple[str, ...], words: str | None) -> No
 @given(st.sampled_from(LADDER), st.sampled_from(LADDER))
 def test_no_step_back(stage: str, current: str) -> None:
     """For every pair of rungs, a lead is moved up or not at all."""
-    moved = StageRule(stage=stage, ladder=LADDER).standing(current) is None
+    moved = StageRule(stage=stage, ladder=LADDER).why_left_alone(current) is None
     assert moved == (LADDER.index(current) < LADDER.index(stage))
 
 

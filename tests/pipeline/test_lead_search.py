@@ -44,7 +44,7 @@ def ask(
     **more: Any,
 ) -> list[SearchResult]:
     """Ask for rows that were sent at ``SENT``."""
-    inquiry = LeadSearch(
+    search = LeadSearch(
         lead=lead or describe(),
         fields=PLAN.recipe.fields,
         late=LATE,
@@ -52,12 +52,12 @@ def ask(
         now=lambda: at,
     )
     rows = [(item(number, **record), UnansweredSend.at(SENT, USER)) for number, record in enumerate(records)]
-    return inquiry.ask(rows, LeadLookup(send=org.send, conn_id="sf", lead=describe()), **more)
+    return search.ask(rows, LeadLookup(send=org.send, conn_id="sf", lead=describe()), **more)
 
 
-def standings(fates: Sequence[SearchResult]) -> list[Presence]:
+def standings(results: Sequence[SearchResult]) -> list[Presence]:
     """What is known of each."""
-    return [fate.standing for fate in fates]
+    return [result.presence for result in results]
 
 
 RAY = {"LastName": "Ray", "Company": "Acme"}
@@ -87,18 +87,18 @@ def test_no_lead_is_made_again(rows: list[tuple[dict[str, str], bool]], others: 
         org.add(CreatedDate=NOW, **{**other, "CreatedById": OTHER})
     made = [org.add(CreatedDate=NOW, **record) for record, went in rows if went]
     records = [record for record, _ in rows]
-    fates = ask(org, records[:cut], are_all=False) if records[:cut] else []
-    taken = [fate.lead_id for fate in fates if fate.lead_id]
-    fates += ask(org, records[cut:], claimed=taken, are_all=not cut) if records[cut:] else []
+    results = ask(org, records[:cut], are_all=False) if records[:cut] else []
+    taken = [result.lead_id for result in results if result.lead_id]
+    results += ask(org, records[cut:], claimed=taken, are_all=not cut) if records[cut:] else []
 
-    answered = [fate.lead_id for fate in fates if fate.standing is Presence.THERE]
+    answered = [result.lead_id for result in results if result.presence is Presence.THERE]
     assert len(set(answered)) == len(answered)
     assert set(answered) <= set(made)
     sent = Counter(tuple(sorted(record.items())) for record in records)
     absent = Counter(
         tuple(sorted(record.items()))
-        for record, fate in zip(records, fates, strict=True)
-        if fate.standing is Presence.ABSENT
+        for record, result in zip(records, results, strict=True)
+        if result.presence is Presence.ABSENT
     )
     there = Counter(tuple(sorted(record.items())) for record, went in rows if went)
     assert all(there[record] + absent[record] <= sent[record] for record in sent)
@@ -110,8 +110,8 @@ def test_found_at_once_and_absent_only_after_the_time() -> None:
     lead = org.add(CreatedDate=NOW, **RAY)
     poe = {**RAY, "LastName": "Poe"}
     there, young = ask(org, [RAY, poe], at=SENT)
-    assert (there.standing, there.lead_id) == (Presence.THERE, lead)
-    assert (young.standing, young.known_from) == (Presence.OPEN, SENT + LATE)
+    assert (there.presence, there.lead_id) == (Presence.THERE, lead)
+    assert (young.presence, young.known_from) == (Presence.OPEN, SENT + LATE)
     assert standings(ask(org, [RAY, poe], at=SENT + LATE - timedelta(seconds=1))) == [Presence.THERE, Presence.OPEN]
     assert standings(ask(org, [RAY, poe])) == [Presence.THERE, Presence.ABSENT]
 
@@ -123,7 +123,7 @@ def test_no_query_looks_for_a_value_that_it_cannot_find() -> None:
     sealed = describe(LastName={"filterable": False}, Email={"filterable": False})
     (ray,) = ask(org, [RAY], lead=sealed)
 
-    assert (ray.standing, ray.lead_id) == (Presence.OPEN, None)
+    assert (ray.presence, ray.lead_id) == (Presence.OPEN, None)
     assert ray.why is not None
     assert lead in ray.why
     asked = [str((call.params or {}).get("q")) for call in org.calls]
@@ -203,13 +203,13 @@ def test_a_key_answers_for_its_row(is_as_sent: bool) -> None:  # noqa: FBT001
     lead = org.add(CreatedDate=NOW, External_Id__c="K-1", **(RAY if is_as_sent else RAY | {"Company": "changed"}))
     keyed = item(1, External_Id__c="K-1", **RAY)
     keyed = replace(keyed, kind=replace(keyed.kind, operation="upsert", external_id_field="External_Id__c"))
-    inquiry = LeadSearch(
+    search = LeadSearch(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT
     )
-    (fate,) = inquiry.ask(
+    (result,) = search.ask(
         [(keyed, UnansweredSend.at(SENT, USER))], LeadLookup(send=org.send, conn_id="sf", lead=describe())
     )
-    assert fate.lead_id == (lead if is_as_sent else None)
+    assert result.lead_id == (lead if is_as_sent else None)
 
 
 @pytest.mark.parametrize(("then", "standing"), [("Mueler", Presence.THERE), ("Miller", Presence.ABSENT)])
@@ -218,13 +218,13 @@ def test_a_row_that_has_changed_since(then: str, standing: Presence) -> None:
     org = Org()
     lead = org.add(CreatedDate=NOW, LastName="Mueler", Company="Other")
     doubt = UnansweredSend.at(SENT, USER, [person_of(describe(), {"LastName": then})])
-    inquiry = LeadSearch(
+    search = LeadSearch(
         lead=describe(), fields=PLAN.recipe.fields, late=LATE, claimed=lambda _ids, _since: (), now=lambda: SENT + LATE
     )
-    (fate,) = inquiry.ask(
+    (result,) = search.ask(
         [(item(1, LastName="Mueller", Company="Acme"), doubt)], LeadLookup(send=org.send, conn_id="sf", lead=describe())
     )
-    assert (fate.standing, fate.lead_id) == (standing, lead if standing is Presence.THERE else None)
+    assert (result.presence, result.lead_id) == (standing, lead if standing is Presence.THERE else None)
 
 
 @pytest.mark.parametrize("name", ["\tRay", "Ray\n", " Ray "])
