@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TypeVar
@@ -17,6 +18,8 @@ QUERY_BUDGET = 13_600
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 )
+# What stands as it is both in a literal and in a URL.
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 def quote(value: str) -> str:
@@ -56,13 +59,17 @@ def in_queries(
     head = f"SELECT {', '.join(select)} FROM {sobject} WHERE {field} IN ("  # noqa: S608 - values go through literal()
     tail = f") AND ({where})" if where else ")"
     room = budget_bytes - len(quote_plus(head)) - len(quote_plus(tail))
-    comma = len(quote_plus(","))
+    comma, quotes = len(quote_plus(",")), len(quote_plus("''"))
     chunk: list[Value] = []
     texts: list[str] = []
     used = 0
     for value in values:
-        text = literal(value)
-        size = len(quote_plus(text)) + comma
+        if isinstance(value, str) and _is_plain(value):
+            # Of the usual keys, which may be many, only the quotes around them are longer in a URL.
+            text, size = f"'{value}'", len(value) + quotes + comma
+        else:
+            text = literal(value)
+            size = len(quote_plus(text)) + comma
         if size - comma > room:
             raise ParameterError(
                 f"A value of {field} is too long to be looked up: {size} bytes of a query's {budget_bytes}."
