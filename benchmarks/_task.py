@@ -39,7 +39,7 @@ MODULES = (
     "airflow_provider_sfleads.operators.load_run",
     "airflow_provider_sfleads.operators.load",
     "airflow_provider_sfleads.operators.parameters",
-    "airflow_provider_sfleads.operators.change_detection",
+    "airflow_provider_sfleads.operators.prefilter",
     "airflow_provider_sfleads.results.recorded",
     "airflow_provider_sfleads.pipeline.prepare",
     "numpy.ma",

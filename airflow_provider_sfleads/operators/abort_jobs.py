@@ -8,8 +8,7 @@ from typing import Any
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.operators.journal import open_jobs
-from airflow_provider_sfleads.operators.lost_records import folder_of, store_of
+from airflow_provider_sfleads.operators.journal import folder_of, open_jobs, store_of
 from airflow_provider_sfleads.salesforce import ingest_jobs
 
 log = logging.getLogger(__name__)

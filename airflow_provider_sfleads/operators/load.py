@@ -22,7 +22,7 @@ from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import load_run
 from airflow_provider_sfleads.operators.abort_jobs import abort
 from airflow_provider_sfleads.operators.dry_run_preview import show_preview
-from airflow_provider_sfleads.operators.journal import Execution, Journal
+from airflow_provider_sfleads.operators.journal import Execution, Journal, folder_of, store_of, try_number, was_cleared
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.load_context import LoadContext, LoadOutcome, PendingJobs, Prepare
 from airflow_provider_sfleads.operators.load_report import (
@@ -33,15 +33,7 @@ from airflow_provider_sfleads.operators.load_report import (
     summary,
 )
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
-from airflow_provider_sfleads.operators.lost_records import (
-    begun_beside,
-    folder_of,
-    lost_since,
-    store_of,
-    try_number,
-    was_cleared,
-    why_anew,
-)
+from airflow_provider_sfleads.operators.lost_records import begun_beside, lost_since, why_anew
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.run_order import give_up, turn

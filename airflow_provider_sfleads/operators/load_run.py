@@ -21,9 +21,9 @@ from airflow_provider_sfleads.exceptions import (
     RecordsLostError,
     SalesforceLeadsError,
 )
-from airflow_provider_sfleads.operators.change_detection import recall, screen_for
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, PendingJobs, Plan
 from airflow_provider_sfleads.operators.permissions import hides_rule
+from airflow_provider_sfleads.operators.prefilter import prefilter_for, recall
 from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.plan import Candidate, Seen
 from airflow_provider_sfleads.results.announced import Announcements
@@ -257,7 +257,7 @@ class _LoadRun:
             intake=ColumnIntake(self.plan.recipe, self.plan, self.memory, self.columns),
             pieces=self.pieces,
             book=self.book,
-            screen=screen_for(load, self.plan, self.closing),
+            prefilter=prefilter_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
             fresh=self.plan.fresh,
             terms=self.terms,
@@ -287,7 +287,7 @@ class _LoadRun:
 
         self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory)
         by_pages = self._turns_to_pages() if self.is_taken_up else None
-        self.run.by_pages = by_pages is not None
+        self.run.makes_jobs = by_pages is None
         patience = _PATIENCE if self.load.settings.deferrable else None
         job_ids = self.run.carry_on(patience)
         self.halted = self.run.halted

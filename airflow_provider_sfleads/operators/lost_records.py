@@ -3,104 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from inspect import signature
-from threading import Lock
 from typing import Any
 
 from airflow_provider_sfleads.exceptions import PlanChangedError
-from airflow_provider_sfleads.operators.journal import Execution
+from airflow_provider_sfleads.operators.journal import Execution, try_number
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import any_announced
 from airflow_provider_sfleads.results.recorded import any_created, any_unknown
-from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile, StateStore
+from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.version_compat import task_state_store
 
 # Clearing a Dag run resets its start; a run is never carried out before the other moments.
 _MOMENTS = ("start_date", "queued_at", "run_after", "logical_date")
-
-
-def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> ResultsFolder:
-    """The folder of a task, less the name of the execution."""
-    ti, dag_run = context["ti"], context.get("dag_run")
-    map_index = getattr(ti, "map_index", None)
-    return ResultsFolder(
-        base=base,
-        dag_id=getattr(ti, "dag_id", None) or dag_id,
-        run_id=getattr(ti, "run_id", None) or getattr(dag_run, "run_id", None) or "no_run",
-        task_id=getattr(ti, "task_id", None) or task_id,
-        map_index=-1 if map_index is None else map_index,
-        execution="_",
-    )
-
-
-def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> StateStore:
-    """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
-    store = task_state_store(context)
-    if store is None:
-        return StateFile(folder, name)
-    return _OneAtATime(_Lasting(store) if "retention" in signature(store.set).parameters else store)
-
-
-# One for the process: what the tasks of ``Dag.test`` have for an API takes one request at a time.
-_TURN = Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class _OneAtATime:
-    """A store that threads share."""
-
-    store: StateStore
-
-    def get(self, key: str) -> object:
-        """Read a value."""
-        with _TURN:
-            return self.store.get(key)
-
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        """Write a value."""
-        with _TURN:
-            self.store.set(key, value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Lasting:
-    """Airflow's task state store, whose entries would otherwise be gone after ``[state_store] default_retention_days``.
-
-    A task may be cleared later than that, and creates everything again without its journal.
-    """
-
-    store: Any
-
-    def get(self, key: str) -> object:
-        """Read a value."""
-        value: object = self.store.get(key)
-        return value
-
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        """Write a value."""
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
-        self.store.set(key, value, retention=NEVER_EXPIRE)
-
-
-def try_number(context: Mapping[str, Any]) -> int:
-    """Number of the task's try; it goes on counting when the task is cleared."""
-    return int(getattr(context["ti"], "try_number", 1))
-
-
-def was_cleared(context: Mapping[str, Any]) -> bool:
-    """Whether a try comes of clearing the task: it is not the first one, and no retry of Airflow's own.
-
-    Clearing grants the task its retries anew, on top of the tries it had (Airflow, ``clear_task_instances``).
-    """
-    ti = context["ti"]
-    most, retries = getattr(ti, "max_tries", None), getattr(context.get("task"), "retries", None)
-    if most is None or retries is None:
-        return try_number(context) > 1
-    return 1 < try_number(context) <= int(most) - int(retries) + 1
 
 
 def lost_since(

@@ -20,7 +20,7 @@ from airflow_provider_sfleads.pipeline.page_loads import PageLoads
 from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Seen
 from airflow_provider_sfleads.pipeline.ports import RunTerms
-from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
+from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
 from airflow_provider_sfleads.results.earlier import EarlierRows
@@ -128,7 +128,7 @@ def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
         claimed=partial(created_ids, load.folder.of_dag),
         now=load.server_now,
     )
-    return RowRun(flights=pages.flights, seen=seen, before=Before(earlier=pages.earlier), doubts=Reconciliation(search))
+    return RowRun(flights=pages.flights, seen=seen, earlier=pages.earlier, doubts=Reconciliation(search))
 
 
 def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:

@@ -49,7 +49,7 @@ class BulkRun:
     :param terms: how it is carried out.
     :param active_rule: asks for the org's active assignment rule for leads.
     :param scratch: local folder for CSV files.
-    :param by_pages: whether what no job carries yet is left to others; jobs are brought to their end.
+    :param makes_jobs: else what no job carries yet is left to others; jobs there are are brought to their end.
     :param halted: why sending stopped early.
     """
 
@@ -61,7 +61,7 @@ class BulkRun:
     terms: RunTerms
     active_rule: Callable[[], str | None]
     scratch: Path
-    by_pages: bool = False
+    makes_jobs: bool = True
     halted: SalesforceLeadsError | None = None
     _watch: Watch = field(init=False)
     _unknown: set[str] = field(default_factory=set)
@@ -200,7 +200,7 @@ class BulkRun:
 
     def _sendable(self) -> list[Piece]:
         """What is to be looked up, or to be sent."""
-        return [] if self.by_pages else self.uncarried()
+        return self.uncarried() if self.makes_jobs else []
 
     def uncarried(self) -> list[Piece]:
         """What no job carries: parts, and loads that were not sent, or are to be sent once more."""

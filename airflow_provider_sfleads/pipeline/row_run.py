@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
+from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.lookup import side_by_side
 from airflow_provider_sfleads.pipeline.page import ItemPage, PageDelivery
@@ -22,7 +22,8 @@ from airflow_provider_sfleads.pipeline.plan import (
     unchanged,
     would,
 )
-from airflow_provider_sfleads.pipeline.reconcile import GROUP, Before, Reconciliation
+from airflow_provider_sfleads.pipeline.ports import Earlier
+from airflow_provider_sfleads.pipeline.reconcile import GROUP, Reconciliation, UnansweredRow
 from airflow_provider_sfleads.salesforce.collections import PageKind
 
 
@@ -32,13 +33,13 @@ class RowRun:
 
     :param flights: takes pages, and records what becomes of them; what it holds is settled, too.
     :param seen: remembers Lead ids.
-    :param before: what was done before.
+    :param earlier: what earlier tries and executions did, where that matters.
     :param doubts: finds out about rows of these plans that were sent without an answer.
     """
 
     flights: PagesInFlight
     seen: Seen
-    before: Before = field(default_factory=Before)
+    earlier: Earlier | None = None
     doubts: Reconciliation = field(default_factory=Reconciliation)
     _waiting: list[Candidate] = field(default_factory=list)
     _later: list[Candidate] = field(default_factory=list)
@@ -65,9 +66,9 @@ class RowRun:
 
     def _read(self, rows: Iterable[Candidate]) -> None:
         for row in rows:
-            if self.before.settles(row):
+            if self.earlier is not None and self.earlier.settled(row.key):
                 continue
-            self._waiting.append(row.doubted(self.before.doubt(row.key)))
+            self._waiting.append(row.doubted(self._doubt(row.key)))
             if len(self._waiting) >= self.delivery.plan.group_size:
                 self._plan_group()
 
@@ -118,7 +119,8 @@ class RowRun:
 
     def _leave(self, reason: Reason) -> None:
         for row in self._waiting:
-            self._land(left(row, self.before.reason(row.key, reason)))
+            # What nobody knows of a row goes before anything else, lest it be forgotten.
+            self._land(left(row, reason if self._doubt(row.key) is None else Reason.OUTCOME_UNKNOWN))
         self._waiting = []
         self.flights.record(self._landed)
 
@@ -134,7 +136,7 @@ class RowRun:
                 self._land(step)
             elif isinstance(step, Deferred):
                 self._later.append(step.candidate)
-            elif self.delivery.is_repeatable(step) or (known := self.before.sent(step)) is None:
+            elif self.delivery.is_repeatable(step) or (known := self._sent_before(step)) is None:
                 self._send(step)
             elif isinstance(known, Settled):
                 self._land(known)
@@ -143,6 +145,17 @@ class RowRun:
         self.flights.record(self._landed)
         if len(self.flights.doubtful) >= GROUP:
             self._resolve()
+
+    def _doubt(self, key: str) -> UnansweredSend | None:
+        return None if self.earlier is None else self.earlier.unknown(key)
+
+    def _sent_before(self, item: Item) -> Settled | UnansweredRow | None:
+        """What is known of an item that cannot simply be sent, since that could create its lead a second time."""
+        lead_id = None if self.earlier is None else self.earlier.created(item.candidate.key)
+        if lead_id is not None:
+            return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)
+        doubt = self._doubt(item.candidate.key)
+        return None if doubt is None else UnansweredRow(item=item, doubt=doubt)
 
     def _resolve(self) -> None:
         """Ask what became of rows that were sent without an answer; those that are surely absent are sent after all."""

@@ -63,7 +63,7 @@ class Staging:
     :param intake: decides what the export alone can decide.
     :param pieces: takes what is to be sent.
     :param book: takes the outcomes of what is not.
-    :param screen: finds what need not be sent, or must not simply be.
+    :param prefilter: finds what need not be sent, or must not simply be.
     :param looks_up: whether parts are looked up before they are sent.
     :param fresh: whether they have to be looked up right before.
     :param terms: how the run is carried out.
@@ -75,7 +75,7 @@ class Staging:
     intake: Intake
     pieces: Pieces
     book: ResultsSink
-    screen: Prefilter | None
+    prefilter: Prefilter | None
     looks_up: bool
     fresh: bool
     terms: RunTerms
@@ -113,26 +113,26 @@ class Staging:
             self.book.add(self.terms.lines({name: taken.plain.column(name) for name in taken.plain.schema.names}))
         for settled in taken.settled:
             self.book.write(self.terms.stamped(settled.outcome), settled.row)
-        self._stage(self._screened(taken.candidates))
+        self._stage(self._prefiltered(taken.candidates))
         if time.monotonic() - self._said > _SAY_EVERY:
             self._said = time.monotonic()
             self._say("Reading")
 
-    def _screened(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if self.screen is None or not batch.num_rows:
+    def _prefiltered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self.prefilter is None or not batch.num_rows:
             return batch
-        screened = self.screen(batch)
-        places = list(screened.left)
+        filtered = self.prefilter(batch)
+        places = list(filtered.left)
         if places:
             columns = {
                 "key": batch.column("key").take(pa.array(places)),
                 "action": pa.repeat(str(Action.UNCHANGED), len(places)),
-                "reason": pa.array([str(known.reason) for known in screened.left.values()]),
-                "salesforce_id": pa.array([known.lead_id for known in screened.left.values()], pa.string()),
+                "reason": pa.array([str(known.reason) for known in filtered.left.values()]),
+                "salesforce_id": pa.array([known.lead_id for known in filtered.left.values()], pa.string()),
             }
             self.book.add(self.terms.lines(columns))
         tail = bools(batch.column("tail"))
-        tail[list(screened.in_doubt)] = True
+        tail[list(filtered.in_doubt)] = True
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[places] = False
         place = batch.schema.get_field_index("tail")

@@ -18,8 +18,8 @@ QUERY_BUDGET = 13_600
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 )
-# What stands as it is both in a literal and in a URL.
-_is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+# A literal of text that needs no escape, neither there nor in a URL.
+_is_plain = re.compile(r"'[A-Za-z0-9_.~-]*'").fullmatch
 
 
 def quote(value: str) -> str:
@@ -27,7 +27,8 @@ def quote(value: str) -> str:
 
     https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_quotedstringescapes.htm
     """
-    return f"'{value.translate(_ESCAPES)}'"
+    text = f"'{value}'"
+    return text if _is_plain(text) else f"'{value.translate(_ESCAPES)}'"
 
 
 def literal(value: Literal) -> str:
@@ -59,17 +60,14 @@ def in_queries(
     head = f"SELECT {', '.join(select)} FROM {sobject} WHERE {field} IN ("  # noqa: S608 - values go through literal()
     tail = f") AND ({where})" if where else ")"
     room = budget_bytes - len(quote_plus(head)) - len(quote_plus(tail))
-    comma, quotes = len(quote_plus(",")), len(quote_plus("''"))
+    comma, quotes = len(quote_plus(",")), len(quote_plus("''")) - 2
     chunk: list[Value] = []
     texts: list[str] = []
     used = 0
     for value in values:
-        if isinstance(value, str) and _is_plain(value):
-            # Of the usual keys, which may be many, only the quotes around them are longer in a URL.
-            text, size = f"'{value}'", len(value) + quotes + comma
-        else:
-            text = literal(value)
-            size = len(quote_plus(text)) + comma
+        text = literal(value)
+        # Of the usual keys, which may be many, only the quotes around them are longer in a URL.
+        size = comma + (len(text) + quotes if _is_plain(text) else len(quote_plus(text)))
         if size - comma > room:
             raise ParameterError(
                 f"A value of {field} is too long to be looked up: {size} bytes of a query's {budget_bytes}."

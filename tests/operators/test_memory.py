@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sfleads.operators.journal import Execution
-from airflow_provider_sfleads.operators.lost_records import folder_of, lost_since, was_cleared
+from airflow_provider_sfleads.operators.journal import Execution, folder_of, was_cleared
+from airflow_provider_sfleads.operators.lost_records import lost_since
 from airflow_provider_sfleads.results import ResultsFolder
 
 FIRST, SECOND = "2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"

@@ -26,7 +26,7 @@ from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.ports import Earlier, Newer, ResultsSink, RunTerms
-from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
+from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
@@ -325,7 +325,7 @@ class Try:
         return RowRun(
             flights=flights,
             seen=self.memory,
-            before=Before(earlier=self.earlier),
+            earlier=self.earlier,
             doubts=Reconciliation(
                 LeadSearch(
                     lead=self.lead,

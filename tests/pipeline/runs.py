@@ -28,7 +28,6 @@ from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.plan_settings import CreateLeads, PlanSettings, UpdateStage
 from airflow_provider_sfleads.pipeline.ports import Earlier, RunTerms
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs, prepare
-from airflow_provider_sfleads.pipeline.reconcile import Before
 from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
 from airflow_provider_sfleads.salesforce.ids import lead_id
@@ -174,7 +173,7 @@ class Done:
 
     def execute(self, rows: Iterable[Row | BadRow]) -> None:
         """Take rows in, and run the plan over those that are to be sent."""
-        earlier = self.run.before.earlier
+        earlier = self.run.earlier
         self.run.execute(
             taken_in(
                 self.run.delivery.plan,
@@ -275,7 +274,7 @@ def prepared(
     )
     book = _Forward(holder)
     flights = PagesInFlight(delivery=delivery, book=book)
-    holder.append(Done(RowRun(flights=flights, seen=seen, before=Before(earlier=earlier)), seen))
+    holder.append(Done(RowRun(flights=flights, seen=seen, earlier=earlier), seen))
     if isinstance(earlier, EarlierTry):
         for outcome in earlier.outcomes:
             holder[0].tally.add(outcome)

@@ -22,7 +22,7 @@ from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.pages_in_flight import PagesInFlight
 from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.ports import RunTerms
-from airflow_provider_sfleads.pipeline.reconcile import Before, Reconciliation
+from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
@@ -122,7 +122,7 @@ class Task:
             writer = folder.writer(columns=("id",), resume=self.staged is not None, part_rows=self.part_rows)
             writer.__enter__()
             run = self._run(plan, seen, writer, tally, life)
-            run.before = Before(earlier=earlier)
+            run.earlier = earlier
             try:
                 if self.staged is None:
                     self.staged = self._stage(run, self.rows if rows is None else rows)

@@ -1,4 +1,8 @@
-"""What the operator's earlier runs confirmed, held against the rows of this one."""
+"""Find staged rows that need no look at Salesforce, or must not simply be sent, by what earlier runs left behind.
+
+That is what they confirmed (``changed_only``, newer intervals), and which leads earlier executions of the task made, or
+may have made: a task that is cleared creates none of them a second time.
+"""
 
 from __future__ import annotations
 
@@ -88,10 +92,10 @@ def _memory(load: LoadContext, plan: Plan, *, is_whole: bool) -> ConfirmedValues
     return ConfirmedValues(load.folder.staging(), digests, is_whole=is_whole)
 
 
-def screen_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilter | None:
+def prefilter_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilter | None:
     """Return what finds such rows among staged ones; ``None`` where there can be none.
 
-    :param closing: closes what the screen reads from.
+    :param closing: closes what it reads from.
     """
     remembered = remembered_for(load, plan)
     earlier: EarlierRows | None = None
@@ -102,13 +106,13 @@ def screen_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilter |
     if remembered is None and earlier is None:
         return None
 
-    def screen(batch: pa.RecordBatch) -> Prefiltered:
+    def prefilter(batch: pa.RecordBatch) -> Prefiltered:
         from airflow_provider_sfleads.pipeline.staging import Prefiltered
 
         left = remembered.known_of(batch) if remembered else {}
         return Prefiltered(left=left) if earlier is None else _with_earlier(plan, batch, left, earlier)
 
-    return screen
+    return prefilter
 
 
 def _with_earlier(plan: Plan, batch: pa.RecordBatch, left: dict[int, Known], earlier: EarlierRows) -> Prefiltered:
