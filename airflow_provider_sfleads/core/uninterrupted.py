@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread, main_thread
 
 
 def uninterrupted(step: Callable[[], None]) -> None:
@@ -12,6 +12,13 @@ def uninterrupted(step: Callable[[], None]) -> None:
     Python runs the handlers of signals, such as those of Ctrl-C and of Airflow's ``execution_timeout``, in the main
     thread: a step in another one is never left half done.
     """
+    if current_thread() is main_thread():
+        _in_another_thread(step)
+    else:
+        step()
+
+
+def _in_another_thread(step: Callable[[], None]) -> None:
     raised: list[BaseException] = []
     begun, done = Lock(), Event()
 
