@@ -21,6 +21,16 @@ from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
+LATER = "Run the check again later."
+_TIMEOUT = "QUERY_TIMEOUT"
+# What is said where an option that a probe is about was not given.
+_NOT_GIVEN = {
+    "external_id_field": ("none was named", "Give --external-id FIELD."),
+    "stage_field": ("none was named", "Give --stage-field FIELD."),
+    "match_email": ("match_email is not used", "Give --match-email."),
+    "fields": ("none was named", "Give --field FIELD, as often as there are some."),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
@@ -74,7 +84,7 @@ class Org:
 
     @property
     def conn_id(self) -> str:
-        """Names the connection in messages."""
+        """Name the connection in messages."""
         return self.client.settings.conn_id
 
     def send(self, call: Call) -> Reply:
@@ -95,10 +105,6 @@ class Org:
         return reply
 
 
-_LATER = "Run the check again later."
-_TIMEOUT = "QUERY_TIMEOUT"
-
-
 class State(StrEnum):
     """Whether an assumption holds."""
 
@@ -107,7 +113,7 @@ class State(StrEnum):
     NOT_TRIED = "not tried"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the table.
 
@@ -124,7 +130,7 @@ class Finding:
     expected: str
     seen: str
     state: State
-    remedy: str = ""
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +148,21 @@ class Assumption:
     expected: str
     remedy: str
 
-    def judged(self, seen: str, *, holds: bool, remedy: str | None = None) -> Finding:
+    def judged(self, seen: str, *, holds: bool, remedy: str = "") -> Finding:
         """Return that it holds, or is broken.
 
         :param remedy: in place of the usual one.
         """
-        if holds:
-            return self._finding(State.HOLDS, seen, "")
-        return self._finding(State.BROKEN, seen, self.remedy if remedy is None else remedy)
+        state = State.HOLDS if holds else State.BROKEN
+        return Finding(self.name, self.text, self.expected, seen, state, "" if holds else remedy or self.remedy)
 
     def not_tried(self, seen: str, remedy: str = "") -> Finding:
         """Return why it was not tried, and what to do to have it tried."""
-        return self._finding(State.NOT_TRIED, seen, remedy)
+        return Finding(self.name, self.text, self.expected, seen, State.NOT_TRIED, remedy)
 
-    def _finding(self, state: State, seen: str, remedy: str) -> Finding:
-        return Finding(
-            name=self.name, assumption=self.text, expected=self.expected, seen=seen, state=state, remedy=remedy
-        )
+    def without(self, name: str) -> Finding:
+        """Return that it was not tried since another one, of that name, does not hold."""
+        return self.not_tried("no token" if name == "token" else f"{name} does not hold", f"See {name}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,13 @@ class Probe:
     :param assumption: stands for the question where the question itself fails.
     :param ask: puts the question.
     :param needs: where one of these is not tried or does not hold, the question is not put.
+    :param option: nor where this one of :class:`CheckOptions` was not given.
     """
 
     assumption: Assumption
     ask: Callable[[Org], Iterable[Finding]]
     needs: tuple[Assumption, ...] = ()
+    option: str = ""
 
 
 def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()) -> Iterator[Finding]:
@@ -186,8 +192,7 @@ def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()
         if lacking is not None:
             # What needs this one in turn is told of the first cause.
             causes[probe.assumption.name] = lacking
-            why = "no token" if lacking == "token" else f"{lacking} does not hold"
-            yield probe.assumption.not_tried(why, f"See {lacking}.")
+            yield probe.assumption.without(lacking)
             continue
         for finding in _asked(probe, org):
             causes[finding.name] = "" if finding.state is State.HOLDS else finding.name
@@ -195,6 +200,9 @@ def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()
 
 
 def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
+    if probe.option and getattr(org.options, probe.option) in (None, False, ()):
+        yield probe.assumption.not_tried(*_NOT_GIVEN[probe.option])
+        return
     try:
         yield from probe.ask(org)
     except SalesforceLeadsError as error:
@@ -206,9 +214,9 @@ def _remedy(error: SalesforceLeadsError, probe: Probe) -> str:
     if isinstance(error, AuthenticationError) and not isinstance(error, ApiAccessError) and probe.needs:
         return "Do what is said under seen."
     if isinstance(error, ConnectionFailedError | ApiLimitError) or _TIMEOUT in getattr(error, "codes", ()):
-        return _LATER
+        return LATER
     remedy = probe.assumption.remedy
-    return f"{_LATER} Where it stays so: {remedy}" if error.transient else remedy
+    return f"{LATER} Where it stays so: {remedy}" if error.transient else remedy
 
 
 def _said(error: SalesforceLeadsError, org: Org) -> str:

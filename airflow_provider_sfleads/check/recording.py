@@ -12,17 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote as percent_encoded
 from urllib.parse import quote_plus, unquote_plus, urlencode
 
 from airflow_provider_sfleads import __version__
-from airflow_provider_sfleads.check.contract import Contract
 from airflow_provider_sfleads.check.probe import Exchange, Org
 from airflow_provider_sfleads.hooks.connection_fields import secrets_in
 from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 from airflow_provider_sfleads.salesforce.soql import quote
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody
+
+if TYPE_CHECKING:
+    from airflow_provider_sfleads.check.command import Contract
 
 #: The org and the user of every recording.
 ORG_ID, USER_ID = "00D5g00000AbCdEEAV", "0055g00000FgHiJAAV"

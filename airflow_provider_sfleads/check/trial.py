@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
-from airflow_provider_sfleads.check.trial_values import OddFields, RoundTrip, person
+from airflow_provider_sfleads.check.trial_values import RoundTrip, person
 from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
 from airflow_provider_sfleads.pipeline.job_results import ID
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
+from airflow_provider_sfleads.pipeline.lookup_sources import read_page
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult, save_results_of
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
@@ -122,11 +124,7 @@ class Signals:
             self._waits = False
 
     def pause(self, seconds: float) -> None:
-        """Wait; a signal ends it.
-
-        :raises KeyboardInterrupt: as :meth:`check`.
-        :raises SystemExit: likewise.
-        """
+        """Wait; a signal ends it, as :meth:`check` does."""
         self.check()
         self._told.wait(seconds)
         self.check()
@@ -137,9 +135,13 @@ NO_RULE = "there is no active lead assignment rule, or the Run-As user may not s
 #: Leads that one check may make at most.
 MOST_LEADS = 20
 # A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
-_CREATE_JOB = ("POST", ingest_jobs.create_job(ingest_jobs.JobSpec(operation="insert")).path)
 INSERT = PageKind(operation="insert", repeatable=False)
 UPDATE = PageKind(operation="update")
+_CREATE_JOB = ("POST", ingest_jobs.create_job(ingest_jobs.JobSpec(operation="insert")).path)
+
+
+class StillQueued(Exception):  # noqa: N818 - a finding
+    """A job is not over, and the check waits no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +166,7 @@ class Need(StrEnum):
     UPDATE = "trial leads could not be updated"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Trial:
     """Makes leads under one prefix of keys, and remembers all of them from before they are sent.
 
@@ -174,19 +176,19 @@ class Trial:
     :param prefix: what the keys begin with.
     :param signals: ends the check between two requests.
     :param folder: local folder for files of jobs.
+    :param odd_fields: fields of this org for odd values, by the values' names.
     :param ids: of leads, as they were answered.
     :param unanswered: keys of leads in requests without an answer.
     :param jobs: ids of ingest jobs.
     :param unread: those of them whose results are not known.
     :param empty_job: whether there may be a job of which only Salesforce knows.
     :param records: how many leads were made up.
+    :param has: what there is of that which probes need.
     :param base: the first lead, as it was sent, less its owner.
     :param base_id: its id.
     :param second: another one.
     :param second_id: its id.
-    :param updates: whether leads can be updated.
     :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
-    :param odd_fields: odd values in fields of this org.
     :param round_trips: odd values on their way there and back, by the way that they were sent.
     """
 
@@ -196,58 +198,56 @@ class Trial:
     prefix: str
     signals: Signals
     folder: Path
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts
+    odd_fields: Mapping[str, FieldInfo]
     ids: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
     empty_job: bool = False
     records: int = 0
-    base: Record | None = None
+    has: set[Need] = field(default_factory=set)
+    base: Record = field(default_factory=dict)
     base_id: str = ""
     second: Record = field(default_factory=dict)
     second_id: str = ""
-    updates: bool = False
     worded: dict[str, bool] = field(default_factory=dict)
-    odd_fields: OddFields = field(default_factory=OddFields)
     round_trips: dict[str, RoundTrip] = field(default_factory=dict)
-    _rule: list[str | None] = field(default_factory=list)
 
     @property
     def lookup(self) -> LeadLookup:
-        """Looks leads up as a sync does."""
+        """Look leads up as a sync does."""
         return LeadLookup(send=self.send, conn_id=self.conn_id, lead=self.lead)
 
     @property
     def user_id(self) -> str | None:
-        """Id of the Run-As user."""
+        """Name the Run-As user by its id."""
         return to_18(self.org.client.user_id or "")
 
     @property
     def conn_id(self) -> str:
-        """Names the connection in messages."""
+        """Name the connection in messages."""
         return self.org.conn_id
 
     def probe(
         self, ask: Callable[[Trial], Iterable[Finding]], *assumptions: Assumption, needs: tuple[Need, ...] = ()
     ) -> Probe:
-        """Make a probe that is not tried where something it needs is not there.
+        """Make a probe that is not tried where something it needs is not there, or a job takes too long.
 
         :param assumptions: those that it tries; the first stands for it where the question itself fails.
         """
 
         def asked(_org: Org) -> Iterator[Finding]:
-            lacking = next((need for need in needs if not self._has(need)), None)
+            lacking = next((need for need in needs if need not in self.has), None)
             if lacking is not None:
                 yield from (assumption.not_tried(lacking.value) for assumption in assumptions)
                 return
-            yield from ask(self)
+            try:
+                yield from ask(self)
+            except StillQueued as late:
+                yield from (assumption.not_tried(str(late), "Try again later.") for assumption in assumptions)
 
         return Probe(assumptions[0], asked)
-
-    def _has(self, need: Need) -> bool:
-        there = {Need.LEAD: self.base is not None, Need.SECOND: bool(self.second_id), Need.UPDATE: self.updates}
-        return there[need]
 
     def person(self, **values: FieldValue) -> dict[str, FieldValue]:
         """Make up a lead with a key of its own.
@@ -255,23 +255,22 @@ class Trial:
         :param values: fields that are to hold something else.
         :raises RuntimeError: beyond :data:`MOST_LEADS`.
         """
-        number = self._counted()
-        key = f"{self.prefix}{number:02}"
+        self._count()
+        key = f"{self.prefix}{self.records:02}"
         return {**person(self.lead, key), self.key.name: key, **values}
 
-    def again(self, record: Record, **values: FieldValue) -> dict[str, FieldValue]:
+    def again(self, record: Record) -> Record:
         """Return a record once more, to see what a second one comes to.
 
         :raises RuntimeError: as :meth:`person`.
         """
-        self._counted()
-        return {**record, **values}
+        self._count()
+        return record
 
-    def _counted(self) -> int:
+    def _count(self) -> None:
         self.records += 1
         if self.records > MOST_LEADS:
             raise RuntimeError(f"A check makes no more than {MOST_LEADS} leads")
-        return self.records
 
     def key_of(self, record: Record) -> str:
         """Return a record's key."""
@@ -297,8 +296,6 @@ class Trial:
 
         :param successful: its result file; ``None`` where there is none.
         """
-        from airflow_provider_sfleads.pipeline.lookup_sources import read_page
-
         batches = read_page(successful, (ID,)) if successful is not None else ()
         self.ids |= {full for batch in batches for each in batch.column(0).to_pylist() if (full := to_18(each or ""))}
         self.unread.discard(job_id)
@@ -324,35 +321,27 @@ class Trial:
             # What surely was not carried out has made nothing.
             self.unanswered -= keys
             raise
-        self.ids |= set(_ids_in(reply.body))
+        items = reply.body if isinstance(reply.body, list) else [reply.body]
+        # One that was not written can bear an id all the same, and not its own (sobject collections, "allOrNone").
+        done = (item.get("id") for item in items if isinstance(item, dict) and item.get("success") is True)
+        self.ids |= {full for raw in done if isinstance(raw, str) and (full := to_18(raw))}
         self.unanswered -= keys
         return reply
 
-    def by_key(self, records: Iterable[Record], fields: Sequence[str] = ()) -> list[LeadRecord]:
-        """Read the leads with these records' keys, as a sync looks them up."""
-        keys = list(dict.fromkeys(map(self.key_of, records)))
-        return [lead for leads in self.lookup.by_field(self.key, keys, fields).values() for lead in leads]
+    def by_key(self, record: Record, *fields: str) -> list[LeadRecord]:
+        """Read the leads with a record's key, as a sync looks them up."""
+        found = self.lookup.by_field(self.key, [self.key_of(record)], fields)
+        return [lead for leads in found.values() for lead in leads]
 
     def by_id(self, lead_id: str, fields: Iterable[str]) -> LeadRecord:
         """Read one lead, of the fields those that may be seen; empty where it is not there."""
-        seen = tuple(info.name for name in fields if (info := self.lead.find(name)) is not None)
-        return self.lookup.by_id([lead_id], ("Id", *seen)).get(lead_id, {})
+        return self.lookup.by_id([lead_id], ("Id", *fields)).get(lead_id, {})
 
+    @cached_property
     def active_rule(self) -> str | None:
         """Return the id of the active assignment rule, asked for once; none where rules cannot be seen."""
-        if not self._rule:
-            call = ingest_jobs.active_rule_call()
-            try:
-                self._rule.append(ingest_jobs.active_rule_of(call, self.send(call), conn_id=self.conn_id))
-            except ObjectAccessError:
-                self._rule.append(None)
-        return self._rule[0]
-
-
-def _ids_in(body: object) -> list[str]:
-    items: list[Mapping[str, Any]] = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else []
-    if isinstance(body, dict):
-        items = [body]
-    # One that was not written can bear an id all the same, and not its own (sobject collections, "allOrNone").
-    done = (item.get("id") for item in items if item.get("success") is True)
-    return [full for raw in done if isinstance(raw, str) and (full := to_18(raw))]
+        call = ingest_jobs.active_rule_call()
+        try:
+            return ingest_jobs.active_rule_of(call, self.send(call), conn_id=self.conn_id)
+        except ObjectAccessError:
+            return None

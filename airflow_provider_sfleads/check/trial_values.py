@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from airflow_provider_sfleads.check.probe import Assumption, Finding
@@ -18,14 +18,11 @@ from airflow_provider_sfleads.salesforce.wire import FieldValue, Record
 _PERSON = ("FirstName", "LastName", "Company", "Email", "Title")
 _DIGITS = 8
 _LETTERS = str.maketrans("0123456789abcdef", "bcdfghklmnprstvz")
+_CHOICES = frozenset({"picklist", "multipicklist"})
 COLLECTIONS, JOB = "through collections", "through a job"
-_REMEDY = (
-    "changed_only and existing='update' send such rows again and again, and a row whose answer was lost is not found "
-    "by its values. Look for a trigger that changes this field; else clean the values in the export."
-)
 
 
-def word(seed: str) -> str:
+def _word(seed: str) -> str:
     """Return ten letters that are the same each time for a seed and unlike those of another: no rule matches them."""
     return hashlib.blake2b(seed.encode(), digest_size=5).hexdigest().translate(_LETTERS).capitalize()
 
@@ -46,68 +43,76 @@ def person(lead: SObjectInfo, seed: str) -> dict[str, FieldValue]:
     """
     known = {name: info for name in _PERSON if (info := lead.find(name)) is not None and info.createable}
     wanted = known | {info.name: info for info in lead.required_on_create}
-    return {name: _MAKERS[info.type](info, word(seed + name)) for name, info in wanted.items() if info.type in _MAKERS}
+    return {name: _MAKERS[info.type](info, _word(seed + name)) for name, info in wanted.items() if info.type in _MAKERS}
 
 
 def renamed(lead: SObjectInfo, seed: str) -> Record:
     """Return another last name: what an update of the check changes."""
     info = lead.find("LastName")
-    return {"LastName": _words(info, word(seed)) if info else word(seed)}
+    return {"LastName": _words(info, _word(seed)) if info else _word(seed)}
 
 
-def _words(info: FieldInfo, letters: str) -> FieldValue:
-    return f"{letters} Trial"[: info.length or None]
+def _words(info: FieldInfo, word: str) -> FieldValue:
+    return f"{word} Trial"[: info.length or None]
 
 
-def _number(info: FieldInfo, letters: str) -> FieldValue:
+def _number(info: FieldInfo, word: str) -> FieldValue:
     room = min(info.digits or info.precision - info.scale or 1, _DIGITS)
-    return int.from_bytes(letters.encode()) % 10**room if info.unique else 1
+    return int.from_bytes(word.encode()) % 10**room if info.unique else 1
 
 
-def _email(info: FieldInfo, letters: str) -> FieldValue:  # noqa: ARG001 - one of many makers
-    return f"{letters.lower()}@example.invalid"
-
-
-def _choice(info: FieldInfo, letters: str) -> FieldValue:  # noqa: ARG001
-    return next(iter(info.picklist_values), None)
-
-
-def _constant(value: FieldValue) -> Callable[[FieldInfo, str], FieldValue]:
-    return lambda _info, _letters: value
-
-
-_CHOICES = frozenset({"picklist", "multipicklist"})
 _MAKERS: dict[str, Callable[[FieldInfo, str], FieldValue]] = {
     **dict.fromkeys(("string", "textarea", "encryptedstring", "combobox"), _words),
     **dict.fromkeys(("int", "long", "double", "currency", "percent"), _number),
-    **dict.fromkeys(_CHOICES, _choice),
-    "email": _email,
-    "phone": _constant("5550100"),
-    "url": _constant("https://example.invalid"),
-    "date": _constant("2024-02-29"),
-    "datetime": _constant("2024-02-29T12:00:00.000Z"),
-    "time": _constant("12:00:00.000Z"),
+    **dict.fromkeys(_CHOICES, lambda info, _word: next(iter(info.picklist_values), None)),
+    "email": lambda _info, word: f"{word.lower()}@example.invalid",
+    "phone": lambda _info, _word: "5550100",
+    "url": lambda _info, _word: "https://example.invalid",
+    "date": lambda _info, _word: "2024-02-29",
+    "datetime": lambda _info, _word: "2024-02-29T12:00:00.000Z",
+    "time": lambda _info, _word: "12:00:00.000Z",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OddValue:
-    """One kind of odd value.
+    """One kind of odd value, and the assumption that it comes back.
 
-    :param assumption: that it comes back.
+    :param name: of the assumption, less ``values.``.
+    :param text: what it is of.
+    :param expected: what should come back.
     :param names: fields that can hold it, by preference.
     :param suits: which other fields can.
-    :param value: as an export has it, for a field.
+    :param value: as an export has it; a function where it depends on the field.
     :param ways: how it is sent.
     :param as_it_is: whether it is sent without the provider's own conversion, which would mend it.
     """
 
-    assumption: Assumption
+    name: str
+    text: str
+    expected: str = "the same value"
     names: tuple[str, ...]
     suits: Callable[[FieldInfo], bool]
-    value: Callable[[FieldInfo], object]
+    value: str | Callable[[FieldInfo], object]
     ways: tuple[str, ...] = (COLLECTIONS, JOB)
     as_it_is: bool = False
+
+    @property
+    def assumption(self) -> Assumption:
+        """Say what should come back."""
+        return Assumption(
+            f"values.{self.name}",
+            f"{self.text} come back as a sync expects",
+            self.expected,
+            "changed_only and existing='update' send such rows again and again, and a row whose answer was lost is not "
+            "found by its values. Look for a trigger that changes this field; else clean the values in the export.",
+        )
+
+    def sent(self, info: FieldInfo) -> FieldValue:
+        """Return it as it is sent in a field; ``None`` where the field cannot hold it."""
+        raw = self.value(info) if callable(self.value) else self.value
+        value = raw if self.as_it_is and isinstance(raw, str) else convert(info, raw)
+        return None if isinstance(value, Refusal) else value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,18 +129,8 @@ class RoundTrip:
     problem: str = ""
 
 
-def _assumption(name: str, text: str, *, expected: str = "the same value") -> Assumption:
-    return Assumption(
-        name=f"values.{name}", text=f"{text} come back as a sync expects", expected=expected, remedy=_REMEDY
-    )
-
-
 def _is(*types: str, length: int = 0) -> Callable[[FieldInfo], bool]:
     return lambda info: info.type in types and info.length >= length and not info.restricted_picklist
-
-
-def _text(value: str) -> Callable[[FieldInfo], object]:
-    return lambda _info: value
 
 
 def _fraction(info: FieldInfo) -> object:
@@ -146,8 +141,6 @@ def _other_case(info: FieldInfo) -> object:
     return next((value.swapcase() for value in info.picklist_values if value.swapcase() != value), None)
 
 
-#: Stands for all of them, should they not be judged.
-VALUES = _assumption("all", "Odd values")
 _LINE, _SHORT = 60, 30
 # What the check needs itself, and what some orgs take only some values for.
 _KEPT = (
@@ -156,54 +149,61 @@ _KEPT = (
 )  # fmt: skip
 ODD_VALUES = (
     OddValue(
-        assumption=_assumption("line_breaks", "Line breaks", expected="LF for each of LF, CR and CRLF"),
+        name="line_breaks",
+        text="Line breaks",
+        expected="LF for each of LF, CR and CRLF",
         names=("Description",),
         suits=_is("textarea", length=_LINE),
-        value=_text("first\nsecond\r\nthird\rfourth\n\nsixth"),
+        value="first\nsecond\r\nthird\rfourth\n\nsixth",
     ),
     OddValue(
-        assumption=_assumption(
-            "blanks", "Blanks, of which those around a value go,", expected="trimmed, no less and no more"
-        ),
+        name="blanks",
+        text="Blanks, of which those around a value go,",
+        expected="trimmed, no less and no more",
         names=("Title",),
         suits=_is("string", length=_LINE),
-        value=_text("  two  blanks  between  "),
+        value="  two  blanks  between  ",
     ),
     OddValue(
-        assumption=_assumption("tabs_and_nbsp", "Tabs and no-break spaces"),
+        name="tabs_and_nbsp",
+        text="Tabs and no-break spaces",
         names=("Street",),
         suits=_is("textarea", "string", length=_LINE),
-        value=_text("\u00a0no-break\u00a0space, a\ttab\u00a0"),
+        value="\u00a0no-break\u00a0space, a\ttab\u00a0",
     ),
     OddValue(
-        assumption=_assumption("not_available", "The letters #N/A in a request, which empty a field only in a job,"),
+        name="not_available",
+        text="The letters #N/A in a request, which empty a field only in a job,",
         names=("FirstName",),
         suits=_is("string"),
-        value=_text(EMPTIED),
+        value=EMPTIED,
         ways=(COLLECTIONS,),
     ),
     OddValue(
-        assumption=_assumption("quotes", "Quotes, commas and backslashes"),
+        name="quotes",
+        text="Quotes, commas and backslashes",
         names=("Company",),
         suits=_is("string", length=_LINE),
-        value=_text("""a "quoted", 'single' one; back\\slash, end\\"""),
+        value="""a "quoted", 'single' one; back\\slash, end\\""",
     ),
     OddValue(
-        assumption=_assumption("emoji", "Letters beyond the first 65,536, and accents of their own"),
+        name="emoji",
+        text="Letters beyond the first 65,536, and accents of their own",
         names=("City",),
         suits=_is("string", length=_SHORT),
-        value=_text("\U0001f600 \U0001f468\u200d\U0001f680 e\u0301 \u00e9"),
+        value="\U0001f600 \U0001f468\u200d\U0001f680 e\u0301 \u00e9",
     ),
     OddValue(
-        assumption=_assumption("decimals", "All decimals of a number"),
+        name="decimals",
+        text="All decimals of a number",
         names=("Latitude",),
         suits=lambda info: info.type in NUMBERS and info.scale > 0,
         value=_fraction,
     ),
     OddValue(
-        assumption=_assumption(
-            "picklist_case", "Values of a picklist in other letter case", expected="the same but for case"
-        ),
+        name="picklist_case",
+        text="Values of a picklist in other letter case",
+        expected="the same but for case",
         names=("Industry", "LeadSource", "Rating"),
         suits=_is("picklist"),
         value=_other_case,
@@ -212,57 +212,8 @@ ODD_VALUES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OddFields:
-    """Odd values in fields of this org.
-
-    :param fields: the field of each, as far as there is one.
-    """
-
-    fields: Mapping[str, FieldInfo] = field(default_factory=dict)
-
-    def record(self, way: str) -> dict[str, FieldValue]:
-        """Return the odd values that are sent one way."""
-        record: dict[str, FieldValue] = {}
-        for odd in ODD_VALUES:
-            info = self.fields.get(odd.assumption.name)
-            if info is None or way not in odd.ways:
-                continue
-            raw = odd.value(info)
-            value = raw if odd.as_it_is and isinstance(raw, str) else convert(info, raw)
-            if value is not None and not isinstance(value, Refusal):
-                record[info.name] = value
-        if "Latitude" in record:
-            # One coordinate alone may be refused.
-            record["Longitude"] = record["Latitude"]
-        return record
-
-    def findings(self, trips: Mapping[str, RoundTrip]) -> Iterator[Finding]:
-        """Judge each kind of value, whichever way it was sent."""
-        for odd in ODD_VALUES:
-            info = self.fields.get(odd.assumption.name)
-            if info is None:
-                yield odd.assumption.not_tried("the Run-As user may write no field that could hold it")
-                continue
-            yield _judged(odd, info, {way: trip for way, trip in trips.items() if way in odd.ways})
-
-
-def _judged(odd: OddValue, info: FieldInfo, trips: Mapping[str, RoundTrip]) -> Finding:
-    backs = {way: trip for way, trip in trips.items() if trip.back is not None and info.name in trip.sent}
-    if not backs:
-        reasons = "; ".join(trip.problem for trip in trips.values() if trip.problem) or "no trial lead could be made"
-        return odd.assumption.not_tried(reasons)
-    changed = [way for way, trip in backs.items() if not _came_back(info, trip)]
-    seen = "; ".join(f"{way}: {'changed' if way in changed else 'as expected'}" for way in backs)
-    return odd.assumption.judged(f"{info.name} {seen}", holds=not changed)
-
-
-def _came_back(info: FieldInfo, trip: RoundTrip) -> bool:
-    return same_value(info, trip.sent[info.name], (trip.back or {}).get(info.name))
-
-
-def odd_fields(lead: SObjectInfo, *taken: str) -> OddFields:
-    """Find a field of its own for each odd value.
+def odd_fields(lead: SObjectInfo, *taken: str) -> dict[str, FieldInfo]:
+    """Find a field of its own for each odd value, by its name, as far as there is one.
 
     :param taken: fields that the check itself needs.
     """
@@ -274,6 +225,45 @@ def odd_fields(lead: SObjectInfo, *taken: str) -> OddFields:
         for info in (*named, *others):
             if info.createable and odd.suits(info) and info.name.lower() not in used:
                 used.add(info.name.lower())
-                fields[odd.assumption.name] = info
+                fields[odd.name] = info
                 break
-    return OddFields(fields)
+    return fields
+
+
+def odd_record(fields: Mapping[str, FieldInfo], way: str) -> dict[str, FieldValue]:
+    """Return the odd values that are sent one way.
+
+    :param fields: as of :func:`odd_fields`.
+    """
+    odds = [(fields[odd.name], odd) for odd in ODD_VALUES if odd.name in fields and way in odd.ways]
+    record: dict[str, FieldValue] = {info.name: value for info, odd in odds if (value := odd.sent(info)) is not None}
+    if "Latitude" in record:
+        # One coordinate alone may be refused.
+        record["Longitude"] = record["Latitude"]
+    return record
+
+
+def odd_findings(fields: Mapping[str, FieldInfo], trips: Mapping[str, RoundTrip]) -> Iterator[Finding]:
+    """Judge each kind of value, whichever way it was sent.
+
+    :param fields: as of :func:`odd_fields`.
+    :param trips: by the way.
+    """
+    for odd in ODD_VALUES:
+        if odd.name in fields:
+            yield _judged(odd, fields[odd.name], {way: trip for way, trip in trips.items() if way in odd.ways})
+        else:
+            yield odd.assumption.not_tried("the Run-As user may write no field that could hold it")
+
+
+def _judged(odd: OddValue, info: FieldInfo, trips: Mapping[str, RoundTrip]) -> Finding:
+    came_back = {
+        way: same_value(info, trip.sent[info.name], trip.back.get(info.name))
+        for way, trip in trips.items()
+        if trip.back is not None and info.name in trip.sent
+    }
+    if not came_back:
+        reasons = "; ".join(trip.problem for trip in trips.values() if trip.problem) or "no trial lead could be made"
+        return odd.assumption.not_tried(reasons)
+    seen = "; ".join(f"{way}: {'as expected' if same else 'changed'}" for way, same in came_back.items())
+    return odd.assumption.judged(f"{info.name} {seen}", holds=all(came_back.values()))

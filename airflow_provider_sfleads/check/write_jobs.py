@@ -1,24 +1,38 @@
-"""Probe what only Bulk API 2.0 ingest jobs show."""
+"""Probe what only Bulk API 2.0 ingest jobs show; they are made and read by what makes and reads those of a sync."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.check.access import LANGUAGE
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Probe
-from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, Trial
-from airflow_provider_sfleads.check.trial_jobs import FinishedJob, StillQueued, TrialJobs
-from airflow_provider_sfleads.check.trial_values import JOB, RoundTrip, renamed
+from airflow_provider_sfleads.check.trial import INSERT, NO_RULE, UPDATE, Need, StillQueued, Trial
+from airflow_provider_sfleads.check.trial_values import JOB, RoundTrip, odd_record, renamed
 from airflow_provider_sfleads.check.write_collections import judge_owner
 from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.same import same_record
-from airflow_provider_sfleads.pipeline.job_results import Created, State
+from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.pipeline.field_values import cell_of
+from airflow_provider_sfleads.pipeline.job_results import ERROR, Created, JobResults, State, match_by
+from airflow_provider_sfleads.pipeline.lookup_sources import read_page
+from airflow_provider_sfleads.pipeline.staged_rows import FIELD, field_names, staged_schema, write_csv
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.ids import to_18
-from airflow_provider_sfleads.salesforce.ingest_jobs import JobSpec, JobState
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, JobState
+from airflow_provider_sfleads.salesforce.job_control import Jobs, ResultFiles
 from airflow_provider_sfleads.salesforce.wire import Record
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LABEL = "trial"
 _NOT_FOUND = 404
 _NO_CONTENT = 204
 
@@ -87,82 +101,182 @@ _DELETE = Assumption(
 
 def write_jobs(trial: Trial) -> list[Probe]:
     """Return the probes."""
-    jobs = TrialJobs(trial)
+    jobs = _TrialJobs(trial)
     inserted = (_INSERT, _ECHO, _NO_RULE, _TWICE, _EXISTING)
     return [
-        trial.probe(_patient(_insert, jobs, *inserted), *inserted, needs=(Need.LEAD,)),
+        trial.probe(partial(_insert, jobs=jobs), *inserted, needs=(Need.LEAD,)),
         trial.probe(_wording, _WORDING),
-        trial.probe(_patient(_update, jobs, _UPDATE), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
-        trial.probe(_patient(_upsert, jobs, _UPSERT), _UPSERT, needs=(Need.SECOND, Need.UPDATE)),
-        trial.probe(_patient(_abort, jobs, _ABORT, _DELETE), _ABORT, _DELETE),
+        trial.probe(partial(_update, jobs=jobs), _UPDATE, needs=(Need.LEAD, Need.UPDATE)),
+        trial.probe(partial(_upsert, jobs=jobs), _UPSERT, needs=(Need.SECOND, Need.UPDATE)),
+        trial.probe(partial(_abort, jobs=jobs), _ABORT, _DELETE),
     ]
 
 
-def _patient(
-    ask: Callable[[Trial, TrialJobs], Iterable[Finding]], jobs: TrialJobs, *assumptions: Assumption
-) -> Callable[[Trial], Iterator[Finding]]:
-    def asked(trial: Trial) -> Iterator[Finding]:
-        try:
-            yield from ask(trial, jobs)
-        except StillQueued as late:
-            yield from (assumption.not_tried(str(late), "Try again later.") for assumption in assumptions)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FinishedJob:
+    """A job that is over, and its results.
 
-    return asked
+    :param trial: whose.
+    :param kind: what its rows were sent as.
+    :param job: as Salesforce describes it.
+    :param batch: its rows, staged as a sync stages them.
+    :param files: its result files.
+    """
+
+    trial: Trial
+    kind: PageKind
+    job: JobInfo
+    batch: pa.RecordBatch
+    files: ResultFiles
+
+    @contextmanager
+    def results(self, *, by_values: bool = False) -> Iterator[JobResults]:
+        """Bring rows and results together, as a sync does.
+
+        :param by_values: tell rows apart by all their values, as where there is no key.
+        """
+        trial, files = self.trial, self.files
+        match = match_by(self.kind, None if by_values else trial.key, field_names(self.batch.schema))
+        with JobResults(
+            match.of_load(self.batch), match, job_id=self.job.id, directory=trial.folder, external=trial.key.name
+        ) as results:
+            if files.successful is not None:
+                results.add_successful(files.successful)
+            if files.failed is not None:
+                results.add_failed(files.failed)
+            if files.unprocessed is not None:
+                results.add_unprocessed(files.unprocessed)
+            yield results
+
+    def codes(self, record: Record) -> str:
+        """Say how the rows with a record's key failed."""
+        failed = self.files.failed
+        batches = read_page(failed, (self.trial.key.name, ERROR)) if failed is not None else ()
+        rows = [row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+        compare = compared_by(None)
+        key = compare(self.trial.key_of(record))
+        codes = [ingest_jobs.row_error(str(text)).code for found, text in rows if compare(str(found).strip()) == key]
+        return ", ".join(codes) or "no row refused"
 
 
-def _insert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
-    odd = trial.odd_fields.record(JOB)
+class _TrialJobs:
+    """Makes jobs for a trial and waits for them, all together no longer than its timeout.
+
+    :param trial: whose.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._left = trial.timeouts.jobs
+        self.jobs = Jobs(
+            send=trial.send,
+            download=trial.download,
+            conn_id=trial.conn_id,
+            user_id=trial.user_id,
+            note=self.note,
+            verify=lambda: None,
+            pause=trial.signals.pause,
+            now=lambda: datetime.now(UTC),
+        )
+
+    def note(self, _label: str, job_id: str | None) -> None:
+        """Have the trial remember a job."""
+        if job_id is not None:
+            self._trial.jobs.add(job_id)
+            self._trial.unread.add(job_id)
+
+    def run(self, kind: PageKind, *records: Record, lead_id: str = "") -> _FinishedJob:
+        """Send records through a job, without an assignment rule, and fetch its results.
+
+        :param lead_id: of the lead, for an update of one.
+        :raises StillQueued: where it does not end in time.
+        """
+        trial = self._trial
+        batch = _staged(trial, records, lead_id)
+        csv = trial.folder / f"{len(trial.jobs)}.csv"
+        write_csv([batch], csv, field_names(batch.schema), by_id=kind.operation == "update")
+        spec = JobSpec(operation=kind.operation, external_id_field=kind.external_id_field)
+        job = self._finished(self.jobs.start(_LABEL, spec, csv))
+        files = self.jobs.fetch(job, trial.folder, rows=len(records))
+        trial.learn(job.id, files.successful)
+        return _FinishedJob(trial=trial, kind=kind, job=job, batch=batch, files=files)
+
+    def _finished(self, job: JobInfo) -> JobInfo:
+        began = time.monotonic()
+        while not job.is_over:
+            elapsed = time.monotonic() - began
+            if elapsed > self._left:
+                raise StillQueued(
+                    f"Job {job.id} is {job.state} after {self._trial.timeouts.jobs:g} seconds for all jobs of the "
+                    "check; the org's queue is long."
+                )
+            self._trial.signals.pause(self._trial.timeouts.poll(elapsed))
+            found = self.jobs.look(job.id)
+            if found is None:
+                raise ServiceUnavailableError(f"Job {job.id} was deleted before it was over.")
+            job = found
+        self._left -= time.monotonic() - began
+        return job
+
+
+def _staged(trial: Trial, records: Sequence[Record], lead_id: str) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    fields = list(dict.fromkeys(name for record in records for name in record))
+    schema = staged_schema(fields, pa.schema([]), placed=True)
+    keys = [str(record.get(trial.key.name, "")) for record in records]
+    columns: dict[str, list[object]] = {name: [None] * len(records) for name in schema.names}
+    columns |= {"key": list(keys), "match": list(map(compared_by(trial.key), keys))}
+    if lead_id:
+        columns["salesforce_id"] = [lead_id]
+    for name in fields:
+        columns[FIELD + name] = [cell_of(record[name]) if name in record else None for record in records]
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def _insert(trial: Trial, jobs: _TrialJobs) -> Iterator[Finding]:
+    odd = odd_record(trial.odd_fields, JOB)
     strange, plain, twice = trial.person(**odd), trial.person(), trial.person()
-    existing = {**trial.person(), trial.key.name: (trial.base or {})[trial.key.name]}
-    ended = jobs.run(INSERT, [strange, plain, twice, trial.again(twice), existing])
-    errors = ended.errors_by(trial.key.name)
-    made = trial.by_key([plain], _seen(trial, "OwnerId"))
+    existing = {**trial.person(), trial.key.name: trial.base[trial.key.name]}
+    ended = jobs.run(INSERT, strange, plain, twice, trial.again(twice), existing)
+    made = trial.by_key(plain, "OwnerId")
     there = "is there" if made else "is not there"
     yield _INSERT.judged(f"{ended.job.state}, and the lead {there}", holds=ended.job.succeeded and len(made) == 1)
-    trial.round_trips[JOB] = _trip(trial, strange, odd, errors)
-    yield _echo(trial, jobs, ended)
-    if trial.active_rule() is None:
+    trial.round_trips[JOB] = _trip(trial, ended, strange, odd)
+    yield _echo(ended)
+    if trial.active_rule is None:
         yield _NO_RULE.not_tried(NO_RULE, "Activate a lead assignment rule to have it tried.")
     elif len(made) != 1 or "OwnerId" not in made[0]:
         yield _NO_RULE.not_tried("there is no lead whose owner could be read")
     else:
         yield judge_owner(trial, _NO_RULE, made[0])
-    pair = len(trial.by_key([twice]))
-    yield _TWICE.judged(f"{_codes(trial.key_of(twice), errors)}; leads made: {pair}", holds=pair <= 1)
-    yield _existing(trial, jobs, ended, _codes(trial.key_of(existing), errors))
+    pair = len(trial.by_key(twice))
+    yield _TWICE.judged(f"{ended.codes(twice)}; leads made: {pair}", holds=pair <= 1)
+    yield _existing(trial, ended, existing)
 
 
-def _seen(trial: Trial, *names: str) -> tuple[str, ...]:
-    return tuple(info.name for name in names if (info := trial.lead.find(name)) is not None)
-
-
-def _codes(key: str, errors: Iterable[tuple[str, str]]) -> str:
-    """Say how the rows of a key failed."""
-    compare = compared_by(None)
-    codes = [ingest_jobs.row_error(text).code for failed, text in errors if compare(failed.strip()) == compare(key)]
-    return ", ".join(codes) or "no row refused"
-
-
-def _trip(trial: Trial, record: Record, odd: Record, errors: Iterable[tuple[str, str]]) -> RoundTrip:
-    found = trial.by_key([record])
+def _trip(trial: Trial, ended: _FinishedJob, record: Record, odd: Record) -> RoundTrip:
+    found = trial.by_key(record)
     if not found:
-        return RoundTrip(sent=odd, problem=f"their lead was refused in a job ({_codes(trial.key_of(record), errors)})")
+        return RoundTrip(sent=odd, problem=f"their lead was refused in a job ({ended.codes(record)})")
     return RoundTrip(sent=odd, back=trial.by_id(to_18(found[0]["Id"]) or "", odd))
 
 
-def _echo(trial: Trial, jobs: TrialJobs, ended: FinishedJob) -> Finding:
-    with ended.results(jobs.by_values(INSERT, ended), trial.folder / "values") as results:
+def _echo(ended: _FinishedJob) -> Finding:
+    with ended.results(by_values=True) as results:
         silent = sum(state == State.SILENT for state in results.said(0, ended.batch.num_rows).states)
-        seen = f"rows not found: {silent}, others: {results.strangers}"
-        return _ECHO.judged(seen, holds=not silent and not results.strangers)
+    seen = f"rows not found: {silent}, others: {results.strangers}"
+    return _ECHO.judged(seen, holds=not silent and not results.strangers)
 
 
-def _existing(trial: Trial, jobs: TrialJobs, ended: FinishedJob, codes: str) -> Finding:
-    with ended.results(jobs.by_key(INSERT), trial.folder / "keys", trial.key.name) as results:
+def _existing(trial: Trial, ended: _FinishedJob, record: Record) -> Finding:
+    """Judge what became of the last row."""
+    with ended.results() as results:
         said = results.said(ended.batch.num_rows - 1, 1)
-        if said.states[0] == State.FAILED:
-            # The bulk reader knows Salesforce's own words to the letter; all others cost a look-up.
-            trial.worded[JOB] = bool(said.ids[0])
+    if said.states[0] == State.FAILED:
+        # The bulk reader knows Salesforce's own words to the letter; all others cost a look-up.
+        trial.worded[JOB] = bool(said.ids[0])
+    codes = ended.codes(record)
     return _EXISTING.judged(codes, holds=codes == "DUPLICATE_VALUE")
 
 
@@ -178,29 +292,29 @@ def _wording(trial: Trial) -> Iterator[Finding]:
         yield _WORDING.not_tried("no second lead with a key that exists was refused")
 
 
-def _update(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
+def _update(trial: Trial, jobs: _TrialJobs) -> Iterator[Finding]:
     changed = renamed(trial.lead, f"{trial.prefix}update job")
-    ended = jobs.run(UPDATE, [changed], [trial.base_id])
-    with ended.results(jobs.by_key(UPDATE), trial.folder / "update") as results:
+    ended = jobs.run(UPDATE, changed, lead_id=trial.base_id)
+    with ended.results() as results:
         state = State(results.said(0, 1).states[0])
     same = same_record(trial.lead, changed, trial.by_id(trial.base_id, changed))
-    value = "new" if same else "old"
-    seen = f"{ended.job.state}, row {state.name.lower()}, and the {value} value"
+    seen = f"{ended.job.state}, row {state.name.lower()}, and the {'new' if same else 'old'} value"
     yield _UPDATE.judged(seen, holds=ended.job.succeeded and state == State.SUCCEEDED and same)
 
 
-def _upsert(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
+def _upsert(trial: Trial, jobs: _TrialJobs) -> Iterator[Finding]:
     kind = PageKind(operation="upsert", external_id_field=trial.key.name)
-    new = trial.person()
     old = {trial.key.name: trial.second[trial.key.name], **renamed(trial.lead, f"{trial.prefix}upsert job")}
-    ended = jobs.run(kind, [old, new])
-    with ended.results(jobs.by_key(kind), trial.folder / "upsert") as results:
+    ended = jobs.run(kind, old, trial.person())
+    with ended.results() as results:
         created = [Created(one).name.lower() for one in results.said(0, 2).created]
     yield _UPSERT.judged(f"created: {', '.join(created)}", holds=created == ["no", "yes"])
 
 
-def _abort(trial: Trial, jobs: TrialJobs) -> Iterator[Finding]:
-    job = jobs.create(JobSpec(operation="insert"))
+def _abort(trial: Trial, jobs: _TrialJobs) -> Iterator[Finding]:
+    call = ingest_jobs.create_job(JobSpec(operation="insert"))
+    job = ingest_jobs.job_of(call, trial.send(call), conn_id=trial.conn_id)
+    jobs.note(_LABEL, job.id)
     call = ingest_jobs.abort_job(job.id)
     state = ingest_jobs.job_of(call, trial.send(call), conn_id=trial.conn_id).state
     found = jobs.jobs.look(job.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.contract import Contract, carry_out
+from airflow_provider_sfleads.check.command import Contract, carry_out
 from airflow_provider_sfleads.check.probe import CheckOptions, Org, State
 from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.host import parse_host

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check import access, bulk_reads, lead_describe, lookups
-from airflow_provider_sfleads.check.contract import Contract, carry_out
+from airflow_provider_sfleads.check import access, lookups
+from airflow_provider_sfleads.check.command import Contract, carry_out
 from airflow_provider_sfleads.check.probe import Assumption, CheckOptions, Org, State
 from airflow_provider_sfleads.emulator import EmulatorServer, EmulatorSettings
 from airflow_provider_sfleads.emulator.fields import FieldSpec
@@ -19,12 +19,7 @@ if TYPE_CHECKING:
     from tests.check.conftest import Check
 
 ROOT = Path(__file__).parents[2]
-NAMES = {
-    each.name
-    for module in (access, lead_describe, lookups, bulk_reads)
-    for each in vars(module).values()
-    if isinstance(each, Assumption)
-}
+NAMES = {each.name for module in (access, lookups) for each in vars(module).values() if isinstance(each, Assumption)}
 
 
 def seen(contract: Contract, name: str) -> str:
@@ -57,9 +52,9 @@ def test_nothing_is_written(check: Check, emulator: EmulatorServer) -> None:
     assert {each for each in other if each[0] != "GET"} == reading | {("POST", "")}
     assert [e["route"] for e in emulator.requests() if e["method"] == "POST"].count("/services/oauth2/token") == 1
     assert not [exchange for exchange in contract.org.exchanges if exchange.call.write]
-    assert f"It cost {emulator.stats()['api_used']} of the org's API calls" not in contract.cost
+    assert f"It cost {emulator.stats()['api_used']} of the org's API calls" not in contract.closing[1]
     # The identity URL is no call of the API, but the client counts it.
-    assert f"It cost {emulator.stats()['api_used'] + 1} of the org's API calls" in contract.cost
+    assert f"It cost {emulator.stats()['api_used'] + 1} of the org's API calls" in contract.closing[1]
 
 
 def test_no_query_goes_through_all_leads(check: Check) -> None:
@@ -340,7 +335,7 @@ def test_a_wrong_secret_is_the_token_s_line_alone(check: Check) -> None:
 
 def test_a_host_that_nobody_answers_at_is_the_token_s_line_alone() -> None:
     """The port was somebody's a moment ago."""
-    from airflow_provider_sfleads.check.contract import carry_out
+    from airflow_provider_sfleads.check.command import carry_out
     from airflow_provider_sfleads.check.probe import Org
 
     with EmulatorServer(EmulatorSettings()) as gone:

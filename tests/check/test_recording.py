@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.check.contract import carry_out
+from airflow_provider_sfleads.check.command import carry_out
 from airflow_provider_sfleads.check.probe import CheckOptions, Org, State
 from airflow_provider_sfleads.check.recording import ORG_ID, Redactor, recording_of, write_private
 from tests.check.conftest import ALL, client_of, people
