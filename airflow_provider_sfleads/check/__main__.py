@@ -16,29 +16,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: 0 where all assumptions hold; 1 where one does not; 2 where the connection or an option is wrong.
     """
     asked = _parser().parse_args(arguments)
-    try:
-        return _checked(asked)
-    except KeyboardInterrupt:
-        return _stopped()
-
-
-def _stopped() -> int:
-    print("Stopped.", file=sys.stderr)  # noqa: T201 - talks to a terminal
-    return _INTERRUPTED
-
-
-def _command() -> int:
-    """Check what was asked for, with a log of its own, which whoever calls :func:`main` has already."""
-    try:
-        # Airflow takes two seconds to import, in which somebody may press Ctrl-C, and sets up a log as it likes.
-        import airflow_provider_sfleads.check.command  # noqa: F401
-    except KeyboardInterrupt:
-        return _stopped()
-    _log_to_stderr()
-    return main()
-
-
-def _checked(asked: argparse.Namespace) -> int:
     from rich.console import Console
 
     from airflow_provider_sfleads.check.command import run, show
@@ -59,9 +36,22 @@ def _checked(asked: argparse.Namespace) -> int:
         )
     except (ConfigurationError, OSError) as problem:
         for line in str(problem).splitlines():
-            print(in_one_line(line), file=sys.stderr)  # noqa: T201
+            print(in_one_line(line), file=sys.stderr)  # noqa: T201 - talks to a terminal
         return 2
     return 1 if contract.named(State.BROKEN) else 0
+
+
+def _command() -> int:
+    """Check what was asked for, with a log of its own, which whoever calls :func:`main` has already."""
+    try:
+        # Airflow takes two seconds to import, in which somebody may press Ctrl-C, and sets up a log as it likes.
+        import airflow_provider_sfleads.check.command  # noqa: F401
+
+        _log_to_stderr()
+        return main()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED
 
 
 def _log_to_stderr() -> None:

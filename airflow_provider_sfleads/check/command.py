@@ -17,7 +17,6 @@ from rich.text import Text
 from airflow_provider_sfleads.check import access, lookups
 from airflow_provider_sfleads.check.probe import Assumption, CheckOptions, Finding, Org, State, findings_of
 from airflow_provider_sfleads.check.recording import recording_of, write_private
-from airflow_provider_sfleads.check.trial import Timeouts
 from airflow_provider_sfleads.check.writing import DELETED, write_probes
 from airflow_provider_sfleads.exceptions import LeadsLeftError, ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -96,26 +95,25 @@ class Contract:
         }
 
 
-def carry_out(org: Org, *, write: bool = False, timeouts: Timeouts | None = None) -> Contract:
+def carry_out(org: Org, *, write: bool = False) -> Contract:
     """Ask everything.
 
     :param write: whether to try also what only a write shows; where the org is no sandbox, that is refused.
-    :param timeouts: how long the writing waits; ``None`` leaves it to that.
     """
     reading = (*access.PROBES, *lookups.probes(match_email=org.options.match_email))
     findings = list(findings_of(reading, org))
     if write:
-        findings += _written(org, findings, timeouts)
+        findings += _written(org, findings)
     findings += findings_of([access.LAST], org, findings)
     return Contract(org=org, findings=tuple(findings))
 
 
-def _written(org: Org, known: Sequence[Finding], timeouts: Timeouts | None) -> list[Finding]:
+def _written(org: Org, known: Sequence[Finding]) -> list[Finding]:
     if not any(each.name == access.API.name and each.state is State.HOLDS for each in known):
         return [WRITE.without(access.API.name)]
     findings: list[Finding] = []
     try:
-        with write_probes(org, timeouts) as probes:
+        with write_probes(org) as probes:
             findings.append(WRITE.judged("a sandbox, or a Developer Edition", holds=True))
             findings += findings_of(probes, org, known)
     except LeadsLeftError as error:
@@ -150,7 +148,7 @@ def run(
         contract = carry_out(Org(client, options), write=write)
         tell(contract)
         if path is not None:
-            write_private(path, recording_of(contract))
+            write_private(path, recording_of(contract.org, contract.findings))
     finally:
         client.close()
     return contract

@@ -263,13 +263,13 @@ def _query_job(org: Org) -> Iterator[Finding]:
             concurrency=1,
             directory=Path(folder),
             pause=pause,
-            stopped=lambda: sum(waited) > org.job_timeout,
+            stopped=lambda: sum(waited) > org.timeouts.query,
         )
         try:
             leads = query_leads(reading, _SOQL, ("Id",), page_rows=_PAGE_ROWS)
             rows = None if leads is None else sum(batch.num_rows for batch in leads)
         except Stopped:
-            yield JOB.not_tried(f"it waits since {org.job_timeout:g} s in the org's queue", LATER)
+            yield JOB.not_tried(f"it waits since {org.timeouts.query:g} s in the org's queue", LATER)
             yield PAGES.not_tried(f"{JOB.name} was not tried", f"See {JOB.name}.")
             return
     exchanges = org.exchanges[before:]

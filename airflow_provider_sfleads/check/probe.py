@@ -18,6 +18,7 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.salesforce import Client
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+from airflow_provider_sfleads.salesforce.ingest_jobs import next_poll
 from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
@@ -61,19 +62,41 @@ class Exchange:
     text: str | None = field(default=None, repr=False)
     sent: str | None = field(default=None, repr=False)
 
+    @property
+    def answer(self) -> object:
+        """Return the answer: JSON as it was read, or anything else as text."""
+        body = self.reply.body if self.text is None else self.text
+        return body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a check waits, in seconds.
+
+    :param query: for its query job.
+    :param jobs: for its ingest jobs, all together.
+    :param late: for what a request without an answer may still make.
+    :param poll: before an ingest job is asked about again, by how long it has been under way.
+    """
+
+    query: float = 300.0
+    jobs: float = 600.0
+    late: float = 30.0
+    poll: Callable[[float], float] = next_poll
+
 
 class Org:
     """Sends calls for the check, and keeps every answer.
 
     :param client: the connection's client.
     :param options: what the check is about.
-    :param job_timeout: seconds for which a job is waited for.
+    :param timeouts: how long it waits.
     """
 
-    def __init__(self, client: Client, options: CheckOptions, *, job_timeout: float = 300.0) -> None:
+    def __init__(self, client: Client, options: CheckOptions, timeouts: Timeouts | None = None) -> None:
         self.client = client
         self.options = options
-        self.job_timeout = job_timeout
+        self.timeouts = timeouts or Timeouts()
         self.exchanges: list[Exchange] = []
         # What one probe finds out and others build on: Lead as the Run-As user sees it, some of the org's leads, the
         # edition, with whether it is a sandbox, and the user's language, where it is known and is not English.
@@ -135,13 +158,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """What the provider relies on; makes the finding about it.
-
-    :param name: as of the finding.
-    :param text: likewise, its ``assumption``.
-    :param expected: likewise.
-    :param remedy: what to do where it does not hold.
-    """
+    """What the provider relies on; makes the finding about it, of which ``text`` is the ``assumption``."""
 
     name: str
     text: str

@@ -8,23 +8,20 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 from urllib.parse import quote as percent_encoded
 from urllib.parse import quote_plus, unquote_plus, urlencode
 
 from airflow_provider_sfleads import __version__
-from airflow_provider_sfleads.check.probe import Exchange, Org
+from airflow_provider_sfleads.check.probe import Exchange, Finding, Org
 from airflow_provider_sfleads.hooks.connection_fields import secrets_in
 from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 from airflow_provider_sfleads.salesforce.soql import quote
-from airflow_provider_sfleads.salesforce.wire import Call, FileBody
-
-if TYPE_CHECKING:
-    from airflow_provider_sfleads.check.command import Contract
+from airflow_provider_sfleads.salesforce.wire import Call
 
 #: The org and the user of every recording.
 ORG_ID, USER_ID = "00D5g00000AbCdEEAV", "0055g00000FgHiJAAV"
@@ -53,19 +50,19 @@ _LEAST_FOUND = 3
 _DAY = "2026-01-01"
 
 
-def plain_of(literal: str) -> str:
+def _plain(literal: str) -> str:
     """Return the value of a SOQL literal, without its quotes."""
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), literal)
 
 
-def literals_in(soql: str) -> list[str]:
-    """Return the texts that a query holds."""
-    return [plain_of(found) for found in _QUOTED.findall(soql)]
-
-
-def number_text(value: float | Decimal) -> str:
+def _number_text(value: float | Decimal) -> str:
     """Return the one text of a number, which an answer may have as 1.0E17 and a query as 100000000000000000."""
     return format(Decimal(str(value)).normalize(), "f")
+
+
+def _full_id(text: str) -> str | None:
+    full = to_18(text)
+    return full if len(text) > _SHORT or _KEY_PREFIX.match(text) else None
 
 
 class Redactor:
@@ -117,38 +114,31 @@ class Redactor:
         if isinstance(value, bool) or value is None:
             return value
         if isinstance(value, int | float):
-            made = self._values.get(number_text(value))
+            made = self._values.get(_number_text(value))
             return value if made is None else int(made)
         text = str(value)
         if not self._is_somebodys(field, text):
-            return self._moment(field, text) if _MOMENT.fullmatch(text) else self.ids(text)
+            is_day = _MOMENT.fullmatch(text) and field.lower() not in _SYSTEM_TIMES and text not in self._ours
+            return _DAY + text[len(_DAY) :] if is_day else self.ids(text)
         return self._values.get(text.casefold(), "text")
 
     def _is_somebodys(self, field: str, value: str) -> bool:
         if not value or value in self._ours or (field.lower(), value) in self._public:
             return False
-        is_id = _ID.fullmatch(value) is not None and self._is_id(value)
+        is_id = _ID.fullmatch(value) and _full_id(value)
         return not (is_id or value.lower() in ("true", "false") or _MOMENT.fullmatch(value))
-
-    def _moment(self, field: str, text: str) -> str:
-        return text if field.lower() in _SYSTEM_TIMES or text in self._ours else _DAY + text[len(_DAY) :]
 
     def ids(self, text: str) -> str:
         """Replace the ids in a text."""
         return _ID.sub(lambda found: self._id(found[0]), text)
 
-    def _is_id(self, text: str) -> bool:
-        full = to_18(text)
-        return full is not None and (len(text) > _SHORT or _KEY_PREFIX.match(text) is not None)
-
     def _id(self, text: str) -> str:
-        full = to_18(text)
-        if full is None or text in self._ours or not self._is_id(text):
+        full = None if text in self._ours else _full_id(text)
+        if full is None:
             return text
         if full not in self._ids:
-            n = len(self._ids)
-            head = f"{full[:3]}5g00000R{_BASE62[n // 62**3 % 62]}{_BASE62[n // 62**2 % 62]}"
-            head += _BASE62[n // 62 % 62] + _BASE62[n % 62]
+            number = "".join(_BASE62[len(self._ids) // 62**place % 62] for place in (3, 2, 1, 0))
+            head = f"{full[:3]}5g00000R{number}"
             self._ids[full] = head + checksum(head)
         return self._ids[full][: len(text)]
 
@@ -182,11 +172,11 @@ class Redactor:
 
     def soql(self, soql: str) -> str:
         """Replace the values in a query."""
-        text = _QUOTED.sub(lambda found: quote(str(self.value("", plain_of(found[1])))), soql)
+        text = _QUOTED.sub(lambda found: quote(str(self.value("", _plain(found[1])))), soql)
         return _NUMBERS_IN.sub(lambda found: ",".join(map(self._number, found[0].split(","))), text)
 
     def _number(self, text: str) -> str:
-        return self._values.get(number_text(Decimal(text)), text)
+        return self._values.get(_number_text(Decimal(text)), text)
 
 
 _KEPT_HEADERS = ("content-type", "retry-after", "sforce-limit-info", "sforce-locator", "sforce-numberofrecords")
@@ -197,9 +187,11 @@ _MESSAGES = frozenset({"message", "errorMessage", "error_description", "sf__Erro
 # What an admin wrote into the setup, in words of his own.
 _PROSE = frozenset({"calculatedFormula", "defaultValueFormula", "filteredLookupInfo", "inlineHelpText"})
 _PUBLIC = frozenset({"OrganizationType"})
+_Leaf = Callable[[str, object], object]
+"""Says what stands for a value, by its field."""
 
 
-def recording_of(contract: Contract) -> dict[str, Any]:
+def recording_of(org: Org, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return findings and answers, redacted.
 
     Ids become made-up ids of the same prefix, e-mail addresses, names and other values of records placeholders of the
@@ -207,15 +199,12 @@ def recording_of(contract: Contract) -> dict[str, Any]:
     itself made up stays. Messages keep their words, less the values of records that the check has read. Dates of
     answers are left out, for a replay happens later.
     """
-    org = contract.org
     redactor = _taught(org)
     answers = [_answer(exchange, redactor, org) for exchange in org.exchanges]
-    findings = [
-        {name: redactor.text(str(text)) for name, text in asdict(finding).items()} for finding in contract.findings
-    ]
+    told = [{name: redactor.text(str(text)) for name, text in asdict(finding).items()} for finding in findings]
     version = org.client.settings.api_version
     origin = f"contract check of airflow-provider-sfleads {__version__}, API version {version}, {org.edition}"
-    return {"origin": origin.rstrip(", "), "findings": findings, "answers": answers}
+    return {"origin": origin.rstrip(", "), "findings": told, "answers": answers}
 
 
 def write_private(path: Path, recording: Mapping[str, Any]) -> None:
@@ -251,7 +240,8 @@ def _taught(org: Org) -> Redactor:
     for exchange in org.exchanges:
         for text in _texts_sent(exchange):
             redactor.sent(text)
-        redactor.named(json.dumps(_body(exchange.reply.body), default=str) + (exchange.text or ""))
+        answer = exchange.answer
+        redactor.named(answer if isinstance(answer, str) else json.dumps(answer, default=str))
         for field in _described(exchange):
             choices = field.get("picklistValues") or ()
             redactor.public(str(field.get("name")), [str(each.get("value")) for each in choices])
@@ -260,9 +250,9 @@ def _taught(org: Org) -> Redactor:
 
 
 def _texts_sent(exchange: Exchange) -> Iterator[str]:
-    yield from literals_in((exchange.call.params or {}).get("q", ""))
+    yield from map(_plain, _QUOTED.findall((exchange.call.params or {}).get("q", "")))
     yield from _leaves(exchange.call.body)
-    for row in csv.reader(io.StringIO(exchange.sent or "", newline="")):
+    for row in _table(exchange.sent or ""):
         yield from row
 
 
@@ -282,82 +272,70 @@ def _described(exchange: Exchange) -> list[Mapping[str, Any]]:
 def _learn(exchange: Exchange, redactor: Redactor) -> None:
     """Have a redactor learn the values of records in a response, each with its field."""
 
-    def seen(name: str, value: object, *, of_record: bool) -> object:
-        if of_record and name not in _PUBLIC and isinstance(value, str | int | float) and not isinstance(value, bool):
-            redactor.seen(name, value if isinstance(value, str) else number_text(value))
+    def seen(name: str, value: object) -> object:
+        if name not in _PUBLIC and isinstance(value, str | int | float) and not isinstance(value, bool):
+            redactor.seen(name, value if isinstance(value, str) else _number_text(value))
         return value
 
-    _map_json(exchange.reply.body, seen, exchange.call)
-    for text in (exchange.text, exchange.reply.body):
-        if isinstance(text, str | bytes):
-            _map_csv(text, seen)
+    answer = exchange.answer
+    if isinstance(answer, str):
+        _map_table(answer, seen)
+    else:
+        _map_json(answer, exchange.call, record=seen, other=lambda _name, value: value)
 
 
-class _Leaf(Protocol):
-    """Says what stands for one value, of a record or of anything else."""
+def _map_json(body: object, call: Call, *, record: _Leaf, other: _Leaf) -> object:
+    """Put something in place of each value of an answer.
 
-    def __call__(self, name: str, value: object, *, of_record: bool) -> object: ...
-
-
-def _map_json(body: object, leaf: _Leaf, call: Call) -> object:
-    if call.path.startswith("/id/") and isinstance(body, dict):
-        return {name: _map(value, leaf, name, of_record=name not in _IDENTITY) for name, value in body.items()}
-    path = call.path.partition("/services/data/")[2].partition("/")[2] or call.path
-    return _map(body, leaf, is_query=path.startswith("query"))
-
-
-def _map(node: object, leaf: _Leaf, name: str = "", *, of_record: bool = False, is_query: bool = False) -> object:
-    """Put something in place of each value.
-
-    :param of_record: whether the node is a part of a record.
-    :param is_query: whether a list called ``records`` holds records, also where they lack ``attributes``.
+    :param record: says what, for a value of a record.
+    :param other: likewise, for any other.
     """
-    if isinstance(node, list):
-        of_record = of_record or (is_query and name == "records")
-        return [_map(each, leaf, name, of_record=of_record, is_query=is_query) for each in node]
-    if isinstance(node, dict):
-        of_record = of_record or "attributes" in node
-        return {
-            key: None
-            if key in _PROSE and not of_record
-            else _map(value, leaf, key, of_record=of_record and key != "attributes", is_query=is_query)
-            for key, value in node.items()
-        }
-    return leaf(name, node, of_record=of_record)
+    path = call.path.partition("/services/data/")[2].partition("/")[2] or call.path
+    is_query = path.startswith("query")
+
+    def mapped(node: object, name: str = "", *, of_record: bool = False) -> object:
+        if isinstance(node, list):
+            # A query's records are some, also where they lack ``attributes``.
+            of_record = of_record or (is_query and name == "records")
+            return [mapped(each, name, of_record=of_record) for each in node]
+        if isinstance(node, dict):
+            of_record = of_record or "attributes" in node
+            return {
+                key: None
+                if key in _PROSE and not of_record
+                else mapped(value, key, of_record=of_record and key != "attributes")
+                for key, value in node.items()
+            }
+        return (record if of_record else other)(name, node)
+
+    if call.path.startswith("/id/") and isinstance(body, dict):
+        return {name: mapped(value, name, of_record=name not in _IDENTITY) for name, value in body.items()}
+    return mapped(body)
 
 
-def _map_csv(text: str | bytes, leaf: _Leaf) -> tuple[list[str], list[list[object]]]:
-    plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    header, *rows = list(csv.reader(io.StringIO(plain, newline=""))) or [[]]
-    named = (zip(header, row, strict=False) for row in rows)
-    return header, [[leaf(name, cell, of_record=True) for name, cell in row] for row in named]
+def _table(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def _body(body: object) -> object:
-    return body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+def _map_table(text: str, cell: _Leaf) -> tuple[list[str], list[list[object]]]:
+    """Put something in place of each cell of a CSV, and return its header and its rows."""
+    header, *rows = _table(text) or [[]]
+    return header, [[cell(name, value) for name, value in zip(header, row, strict=False)] for row in rows]
 
 
 def _answer(exchange: Exchange, redactor: Redactor, org: Org) -> dict[str, Any]:
-    call, reply = exchange.call, exchange.reply
+    call, reply, answer = exchange.call, exchange.reply, exchange.answer
     path = call.path if call.path.startswith("/") else f"/services/data/v{org.client.settings.api_version}/{call.path}"
     params = {name: redactor.soql(v) if name == "q" else redactor.text(v) for name, v in (call.params or {}).items()}
     query = f"?{urlencode(params)}" if params else ""
     headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
-    text = exchange.text if exchange.text is not None else _body(reply.body)
     return {
         "request": f"{call.method} {redactor.text(path)}{query}",
-        "body": _sent(exchange, redactor),
+        "body": _request(call.body, redactor) if exchange.sent is None else _csv(exchange.sent, redactor),
         "status": reply.status,
         "headers": {name: redactor.text(value).partition("(appName")[0] for name, value in headers.items()},
-        "reply": _csv(text, redactor) if isinstance(text, str) else _json(text, redactor, call),
+        "reply": _csv(answer, redactor) if isinstance(answer, str) else _json(answer, redactor, call),
     }
-
-
-def _sent(exchange: Exchange, redactor: Redactor) -> object:
-    body = exchange.call.body
-    if isinstance(body, FileBody):
-        return _csv(exchange.sent or "", redactor)
-    return _request(body, redactor)
 
 
 def _request(node: object, redactor: Redactor, name: str = "") -> object:
@@ -367,26 +345,26 @@ def _request(node: object, redactor: Redactor, name: str = "") -> object:
         return [_request(each, redactor, name) for each in node]
     if isinstance(node, str) and name == "query":
         return redactor.soql(node)
-    plain = node if isinstance(node, str | int | float) or node is None else str(node)
-    return redactor.value(name, plain)
+    return redactor.value(name, node)
 
 
 def _json(body: object, redactor: Redactor, call: Call) -> object:
-    def redacted(name: str, value: object, *, of_record: bool) -> object:
-        if of_record:
-            return value if name in _PUBLIC else redactor.value(name, value)
-        if isinstance(value, str):
-            return redactor.message(value) if name in _MESSAGES else redactor.text(value)
-        return value
+    def of_record(name: str, value: object) -> object:
+        return value if name in _PUBLIC else redactor.value(name, value)
 
-    return _map_json(body, redacted, call)
+    def other(name: str, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return redactor.message(value) if name in _MESSAGES else redactor.text(value)
+
+    return _map_json(body, call, record=of_record, other=other)
 
 
 def _csv(text: str, redactor: Redactor) -> str:
-    def redacted(name: str, value: object, *, of_record: bool) -> object:  # noqa: ARG001 - each cell is
+    def redacted(name: str, value: object) -> object:
         return redactor.message(str(value)) if name in _MESSAGES else redactor.value(name, value)
 
-    header, rows = _map_csv(text, redacted)
+    header, rows = _map_table(text, redacted)
     made = io.StringIO(newline="")
     writer = csv.writer(made, quoting=csv.QUOTE_ALL, lineterminator="\n")
     # Names of columns, unless something else than a table calls itself one.

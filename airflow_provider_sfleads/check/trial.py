@@ -144,20 +144,6 @@ class StillQueued(Exception):  # noqa: N818 - a finding
     """A job is not over, and the check waits no longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long a check waits, in seconds.
-
-    :param jobs: for its jobs, all together.
-    :param late: for what a request without an answer may still make.
-    :param poll: before a job is asked about again, by how long it has been under way.
-    """
-
-    jobs: float = 600.0
-    late: float = 30.0
-    poll: Callable[[float], float] = ingest_jobs.next_poll
-
-
 class Need(StrEnum):
     """What a probe cannot do without, said as the reason where it is not there."""
 
@@ -170,8 +156,6 @@ class Need(StrEnum):
 class Trial:
     """Makes leads under one prefix of keys, and remembers all of them from before they are sent.
 
-    :param org: where to.
-    :param lead: its Lead.
     :param key: the external-ID field that holds the keys.
     :param prefix: what the keys begin with.
     :param signals: ends the check between two requests.
@@ -185,9 +169,7 @@ class Trial:
     :param records: how many leads were made up.
     :param has: what there is of that which probes need.
     :param base: the first lead, as it was sent, less its owner.
-    :param base_id: its id.
     :param second: another one.
-    :param second_id: its id.
     :param worded: whether what Salesforce says of a key that exists is read at once, by the way that it was sent.
     :param round_trips: odd values on their way there and back, by the way that they were sent.
     """
@@ -198,7 +180,6 @@ class Trial:
     prefix: str
     signals: Signals
     folder: Path
-    timeouts: Timeouts
     odd_fields: Mapping[str, FieldInfo]
     ids: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
@@ -315,7 +296,7 @@ class Trial:
         self.unanswered |= keys
         try:
             reply = self.send(call)
-        except (OutcomeUnknownError, KeyboardInterrupt, SystemExit):
+        except OutcomeUnknownError:
             raise
         except Exception:
             # What surely was not carried out has made nothing.

@@ -116,7 +116,6 @@ def write_jobs(trial: Trial) -> list[Probe]:
 class _FinishedJob:
     """A job that is over, and its results.
 
-    :param trial: whose.
     :param kind: what its rows were sent as.
     :param job: as Salesforce describes it.
     :param batch: its rows, staged as a sync stages them.
@@ -167,7 +166,7 @@ class _TrialJobs:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._left = trial.timeouts.jobs
+        self._left = trial.org.timeouts.jobs
         self.jobs = Jobs(
             send=trial.send,
             download=trial.download,
@@ -207,10 +206,10 @@ class _TrialJobs:
             elapsed = time.monotonic() - began
             if elapsed > self._left:
                 raise StillQueued(
-                    f"Job {job.id} is {job.state} after {self._trial.timeouts.jobs:g} seconds for all jobs of the "
+                    f"Job {job.id} is {job.state} after {self._trial.org.timeouts.jobs:g} seconds for all jobs of the "
                     "check; the org's queue is long."
                 )
-            self._trial.signals.pause(self._trial.timeouts.poll(elapsed))
+            self._trial.signals.pause(self._trial.org.timeouts.poll(elapsed))
             found = self.jobs.look(job.id)
             if found is None:
                 raise ServiceUnavailableError(f"Job {job.id} was deleted before it was over.")

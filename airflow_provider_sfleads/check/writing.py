@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_provider_sfleads.check.access import DESCRIBE, ask_organization
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe, State
-from airflow_provider_sfleads.check.trial import MOST_LEADS, Signals, Timeouts, Trial
+from airflow_provider_sfleads.check.trial import MOST_LEADS, Signals, Trial
 from airflow_provider_sfleads.check.trial_values import ODD_VALUES, odd_fields, odd_findings, without_value
 from airflow_provider_sfleads.check.write_collections import write_collections
 from airflow_provider_sfleads.check.write_jobs import write_jobs
@@ -50,7 +50,7 @@ _MOST_FOUND = 1000
 
 
 @contextmanager
-def write_probes(org: Org, timeouts: Timeouts | None = None) -> Iterator[Sequence[Probe]]:
+def write_probes(org: Org) -> Iterator[Sequence[Probe]]:
     """Yield the probes that write; on the way out, whatever ends the check, all that they made is deleted.
 
     At most :data:`~.trial.MOST_LEADS` leads are made, under one prefix of keys. No assignment rule runs for them,
@@ -58,7 +58,6 @@ def write_probes(org: Org, timeouts: Timeouts | None = None) -> Iterator[Sequenc
     between two requests, see :class:`~.trial.Signals`.
 
     :param org: whose options name the external-ID field, which the leads are found by.
-    :param timeouts: how long to wait for jobs, and for what a request without an answer may have made.
     :raises TrialRefusedError: where the org is neither a sandbox nor a Developer Edition, or the leads could not be
         found again; nothing was written.
     :raises LeadsLeftError: where something is left.
@@ -80,13 +79,12 @@ def write_probes(org: Org, timeouts: Timeouts | None = None) -> Iterator[Sequenc
             prefix=prefix,
             signals=signals,
             folder=Path(folder),
-            timeouts=timeouts or Timeouts(),
             odd_fields=odd_fields(lead, key.name),
         )
         _check_found(trial)
         log.info(
             "Up to %d trial leads with %s %s01 and so on are made and deleted; jobs are waited for up to %g seconds.",
-            MOST_LEADS, key.name, prefix, trial.timeouts.jobs,
+            MOST_LEADS, key.name, prefix, org.timeouts.jobs,
         )  # fmt: skip
         values = trial.probe(lambda it: odd_findings(it.odd_fields, it.round_trips), ODD_VALUES[0].assumption)
         with _cleaning_up(trial) as last:
@@ -224,7 +222,7 @@ class _Cleanup:
         while True:
             there, problem = self._round()
             is_left = bool(problem) or not there <= self._refused.keys()
-            may_come = bool(self._trial.unanswered) and waited < self._trial.timeouts.late
+            may_come = bool(self._trial.unanswered) and waited < self._trial.org.timeouts.late
             if not may_come and (not is_left or turn == _ROUNDS):
                 break
             self._trial.signals.pause(pause)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_sfleads.check.command import Contract, carry_out
-from airflow_provider_sfleads.check.probe import CheckOptions, Org, State
+from airflow_provider_sfleads.check.probe import CheckOptions, Org, State, Timeouts
 from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.host import parse_host
 
@@ -57,7 +57,7 @@ def check(emulator: EmulatorServer) -> Check:
     ) -> Contract:
         client = client_of(emulator.url, **settings)
         try:
-            return carry_out(Org(client, options, job_timeout=job_timeout), write=write)
+            return carry_out(Org(client, options, Timeouts(query=job_timeout)), write=write)
         finally:
             client.close()
 

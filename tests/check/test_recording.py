@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.check.command import carry_out
+from airflow_provider_sfleads.check.command import Contract, carry_out
 from airflow_provider_sfleads.check.probe import CheckOptions, Org, State
 from airflow_provider_sfleads.check.recording import ORG_ID, Redactor, recording_of, write_private
 from tests.check.conftest import ALL, client_of, people
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from tests.check.conftest import Check
 
 NAMED = CheckOptions(external_id_field="Number_Key__c", stage_field="Lead_Stage__c", match_email=True)
+
+
+def recorded(contract: Contract) -> dict[str, Any]:
+    """What is written of a check."""
+    return recording_of(contract.org, contract.findings)
 
 
 def told(recording: dict[str, Any]) -> list[tuple[str, str]]:
@@ -37,10 +42,10 @@ def test_a_recording_can_be_checked_again_and_comes_to_the_same(
     """Placeholders stand for the same value wherever they stand, so that look-ups still find what they found."""
     for number, lead in enumerate(emulator.leads()):
         emulator.edit_lead(lead["Id"], Number_Key__c=number + 771)
-    recording = json.loads(json.dumps(recording_of(check(options))))
+    recording = json.loads(json.dumps(recorded(check(options))))
 
     with replaying(answers(recording), whole=True) as stub:
-        again = recording_of(carry_out(Org(client_of(stub.url), options)))
+        again = recorded(carry_out(Org(client_of(stub.url), options)))
     assert told(again) == told(recording)
     first, second = ({each["name"]: each["seen"] for each in found["findings"]} for found in (recording, again))
     assert first | {"clock.offset": ""} == second | {"clock.offset": ""}
@@ -64,7 +69,7 @@ def secrets_of(emulator: EmulatorServer) -> list[str]:
 def test_nobody_is_in_a_recording(check: Check, emulator: EmulatorServer) -> None:
     """Not in requests, answers, headers or findings; what the check made up stays, to be replayed."""
     contract = check()
-    text = json.dumps(recording_of(contract), ensure_ascii=False)
+    text = json.dumps(recorded(contract), ensure_ascii=False)
 
     found = [secret for secret in secrets_of(emulator) if secret.lower() in text.lower()]
     assert found == []
@@ -87,7 +92,7 @@ def test_what_a_refusal_says_of_somebody_is_taken_out(check: Check, emulator: Em
     )
     reply = [{"errorCode": "DUPLICATE_VALUE", "message": message, "fields": []}]
     emulator.add_fault("status", path="/jobs/ingest", status=400, reply=reply)
-    recording = recording_of(check())
+    recording = recorded(check())
 
     (answer,) = [each for each in recording["answers"] if "/jobs/ingest" in each["request"]]
     said = answer["reply"][0]["message"]
@@ -121,7 +126,7 @@ def test_hostile_values_are_taken_out_of_messages_however_they_are_written(
     )
     reply = [{"errorCode": "UNKNOWN_EXCEPTION", "message": message}]
     emulator.add_fault("status", path="/jobs/ingest", status=400, reply=reply)
-    recording = recording_of(check())
+    recording = recorded(check())
     (answer,) = [each for each in recording["answers"] if "/jobs/ingest" in each["request"]]
     said = answer["reply"][0]["message"]
 
@@ -134,7 +139,7 @@ def test_hostile_values_are_taken_out_of_messages_however_they_are_written(
 def test_a_number_has_one_stand_in_however_it_is_written(check: Check, emulator: EmulatorServer, key: float) -> None:
     """An answer may have it as 1.0E17, and the query that looks it up as an integer."""
     emulator.edit_lead(emulator.leads()[0]["Id"], Number_Key__c=key)
-    recording = recording_of(check(NAMED))
+    recording = recorded(check(NAMED))
     text = json.dumps(recording)
 
     assert re.search(rf"(?<![\d.]){re.escape(str(key))}(?![\d])", text) is None
@@ -150,7 +155,7 @@ def test_what_calls_itself_a_table_and_is_none_is_redacted(check: Check, emulato
     """Its first line, too."""
     body = "<p>z.quillfeather1@ostrich.example at https://h.example 00D5g00000AbCdE!AQ0.x</p>"
     emulator.add_fault("status", path="/jobs/ingest", status=400, reply=body, headers={"Content-Type": "text/csv"})
-    text = json.dumps(recording_of(check()))
+    text = json.dumps(recorded(check()))
 
     assert [each for each in ("quillfeather", "h.example", "AQ0.x") if each in text] == []
 
@@ -160,7 +165,7 @@ def test_a_file_is_private_whole_and_replaced(check: Check, tmp_path: Path) -> N
     path = tmp_path / "answers.json"
     path.write_text("old")
     path.chmod(0o644)
-    write_private(path, recording_of(check()))
+    write_private(path, recorded(check()))
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert set(json.loads(path.read_text())) == {"origin", "findings", "answers"}

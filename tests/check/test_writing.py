@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_sfleads.check.probe import CheckOptions, Org, State, findings_of
-from airflow_provider_sfleads.check.trial import MOST_LEADS, Timeouts
+from airflow_provider_sfleads.check.probe import CheckOptions, Org, State, Timeouts, findings_of
+from airflow_provider_sfleads.check.trial import MOST_LEADS
 from airflow_provider_sfleads.check.writing import write_probes
 from airflow_provider_sfleads.emulator.deviations import DEVIATIONS
 from airflow_provider_sfleads.emulator.fields import FieldSpec
@@ -121,8 +121,8 @@ def test_a_key_that_is_encrypted_is_refused_before_anything_is_made(emulator: Em
 def test_leads_whose_keys_a_flow_changes_are_deleted(emulator: EmulatorServer) -> None:
     """Those of jobs, too: their results name them."""
     with closing(client_of(emulator.url)) as client:
-        org = Org(client, BY_KEY)
-        with write_probes(org, SHORT) as probes:
+        org = Org(client, BY_KEY, SHORT)
+        with write_probes(org) as probes:
             for finding in findings_of(probes, org):
                 if finding.name == "jobs.upsert_created":
                     for number, lead in enumerate(emulator.leads()):
@@ -155,8 +155,8 @@ def test_only_what_was_written_is_deleted_by_its_id(emulator: EmulatorServer) ->
     (theirs,) = emulator.seed_leads(people(1))
     result = {"id": theirs, "success": False, "errors": [{"statusCode": "UNKNOWN_EXCEPTION", "message": ""}]}
     with closing(client_of(emulator.url)) as client:
-        org = Org(client, BY_KEY)
-        with write_probes(org, SHORT) as probes:
+        org = Org(client, BY_KEY, SHORT)
+        with write_probes(org) as probes:
             emulator.add_fault("status", path="/composite/sobjects", method="POST", status=200, reply=[result], times=1)
             list(findings_of(probes, org))
     assert [lead["Id"] for lead in emulator.leads()] == [theirs]
@@ -285,8 +285,8 @@ def test_leads_are_deleted_above_max_api_usage(emulator: EmulatorServer) -> None
     """It stops the writing, and not the tidying up."""
     emulator.change_settings(api_limit=1000)
     client = client_of(emulator.url)
-    org = Org(client, BY_KEY)
-    with write_probes(org, SHORT) as probes:
+    org = Org(client, BY_KEY, SHORT)
+    with write_probes(org) as probes:
         for number, probe in enumerate(probes):
             if number == 4:
                 emulator.set_api_usage(950)
@@ -299,10 +299,10 @@ def test_leads_are_deleted_above_max_api_usage(emulator: EmulatorServer) -> None
 
 def test_an_error_in_between_leaves_no_lead(emulator: EmulatorServer, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever it is, it comes out as it was."""
-    org = Org(client_of(emulator.url), BY_KEY)
+    org = Org(client_of(emulator.url), BY_KEY, SHORT)
 
     def ask_and_fail() -> None:
-        with write_probes(org, SHORT) as probes:
+        with write_probes(org) as probes:
             list(probes[0].ask(org))
             assert len(emulator.leads()) == 1
             raise ZeroDivisionError
@@ -316,8 +316,8 @@ def test_an_error_in_between_leaves_no_lead(emulator: EmulatorServer, caplog: py
 
 def test_whoever_leaves_early_has_the_leads_deleted(emulator: EmulatorServer) -> None:
     """Without the last probe, too."""
-    org = Org(client_of(emulator.url), BY_KEY)
-    with write_probes(org, SHORT) as probes:
+    org = Org(client_of(emulator.url), BY_KEY, SHORT)
+    with write_probes(org) as probes:
         list(probes[0].ask(org))
 
     assert made(emulator)
@@ -327,8 +327,8 @@ def test_whoever_leaves_early_has_the_leads_deleted(emulator: EmulatorServer) ->
 def test_leads_that_cannot_be_deleted_are_named(emulator: EmulatorServer) -> None:
     """With the query that finds them."""
     emulator.change_settings(broken=["undeletable"])
-    org = Org(client_of(emulator.url), BY_KEY)
-    with pytest.raises(LeadsLeftError) as left, write_probes(org, SHORT) as probes:
+    org = Org(client_of(emulator.url), BY_KEY, SHORT)
+    with pytest.raises(LeadsLeftError) as left, write_probes(org) as probes:
         list(probes[0].ask(org))
 
     (lead,) = emulator.leads()
@@ -338,8 +338,8 @@ def test_leads_that_cannot_be_deleted_are_named(emulator: EmulatorServer) -> Non
 
 def test_a_converted_trial_lead_is_deleted_or_named(emulator: EmulatorServer) -> None:
     """Somebody in Sales may be quick."""
-    org = Org(client_of(emulator.url), BY_KEY)
-    with write_probes(org, SHORT) as probes:
+    org = Org(client_of(emulator.url), BY_KEY, SHORT)
+    with write_probes(org) as probes:
         list(probes[0].ask(org))
         emulator.convert_lead(str(emulator.leads()[0]["Id"]))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sfleads.check.probe import CheckOptions, Finding, Org, State, findings_of
-from airflow_provider_sfleads.check.trial import Timeouts
+from airflow_provider_sfleads.check.probe import CheckOptions, Finding, Org, State, Timeouts, findings_of
 from airflow_provider_sfleads.check.writing import write_probes
 from tests.check.conftest import client_of
 
@@ -22,8 +21,8 @@ SHORT = Timeouts(jobs=60.0, late=5.0, poll=lambda _elapsed: 0.02)
 def written(emulator: EmulatorServer, options: CheckOptions = BY_KEY, timeouts: Timeouts = SHORT) -> list[Finding]:
     """Try all that writes, and leave."""
     with closing(client_of(emulator.url)) as client:
-        org = Org(client, options)
-        with write_probes(org, timeouts) as probes:
+        org = Org(client, options, timeouts)
+        with write_probes(org) as probes:
             return list(findings_of(probes, org))
 
 
