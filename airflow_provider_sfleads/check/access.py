@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
-from airflow_provider_sfleads.salesforce.describe import FieldInfo, offered_in, parse_describe, versions_call
+from airflow_provider_sfleads.salesforce.describe import offered_in, parse_describe, versions_call
 from airflow_provider_sfleads.salesforce.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.salesforce.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.salesforce.replies import shown
@@ -23,6 +23,7 @@ _SYSTEM = ("Id", "IsConverted", "IsDeleted", "CreatedDate", "CreatedById", "Syst
 _REQUIRED = ("LastName", "Company")
 _KEYS = frozenset({"string", "email", "phone", "url", "double", "int", "currency", "percent"})
 _STAGES = frozenset({"string", "picklist"})
+_NO_FIELD = "Lead has no field {}, or it may not be seen"
 _ENCRYPTED = "no query finds by it (Shield Platform Encryption)"
 
 TOKEN = Assumption("token", "Salesforce gives a token", "one, with the org's and the user's id", "Mend the connection.")
@@ -255,16 +256,11 @@ def _required_fields(org: Org) -> Iterator[Finding]:
     yield REQUIRED.judged(f"not createable: {', '.join(closed)}" if closed else fine, holds=not closed)
 
 
-def _named(org: Org, name: str | None, assumption: Assumption) -> FieldInfo | Finding:
-    """Find a field, or judge that it is not there."""
-    found = org.lead.find(name or "")
-    return found or assumption.judged(f"Lead has no field {name}, or it may not be seen", holds=False)
-
-
 def _external_id(org: Org) -> Iterator[Finding]:
-    info = _named(org, org.options.external_id_field, EXTERNAL)
-    if isinstance(info, Finding):
-        yield info
+    name = org.options.external_id_field or ""
+    info = org.lead.find(name)
+    if info is None:
+        yield EXTERNAL.judged(_NO_FIELD.format(name), holds=False)
         return
     objections = [
         "no External ID" if not info.external_id else "",
@@ -280,9 +276,10 @@ def _external_id(org: Org) -> Iterator[Finding]:
 
 
 def _stage_field(org: Org) -> Iterator[Finding]:
-    info = _named(org, org.options.stage_field, STAGE)
-    if isinstance(info, Finding):
-        yield info
+    name = org.options.stage_field or ""
+    info = org.lead.find(name)
+    if info is None:
+        yield STAGE.judged(_NO_FIELD.format(name), holds=False)
         return
     objections = [
         f"of type {info.type}" if info.type not in _STAGES else "",

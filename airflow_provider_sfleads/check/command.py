@@ -110,7 +110,7 @@ def carry_out(org: Org, *, write: bool = False) -> Contract:
 
 def _written(org: Org, known: Sequence[Finding]) -> list[Finding]:
     if not any(each.name == access.API.name and each.state is State.HOLDS for each in known):
-        return [WRITE.without(access.API.name)]
+        return [WRITE.blocked_by(access.API.name)]
     findings: list[Finding] = []
     try:
         with write_probes(org) as probes:

@@ -158,7 +158,7 @@ def _by_key(org: Org) -> Iterator[Finding]:
     if org.options.external_id_field is None:
         yield BY_KEY.not_tried("no external ID was named", "Give --external-id FIELD.")
     elif info is None or not info.filterable:
-        yield BY_KEY.without(EXTERNAL.name)
+        yield BY_KEY.blocked_by(EXTERNAL.name)
     else:
         yield _found_again(BY_KEY, org, info, ("-1",) if info.type in NUMBERS else _ODD)
 
@@ -222,7 +222,7 @@ def _by_email(org: Org) -> Iterator[Finding]:
     """Look the leads up that have an e-mail address, and one that nobody has."""
     info = org.lead.find(_EMAIL_FIELD.name)
     if info is None or not info.filterable:
-        yield BY_EMAIL.without(EMAIL.name)
+        yield BY_EMAIL.blocked_by(EMAIL.name)
     else:
         yield _found_again(BY_EMAIL, org, _EMAIL_FIELD, (_NOBODY,))
 
@@ -249,12 +249,7 @@ def _converted_contact(org: Org) -> Iterator[Finding]:
 def _query_job(org: Org) -> Iterator[Finding]:
     """Read a few leads by a job, two to a page."""
     before = len(org.exchanges)
-    waited: list[float] = []
-
-    def pause(seconds: float) -> None:
-        waited.append(seconds)
-        time.sleep(seconds)
-
+    deadline = time.monotonic() + org.timeouts.query
     with tempfile.TemporaryDirectory(prefix="sfleads-check-") as folder:
         reading = Reading(
             send=org.send,
@@ -262,8 +257,8 @@ def _query_job(org: Org) -> Iterator[Finding]:
             conn_id=org.conn_id,
             concurrency=1,
             directory=Path(folder),
-            pause=pause,
-            stopped=lambda: sum(waited) > org.timeouts.query,
+            pause=time.sleep,
+            stopped=lambda: time.monotonic() > deadline,
         )
         try:
             leads = query_leads(reading, _SOQL, ("Id",), page_rows=_PAGE_ROWS)
@@ -277,7 +272,7 @@ def _query_job(org: Org) -> Iterator[Finding]:
         last = [e for e in exchanges if e.call.method != "DELETE"][-1]
         expect(last.call, last.reply, conn_id=org.conn_id)
         yield JOB.judged("the job failed", holds=False)
-        yield PAGES.without(JOB.name)
+        yield PAGES.blocked_by(JOB.name)
         return
     is_deleted = any(e.call.method == "DELETE" and e.reply.taken for e in exchanges)
     seen = f"{rows} leads read{'' if is_deleted else ', and the job could not be deleted'}"

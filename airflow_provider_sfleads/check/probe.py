@@ -177,8 +177,8 @@ class Assumption:
         """Return why it was not tried, and what to do to have it tried."""
         return Finding(self.name, self.text, self.expected, seen, State.NOT_TRIED, remedy)
 
-    def without(self, name: str) -> Finding:
-        """Return that it was not tried since another one, of that name, does not hold."""
+    def blocked_by(self, name: str) -> Finding:
+        """Return that it was not tried, since what has that name does not hold."""
         return self.not_tried("no token" if name == "token" else f"{name} does not hold", f"See {name}.")
 
 
@@ -209,7 +209,7 @@ def findings_of(probes: Iterable[Probe], org: Org, known: Iterable[Finding] = ()
         if lacking is not None:
             # What needs this one in turn is told of the first cause.
             causes[probe.assumption.name] = lacking
-            yield probe.assumption.without(lacking)
+            yield probe.assumption.blocked_by(lacking)
             continue
         for finding in _asked(probe, org):
             causes[finding.name] = "" if finding.state is State.HOLDS else finding.name
