@@ -85,11 +85,6 @@ class Example:
     about: str
     source: str
 
-    @property
-    def file(self) -> str:
-        """What the file is called."""
-        return f"{self.name}.py"
-
 
 def examples(names: Iterable[str] = ()) -> list[Example]:
     """Return the example Dags by name.
@@ -118,7 +113,7 @@ def copy(wanted: Iterable[Example], folder: Path, *, overwrite: bool) -> dict[st
         raise ParameterError(f"{folder} is a file; name a folder, such as Airflow's dags folder.")
     if not folder.resolve().parent.is_dir():
         raise ParameterError(f"{folder} cannot be made: there is no folder {folder.resolve().parent}.")
-    files = {folder / example.file: example.source.encode() for example in wanted}
+    files = {folder / f"{example.name}.py": example.source.encode() for example in wanted}
     there = [path for path, source in files.items() if path.is_file() and path.read_bytes() == source]
     differ = [path for path in files if path not in there and os.path.lexists(path)]
     if differ and not overwrite:

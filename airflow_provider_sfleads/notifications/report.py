@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseNotifier
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 _RETURNED = "return_value"
 _STATES = {"success": State.SUCCEEDED, "up_for_retry": State.RETRIED, "skipped": State.SKIPPED}
 _LOST = "Its process ended without a word: killed, out of memory, or lost with its machine."
-
-
-def is_of_dag(context: Mapping[str, Any]) -> bool:
-    """Whether a context is that of a Dag's callback and not of a task's: only that one has a reason."""
-    return "reason" in context
 
 
 def occasion_of_task(context: Mapping[str, Any]) -> Occasion:
@@ -162,6 +158,7 @@ def _error(error: object) -> str:
 # Airflow ends a task's process 20 seconds after the task itself ended ([core] task_success_overtime).
 _SECONDS_FOR_EXAMPLES = 5.0
 
+T = TypeVar("T")
 _About = tuple[Message, dict[str, object] | None]
 
 
@@ -197,7 +194,8 @@ class SyncReportNotifier(BaseNotifier):
         :raises Exception: what the notifiers raised, after all of them were called.
         """
         try:
-            about = self._about_dag(context) if is_of_dag(context) else self._about_task(context)
+            # Only a Dag's callback is given a reason.
+            about = self._about_dag(context) if "reason" in context else self._about_task(context)
         except Exception as problem:  # noqa: BLE001 - a mistake in here must not keep an alert back
             about = self._about_nothing(context, problem)
         if about is None:
@@ -217,39 +215,25 @@ class SyncReportNotifier(BaseNotifier):
             raise ExceptionGroup(f"{len(failures)} of {len(self.notifiers)} notifiers failed", failures)
 
     def _about_task(self, context: Context) -> _About | None:
-        told = occasion_of_task(context)
-        report: SyncReport | None = None
-        try:
-            report = report_of_task(context)
-            if report is None and told.state is State.SUCCEEDED:
-                told = replace(told, problem="It pushed no report.")
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the alert goes out
-            told = self._despite(told, "the report", problem)
+        told, report = self._tried(occasion_of_task(context), "the report", partial(report_of_task, context))
+        if report is None and told.problem is None and told.state is State.SUCCEEDED:
+            told = replace(told, problem="It pushed no report.")
         if self.skip_clean and is_clean(told, [report] if report else []):
             return None
-        examples: dict[str, Example] = {}
-        try:
-            examples = _examples(report)
-        except Exception as problem:  # noqa: BLE001
-            told = self._despite(told, "examples in the results", problem)
-        return task_message(told, report, examples, salt=context["ti"].dag_id), report.as_json() if report else None
+        told, examples = self._tried(told, "examples in the results", partial(_examples, report))
+        message = task_message(told, report, examples or {}, salt=context["ti"].dag_id)
+        return message, report.as_json() if report else None
 
     def _about_dag(self, context: Context) -> _About | None:
         told = occasion_of_dag(context)
         syncs: list[tuple[str, SyncReport]] = []
         for task_id in sync_tasks(context["dag"]):
-            try:
-                syncs += reports_of(task_id, context)
-            except Exception as problem:  # noqa: BLE001
-                told = self._despite(told, f"what {task_id} reported", problem)
+            add = partial(syncs.extend, reports_of(task_id, context))
+            told, _ = self._tried(told, f"what {task_id} reported", add)
         if self.skip_clean and is_clean(told, [report for _, report in syncs]):
             return None
-        failed: list[str] = []
-        try:
-            failed = failed_tasks(context)
-        except Exception as problem:  # noqa: BLE001
-            told = self._despite(told, "which tasks failed", problem)
-        return dag_message(told, syncs, failed), {name: report.as_json() for name, report in syncs} or None
+        told, failed = self._tried(told, "which tasks failed", partial(failed_tasks, context))
+        return dag_message(told, syncs, failed or []), {name: report.as_json() for name, report in syncs} or None
 
     def _about_nothing(self, context: Context, problem: Exception) -> _About:
         self.log.warning("The message could not be made: %s", type(problem).__name__)
@@ -257,10 +241,19 @@ class SyncReportNotifier(BaseNotifier):
         lines = (f"{type(problem).__name__} in SyncReportNotifier. Look at the run in Airflow.",)
         return message_of(subject, [Section(lines=lines)]), None
 
-    def _despite(self, told: Occasion, what: str, problem: Exception) -> Occasion:
-        """Go on without something; an error in reading data may repeat data, so that only its name is told."""
-        self.log.warning("The message goes out without %s, which cannot be read: %s", what, type(problem).__name__)
-        return replace(told, problem=f"Not shown: {what}, which cannot be read ({type(problem).__name__}).")
+    def _tried(self, told: Occasion, what: str, read: Callable[[], T]) -> tuple[Occasion, T | None]:
+        """Read something, or go on without it: whatever is wrong, the alert goes out.
+
+        An error in reading data may repeat data, so that only its name is told.
+
+        :return: what is told, with the problem if there was one, and what was read, ``None`` where that failed.
+        """
+        try:
+            return told, read()
+        except Exception as problem:  # noqa: BLE001
+            name = type(problem).__name__
+            self.log.warning("The message goes out without %s, which cannot be read: %s", what, name)
+            return replace(told, problem=f"Not shown: {what}, which cannot be read ({name})."), None
 
 
 def _examples(report: SyncReport | None) -> dict[str, Example]:

@@ -96,10 +96,6 @@ def _show(found: Sequence[RecordedReport]) -> None:
         console.print(line, soft_wrap=True)
     if not any(each.report for each in found):
         console.print("There are no reports.")
-    _name_problems(found)
-
-
-def _name_problems(found: Sequence[RecordedReport]) -> None:
     problems = [each for each in found if each.problem]
     if problems:
         print(f"\n{len(problems):,} not shown:", file=sys.stderr)  # noqa: T201

@@ -14,6 +14,7 @@ from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import MAX_JSON_BYTES, Directory, directory_at, small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, is_execution, path_part
+from airflow_provider_sfleads.salesforce.paging import cut
 
 # Files asked for together: storages that can do so fetch them side by side.
 _TOGETHER = 64
@@ -200,30 +201,24 @@ def _by_task(executions: Iterable[Execution]) -> dict[tuple[object, ...], list[E
 
 
 def _read(root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]) -> Iterator[RecordedReport]:
-    for start in range(0, len(chosen), _TOGETHER):
-        yield from _read_some(root, chosen[start : start + _TOGETHER], has_report)
-
-
-def _read_some(
-    root: Directory, chosen: Sequence[Execution], has_report: dict[Execution, bool]
-) -> Iterator[RecordedReport]:
-    names = {each: "/".join((*each, REPORT)) for each in chosen}
-    there = (name for each, name in names.items() if has_report[each])
-    # One byte more than a report may have tells that it has too many.
-    contents = root.read_many(dict.fromkeys(there, MAX_JSON_BYTES + 1))
-    for each, name in names.items():
-        report, problem = _parsed(contents[name]) if name in contents else (None, _NONE_YET)
-        yield RecordedReport(
-            dag_id=each.dag_id,
-            run_id=each.run_id,
-            task_id=each.task_id,
-            map_index=int(each.map_index) if each.map_index.lstrip("-").isdecimal() else -1,
-            execution=each.name,
-            path=root.file(name),
-            report=report,
-            problem=problem,
-            is_written=has_report[each],
-        )
+    for page in cut(chosen, _TOGETHER):
+        names = {each: "/".join((*each, REPORT)) for each in page}
+        there = (name for each, name in names.items() if has_report[each])
+        # One byte more than a report may have tells that it has too many.
+        contents = root.read_many(dict.fromkeys(there, MAX_JSON_BYTES + 1))
+        for each, name in names.items():
+            report, problem = _parsed(contents[name]) if name in contents else (None, _NONE_YET)
+            yield RecordedReport(
+                dag_id=each.dag_id,
+                run_id=each.run_id,
+                task_id=each.task_id,
+                map_index=int(each.map_index) if each.map_index.lstrip("-").isdecimal() else -1,
+                execution=each.name,
+                path=root.file(name),
+                report=report,
+                problem=problem,
+                is_written=has_report[each],
+            )
 
 
 def _parsed(content: bytes | Exception) -> tuple[SyncReport | None, str | None]:

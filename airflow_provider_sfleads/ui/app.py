@@ -30,7 +30,6 @@ from airflow_provider_sfleads.ui import download, syncs
 from airflow_provider_sfleads.ui.task_results import (
     NoResultsError,
     TaskKey,
-    execution_folder,
     executions_of,
     history_of,
     page_of,
@@ -40,26 +39,22 @@ from airflow_provider_sfleads.ui.task_results import (
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
-__all__ = ["GetUserDep", "get_user", "may_read_rows", "may_see_rows", "readable"]
-
-_NUMBERS = (None, DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE)
-# Whoever may read XComs, and not the runs that they are of, would learn here which runs there are.
-_ROWS = (*_NUMBERS, DagAccessEntity.XCOM)
-
-
-def readable(user: BaseUser, dag_ids: Iterable[str]) -> list[str]:
-    """Return the Dags whose runs the user may read, sorted."""
-    return sorted(dag_id for dag_id in dag_ids if _may_get(user, dag_id, _NUMBERS))
-
-
-def may_read_rows(user: BaseUser, dag_id: str) -> bool:
-    """Whether the user may read the Dag's XComs, and so the rows of its syncs."""
-    return _may_get(user, dag_id, _ROWS)
+_log = logging.getLogger(__name__)
+_STATIC = Path(__file__).parent / "static"
+_TASK = "/api/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
+# Personal data stays in no cache, and is what it says it is.
+_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+# What a user has to be allowed to read to see a Dag's syncs, and their rows: who may read XComs, and not the runs that
+# they are of, would learn here which runs there are.
+_RUNS = (None, DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE)
+_ROWS = (*_RUNS, DagAccessEntity.XCOM)
 
 
-def may_see_rows(dag_id: str, user: GetUserDep) -> None:
+def _may_see_rows(dag_id: str, user: GetUserDep) -> None:
     """Guard a route with a ``dag_id`` in its path: the Dag's rows are for this user."""
-    if not may_read_rows(user, dag_id):
+    if not _may_get(user, dag_id, _ROWS):
         # In the same words whether there is such a Dag or none.
         raise HTTPException(403, "Forbidden")
 
@@ -69,15 +64,6 @@ def _may_get(user: BaseUser, dag_id: str, entities: Iterable[DagAccessEntity | N
     return all(
         manager.is_authorized_dag(method="GET", access_entity=entity, details=details, user=user) for entity in entities
     )
-
-
-_log = logging.getLogger(__name__)
-_STATIC = Path(__file__).parent / "static"
-_TASK = "/api/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
-# Personal data stays in no cache, and is what it says it is.
-_PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_FIRST_YEAR, _LAST_YEAR = 1970, 9000
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def _as_moment(moment: datetime) -> datetime:
@@ -135,14 +121,14 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
         by_interval=by == "interval",
     )
     with create_session(scoped=False) as session:
-        dags = readable(user, syncs.dags_with_syncs(session, asked))
+        dags = sorted(dag for dag in syncs.dags_with_syncs(session, asked) if _may_get(user, dag, _RUNS))
         found = syncs.reported(session, asked, dags)
         without = syncs.unreported(session, asked, dags)
     is_cut = len(found) > syncs.LIMIT
     if is_cut:
         # Of the time before the oldest that is shown, nothing is.
         without = [each for each in without if each["ran_at"] >= found[syncs.LIMIT - 1]["ran_at"]]
-    with_rows = {dag: {"may_read_rows": may_read_rows(user, dag)} for dag in dags}
+    with_rows = {dag: {"may_read_rows": _may_get(user, dag, _ROWS)} for dag in dags}
     return {
         "syncs": [each | with_rows[each["dag_id"]] for each in found[: syncs.LIMIT]],
         "unreported": [each | with_rows[each["dag_id"]] for each in without[: syncs.LIMIT]],
@@ -152,7 +138,7 @@ def list_syncs(  # noqa: PLR0913 - what the page can ask for
     }
 
 
-@app.get(_TASK + "/rows", dependencies=[Depends(may_see_rows), Depends(_private)])
+@app.get(_TASK + "/rows", dependencies=[Depends(_may_see_rows), Depends(_private)])
 def list_rows(  # noqa: PLR0913 - what the page can ask for
     *,
     task: Annotated[TaskKey, Depends(TaskKey)],
@@ -192,7 +178,7 @@ def list_rows(  # noqa: PLR0913 - what the page can ask for
         }
 
 
-@app.get(_TASK + f"/{REJECTS}", dependencies=[Depends(may_see_rows)])
+@app.get(_TASK + f"/{REJECTS}", dependencies=[Depends(_may_see_rows)])
 def download_rejects(
     task: Annotated[TaskKey, Depends(TaskKey)],
     execution: str = "",
@@ -213,8 +199,7 @@ def download_rejects(
 
 def _execution(task: TaskKey, execution: str) -> tuple[ResultsFolder, list[str]]:
     with create_session(scoped=False) as session:
-        folder, names = executions_of(session, task)
-    return execution_folder(folder, names, execution), names
+        return executions_of(session, task, execution)
 
 
 @contextmanager

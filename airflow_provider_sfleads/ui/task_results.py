@@ -39,13 +39,14 @@ class TaskKey:
     map_index: int = -1
 
 
-def executions_of(session: Session, task: TaskKey) -> tuple[ResultsFolder, list[str]]:
-    """Return a folder of the task instance, and the names of its executions, newest first.
+def executions_of(session: Session, task: TaskKey, execution: str) -> tuple[ResultsFolder, list[str]]:
+    """Return the folder of one of the task instance's executions, and the names of all of them, newest first.
 
     A path comes from the task's XCom, which people may edit: only a folder that is named by this very task instance is
     looked into, so that nobody reads the rows of another Dag through it.
 
-    :raises NoResultsError: where there is nothing to be seen.
+    :param execution: its name; the newest one if empty.
+    :raises NoResultsError: where there is nothing to be seen, or no such execution.
     :raises Exception: where the storage cannot be read from here; each storage has errors of its own.
     """
     folder = _folder_of(session, task)
@@ -59,17 +60,9 @@ def executions_of(session: Session, task: TaskKey) -> tuple[ResultsFolder, list[
             " it lies on a disk of the worker's that the API server does not see, or under another user than the API"
             " server's."
         )
-    return folder, names
-
-
-def execution_folder(folder: ResultsFolder, names: list[str], execution: str) -> ResultsFolder:
-    """Return the folder of one execution, of the newest where none is named.
-
-    :raises NoResultsError: where there is no such execution.
-    """
     if execution and execution not in names:
         raise NoResultsError(f"There is no execution {execution!r} of this task; there are: {', '.join(names)}.")
-    return replace(folder, execution=execution or names[0])
+    return replace(folder, execution=execution or names[0]), names
 
 
 def history_of(folder: ResultsFolder, names: list[str]) -> tuple[Entry, ...]:
