@@ -18,7 +18,7 @@ from airflow import sdk
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_sfleads.results.state_file import StateStore
+    from airflow_provider_sfleads.results.folder import StateStore
 
 #: Whether Airflow asks a task's retry policy when to try again (3.3).
 HAS_RETRY_POLICIES = hasattr(sdk, "RetryPolicy")

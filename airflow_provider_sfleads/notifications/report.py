@@ -259,7 +259,7 @@ class SyncReportNotifier(BaseNotifier):
 def _examples(report: SyncReport | None) -> dict[str, Example]:
     if report is None or not report.rejected:
         return {}
-    from airflow_provider_sfleads.results.examples import reject_examples
+    from airflow_provider_sfleads.results.recorded import reject_examples
 
     top = dict(list(report.reject_reasons.items())[:TOP_CODES])
     return reject_examples(report.results_path, top, seconds=_SECONDS_FOR_EXAMPLES)

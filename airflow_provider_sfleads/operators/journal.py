@@ -13,8 +13,7 @@ from inspect import signature
 from threading import Lock
 from typing import Any
 
-from airflow_provider_sfleads.results.folder import DRY_RUN, EXECUTION, ResultsFolder
-from airflow_provider_sfleads.results.state_file import JOURNAL, StateFile, StateStore
+from airflow_provider_sfleads.results.folder import DRY_RUN, EXECUTION, JOURNAL, ResultsFolder, StateFile, StateStore
 from airflow_provider_sfleads.version_compat import task_state_store
 
 # Executions whose parts are told, the newest ones: Airflow's store takes 64 KB a value.

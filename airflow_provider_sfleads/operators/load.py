@@ -39,10 +39,10 @@ from airflow_provider_sfleads.operators.permissions import check_permissions, de
 from airflow_provider_sfleads.operators.run_order import give_up, turn
 from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.announced import Announcements
+from airflow_provider_sfleads.results.folder import OWNER, StateFile
 from airflow_provider_sfleads.results.memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import any_unknown, open_rows, other_executions, tally_of
-from airflow_provider_sfleads.results.state_file import OWNER, StateFile
 from airflow_provider_sfleads.results.write_back import forget, ready_table
 from airflow_provider_sfleads.salesforce.job_control import LASTING
 

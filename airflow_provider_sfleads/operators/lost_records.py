@@ -12,8 +12,8 @@ from airflow_provider_sfleads.operators.journal import Execution, try_number
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import any_announced
+from airflow_provider_sfleads.results.folder import StateFile
 from airflow_provider_sfleads.results.recorded import any_created, any_unknown
-from airflow_provider_sfleads.results.state_file import StateFile
 from airflow_provider_sfleads.version_compat import task_state_store
 
 # Clearing a Dag run resets its start; a run is never carried out before the other moments.

@@ -22,7 +22,7 @@ from uuid import uuid4
 from tenacity import Retrying, stop_after_attempt, wait_exponential
 
 from airflow_provider_sfleads.exceptions import DisownedError
-from airflow_provider_sfleads.results.state_file import StateStore
+from airflow_provider_sfleads.results.folder import StateStore
 
 _KEY = "salesforce_leads_owner"
 _TAKEN = (

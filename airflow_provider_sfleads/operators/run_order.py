@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.results.claims import Claims, digest_of
-from airflow_provider_sfleads.results.confirmed_values import Confirmation
+from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows, Source
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
-from airflow_provider_sfleads.results.newer_rows import NewerRows, Source
 from airflow_provider_sfleads.salesforce import ingest_jobs
 
 if TYPE_CHECKING:

@@ -45,28 +45,22 @@ class Announcements:
 
         :param rows: the key of each, and a digest of who it speaks of, empty where that is not known.
         """
-        self._write(
-            ((digest_of(self._compare(key)), frozenset((person,) if person else ())) for key, person in rows), doubt
-        )
+        self._write(((digest_of(self._compare(key)), filter(None, (person,))) for key, person in rows), doubt)
 
-    def _write(self, rows: Iterable[tuple[bytes, frozenset[str]]], doubt: UnansweredSend) -> None:
+    def _write(self, rows: Iterable[tuple[bytes, Iterable[str]]], doubt: UnansweredSend) -> None:
         since, last = doubt.since.isoformat(), doubt.last.isoformat()
         lines = [[digest.hex(), *sorted(people)] for digest, people in rows]
         said = {"since": since, "last": last, "user_ids": sorted(doubt.user_ids), "rows": lines}
-        with self._directory.complete(f"{uuid4().hex}.json") as draft:
-            draft.write_text(json.dumps(said), encoding="utf-8")
+        self._directory.write(f"{uuid4().hex}.json", json.dumps(said))
 
     def rows(self) -> Iterator[tuple[bytes, UnansweredSend]]:
         """Every row that is written down; one that was sent repeatedly comes repeatedly."""
         for name in self._directory.names():
             said = json.loads(self._directory.read(name))
             since, last = (datetime.fromisoformat(said[name]) for name in ("since", "last"))
+            doubt = UnansweredSend(since=since, last=last, user_ids=frozenset(said["user_ids"]))
             for digest, *people in said["rows"]:
-                users = frozenset(said["user_ids"])
-                yield (
-                    bytes.fromhex(digest),
-                    UnansweredSend(since=since, last=last, user_ids=users, people=frozenset(people)),
-                )
+                yield bytes.fromhex(digest), replace(doubt, people=frozenset(people))
 
     def forget(self) -> None:
         """Keep none: what became of every row is recorded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
@@ -30,13 +29,11 @@ def changes(folder: ResultsFolder, parts: Collection[str] | None = None) -> Iter
 
     :param parts: names of the parts to read; all where it is ``None``.
     """
-    import pyarrow.compute as pc
-
     for name in part_names(folder.directory) if parts is None else parts:
-        with _opened(folder, name) as file:
+        with folder.directory.parquet(name) as file:
             groups = [number for number in range(file.num_row_groups) if _may_hold(file, number)]
             for batch in file.iter_batches(batch_size=_BATCH, row_groups=groups, columns=list(_SHOWN)):
-                for row in batch.filter(pc.is_in(batch.column("action"), _words(WOULD))).to_pylist():
+                for row in batch.filter(_is_in(batch, "action", WOULD)).to_pylist():
                     yield Outcome(**row | {"action": Action(row["action"])})
 
 
@@ -52,9 +49,9 @@ def sent_by_group(folder: ResultsFolder, parts: Collection[str], *, size: int, a
     sent = Counter[int]({first // size: min(size, ahead - first) for first in range(0, ahead, size)})
     position = ahead
     for name in parts:
-        with _opened(folder, name) as file:
+        with folder.directory.parquet(name) as file:
             for batch in file.iter_batches(columns=["action", "reason", "error_code", "salesforce_id"]):
-                would, asked = _would(batch), _looked_up(batch)
+                would, asked = _is_in(batch, "action", WOULD).to_numpy(zero_copy_only=False), _looked_up(batch)
                 places = position + np.cumsum(asked) - 1
                 groups, counts = np.unique(places[would] // size, return_counts=True)
                 sent.update(dict(zip(groups.tolist(), counts.tolist(), strict=True)))
@@ -69,20 +66,12 @@ def looked_up(folder: ResultsFolder, *, attempt: int) -> tuple[int, int]:
     """
     mine = whole = 0
     for name in part_names(folder.directory):
-        with _opened(folder, name) as file:
+        with folder.directory.parquet(name) as file:
             for batch in file.iter_batches(columns=["action", "reason", "error_code", "salesforce_id", "attempt"]):
                 asked = _looked_up(batch)
                 whole += int(asked.sum())
                 mine += int((asked & (batch.column("attempt").to_numpy() == attempt)).sum())
     return mine, whole
-
-
-@contextmanager
-def _opened(folder: ResultsFolder, name: str) -> Iterator[pq.ParquetFile]:
-    import pyarrow.parquet as pq
-
-    with folder.directory.open(name) as stream, pq.ParquetFile(stream) as file:
-        yield file
 
 
 def _may_hold(file: pq.ParquetFile, group: int) -> bool:
@@ -92,28 +81,22 @@ def _may_hold(file: pq.ParquetFile, group: int) -> bool:
     return statistics is None or not statistics.has_min_max or statistics.max >= min(WOULD)
 
 
-def _would(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
-    found: npt.NDArray[np.bool_] = pc.is_in(batch.column("action"), _words(WOULD)).to_numpy(zero_copy_only=False)
-    return found
-
-
 def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     """Which rows the export alone could not decide about."""
+    import numpy as np
     import pyarrow.compute as pc
 
     action = batch.column("action")
-    remembered = pc.fill_null(pc.is_in(batch.column("reason"), _words(_REMEMBERED)), fill_value=False)
-    is_one = pc.is_in(batch.column("error_code"), _words(NO_SINGLE_LEAD))
-    asked = pc.or_(pc.is_in(action, _words(WOULD)), pc.and_not(pc.equal(action, str(Action.UNCHANGED)), remembered))
-    asked = pc.or_(asked, pc.and_(pc.equal(action, str(Action.REJECTED)), is_one))
+    found = pc.and_not(pc.equal(action, str(Action.UNCHANGED)), _is_in(batch, "reason", _REMEMBERED))
+    refused = pc.and_(pc.equal(action, str(Action.REJECTED)), _is_in(batch, "error_code", NO_SINGLE_LEAD))
     repeated = pc.and_(pc.equal(action, str(Action.DUPLICATE_KEY)), batch.column("salesforce_id").is_valid())
-    found: npt.NDArray[np.bool_] = pc.or_(asked, repeated).to_numpy(zero_copy_only=False)
-    return found
+    asked = pc.or_(pc.or_(_is_in(batch, "action", WOULD), found), pc.or_(refused, repeated))
+    return np.asarray(asked.to_numpy(zero_copy_only=False))
 
 
-def _words(words: Collection[str]) -> pa.Array:
+def _is_in(batch: pa.RecordBatch, column: str, words: Collection[str]) -> pa.Array:
+    """Which values of a column are among some words; a null is not."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    return pa.array([str(word) for word in words], pa.string())
+    return pc.is_in(batch.column(column), pa.array([str(word) for word in words], pa.string()))

@@ -102,8 +102,7 @@ class Claims:
 
     def put(self, name: str, claim: Claim) -> None:
         """Write a claim."""
-        with self.directory.complete(_file(name)) as draft:
-            draft.write_text(claim.dumps(), encoding="utf-8")
+        self.directory.write(_file(name), claim.dumps())
 
     def remove(self, name: str) -> None:
         """Remove a claim, if it is there."""
@@ -189,8 +188,7 @@ class LeadClaims:
             time.sleep(_PAUSE)
 
     def _write(self, name: str, ids: Collection[str], *, is_granted: bool) -> None:
-        with self._directory.complete(name) as draft:
-            draft.write_text(json.dumps({"ids": sorted(ids), "is_granted": is_granted}), encoding="utf-8")
+        self._directory.write(name, json.dumps({"ids": sorted(ids), "is_granted": is_granted}))
 
     def _others(self, since: datetime) -> Iterator[_Claim]:
         for name in files_below(self._root, since - CLOCKS, lambda name: f"/{_FOLDER}/" in name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -47,50 +47,39 @@ def to_batch(outcomes: Sequence[Outcome]) -> pa.RecordBatch:
     import pyarrow as pa
 
     wanted = schema()
-    columns = [
-        [tuple(map(_storable, value)) if name == "error_fields" else _storable(value) for value in values]
-        for name, values in _by_column(outcomes)
+    arrays = [
+        pa.array([_storable(getattr(outcome, field.name)) for outcome in outcomes], field.type) for field in wanted
     ]
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, wanted, strict=True)]
     return pa.record_batch(arrays, schema=wanted)
 
 
-def complete(batch: pa.RecordBatch, **values: object) -> pa.RecordBatch:
+def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch that has all columns of the results, in their order.
 
-    :param batch: some of the columns; others it may have are left out.
-    :param values: one value for all rows, by column, for columns that the batch does not have; the rest are null,
-        but for ``attempt``, which is 1, and ``error_fields``, which is empty.
+    :param batch: some of the columns; others it may have are left out. Those it does not have are null, but for
+        ``attempt``, which is 1, and ``error_fields``, which is empty.
     """
     import pyarrow as pa
 
     wanted = schema()
-    given = {"attempt": 1} | values
     arrays = []
     for field in wanted:
         if field.name in batch.schema.names:
             column = batch.column(field.name)
             arrays.append(column if column.type.equals(field.type) else column.cast(field.type))
-        elif field.name == "error_fields" and field.name not in given:
+        elif field.name == "error_fields":
             starts = pa.repeat(pa.scalar(0, pa.int32()), batch.num_rows + 1)
             arrays.append(pa.ListArray.from_arrays(starts, pa.array([], pa.string())))
+        elif field.name == "attempt":
+            arrays.append(pa.repeat(pa.scalar(1, field.type), batch.num_rows))
         else:
-            value = pa.scalar(_storable(given.get(field.name)), field.type)
-            arrays.append(pa.repeat(value, batch.num_rows) if value.is_valid else pa.nulls(batch.num_rows, field.type))
+            arrays.append(pa.nulls(batch.num_rows, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
 
 def to_outcome(row: Mapping[str, Any]) -> Outcome:
     """Return the outcome that a row of the results records."""
-    values = dict(row)
-    values["action"] = Action(values["action"])
-    values["error_fields"] = tuple(values["error_fields"] or ())
-    return Outcome(**values)
-
-
-def _by_column(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, list[Any]]]:
-    for name in COLUMNS:
-        yield name, [getattr(outcome, name) for outcome in outcomes]
+    return Outcome(**{**row, "action": Action(row["action"]), "error_fields": tuple(row["error_fields"] or ())})
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401  (a value of any column)
@@ -99,6 +88,8 @@ def _storable(value: Any) -> Any:  # noqa: ANN401  (a value of any column)
     Salesforce's messages come out of JSON, where half of a surrogate pair is possible; no file can hold one, and one
     odd message must not cost the whole part. A time without a zone is UTC.
     """
+    if isinstance(value, tuple):
+        return [*map(_storable, value)]
     if isinstance(value, str):
         return str(value) if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, datetime) and value.tzinfo is None:

@@ -19,14 +19,10 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing import Pipe
-from typing import IO, TYPE_CHECKING, Any, Self
+from multiprocessing.connection import Connection
+from typing import IO, Any, Self
 
-from airflow_provider_sfleads.results.confined_child import ASKED_BYTES
-from airflow_provider_sfleads.results.part_rows import PartRows, Wanted
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from types import TracebackType
+from airflow_provider_sfleads.results.part_rows import ASKED_BYTES, PartRows, Wanted
 
 #: Seconds that one file may take, of those that a page may take in all.
 FILE_SECONDS, PAGE_SECONDS = 20.0, 60.0
@@ -35,17 +31,13 @@ _ANSWER_BYTES = 32 * 1024 * 1024
 _START_SECONDS = 60.0
 # What Python itself may need to begin.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "VIRTUAL_ENV")
-_CHILD = "airflow_provider_sfleads.results.confined_child"
+_CHILD = "airflow_provider_sfleads.results.part_rows"
 # Each has its own memory; whoever comes when all are taken waits.
 _TURNS = threading.BoundedSemaphore(4)
 
 
 class UnreadableError(ValueError):
     """A file cannot be read; the message says why, for people."""
-
-
-class _LateError(Exception):
-    """There was no answer in time."""
 
 
 class _GoneError(Exception):
@@ -72,9 +64,7 @@ class ConfinedReader:
         self._deadline = time.monotonic() + PAGE_SECONDS
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._end()
         finally:
@@ -90,16 +80,12 @@ class ConfinedReader:
         if left <= 0:
             raise UnreadableError(f"all of them together take longer than {PAGE_SECONDS:.0f} seconds.")
         asked = {"wanted": asdict(wanted), "skip": skip, "limit": limit, "size": stream.seek(0, os.SEEK_END)}
-        seconds = min(left, self._file_seconds)
         try:
-            answer = _answered(connection, stream, asked, time.monotonic() + seconds)
-        except _LateError:
-            self._end()
-            raise UnreadableError(f"it takes longer than {seconds:g} seconds.") from None
+            answer = _answered(connection, stream, asked, min(left, self._file_seconds))
         except _GoneError:
             raise UnreadableError(f"the process that read it {_ending(self._end())}.") from None
         except BaseException:
-            # The two are out of step.
+            # It is late, or the two are out of step.
             self._end()
             raise
         if "problem" in answer:
@@ -120,11 +106,9 @@ class ConfinedReader:
                 command, env=env | one, pass_fds=[handle], stdin=quiet, stdout=quiet, stderr=quiet
             )
         self._connection = ours
-        try:
+        with suppress(_GoneError):
             if ours.poll(_START_SECONDS) and _received(ours) == {}:
                 return ours
-        except _GoneError:
-            pass
         raise ChildProcessError(f"The process that reads results does not begin: it {_ending(self._end())}")
 
     def _end(self) -> int:
@@ -143,12 +127,14 @@ class ConfinedReader:
 
 
 def _answered(
-    connection: Connection[Any, Any], stream: IO[bytes], asked: dict[str, Any], deadline: float
+    connection: Connection[Any, Any], stream: IO[bytes], asked: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
     """Ask the process, and give it the bytes that it asks for in turn, until it has an answer.
 
+    :raises UnreadableError: where there is none in time, or it is too large.
     :raises OSError: where the storage fails.
     """
+    deadline = time.monotonic() + seconds
     _send(connection, json.dumps(asked).encode())
     while connection.poll(max(deadline - time.monotonic(), 0)):
         said = _received(connection)
@@ -157,7 +143,7 @@ def _answered(
         offset, size = said["read"]
         stream.seek(offset)
         _send(connection, stream.read(min(size, ASKED_BYTES)))
-    raise _LateError
+    raise UnreadableError(f"it takes longer than {seconds:g} seconds.")
 
 
 def _send(connection: Connection[Any, Any], content: bytes) -> None:

@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
+    import pyarrow.parquet as pq
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 REJECTS = "rejects.csv"
@@ -34,6 +35,8 @@ _PERMISSIONS = 0o777
 _VERSION = "?versionid="
 # Requests to object storage at once, where each file takes one.
 _TOGETHER = 16
+#: Most bytes of JSON that are taken; a report of a thousand jobs has some thirty thousand.
+MAX_JSON_BYTES = 1024 * 1024
 
 
 def directory_at(url: str, *, conn_id: str | None = None) -> Directory:
@@ -87,7 +90,14 @@ class Directory:
     @property
     def link_problem(self) -> str | None:
         """What people are told where a link below ``base`` leads here; else ``None``."""
-        return link_below(self.base or self.path, self.path) if self.is_local else None
+        base = self.base or self.path
+        names = Path(self.path).relative_to(base).parts if self.is_local else ()
+        if not any(Path(base, *names[: count + 1]).is_symlink() for count in range(len(names))):
+            return None
+        return (
+            f"A link leads to the results in {self.path}, and it may lead anywhere. Only results_path itself may be a "
+            "link."
+        )
 
     @property
     def exists(self) -> bool:
@@ -152,6 +162,17 @@ class Directory:
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
 
+    @contextmanager
+    def parquet(self, name: str, *, read_dictionary: Sequence[str] | None = None) -> Iterator[pq.ParquetFile]:
+        """Open a Parquet file; raises as :meth:`open` does, and what Arrow does.
+
+        :param read_dictionary: columns whose few different values are not spelled out.
+        """
+        import pyarrow.parquet as pq
+
+        with self.open(name) as stream, pq.ParquetFile(stream, read_dictionary=read_dictionary) as file:
+            yield file
+
     def read(self, name: str) -> bytes:
         """Return the content of a small file; raises as :meth:`open` does."""
         if self.is_local:
@@ -169,6 +190,11 @@ class Directory:
         paths = [self.file(name) for name in sizes]
         found = self.fs.cat_ranges(paths, [0] * len(paths), list(sizes.values()), on_error="return")
         return dict(zip(sizes, found, strict=True))
+
+    def write(self, name: str, text: str = "") -> None:
+        """Write a small file."""
+        with self.complete(name) as draft:
+            draft.write_text(text, encoding="utf-8")
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -334,18 +360,6 @@ def read_file_or_error(path: str, size: int) -> bytes | OSError:
         return read_file(path, size)
     except OSError as error:
         return error
-
-
-def link_below(base: str, path: str) -> str | None:
-    """Say what is wrong where a link leads from one directory to one below it; ``None`` where there is no link."""
-    names = Path(path).relative_to(base).parts
-    if not any(Path(base, *names[: count + 1]).is_symlink() for count in range(len(names))):
-        return None
-    return f"A link leads to the results in {path}, and it may lead anywhere. Only results_path itself may be a link."
-
-
-#: Most bytes that are taken; a report of a thousand jobs has some thirty thousand.
-MAX_JSON_BYTES = 1024 * 1024
 
 
 def small_json(content: bytes) -> object:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import PRIVATE_FOLDER, REJECTS, Directory, directory_at
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 REPORT = "report.json"
 PREVIEW = "preview.json"
 STAGING = "_staging"
+#: Where a task's journal lies, and where its owner is named; apart, lest writing the one undoes the other.
+JOURNAL, OWNER = "_state.json", "_owner.json"
 #: How the names of dry executions end.
 DRY_RUN = "-dry-run"
 #: How an execution is named after its beginning, for ``strftime``; UTC.
@@ -94,8 +96,7 @@ class ResultsFolder:
     @property
     def results_url(self) -> str:
         """The results as a glob, which ``FileExport``, DuckDB and others read as it is; the folder's name is none."""
-        literal = _MAGIC.sub(r"[\1]", self.url)
-        return f"{literal}/results-*.parquet"
+        return _MAGIC.sub(r"[\1]", self.url) + "/results-*.parquet"
 
     @property
     def rejects_url(self) -> str:
@@ -130,8 +131,7 @@ class ResultsFolder:
         A retry tells by it an execution that came to nothing from one whose records are lost.
         """
         if not self.has_begun:
-            with self.directory.complete(_BEGUN) as draft:
-                draft.touch()
+            self.directory.write(_BEGUN)
 
     @property
     def has_begun(self) -> bool:
@@ -185,8 +185,7 @@ class ResultsFolder:
         return f"{self.url}/{PREVIEW}"
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        with self.directory.complete(name) as draft:
-            draft.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        self.directory.write(name, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
     def staging(self) -> Path:
         """Return a local directory for what this process keeps on disk; what another one left there is removed.
@@ -257,3 +256,52 @@ def path_part(name: str) -> str:
     if safe == name:
         return safe
     return f"{safe}-{hashlib.blake2b(name.encode(errors='replace'), digest_size=4).hexdigest()}"
+
+
+class StateStore(Protocol):
+    """Airflow's task state store, as far as it is used here."""
+
+    def get(self, key: str) -> object:
+        """Read a value."""
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value."""
+
+
+class StateFile:
+    """A file beside a task's executions, used as Airflow's task state store is.
+
+    :param folder: the folder of any execution of the task.
+    :param name: the file's name.
+    """
+
+    def __init__(self, folder: ResultsFolder, name: str = JOURNAL) -> None:
+        self._directory = folder.directory.parent
+        self._name = name
+
+    @property
+    def exists(self) -> bool:
+        """Whether a try of the task has been here before."""
+        return self._directory.has(self._name)
+
+    def begin(self) -> None:
+        """Say that there was a try, though it may come to nothing."""
+        if not self.exists:
+            self._write({})
+
+    def get(self, key: str) -> object:
+        """Read a value; ``None`` where there is none."""
+        return self._values().get(key)
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Write a value, durably."""
+        self._write(self._values() | {key: value})
+
+    def _write(self, values: dict[str, Any]) -> None:
+        self._directory.write(self._name, json.dumps(values))
+
+    def _values(self) -> dict[str, Any]:
+        if not self.exists:
+            return {}
+        values: dict[str, Any] = json.loads(self._directory.read(self._name))
+        return values

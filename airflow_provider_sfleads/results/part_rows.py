@@ -1,11 +1,17 @@
-"""Looks into one part of the results; runs in a process of its own, see :mod:`~.confined`."""
+"""Looks into one part of the results, which may be hostile: in a process of its own that :mod:`~.confined` begins."""
 
 from __future__ import annotations
 
+import io
+import json
+import resource
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.core.outcome import Action
@@ -21,6 +27,11 @@ _SEARCHED = ("key", "reason", "error_code", "error_message", "salesforce_id", "c
 _SHOWN_CHARACTERS = 10_000
 # Salesforce has some hundred error codes, the longest of which has less than a hundred characters.
 _MOST_WORDS, _WORD_CHARACTERS = 1_000, 200
+#: What reading one file may take beyond what the process itself does.
+MEMORY_BYTES = 512 * 1024 * 1024
+#: Most bytes of a file that are handed over at once.
+ASKED_BYTES = 1024 * 1024
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +63,6 @@ class PartRows:
     actions: dict[str, int]
     codes: dict[str, int]
 
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
 
 def rows_of(file: pq.ParquetFile, wanted: Wanted, *, skip: int, limit: int) -> PartRows:
     """Return wanted rows of a part, in their order.
@@ -65,14 +72,18 @@ def rows_of(file: pq.ParquetFile, wanted: Wanted, *, skip: int, limit: int) -> P
     :param skip: how many wanted rows to pass over.
     :param limit: how many to return at most.
     """
+    import pyarrow.compute as pc
+
     actions, codes = Counter[str](), Counter[str]()
     rows: list[dict[str, Any]] = []
     total = 0
+    columns = [*_SEARCHED, "action"] if wanted.search else _COUNTED
     for group in range(file.num_row_groups):
-        columns = [*_SEARCHED, "action"] if wanted.search else _COUNTED
         places: list[int] = []
         for first, batch in _batches(file, group, columns):
-            _count(batch, actions, codes)
+            action = batch.column("action")
+            actions.update(_counts(action))
+            codes.update(_counts(batch.column("error_code").filter(pc.equal(action, str(Action.REJECTED)))))
             found = _matching(batch, wanted)
             start, end = (min(max(bound - total, 0), len(found)) for bound in (skip, skip + limit))
             places += [first + place for place in found.slice(start, end - start).to_pylist()]
@@ -94,14 +105,6 @@ def _batches(
     for batch in file.iter_batches(batch_size=GROUP_ROWS, row_groups=[group], columns=columns, use_threads=False):
         yield first, batch
         first += batch.num_rows
-
-
-def _count(batch: pa.RecordBatch, actions: Counter[str], codes: Counter[str]) -> None:
-    import pyarrow.compute as pc
-
-    action = batch.column("action")
-    actions.update(_counts(action))
-    codes.update(_counts(batch.column("error_code").filter(pc.equal(action, str(Action.REJECTED)))))
 
 
 def _counts(column: pa.Array) -> dict[str, int]:
@@ -157,3 +160,88 @@ def _plain(value: object) -> object:
     if isinstance(value, str) and len(value) > _SHOWN_CHARACTERS:
         return f"{value[:_SHOWN_CHARACTERS]}..."
     return value
+
+
+class _Remote(io.RawIOBase):
+    """A file of which the other process hands over the bytes."""
+
+    def __init__(self, connection: Connection[Any, Any], size: int) -> None:
+        self._connection = connection
+        self._size = size
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        pieces = []
+        while left > 0:
+            asked = {"read": [self._at, min(left, ASKED_BYTES)]}
+            self._connection.send_bytes(json.dumps(asked).encode())
+            piece = self._connection.recv_bytes(ASKED_BYTES)
+            if not piece:
+                break
+            pieces.append(piece)
+            self._at += len(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+
+def main(handle: int, seconds: int) -> None:
+    """Answer until nobody asks any more.
+
+    :param handle: file descriptor of the connection.
+    :param seconds: of the processor's time, after which the process ends in any case.
+    """
+    import pyarrow as pa
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    # All that is needed is loaded before memory is short.
+    connection: Connection[Any, Any] = Connection(handle)
+    pa.set_cpu_count(1)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    most = pages * resource.getpagesize() + MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # What would be dumped is personal data.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    connection.send_bytes(b"{}")
+    while True:
+        try:
+            asked = json.loads(connection.recv_bytes(ASKED_BYTES))
+        except (EOFError, ConnectionError):
+            return
+        connection.send_bytes(_answer(connection, asked))
+
+
+def _answer(connection: Connection[Any, Any], asked: dict[str, Any]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        source = pa.PythonFile(_Remote(connection, asked["size"]), "r")
+        with pq.ParquetFile(source, pre_buffer=False) as file:
+            found = rows_of(file, Wanted(**asked["wanted"]), skip=asked["skip"], limit=asked["limit"])
+        return json.dumps(asdict(found), allow_nan=False).encode()
+    except MemoryError:
+        problem = f"it takes more than {MEMORY_BYTES // 1024**2} MB of memory."
+    except Exception as error:  # noqa: BLE001 - whatever Arrow makes of it
+        words = " ".join(" ".join(map(str, error.args)).split())
+        problem = f"{words[:_LONGEST_REASON]} ({type(error).__name__})"
+    return json.dumps({"problem": problem}).encode()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

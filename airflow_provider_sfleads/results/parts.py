@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ResultsError
@@ -87,7 +88,7 @@ def _all(directory: Directory) -> Iterator[tuple[str, bool]]:
 
 def parts_below(root: Directory, since: datetime) -> Iterator[str]:
     """Yield the names of all parts in a folder and those below it, but for those last written before a moment."""
-    return files_below(root, since, lambda name: _PART.fullmatch(name.rpartition("/")[2]) is not None)
+    return files_below(root, since, lambda name: _PART.fullmatch(basename(name)) is not None)
 
 
 def files_below(root: Directory, since: datetime, wanted: Callable[[str], bool]) -> Iterator[str]:
@@ -114,12 +115,10 @@ def _numbers(name: str) -> tuple[int, int]:
 
 def marks(directory: Directory) -> dict[str, str]:
     """Return the marks that complete parts bear (``ResultsWriter.marked``), with the names of these parts."""
-    import pyarrow.parquet as pq
-
     found: dict[str, str] = {}
     for name in part_names(directory):
-        with readable(directory.file(name)), directory.open(name) as stream:
-            found |= {mark.decode(): name for mark in marked_as(pq.read_metadata(stream)).values()}
+        with readable(directory.file(name)), directory.parquet(name) as file:
+            found |= {mark.decode(): name for mark in marked_as(file.metadata).values()}
     return found
 
 
@@ -151,13 +150,11 @@ def join_parts(directory: Directory, *, part_rows: int) -> None:
 
     A worker that is killed on the way leaves parts that :func:`part_names` does not name.
     """
-    import pyarrow.parquet as pq
-
     run: list[str] = []
     rows = 0
     for name in part_names(directory):
-        with directory.open(name) as stream:
-            footer = pq.read_metadata(stream)
+        with directory.parquet(name) as file:
+            footer = file.metadata
         is_settled = marked_as(footer).get(MARK, _STAGED) != _STAGED
         if is_settled or rows + footer.num_rows > part_rows:
             _join(directory, run)
@@ -176,12 +173,12 @@ def _join(directory: Directory, names: Sequence[str]) -> None:
         return
     joined = part_name(_numbers(names[0])[0], last_number(names[-1]))
     with directory.complete(joined) as draft:
-        with _opened(directory, names[0]) as first:
+        with directory.parquet(names[0]) as first:
             schema = first.schema_arrow
         with pq.ParquetWriter(draft, schema, **FORM) as target:
             waiting: list[pa.Table] = []
             for name in names:
-                with _opened(directory, name) as file:
+                with directory.parquet(name) as file:
                     target.add_key_value_metadata(marked_as(file.metadata))
                     waiting.append(file.read())
                 if sum(table.num_rows for table in waiting) >= GROUP_ROWS:
@@ -191,11 +188,3 @@ def _join(directory: Directory, names: Sequence[str]) -> None:
                 target.write_table(pa.concat_tables(waiting))
     for name in names:
         directory.remove(name)
-
-
-@contextmanager
-def _opened(directory: Directory, name: str) -> Iterator[pq.ParquetFile]:
-    import pyarrow.parquet as pq
-
-    with directory.open(name) as stream, pq.ParquetFile(stream) as file:
-        yield file

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from airflow_provider_sfleads.core.alert import TOP_KEYS, Example
 from airflow_provider_sfleads.core.executions import Entry, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.confirmed_values import EXISTS
-from airflow_provider_sfleads.results.files import Directory, read_small_json
+from airflow_provider_sfleads.results.files import Directory, directory_at, read_small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, ResultsFolder, is_execution
 from airflow_provider_sfleads.results.parts import part_names, parts_below, readable
 from airflow_provider_sfleads.results.write_back import WriteBackRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
+
+log = logging.getLogger(__name__)
 
 #: By how much the clocks of a storage and of Salesforce may differ.
 CLOCKS = timedelta(hours=1)
@@ -32,6 +37,8 @@ _FOUND = frozenset({Reason.SAME_VALUES, Reason.ALREADY_AT_STAGE})
 # Of results; the other columns may be missing in those of an earlier version.
 _ALWAYS_THERE = frozenset({"key", "action", "reason", "salesforce_id"})
 _BATCH = 5_000
+_COUNTED = ("action", "reason", "error_code", "api")
+_COUNTED_TOGETHER = 100_000
 
 ValuesOf = Callable[[str, str | None], str | None]
 """The fingerprint of a row's values, by its key and reason; ``None`` keeps what was noted before."""
@@ -39,8 +46,8 @@ ValuesOf = Callable[[str, str | None], str | None]
 
 def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
     """Yield every outcome in the complete parts, in the order they were written."""
-    for row in _recorded(folder, COLUMNS):
-        yield to_outcome(row)
+    for batch in _batches(folder.directory, COLUMNS):
+        yield from map(to_outcome, batch.to_pylist())
 
 
 def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> Iterator[WriteBackRow]:
@@ -50,7 +57,7 @@ def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> It
         that were written, or found to be right, now hold, and what was noted before is to be forgotten.
     """
     columns = ("key", "salesforce_id", "action", "reason", "old_stage", "new_stage", "finished_at")
-    for batch in _batches(folder, columns):
+    for batch in _batches(folder.directory, columns):
         for key, lead_id, action, reason, old, new, moment in zip(*(c.to_pylist() for c in batch.columns), strict=True):
             if action in _SETTLED:
                 yield WriteBackRow(
@@ -77,9 +84,10 @@ def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | 
 
 def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
     """Yield the keys of rows that were not sent, or got no answer, so that nobody knows what their leads hold."""
-    for row in _recorded(folder, ("key", "action", "finished_at")):
-        if row["action"] == Action.NOT_SENT and row["key"]:
-            yield row["key"], row["finished_at"]
+    for batch in _batches(folder.directory, ("key", "action", "finished_at")):
+        for row in batch.to_pylist():
+            if row["action"] == Action.NOT_SENT and row["key"]:
+                yield row["key"], row["finished_at"]
 
 
 def any_unknown(folder: ResultsFolder) -> bool:
@@ -93,17 +101,16 @@ def any_created(folder: ResultsFolder) -> bool:
 
 
 def _any(folder: ResultsFolder, column: str, value: str) -> bool:
-    return any(value in batch.column(column).unique().to_pylist() for batch in _batches(folder, (column,)))
+    return any(value in batch.column(column).unique().to_pylist() for batch in _batches(folder.directory, (column,)))
 
 
 def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
     """Yield keys and Lead ids of the rows of an execution whose values were found, or known, to be right."""
     import pyarrow.compute as pc
 
-    for name in part_names(directory):
-        for batch in _batches_of(directory, name, ("key", "salesforce_id", "reason")):
-            same = batch.filter(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)))
-            yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
+    for batch in _batches(directory, ("key", "salesforce_id", "reason")):
+        same = batch.filter(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)))
+        yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
 
 
 def created_ids(
@@ -140,29 +147,17 @@ def created_ids(
     return found
 
 
-def _recorded(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for batch in _batches(folder, columns):
-        yield from batch.to_pylist()
-
-
-def _batches(folder: ResultsFolder, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    directory = folder.directory
+def _batches(directory: Directory, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     for name in part_names(directory):
         yield from _batches_of(directory, name, columns)
 
 
 def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
-    with readable(directory.file(name)), directory.open(name) as stream, pq.ParquetFile(stream) as file:
+    with readable(directory.file(name)), directory.parquet(name) as file:
         lacking = _ALWAYS_THERE.intersection(columns).difference(file.schema_arrow.names)
         if lacking:
             raise ValueError(f"there is no column {', '.join(sorted(lacking))}")
         yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))
-
-
-_COUNTED = ("action", "reason", "error_code", "api")
-_COUNTED_TOGETHER = 100_000
 
 
 def tally_of(folder: ResultsFolder) -> Tally:
@@ -182,14 +177,9 @@ def part_tallies(folder: ResultsFolder) -> Iterator[tuple[str, Tally]]:
 def _count(directory: Directory, name: str) -> Tally:
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     tally = Tally()
-    with (
-        readable(directory.file(name)),
-        directory.open(name) as stream,
-        pq.ParquetFile(stream, read_dictionary=list(_COUNTED)) as file,
-    ):
+    with readable(directory.file(name)), directory.parquet(name, read_dictionary=_COUNTED) as file:
         for batch in file.iter_batches(batch_size=_COUNTED_TOGETHER, columns=list(_COUNTED)):
             lines = pa.table(
                 {**{name: batch.column(name) for name in _COUNTED[:-1]}, "sent": pc.is_valid(batch.column("api"))}
@@ -204,9 +194,6 @@ def _count(directory: Directory, name: str) -> Tally:
                     count=group["count_all"],
                 )
     return tally
-
-
-log = logging.getLogger(__name__)
 
 
 def other_executions(folder: ResultsFolder, *, by_rows: bool = False) -> tuple[Entry, ...]:
@@ -252,3 +239,54 @@ def _counted(folder: ResultsFolder) -> Entry | None:
         log.warning("What the execution in %s did cannot be read: %s", folder.url, problem)
         return None
     return entry_of_rows(folder.execution, tally, dry_run=folder.execution.endswith(DRY_RUN)) if tally.read else None
+
+
+def reject_examples(url: str, counts: Mapping[str, int], *, seconds: float) -> dict[str, Example]:
+    """Return a few of the rejected rows by error code, the first ones in the results, reading no more than it has to.
+
+    Memory holds one group of rows (:data:`~.parts.GROUP_ROWS`), and of most of them two columns.
+
+    :param url: folder of an execution, a report's ``results_path``.
+    :param counts: the error codes to look for, with the number of rows of each.
+    :param seconds: how long to look; what was found by then is returned.
+    :raises OSError, ValueError: where the results cannot be read.
+    """
+    deadline = time.monotonic() + seconds
+    found: dict[str, Example] = {}
+    wanted = {code: min(count, TOP_KEYS) for code, count in counts.items()}
+    directory = directory_at(url)
+    for name in part_names(directory):
+        with directory.parquet(name) as file:
+            for group in range(file.num_row_groups):
+                open_codes = {code: n for code, n in wanted.items() if code not in found or len(found[code].keys) < n}
+                if not open_codes or time.monotonic() > deadline:
+                    return found
+                _look(file, group, open_codes, found)
+    return found
+
+
+def _look(file: pq.ParquetFile, group: int, wanted: Mapping[str, int], found: dict[str, Example]) -> None:
+    """Add what one group of rows has."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = file.read_row_group(group, columns=["action", "error_code"])
+    is_wanted = pc.and_(
+        pc.equal(table["action"], str(Action.REJECTED)), pc.is_in(table["error_code"], pa.array(list(wanted)))
+    )
+    if not pc.any(is_wanted).as_py():
+        return
+    columns = ["key", "error_code", "api", "error_fields", "error_message"]
+    rejects = file.read_row_group(group, columns=columns).filter(is_wanted)
+    for code, count in wanted.items():
+        rows = rejects.filter(pc.equal(rejects["error_code"], code)).slice(0, count).to_pylist()
+        keys = tuple(row["key"] or "" for row in rows)
+        if code in found:
+            found[code] = replace(found[code], keys=(found[code].keys + keys)[:count])
+        elif rows:
+            found[code] = Example(
+                keys=keys,
+                was_sent=rows[0]["api"] is not None,
+                fields=tuple(rows[0]["error_fields"] or ()),
+                message=rows[0]["error_message"],
+            )

@@ -23,6 +23,9 @@ from airflow_provider_sfleads.results.files import REJECTS, Directory
 _PIECES = "_rejects"
 _EARLIER = "earlier"
 _JOINED = "joined"
+EXTRA = ("error_code", "error_message")
+#: How the name of a piece with a header ends, and that of one without, as an older version wrote it.
+HEADED, BARE = ".rejects.csv", ".csv"
 
 
 class Rejects:
@@ -75,7 +78,7 @@ class Rejects:
         """Write the piece that belongs to a part of the results, if it has rejects."""
         if self._piece is not None and self._draft is not None:
             self._piece.close()
-            self._pieces.publish(self._draft, _piece_name(part))
+            self._pieces.publish(self._draft, part.partition(".")[0] + HEADED)
             self._piece = self._draft = None
 
     def forget_piece(self) -> None:
@@ -92,8 +95,7 @@ class Rejects:
             write_joined(self._pieces, names, self._columns, target)
         if names:
             # From here on the joined file tells the truth, also when this stops before the last piece is gone.
-            with self._pieces.complete(_JOINED) as draft:
-                draft.touch()
+            self._pieces.write(_JOINED)
             self._pieces.remove_all()
 
     def _take_up_joined(self) -> None:
@@ -103,15 +105,6 @@ class Rejects:
             draft.open("wb") as target,
         ):
             shutil.copyfileobj(joined, target)
-
-
-def _piece_name(part: str) -> str:
-    return f"{part.partition('.')[0]}{HEADED}"
-
-
-EXTRA = ("error_code", "error_message")
-#: How the name of a piece with a header ends, and that of one without.
-HEADED, BARE = ".rejects.csv", ".csv"
 
 
 def columns_of(columns: Iterable[str]) -> tuple[str, ...]:
@@ -135,10 +128,16 @@ def write_joined(pieces: Directory, names: Sequence[str], columns: Sequence[str]
     target.write(_encoded(every))
     for name, header in zip(names, headers, strict=True):
         if header == every:
-            _copy(pieces, name, _encoded(header) if name.endswith(HEADED) else b"", target)
+            with pieces.open(name) as piece:
+                piece.seek(len(_encoded(header)) if name.endswith(HEADED) else 0)
+                shutil.copyfileobj(piece, target)
         else:
-            for row in _rows(pieces, name, header):
-                target.write(_encoded(row.get(column) for column in every))
+            with _records(pieces, name) as found:
+                if name.endswith(HEADED):
+                    next(found, None)
+                for row in rows_of(found, header, header, name):
+                    values = row.values if isinstance(row, BadRow) else row
+                    target.write(_encoded(values.get(column) for column in every))
 
 
 def _encoded(values: Iterable[object]) -> bytes:
@@ -149,9 +148,11 @@ def _header(pieces: Directory, name: str, columns: Sequence[str]) -> tuple[str, 
     with _records(pieces, name) as found:
         first = next(found, None)
     names = tuple(first.values) if first is not None else tuple(columns)
-    if name.endswith(HEADED) or len(names) == len(columns):
-        # A bare piece of as many columns has those of the export, which seldom changes between two tries.
-        return names if name.endswith(HEADED) else tuple(columns)
+    if name.endswith(HEADED):
+        return names
+    if len(names) == len(columns):
+        # They are those of the export, which seldom changes between two tries.
+        return tuple(columns)
     return (*(f"column {number} of an earlier try" for number in range(1, len(names) - 1)), *EXTRA)
 
 
@@ -160,17 +161,3 @@ def _records(pieces: Directory, name: str) -> Iterator[Iterator[Record]]:
     path = pieces.file(name)
     with opened(pieces.fs, path, path, None) as stream:
         yield records(stream, path, ",")
-
-
-def _rows(pieces: Directory, name: str, header: tuple[str, ...]) -> Iterator[Row]:
-    with _records(pieces, name) as found:
-        if name.endswith(HEADED):
-            next(found, None)
-        for row in rows_of(found, header, header, name):
-            yield row.values if isinstance(row, BadRow) else row
-
-
-def _copy(pieces: Directory, name: str, header: bytes, target: IO[bytes]) -> None:
-    with pieces.open(name) as piece:
-        piece.seek(len(header))
-        shutil.copyfileobj(piece, target)

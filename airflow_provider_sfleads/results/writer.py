@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
@@ -44,7 +43,7 @@ class ResultsWriter:
     """
 
     def __init__(self, directory: Directory, *, columns: tuple[str, ...], resume: bool, part_rows: int) -> None:
-        self.directory = self._directory = directory
+        self.directory = directory
         self._resume = resume
         self._part_rows = part_rows
         self._rejects = Rejects(directory, columns=columns)
@@ -58,29 +57,27 @@ class ResultsWriter:
         self._parquet: pq.ParquetWriter | None = None
 
     def __enter__(self) -> Self:
-        self._directory.remove_drafts()
+        self.directory.remove_drafts()
         if self._resume:
-            self._directory.close_off()
-        remove_stale(self._directory)
-        parts = part_names(self._directory)
+            self.directory.close_off()
+        remove_stale(self.directory)
+        parts = part_names(self.directory)
         self._rejects.start(resume=self._resume, parts=parts)
         for name in parts:
             if self._resume:
                 self._drop_not_sent(name)
             else:
-                self._directory.remove(name)
+                self.directory.remove(name)
         if self._resume and parts:
             self._number = last_number(parts[-1]) + 1
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.flush()
-        if not part_names(self._directory):
+        if not part_names(self.directory):
             self._complete_part()
         self._rejects.join()
-        join_parts(self._directory, part_rows=self._part_rows)
+        join_parts(self.directory, part_rows=self._part_rows)
 
     def write(self, outcome: Outcome, values: Row | None = None) -> None:
         """Record one row.
@@ -148,31 +145,27 @@ class ResultsWriter:
         elif self._in_group >= GROUP_ROWS:
             uninterrupted(self._write_group)
 
-    def _count(self, rows: int) -> None:
-        self._in_group += rows
-        self._in_part += rows
-
     def _gather_waiting(self) -> None:
         if self._waiting:
             self._batches.append(to_batch(self._waiting))
             self._waiting.clear()
+
+    def _count(self, rows: int) -> None:
+        self._in_group += rows
+        self._in_part += rows
 
     def _write_group(self) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         if self._parquet is None:
-            self._draft = self._directory.new_draft(self._part)
+            self._draft = self.directory.new_draft(part_name(self._number))
             self._parquet = pq.ParquetWriter(self._draft, schema(), **FORM)
         self._gather_waiting()
         if self._batches:
             self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=self._in_group)
             self._batches.clear()
             self._in_group = 0
-
-    @property
-    def _part(self) -> str:
-        return part_name(self._number)
 
     def _complete_part(self) -> None:
         uninterrupted(self._carry_out_part)
@@ -182,14 +175,15 @@ class ResultsWriter:
             self._write_group()
         if self._draft is None:
             return
+        part = part_name(self._number)
         # Step by step, so that a storage that fails can be asked again without writing the part anew.
         if self._parquet is not None:
             if self._mark is not None:
                 self._parquet.add_key_value_metadata({MARK: self._mark.encode()})
             self._parquet.close()
             self._parquet = None
-            self._rejects.write_piece(self._part)
-        self._directory.publish(self._draft, self._part)
+            self._rejects.write_piece(part)
+        self.directory.publish(self._draft, part)
         self._begin_part()
         self._number += 1
 
@@ -212,15 +206,12 @@ class ResultsWriter:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with self._directory.open(name) as stream, pq.ParquetFile(stream) as file:
+        with self.directory.parquet(name) as file:
             # Most parts stay as they are, and may be large: one column tells.
             actions = (batch.column(0) for batch in file.iter_batches(columns=["action"]))
             if not any(pc.any(pc.equal(action, str(Action.NOT_SENT))).as_py() for action in actions):
                 return
-            with (
-                self._directory.complete(name) as draft,
-                pq.ParquetWriter(draft, file.schema_arrow, **FORM) as kept,
-            ):
+            with self.directory.complete(name) as draft, pq.ParquetWriter(draft, file.schema_arrow, **FORM) as kept:
                 kept.add_key_value_metadata(marked_as(file.metadata))
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)

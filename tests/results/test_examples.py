@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.results import ResultsFolder
-from airflow_provider_sfleads.results.examples import reject_examples
+from airflow_provider_sfleads.results.recorded import reject_examples
 
 LONG = 60.0
 

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> ResultsFolder:
 
 def batch(*keys: str, action: str = "created") -> pa.RecordBatch:
     """Rows by the column, as a job's results come."""
-    return complete(pa.record_batch({"key": list(keys), "action": [action] * len(keys)}), api="bulk")
+    return complete(pa.record_batch({"key": list(keys), "action": [action] * len(keys), "api": ["bulk"] * len(keys)}))
 
 
 def keys(folder: ResultsFolder) -> list[str]:
@@ -64,15 +64,15 @@ def test_rows_and_batches_come_back_in_the_order_they_were_written(
     assert all(size <= max([part_rows, *pieces]) for size in part_sizes(folder))
 
 
-def test_a_batch_lacks_what_is_null_and_says_once_what_is_alike() -> None:
+def test_a_batch_lacks_what_is_null() -> None:
     """Every column of the results is there, in its order and type."""
     some = pa.record_batch(
         {"extra": [1, 2], "reason": pa.array(["a", "a"]).dictionary_encode(), "key": ["x", "y"], "action": ["b", "b"]}
     )
-    lines = complete(some, attempt=3, api="bulk")
+    lines = complete(some)
     assert lines.schema == schema()
-    assert lines.select(["key", "action", "reason", "api", "attempt", "batch"]).to_pylist() == [
-        {"key": key, "action": "b", "reason": "a", "api": "bulk", "attempt": 3, "batch": None} for key in "xy"
+    assert lines.select(["key", "action", "reason", "error_fields", "attempt", "batch"]).to_pylist() == [
+        {"key": key, "action": "b", "reason": "a", "error_fields": [], "attempt": 1, "batch": None} for key in "xy"
     ]
 
 

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_provider_sfleads.results.confirmed_values import Confirmation
-from airflow_provider_sfleads.results.newer_rows import NewerRows, Source
+from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows, Source
 
 
 @dataclass

@@ -20,7 +20,7 @@ from airflow_provider_sfleads.pipeline.staged_rows import write_csv
 from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LEASES
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.state_file import StateFile
+from airflow_provider_sfleads.results.folder import StateFile
 from airflow_provider_sfleads.salesforce.body import save_body
 
 
