@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_sfleads.exceptions import ParameterError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r'(?P<plain>[^\W\d][\w$]*)|"(?P<quoted>(?:[^"\x00]|"")+)"')
 _MOST_PARTS = 3
+Cell = str | int | datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +60,16 @@ class Dialect:
         return value if self.times_as == "aware" else value.replace(tzinfo=None)
 
 
-_POSTGRES = Dialect(
-    text="TEXT",
-    time="TIMESTAMPTZ",
-    quotes_all=True,
-    lower=True,
-    # Two syncs that write the same table take turns; also the making of the table cannot collide then.
-    before=("SELECT pg_advisory_xact_lock(hashtext({name}))", "SET LOCAL TIME ZONE 'UTC'"),
-    times_as="aware",
-)
 _DIALECTS = {
-    "postgres": _POSTGRES,
+    "postgres": Dialect(
+        text="TEXT",
+        time="TIMESTAMPTZ",
+        quotes_all=True,
+        lower=True,
+        # Two syncs that write the same table take turns; also the making of the table cannot collide then.
+        before=("SELECT pg_advisory_xact_lock(hashtext({name}))", "SET LOCAL TIME ZONE 'UTC'"),
+        times_as="aware",
+    ),
     "duckdb": Dialect(
         text="VARCHAR", time="TIMESTAMPTZ", quotes_all=True, before=("SET TimeZone = 'UTC'",), times_as="aware"
     ),
@@ -110,9 +111,6 @@ def _parts(table: str) -> Sequence[tuple[str, bool]]:
     )
 
 
-Cell = str | int | datetime | None
-
-
 def warehouse_of(hook: DbApiHook) -> Warehouse:
     """Open a connection for one transaction."""
     kinds: dict[str, type[Warehouse]] = {"duckdb": DuckDbWarehouse, "sqlite": SqliteWarehouse}
@@ -137,29 +135,24 @@ class Warehouse:
 
     def execute(self, sql: str) -> None:
         """Run a statement."""
-        cursor = self._connection.cursor()
-        try:
+        with closing(self._connection.cursor()) as cursor:
             cursor.execute(sql)
-        finally:
-            cursor.close()
+
+    def select(self, sql: str) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Run a query, and return what the driver says of its columns, and the rows."""
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return cursor.description or (), cursor.fetchall()
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the names of a table's columns, in lower case; the driver's error where there is no such table."""
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(f"SELECT * FROM {table} WHERE 1 = 0")  # noqa: S608  (a checked identifier)
-            return frozenset(str(column[0]).lower() for column in cursor.description or ())
-        finally:
-            cursor.close()
+        columns, _ = self.select(f"SELECT * FROM {table} WHERE 1 = 0")  # noqa: S608  (a checked identifier)
+        return frozenset(str(column[0]).lower() for column in columns)
 
     def count(self, table: str) -> int:
         """Return the number of a table's rows."""
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(f"SELECT COUNT(*) FROM {table}")  # noqa: S608  (our own temporary table)
-            return int(cursor.fetchone()[0])
-        finally:
-            cursor.close()
+        _, rows = self.select(f"SELECT COUNT(*) FROM {table}")  # noqa: S608  (our own temporary table)
+        return int(rows[0][0])
 
     def temporary(self, purpose: str, definitions: Sequence[str]) -> str:
         """Make a table that goes with the connection, and return its name."""
@@ -170,11 +163,8 @@ class Warehouse:
     def append(self, table: str, rows: list[tuple[Cell, ...]]) -> None:
         """Add rows to a temporary table."""
         marks = ", ".join([self._placeholder] * len(rows[0]))
-        cursor = self._connection.cursor()
-        try:
+        with closing(self._connection.cursor()) as cursor:
             cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  (our own temporary table)
-        finally:
-            cursor.close()
 
     def commit(self) -> None:
         """Make it so."""
@@ -210,17 +200,10 @@ class DuckDbWarehouse(Warehouse):
         """Run a statement."""
         self._connection.execute(sql).fetchall()
 
-    def columns(self, table: str) -> frozenset[str]:
-        """Return the names of a table's columns, in lower case."""
-        found = self._connection.execute(f"SELECT * FROM {table} WHERE 1 = 0")  # noqa: S608  (a checked identifier)
-        names = frozenset(str(column[0]).lower() for column in found.description)
-        found.fetchall()
-        return names
-
-    def count(self, table: str) -> int:
-        """Return the number of a table's rows."""
-        found = self._connection.execute(f"SELECT COUNT(*) FROM {table}")  # noqa: S608  (our own temporary table)
-        return int(found.fetchall()[0][0])
+    def select(self, sql: str) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Run a query, and return what the driver says of its columns, and the rows."""
+        found = self._connection.execute(sql)
+        return found.description, found.fetchall()
 
     def append(self, table: str, rows: list[tuple[Cell, ...]]) -> None:
         """Add rows to a temporary table."""
@@ -233,9 +216,5 @@ class DuckDbWarehouse(Warehouse):
         self._connection.unregister(batch)
 
     def commit(self) -> None:
-        """Make it so."""
+        """Make it so; the driver's own call passes where no transaction is open."""
         self.execute("COMMIT")
-
-    def rollback(self) -> None:
-        """Undo everything since :meth:`begin`."""
-        self.execute("ROLLBACK")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count, islice
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from itertools import islice
+from typing import ClassVar, TypeVar
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, WriteBackError
 from airflow_provider_sfleads.exports.sql_connection import SqlTable, driver_message, sql_hook
-from airflow_provider_sfleads.results.warehouse import Cell, Warehouse, dialect_of, table_sql, warehouse_of
+from airflow_provider_sfleads.results.warehouse import Cell, Dialect, Warehouse, dialect_of, table_sql, warehouse_of
 
-if TYPE_CHECKING:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: What both operators write, in the order of the table's columns.
 SHARED = ("key", "salesforce_id", "action", "stage", "synced_at", "interval_end", "moved_at", "stage_seen_until")
 TIMES = frozenset({"synced_at", "interval_end", "moved_at", "stage_seen_until", "created_until", "stage_until"})
+_ALWAYS_THERE = frozenset({"key", "salesforce_id", "action", "stage", "synced_at"})
+_BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,14 +161,6 @@ def _chosen(condition: str, then: str, otherwise: str) -> str:
     return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
 
 
-log = logging.getLogger(__name__)
-
-_ALWAYS_THERE = frozenset({"key", "salesforce_id", "action", "stage", "synced_at"})
-_BATCH = 5_000
-
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBackRow:
     """The state of one lead.
@@ -202,12 +196,9 @@ def ready_table(table: SqlTable, operation: str, *, remembers: bool) -> None:
     :raises ParameterError: the table's name is none.
     :raises ExportError: the connection is no SQL database.
     """
-
-    def make(warehouse: Warehouse, name: str) -> None:
-        _make_ready(warehouse, name, Own.of(operation), remembers=remembers)
-
     try:
-        _in_one_transaction(table, make, failed="cannot be made ready to be written back to")
+        with _transaction(table, failed="cannot be made ready to be written back to") as (warehouse, name):
+            _make_ready(warehouse, name, Own.of(operation), remembers=remembers)
     except WriteBackError as error:
         log.warning("%s", error)
 
@@ -218,14 +209,15 @@ def forget(table: SqlTable, operation: str, keys: Iterable[str]) -> None:
     :param operation: which operator's memory, ``create`` or ``update_stage``.
     :raises WriteBackError: the database refuses.
     """
-
-    def clear(warehouse: Warehouse, name: str) -> None:
+    failed = "was not written back to; what is not sent is still remembered there"
+    with _transaction(table, failed=failed) as (warehouse, name):
         own = Own.of(operation)
         columns = _make_ready(warehouse, name, own, remembers=False)
         if own.values in columns:
-            _forget(warehouse, name, columns["key"], columns[own.values], keys)
-
-    _in_one_transaction(table, clear, failed="was not written back to; what is not sent is still remembered there")
+            key, values = columns["key"], columns[own.values]
+            staged = _staged(warehouse, "forgotten", _definitions(warehouse, ["key"]), ((k,) for k in _readable(keys)))
+            known = f"{values} IS NOT NULL AND {key} IN (SELECT {key} FROM {staged})"  # noqa: S608  (checked names)
+            warehouse.execute(f"UPDATE {name} SET {values} = '' WHERE {known}")  # noqa: S608
 
 
 def write_back(
@@ -243,9 +235,9 @@ def write_back(
     which keeps a backfill of an old day from replacing what a newer day wrote; ``moved_at``, when a sync last moved
     the lead to its stage, which a repetition of that sync leaves as it is; ``stage_seen_until``, end of the newest
     interval whose run saw that stage; and for each operator the end of the newest interval that it brought the lead up
-    to, and what it last confirmed (see :mod:`results.write_back`). A run without an
-    interval saw the warehouse as it was then, so its ``synced_at`` stands in. A table that is missing is made, and the
-    columns beyond the first five are added where they are missing.
+    to, and what it last confirmed (:class:`Own`). A run without an interval saw the warehouse as it was then, so its
+    ``synced_at`` stands in. A table that is missing is made, and the columns beyond the first five are added where they
+    are missing.
 
     Rows are staged in a temporary table in batches, so memory stays bounded. Writing the same rows again changes
     nothing. Two writers take turns in Postgres and SQLite, and in DuckDB the second one fails, as its file is locked.
@@ -260,49 +252,19 @@ def write_back(
     :raises WriteBackError: the database refuses; nothing was written then.
     """
     moment = synced_at or datetime.now(UTC)
-
-    def merge(warehouse: Warehouse, name: str) -> int:
-        shared = _Shared(interval_end or moment, moment, Own.of(operation), remembers)
-        return _merge(warehouse, name, rows, shared)
-
-    return _in_one_transaction(table, merge, failed="was not written back to; the leads themselves are synced")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What all rows of a write-back have in common."""
-
-    interval_end: datetime
-    moment: datetime
-    own: Own
-    remembers: bool
-
-
-def _in_one_transaction(table: SqlTable, work: Callable[[Warehouse, str], T], *, failed: str) -> T:
-    hook = sql_hook(table.conn_id)
-    name = table_sql(table.table, dialect_of(hook.conn_type))
-    try:
-        return _committed(hook, name, work)
-    except SalesforceLeadsError:
-        raise
-    except _RowsFailedError as error:
-        raise error.cause from None
-    except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
-        raise WriteBackError(
-            f"The table {table.table!r} at connection {table.conn_id!r} {failed}: {driver_message(problem, hook=hook)}"
-        ) from None
-
-
-def _committed(hook: DbApiHook, table: str, work: Callable[[Warehouse, str], T]) -> T:
-    with closing(warehouse_of(hook)) as warehouse:
-        try:
-            done = work(warehouse, table)
-            warehouse.commit()
-        except BaseException:
-            with suppress(Exception):  # the first error is the one to tell; closing rolls back as well
-                warehouse.rollback()
-            raise
-    return done
+    with _transaction(table, failed="was not written back to; the leads themselves are synced") as (warehouse, name):
+        own, dialect = Own.of(operation), warehouse.dialect
+        columns = _make_ready(warehouse, name, own, remembers=remembers)
+        definitions, seq = _definitions(warehouse, columns), dialect.identifier("seq")
+        cells = _cells(rows, own, tuple(columns), end=interval_end or moment, moment=moment, dialect=dialect)
+        staged = _staged(warehouse, "staged", [*definitions, f"{seq} BIGINT"], cells)
+        merged = warehouse.temporary("merged", definitions)
+        warehouse.execute(merged_sql(columns, own, table=name, staged=staged, merged=merged, seq=seq))
+        key, names = columns["key"], ", ".join(columns.values())
+        # Delete and insert, because MERGE and upsert are spelled differently everywhere and need a unique key.
+        warehouse.execute(f"DELETE FROM {name} WHERE {key} IN (SELECT {key} FROM {merged})")  # noqa: S608  (checked names)
+        warehouse.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM {merged}")  # noqa: S608
+        return warehouse.count(merged)
 
 
 class _RowsFailedError(Exception):
@@ -313,41 +275,39 @@ class _RowsFailedError(Exception):
         self.cause = cause
 
 
-def _merge(warehouse: Warehouse, table: str, rows: Iterable[WriteBackRow], shared: _Shared) -> int:
-    columns = _make_ready(warehouse, table, shared.own, remembers=shared.remembers)
-    staged = warehouse.temporary("staged", [*_definitions(warehouse, columns), f"{_seq(warehouse)} BIGINT"])
-    merged = warehouse.temporary("merged", _definitions(warehouse, columns))
-    cells = _cells(warehouse, rows, shared, tuple(columns))
-    while batch := list(islice(cells, _BATCH)):
-        warehouse.append(staged, batch)
-    warehouse.execute(merged_sql(columns, shared.own, table=table, staged=staged, merged=merged, seq=_seq(warehouse)))
-    key, names = columns["key"], ", ".join(columns.values())
-    # Delete and insert, because MERGE and upsert are spelled differently everywhere and need a unique key.
-    warehouse.execute(f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {merged})")  # noqa: S608  (checked names)
-    warehouse.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {merged}")  # noqa: S608
-    return warehouse.count(merged)
+@contextmanager
+def _transaction(table: SqlTable, *, failed: str) -> Iterator[tuple[Warehouse, str]]:
+    """Yield a transaction at the table's warehouse, and the table's name as SQL; commit where the block ends well.
 
-
-def _forget(warehouse: Warehouse, table: str, key: str, values: str, keys: Iterable[str]) -> None:
-    staged = warehouse.temporary("forgotten", _definitions(warehouse, {"key": key}))
-    cells: Iterator[tuple[Cell, ...]] = ((each,) for each in _readable(keys))
-    while batch := list(islice(cells, _BATCH)):
-        warehouse.append(staged, batch)
-    known = f"{values} IS NOT NULL AND {key} IN (SELECT {key} FROM {staged})"  # noqa: S608  (checked names)
-    warehouse.execute(f"UPDATE {table} SET {values} = '' WHERE {known}")  # noqa: S608
+    :param failed: what the error says of the table where the database refuses.
+    """
+    hook = sql_hook(table.conn_id)
+    name = table_sql(table.table, dialect_of(hook.conn_type))
+    try:
+        with closing(warehouse_of(hook)) as warehouse:
+            try:
+                yield warehouse, name
+                warehouse.commit()
+            except BaseException:
+                with suppress(Exception):  # the first error is the one to tell; closing rolls back as well
+                    warehouse.rollback()
+                raise
+    except SalesforceLeadsError:
+        raise
+    except _RowsFailedError as error:
+        raise error.cause from None
+    except Exception as problem:  # noqa: BLE001  (each driver has its own exception tree)
+        raise WriteBackError(
+            f"The table {table.table!r} at connection {table.conn_id!r} {failed}: {driver_message(problem, hook=hook)}"
+        ) from None
 
 
 def _readable(rows: Iterable[T]) -> Iterator[T]:
     """Yield rows to write; an error of theirs is not taken for the database's."""
-    source = iter(rows)
-    while True:
-        try:
-            row = next(source)
-        except StopIteration:
-            return
-        except Exception as problem:  # noqa: BLE001  (whatever it is, it goes on to the caller)
-            raise _RowsFailedError(problem) from None
-        yield row
+    try:
+        yield from rows
+    except Exception as problem:  # noqa: BLE001  (whatever it is, it goes on to the caller)
+        raise _RowsFailedError(problem) from None
 
 
 def _make_ready(warehouse: Warehouse, table: str, own: Own, *, remembers: bool) -> dict[str, str]:
@@ -357,14 +317,14 @@ def _make_ready(warehouse: Warehouse, table: str, own: Own, *, remembers: bool) 
     one; a failed statement ends a transaction in some databases, so that a new one is begun.
     """
     wanted = (*SHARED, own.until, *([own.values] if remembers else []))
+    identifier = warehouse.dialect.identifier
     warehouse.begin(table)
     try:
         found = warehouse.columns(table)
     except Exception:  # noqa: BLE001  (each driver has its own exception tree)
         warehouse.rollback()
         warehouse.begin(table)
-        columns = {name: warehouse.dialect.identifier(name) for name in wanted}
-        definitions = ", ".join([*_definitions(warehouse, columns), f"PRIMARY KEY ({columns['key']})"])
+        definitions = ", ".join([*_definitions(warehouse, wanted), f"PRIMARY KEY ({identifier('key')})"])
         warehouse.execute(f"CREATE TABLE IF NOT EXISTS {table} ({definitions})")
         found = warehouse.columns(table)
     missing = [name for name in wanted if name not in found]
@@ -373,40 +333,50 @@ def _make_ready(warehouse: Warehouse, table: str, own: Own, *, remembers: bool) 
             f"The table to write back to, {table}, lacks {', '.join(missing)}. It needs the columns "
             f"{', '.join(sorted(_ALWAYS_THERE))}; name another table and it is made."
         )
-    for name in missing:
-        kind = warehouse.dialect.time if name in TIMES else warehouse.dialect.text
-        warehouse.execute(f"ALTER TABLE {table} ADD COLUMN {warehouse.dialect.identifier(name)} {kind}")
+    for definition in _definitions(warehouse, missing):
+        warehouse.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
     # A row is deleted and inserted anew: what the other operator knows of it has to come along.
     others = [name for name in Own.ALL if name in found and name not in wanted]
-    return {name: warehouse.dialect.identifier(name) for name in (*wanted, *others)}
+    return {name: identifier(name) for name in (*wanted, *others)}
 
 
-def _definitions(warehouse: Warehouse, columns: dict[str, str]) -> list[str]:
+def _definitions(warehouse: Warehouse, names: Iterable[str]) -> list[str]:
     dialect = warehouse.dialect
-    kinds = {name: dialect.time if name in TIMES else dialect.text for name in columns}
-    return [f"{sql} {kinds[name]}{' NOT NULL' * (name == 'key')}" for name, sql in columns.items()]
+    kinds = {name: dialect.time if name in TIMES else dialect.text for name in names}
+    return [f"{dialect.identifier(name)} {kind}{' NOT NULL' * (name == 'key')}" for name, kind in kinds.items()]
 
 
-def _seq(warehouse: Warehouse) -> str:
-    return warehouse.dialect.identifier("seq")
+def _staged(warehouse: Warehouse, purpose: str, definitions: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> str:
+    """Make a temporary table of some rows, and return its name."""
+    name = warehouse.temporary(purpose, definitions)
+    source = iter(rows)
+    while batch := list(islice(source, _BATCH)):
+        warehouse.append(name, batch)
+    return name
 
 
 def _cells(
-    warehouse: Warehouse, rows: Iterable[WriteBackRow], shared: _Shared, names: Sequence[str]
+    rows: Iterable[WriteBackRow], own: Own, names: Sequence[str], *, end: datetime, moment: datetime, dialect: Dialect
 ) -> Iterator[tuple[Cell, ...]]:
-    as_time, own = warehouse.dialect.moment, shared.own
-    end = as_time(shared.interval_end)
-    place_of_values = names.index(own.values) if own.values in names else None
-    place_of_end = names.index(own.until)
-    beyond = len(names) - len(SHARED)
-    numbers = count()
-    for row in _readable(rows):
-        finished = as_time(row.finished_at or shared.moment)
-        moved = finished if row.is_moved else None
-        seen = None if row.stage is None else end
-        cells: list[Cell] = [row.key, row.salesforce_id, str(row.action), row.stage, finished, end, moved, seen]
-        cells += [None] * beyond
-        cells[place_of_end] = end if row.is_current else None
-        if place_of_values is not None:
-            cells[place_of_values] = row.confirmed
-        yield (*cells, next(numbers))
+    """Yield the cells of each row, and its number; what only the other operator knows is null.
+
+    :param names: the columns.
+    :param end: end of the run's data interval.
+    :param moment: time of rows without ``finished_at``.
+    """
+    until = dialect.moment(end)
+    for number, row in enumerate(_readable(rows)):
+        finished = dialect.moment(row.finished_at or moment)
+        cells: dict[str, Cell] = {
+            "key": row.key,
+            "salesforce_id": row.salesforce_id,
+            "action": str(row.action),
+            "stage": row.stage,
+            "synced_at": finished,
+            "interval_end": until,
+            "moved_at": finished if row.is_moved else None,
+            "stage_seen_until": None if row.stage is None else until,
+            own.until: until if row.is_current else None,
+            own.values: row.confirmed,
+        }
+        yield (*map(cells.get, names), number)
