@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.results.claims import Claims, digest_of
-from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows, Source
+from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
 from airflow_provider_sfleads.salesforce import ingest_jobs
@@ -148,9 +148,10 @@ def _newer_rows(load: LoadContext, plan: Plan, end: datetime) -> NewerRows:
             found = confirmed_in_results(load.folder, values=False, interval_end=end)
             return (row for row in found if row.is_newer)
 
-        return NewerRows(load.folder.staging(), digests, Source(count=lambda: 1, rows=recorded))
-    source = Source(
+        return NewerRows(load.folder.staging(), digests, count=lambda: 1, rows=recorded)
+    return NewerRows(
+        load.folder.staging(),
+        digests,
         count=lambda: count_newer(table, operation, end),
         rows=lambda: confirmed_in_table(table, operation, values=False, interval_end=end),
     )
-    return NewerRows(load.folder.staging(), digests, source)

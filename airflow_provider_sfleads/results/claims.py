@@ -17,6 +17,9 @@ from airflow_provider_sfleads.results.recorded import CLOCKS, created_ids
 
 #: Below ``results_path``: a folder for each memory on which runs take turns.
 LEASES = "_leases"
+_FOLDER = "_claimed"
+# Seconds for which a run waits for another one that is just deciding; longer than this it was killed on the way.
+_PATIENCE, _PAUSE = 5.0, 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,24 +129,6 @@ def _file(name: str) -> str:
     return f"{name}.json"
 
 
-_FOLDER = "_claimed"
-# Seconds for which a run waits for another one that is just deciding; longer than this it was killed on the way.
-_PATIENCE, _PAUSE = 5.0, 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
-    """What another run has written down.
-
-    :param path: its file; of two that ask at once, the lesser comes first.
-    :param is_granted: whether it has the leads; else it is just asking for them.
-    """
-
-    path: str
-    ids: frozenset[str]
-    is_granted: bool
-
-
 class LeadClaims:
     """Files beside the results that name leads; of two rows that take one lead, one gets it.
 
@@ -181,8 +166,8 @@ class LeadClaims:
         deadline = time.monotonic() + _PATIENCE
         while True:
             others = list(self._others(since))
-            lost = {lead_id for other in others if other.is_granted or other.path < own for lead_id in other.ids}
-            asking = {lead_id for other in others if not other.is_granted for lead_id in other.ids} & (wanted - lost)
+            lost = {lead_id for path, ids, is_granted in others if is_granted or path < own for lead_id in ids}
+            asking = {lead_id for _, ids, is_granted in others if not is_granted for lead_id in ids} & (wanted - lost)
             if not asking or time.monotonic() > deadline:
                 return (lost | asking) & wanted
             time.sleep(_PAUSE)
@@ -190,7 +175,11 @@ class LeadClaims:
     def _write(self, name: str, ids: Collection[str], *, is_granted: bool) -> None:
         self._directory.write(name, json.dumps({"ids": sorted(ids), "is_granted": is_granted}))
 
-    def _others(self, since: datetime) -> Iterator[_Claim]:
+    def _others(self, since: datetime) -> Iterator[tuple[str, list[str], bool]]:
+        """Yield what other runs have written down: its file, lead ids, and whether they have them or are just asking.
+
+        Of two that ask at once, the lesser file comes first.
+        """
         for name in files_below(self._root, since - CLOCKS, lambda name: f"/{_FOLDER}/" in name):
             path = self._root.file(name)
             if path.startswith(f"{self._own.path}/") or not path.endswith(".json"):
@@ -200,4 +189,4 @@ class LeadClaims:
             except FileNotFoundError:
                 # Its run has ended just now.
                 continue
-            yield _Claim(path=path, ids=frozenset(said["ids"]), is_granted=said["is_granted"])
+            yield path, said["ids"], said["is_granted"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,15 @@ EXISTS = "exists "
 _BATCH = 20_000
 # Rows to be remembered, up to which the others are told from them without a look into the file.
 _FEW = 100_000
+_LEFT_ALONE = frozenset({Reason.SAME_VALUES, Reason.ALREADY_EXISTS})
+_LEARN = (
+    "INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET id = COALESCE(excluded.id, id), "
+    "moment = excluded.moment, print = CASE WHEN excluded.moment > moment OR excluded.print = print "
+    "THEN excluded.print ELSE '' END WHERE excluded.moment >= moment OR moment IS NULL"
+)
+_SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
+_THERE = f"SELECT place, id FROM asked JOIN known USING (digest) WHERE known.print = '{EXISTS}' || asked.print"  # noqa: S608
+_NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +91,14 @@ class ConfirmedValues(Scratch):
         self._database.execute("DELETE FROM asked")
         asked = zip(range(len(keys)), digests, prints, strict=True)
         self._database.executemany("INSERT INTO asked VALUES (?, ?, ?)", asked)
-        found = {place: Known(reason=Reason.SAME_VALUES, lead_id=lead_id) for place, lead_id in self._asked(_SAME)}
-        found |= {place: Known(reason=Reason.ALREADY_EXISTS, lead_id=lead_id) for place, lead_id in self._asked(_THERE)}
-        found |= {place: Known(reason=Reason.NEWER_RUN, lead_id=lead_id) for place, lead_id in self._asked(_NEWER)}
+        found: dict[int, Known] = {}
+        # Of several reasons the last one counts.
+        for reason, sql in ((Reason.SAME_VALUES, _SAME), (Reason.ALREADY_EXISTS, _THERE), (Reason.NEWER_RUN, _NEWER)):
+            places = self._database.execute(sql).fetchall()
+            found |= {place: Known(reason=reason, lead_id=lead_id) for place, lead_id in places}
         rows = zip(digests, prints, keys, strict=True)
         self._note([row for place, row in enumerate(rows) if place not in found or not self._is_whole])
         return found
-
-    def _asked(self, sql: str) -> list[tuple[int, str | None]]:
-        return self._database.execute(sql).fetchall()
 
     def _note(self, rows: Sequence[tuple[bytes, str, str]]) -> None:
         self._database.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", rows)
@@ -104,16 +112,14 @@ class ConfirmedValues(Scratch):
 
         Where the row was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
         """
-        text = self._sent(key)
-        if text is not None:
-            return text
-        return None if self._is_whole and reason in _LEFT_ALONE else ""
-
-    def _sent(self, key: str) -> str | None:
         if self._few is not None:
-            return self._few.get(key)
-        row = self._database.execute("SELECT print FROM sent WHERE digest = ?", self._digests([key])).fetchone()
-        return str(row[0]) if row else None
+            text = self._few.get(key)
+        else:
+            row = self._database.execute("SELECT print FROM sent WHERE digest = ?", self._digests([key])).fetchone()
+            text = str(row[0]) if row else None
+        if text is None and not (self._is_whole and reason in _LEFT_ALONE):
+            return ""
+        return text
 
     def keep(self, directory: Directory) -> None:
         """Write the fingerprints of this run's rows down, for a try that goes on with these."""
@@ -129,45 +135,10 @@ class ConfirmedValues(Scratch):
     def recall(self, directory: Directory) -> None:
         """Take over what :meth:`keep` wrote, where that is there."""
         if directory.has(SENT):
-            for rows in _kept(directory):
-                self._note(rows)
+            with directory.parquet(SENT) as file:
+                for batch in file.iter_batches(batch_size=_BATCH):
+                    self._note(list(zip(*(column.to_pylist() for column in batch.columns), strict=True)))
             self._is_whole = True
-
-
-_LEFT_ALONE = frozenset({Reason.SAME_VALUES, Reason.ALREADY_EXISTS})
-_LEARN = (
-    "INSERT INTO known VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET id = COALESCE(excluded.id, id), "
-    "moment = excluded.moment, print = CASE WHEN excluded.moment > moment OR excluded.print = print "
-    "THEN excluded.print ELSE '' END WHERE excluded.moment >= moment OR moment IS NULL"
-)
-_SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
-_THERE = f"SELECT place, id FROM asked JOIN known USING (digest) WHERE known.print = '{EXISTS}' || asked.print"  # noqa: S608
-_NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
-
-
-def _kept(directory: Directory) -> Iterator[list[tuple[bytes, str, str]]]:
-    import pyarrow.parquet as pq
-
-    with directory.open(SENT) as stream, pq.ParquetFile(stream) as file:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-
-
-# A second is less than a page takes; a warehouse that takes one to answer is not asked for each page.
-_FRESH = 1.0
-_SHARE = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where newer runs leave their marks.
-
-    :param count: how many rows newer intervals have brought up to date; another number where one has meanwhile.
-    :param rows: those rows.
-    """
-
-    count: Callable[[], int]
-    rows: Callable[[], Iterable[Confirmation]]
 
 
 class NewerRows(Scratch):
@@ -175,9 +146,11 @@ class NewerRows(Scratch):
 
     :param directory: where the file lies.
     :param digests: digests of keys; the same for two that are the same key.
-    :param source: tells of these rows.
-    :param fresh: seconds for which an answer counts.
-    :param share: how many times as long as the asking took it counts at least.
+    :param count: how many rows there are; another number where a newer interval has brought one up to date meanwhile.
+    :param rows: those rows.
+    :param fresh: seconds for which an answer counts; default: less than a page takes.
+    :param share: how many times as long as the asking took it counts at least: a warehouse that takes a second to
+        answer is not asked for each page.
     """
 
     _FILE = "newer.sqlite"
@@ -188,14 +161,16 @@ class NewerRows(Scratch):
         self,
         directory: Path,
         digests: Callable[[Sequence[str]], list[bytes]],
-        source: Source,
         *,
-        fresh: float = _FRESH,
-        share: float = _SHARE,
+        count: Callable[[], int],
+        rows: Callable[[], Iterable[Confirmation]],
+        fresh: float = 1.0,
+        share: float = 20.0,
     ) -> None:
         super().__init__(directory)
         self._digests = digests
-        self._source = source
+        self._count_rows = count
+        self._rows = rows
         self._fresh = fresh
         self._share = share
         self._lock = Lock()
@@ -220,7 +195,7 @@ class NewerRows(Scratch):
         began = time.monotonic()
         if self._count is not None and began < self._stale_at:
             return
-        count = self._source.count()
+        count = self._count_rows()
         if count != self._count:
             # What is read while others write may be more than was counted: the next count shows that.
             self._load()
@@ -229,7 +204,7 @@ class NewerRows(Scratch):
         self._stale_at = began + took + max(self._fresh, took * self._share)
 
     def _load(self) -> None:
-        rows = iter(self._source.rows())
+        rows = iter(self._rows())
         while batch := list(islice(rows, _BATCH)):
             newer = zip(self._digests([one.key for one in batch]), (one.lead_id for one in batch), strict=True)
             self._database.executemany("INSERT OR REPLACE INTO newer VALUES (?, ?)", newer)

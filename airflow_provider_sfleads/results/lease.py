@@ -111,7 +111,8 @@ class Lease:
         :raises LeaseTakenError: it is not.
         """
         held = self._held
-        if held is None or self.clock() >= self._expiry(held) or self.ticks() >= self._until:
+        # The holder goes by the expiry less the skew, others by it plus the skew.
+        if held is None or self.clock() >= held.expires_at - self._skew or self.ticks() >= self._until:
             raise _taken("this process did not come to renew its turn in time, and others may have theirs now")
 
     def carry(self, jobs: tuple[str, ...]) -> None:
@@ -152,27 +153,21 @@ class Lease:
     def _skew(self) -> timedelta:
         return timedelta(seconds=self.pace.skew)
 
-    def _expiry(self, claim: Claim) -> datetime:
-        """Until when the holder itself goes by its claim."""
-        return claim.expires_at - self._skew
-
     def _is_own(self) -> bool:
         found = self.claims.get(self.name)
         return found is not None and found.token == self._token
 
     def _claimed(self, before: Claim | None, jobs: tuple[str, ...]) -> Claim | None:
         """Write the claim and look; who is in the way, if anybody is, and the claim is as it was before then."""
-        now = self.clock()
         mine = Claim(
             holder=self.holder,
             interval_end=self.interval_end,
-            since=now,
-            expires_at=now,
+            since=self.clock(),
+            expires_at=datetime.max.replace(tzinfo=UTC),
             token=self._token,
             jobs=jobs,
         )
-        self._until = float("inf")
-        self._held = replace(mine, expires_at=datetime.max.replace(tzinfo=UTC))
+        self._until, self._held = float("inf"), mine
         self._write(mine)
         other = self._in_the_way()
         if other is None:
@@ -194,7 +189,15 @@ class Lease:
         self._held, self._until = claim, ticks + self.pace.lasts - self.pace.skew
 
     def _in_the_way(self) -> Claim | None:
-        return next((claim for claim in self._others() if self._stands(claim)), None)
+        unread = Claim(
+            holder=f"a run whose claim cannot be read, below {self.claims.directory.path},",
+            interval_end=datetime.max.replace(tzinfo=UTC),
+            since=self.clock(),
+            expires_at=self.clock(),
+            token="",
+        )
+        others = [claim or unread for claim in self.claims.others(self.name)]
+        return next(filter(self._stands, others), None)
 
     def _told(self, claim: Claim) -> str:
         if self.clock() - claim.expires_at < self._skew:
@@ -204,16 +207,6 @@ class Lease:
             f"{claim.expires_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC with something left to do; let it succeed, or "
             "remove its claim where it never will"
         )
-
-    def _others(self) -> list[Claim]:
-        unread = Claim(
-            holder=f"a run whose claim cannot be read, below {self.claims.directory.path},",
-            interval_end=datetime.max.replace(tzinfo=UTC),
-            since=self.clock(),
-            expires_at=self.clock(),
-            token="",
-        )
-        return [claim or unread for claim in self.claims.others(self.name)]
 
     def _stands(self, claim: Claim) -> bool:
         if claim.interval_end == self.interval_end:

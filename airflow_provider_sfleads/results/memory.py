@@ -26,6 +26,8 @@ _INTERVAL_END = b"airflow_provider_sfleads.interval_end"
 _TEXTS = ("key", "salesforce_id", "values", "finished_at")
 _BATCH = 20_000
 
+log = logging.getLogger(__name__)
+
 
 def has_memory(folder: ResultsFolder) -> bool:
     """Whether an execution of the task has written down what it confirmed."""
@@ -44,15 +46,13 @@ def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: 
     end = (interval_end or datetime.now(UTC)).astimezone(UTC).isoformat()
     columns = [*((name, pa.string()) for name in _TEXTS), ("is_current", pa.bool_())]
     schema = pa.schema(columns, metadata={_INTERVAL_END: end})
-    confirmed = chain(
-        (
-            (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at), row.is_current)
-            for row in rows
-            if row.confirmed is not None
-        ),
-        # Where an answer was lost the lead may hold other values than before.
-        ((key, None, "", _sortable(moment), False) for key, moment in open_rows(folder)),
+    settled = (
+        (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at), row.is_current)
+        for row in rows
+        if row.confirmed is not None
     )
+    # Where an answer was lost the lead may hold other values than before.
+    confirmed = chain(settled, ((key, None, "", _sortable(moment), False) for key, moment in open_rows(folder)))
     with folder.directory.complete(CONFIRMED) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         while batch := list(islice(confirmed, _BATCH)):
             writer.write_batch(pa.record_batch([list(column) for column in zip(*batch, strict=True)], schema=schema))
@@ -69,7 +69,6 @@ def confirmed_in_results(
     :raises ResultsError: where a file cannot be read.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     root = folder.of_dag
     for name in _files(folder):
@@ -77,7 +76,7 @@ def confirmed_in_results(
         if path.rpartition("/")[0] == folder.directory.path:
             continue
         try:
-            with root.open(name) as stream, pq.ParquetFile(stream) as file:
+            with root.parquet(name) as file:
                 said = (file.schema_arrow.metadata or {}).get(_INTERVAL_END, b"").decode()
                 is_newer = bool(said) and interval_end is not None and datetime.fromisoformat(said) > interval_end
                 for batch in file.iter_batches(batch_size=_BATCH) if values or is_newer else ():
@@ -115,11 +114,6 @@ def _sortable(moment: datetime | None) -> str:
     return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
 
 
-log = logging.getLogger(__name__)
-
-_ASKED_TOGETHER = 10_000
-
-
 def confirmed_in_table(
     table: SqlTable, operation: str, *, values: bool, interval_end: datetime | None
 ) -> Iterator[Confirmation]:
@@ -144,16 +138,12 @@ def confirmed_in_table(
     sql = f"SELECT {columns} FROM {table_sql(table.table, dialect)} WHERE {' OR '.join(wanted)}"  # noqa: S608
     moments = [dialect.moment(interval_end)] * 2 * len(newer)
     try:
-        with SqlExport(table.conn_id, sql, parameters=moments, fetch_size=_ASKED_TOGETHER).open() as stream:
+        with SqlExport(table.conn_id, sql, parameters=moments).open() as stream:
             for row in stream.rows:
                 if isinstance(row, dict):
                     name, found, text, is_newer = row.values()
-                    yield Confirmation(
-                        key=str(name),
-                        lead_id=found,
-                        values=None if text is None else str(text),
-                        is_newer=bool(is_newer),
-                    )
+                    confirmed = None if text is None else str(text)
+                    yield Confirmation(key=str(name), lead_id=found, values=confirmed, is_newer=bool(is_newer))
     except ExportError as error:
         if error.transient:
             raise

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows, Source
+from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows
 
 
 @dataclass
@@ -37,7 +37,7 @@ def _digests(keys: Sequence[str]) -> list[bytes]:
 def test_rows_are_read_again_only_where_another_run_has_written(tmp_path: Path) -> None:
     """As many as before is nothing new; keys that are one key are one."""
     table = Table({"K-1": "00Q1"})
-    with NewerRows(tmp_path, _digests, Source(count=table.count, rows=table.all), fresh=0.0, share=0.0) as newer:
+    with NewerRows(tmp_path, _digests, count=table.count, rows=table.all, fresh=0.0, share=0.0) as newer:
         assert newer.among(["K-0", "k-1", "K-2"]) == {1: "00Q1"}
         assert newer.among([]) == {}
         assert (table.counted, table.read) == (2, 1)
@@ -49,7 +49,7 @@ def test_rows_are_read_again_only_where_another_run_has_written(tmp_path: Path) 
 def test_an_answer_counts_for_a_moment(tmp_path: Path) -> None:
     """A page takes a fraction of that, and a warehouse may take longer to say anything."""
     table = Table()
-    with NewerRows(tmp_path, _digests, Source(count=table.count, rows=table.all), fresh=60.0) as newer:
+    with NewerRows(tmp_path, _digests, count=table.count, rows=table.all, fresh=60.0) as newer:
         for _ in range(100):
             assert newer.among(["K-1"]) == {}
 
@@ -59,8 +59,10 @@ def test_an_answer_counts_for_a_moment(tmp_path: Path) -> None:
 def test_threads_share_it(tmp_path: Path) -> None:
     """Those that carry the pages."""
     table = Table({f"K-{n}": f"00Q{n}" for n in range(0, 1000, 2)})
-    source = Source(count=table.count, rows=table.all)
-    with NewerRows(tmp_path, _digests, source) as newer, ThreadPoolExecutor(4) as pool:
+    with (
+        NewerRows(tmp_path, _digests, count=table.count, rows=table.all) as newer,
+        ThreadPoolExecutor(4) as pool,
+    ):
         pages = [[f"K-{n}" for n in range(start, start + 100)] for start in range(0, 1000, 100)]
         found = list(pool.map(newer.among, pages))
 
