@@ -33,7 +33,7 @@ def read_chunks(stream: BufferedReader[Any], name: str, delimiter: str, columns:
     :raises ExportError: as ``csv_records`` does, after the rows before it.
     """
     source = _Source(stream)
-    header = header_of(records(source, name, delimiter), name, delimiter)
+    header = header_of(records(source.readline, name, delimiter), name, delimiter)
     repeated = RepeatedHeader(header, name)
     parser = _Parser(header, columns, delimiter, repeated)
     size = _MAX_BLOCK
@@ -54,7 +54,7 @@ def read_chunks(stream: BufferedReader[Any], name: str, delimiter: str, columns:
 
 def _records_until(end: int, source: _Source, name: str, delimiter: str) -> Iterator[Record]:
     """Yield records until one ends at or after an offset; at least one."""
-    for record in records(source, name, delimiter, offset=source.offset, lines=source.lines):
+    for record in records(source.readline, name, delimiter, offset=source.offset, lines=source.lines):
         yield record
         if source.offset >= end:
             return

@@ -18,7 +18,7 @@ from airflow_provider_sfleads.exports.storage import (
     BYTE_ORDER_MARK,
     MAX_LINE_BYTES,
     ByteStream,
-    LineSource,
+    ReadLine,
     text_lines,
 )
 
@@ -57,7 +57,7 @@ class Record:
         return not self.problem and (not values or (len(values) == 1 and values[0] != "" and not values[0].strip()))
 
 
-def records(stream: LineSource, name: str, delimiter: str, *, offset: int = 0, lines: int = 0) -> Iterator[Record]:
+def records(readline: ReadLine, name: str, delimiter: str, *, offset: int = 0, lines: int = 0) -> Iterator[Record]:
     """Yield the records of a file; blank lines are records without values.
 
     A byte order mark is dropped where a record begins. After the head of a file it is a problem nonetheless: what it
@@ -72,7 +72,7 @@ def records(stream: LineSource, name: str, delimiter: str, *, offset: int = 0, l
         (131,072 characters a value, the most a Salesforce field holds), which bounds memory.
     """
     record: list[str] = []
-    source = text_lines(stream, name, offset=offset, number=lines)
+    source = text_lines(readline, name, offset=offset, number=lines)
     reader = csv.reader(_kept(source, record, name), delimiter=delimiter, strict=True)
     last_line = lines
     while True:
@@ -206,12 +206,12 @@ def _folded(names: Sequence[str]) -> tuple[str, ...]:
 
 def read_columns(stream: ByteStream, name: str, delimiter: str) -> tuple[str, ...]:
     """Return the names in the header line."""
-    return header_of(records(stream, name, delimiter), name, delimiter)
+    return header_of(records(stream.readline, name, delimiter), name, delimiter)
 
 
 def read_rows(stream: ByteStream, name: str, delimiter: str) -> Iterator[Row | BadRow]:
     """Yield one row a record after the header; blank lines are passed over."""
-    found = records(stream, name, delimiter)
+    found = records(stream.readline, name, delimiter)
     header = header_of(found, name, delimiter)
     yield from rows_of(found, header, header, name)
 

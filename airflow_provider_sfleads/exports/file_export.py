@@ -21,13 +21,25 @@ if TYPE_CHECKING:
 
     from airflow_provider_sfleads.exports.record_batches import Chunk, ChunkStream
 
+log = logging.getLogger(__name__)
+
+FORMATS = ("csv", "jsonl", "parquet")
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_KNOWN = "CSV (.csv, .tsv), JSON Lines (.jsonl, .ndjson, .json), both also .gz or .zst, and Parquet (.parquet)"
 # How names begin that are not for readers: Hadoop, Spark and Hive write _SUCCESS, _temporary and .part-0.crc, Impala
 # .impala_insert_staging, Delta Lake _delta_log.
 _HIDDEN = (".", "_")
 _WILD = "*?["
 # How Hadoop's older writers, and Amazon EMR, name the object that stands for a folder.
 _FOLDER_OBJECT = "_$folder$"
-_PACKED = (".gz", ".zst")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ def _instead(fs: AbstractFileSystem, asked: _Asked, hidden: list[str]) -> str:
     below = None if "**" in asked.path else _first_below(fs, asked)
     if below is not None:
         stem, ending = splitext(below)
-        ending = splitext(stem)[1] + ending if ending in _PACKED else ending
+        ending = splitext(stem)[1] + ending if ending in _COMPRESSIONS else ending
         base = _literal(asked.text) if asked.is_glob else asked.text.rstrip("/")
         return f", but in its sub-folders ({below!r}), which only a glob with ** enters: say '{base}/**/*{ending}'."
     if hidden:
@@ -122,21 +134,6 @@ def _first_below(fs: AbstractFileSystem, asked: _Asked) -> str | None:
             if folder.rstrip("/") != asked.folder and not asked.is_hidden(name):
                 return name[len(asked.folder) :].strip("/")
     return None
-
-
-log = logging.getLogger(__name__)
-
-FORMATS = ("csv", "jsonl", "parquet")
-_SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_KNOWN = "CSV (.csv, .tsv), JSON Lines (.jsonl, .ndjson, .json), both also .gz or .zst, and Parquet (.parquet)"
 
 
 class FileExport(Templated):
@@ -177,7 +174,6 @@ class FileExport(Templated):
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ("path", "format", "conn_id")
-    _fields: ClassVar[tuple[str, ...]] = template_fields
 
     def __init__(
         self,
@@ -225,35 +221,27 @@ class _File:
 
     def columns(self) -> tuple[str, ...] | None:
         """Return the file's columns, reading no more than its head; ``None`` where there is not a byte in it."""
+        from airflow_provider_sfleads.exports import csv_records, jsonl_reader, parquet_reader
+
         with self._opened() as stream:
             if not stream.peek(1):
                 return None
             if self.format == "csv":
-                from airflow_provider_sfleads.exports import csv_records
-
                 return csv_records.read_columns(stream, self.name, self.delimiter)
             if self.format == "jsonl":
-                from airflow_provider_sfleads.exports import jsonl_reader
-
                 return jsonl_reader.read_columns(stream, self.name)
-            from airflow_provider_sfleads.exports import parquet_reader
-
             return parquet_reader.read_columns(stream, self.name)
 
     def chunks(self, columns: tuple[str, ...]) -> Iterator[Chunk]:
         """Yield the file's rows in chunks, with all of ``columns``, in that order."""
+        from airflow_provider_sfleads.exports import csv_reader, jsonl_reader, parquet_reader
+
         with self._opened() as stream:
             if self.format == "csv":
-                from airflow_provider_sfleads.exports import csv_reader
-
                 yield from csv_reader.read_chunks(stream, self.name, self.delimiter, columns)
             elif self.format == "jsonl":
-                from airflow_provider_sfleads.exports import jsonl_reader
-
                 yield from jsonl_reader.read_chunks(stream, self.name, columns)
             else:
-                from airflow_provider_sfleads.exports import parquet_reader
-
                 yield from parquet_reader.read_chunks(stream, self.name, columns)
 
     def _opened(self) -> AbstractContextManager[BufferedReader]:

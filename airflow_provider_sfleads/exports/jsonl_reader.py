@@ -55,7 +55,7 @@ def _rows(stream: ByteStream, name: str, columns: tuple[str, ...]) -> Iterator[V
 
 
 def _numbered(stream: ByteStream, name: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text_lines(stream, name), start=1):
+    for number, line in enumerate(text_lines(stream.readline, name), start=1):
         # Where files were joined it may stand before any line; each line names its own columns all the same.
         stripped = line.lstrip(BYTE_ORDER_MARK).strip(" \t\r\n")
         if stripped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
@@ -65,7 +65,7 @@ def chunk_rows(chunk: Chunk) -> Iterator[Row | BadRow]:
     return iter(chunk) if isinstance(chunk, list) else batch_rows(chunk, where="the export", first=1)
 
 
-def batch_chunks(batches: Iterable[Chunk], where: str) -> Iterator[Chunk]:
+def batch_chunks(batches: Iterable[Chunk], where: str) -> Generator[Chunk]:
     """Yield the rows of a source's batches in batches of at most :data:`MAX_ROWS` and about :data:`MAX_BYTES`.
 
     Small ones are put together, for what is done once a batch; an error among them comes after the rows before it.
@@ -86,7 +86,7 @@ def batch_chunks(batches: Iterable[Chunk], where: str) -> Iterator[Chunk]:
             first += len(batch)
 
 
-def value_chunks(names: tuple[str, ...], groups: Iterable[Sequence[Values | BadRow]]) -> Iterator[Chunk]:
+def value_chunks(names: tuple[str, ...], groups: Iterable[Sequence[Values | BadRow]]) -> Generator[Chunk]:
     """Yield in chunks what a source gives for rows, group by group; an error comes after the rows before it.
 
     :param names: the columns, in the order of their values in a row.
@@ -162,7 +162,7 @@ def _sized(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, length)
 
 
-def _gathered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+def _gathered(chunks: Iterable[Chunk]) -> Generator[Chunk]:
     """Yield chunks with small record batches of one schema put together; an error comes after the rows before it."""
     held: list[pa.RecordBatch] = []
     rows = size = 0

@@ -34,7 +34,6 @@ class SqlTable(Templated):
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ("conn_id", "table")
-    _fields: ClassVar[tuple[str, ...]] = template_fields
 
     def __init__(self, conn_id: str, table: str) -> None:
         self.conn_id = conn_id

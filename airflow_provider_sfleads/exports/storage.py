@@ -12,9 +12,9 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_sfleads.exceptions import ExportError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 ByteStream = IO[bytes]
+ReadLine = Callable[[int], bytes]
+"""Returns the next line of a file with its end, or so many bytes of it; nothing at the end."""
 #: Longest line that is taken for one; it bounds memory for a file that has no line breaks at all.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 BYTE_ORDER_MARK = "\ufeff"
@@ -106,14 +108,7 @@ def _unpacked(stream: io.BufferedReader, compression: str) -> AbstractContextMan
     return pa.CompressedInputStream(pa.PythonFile(stream, "r"), compression)  # type: ignore[no-any-return]
 
 
-class LineSource(Protocol):
-    """What lines of bytes come from."""
-
-    def readline(self, limit: int, /) -> bytes:
-        """Return the next line with its end, or so many bytes of it; nothing at the end."""
-
-
-def text_lines(stream: LineSource, name: str, *, offset: int = 0, number: int = 0) -> Iterator[str]:
+def text_lines(readline: ReadLine, name: str, *, offset: int = 0, number: int = 0) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file with their ``\n``, which is the only character that ends one.
 
     :param offset: bytes of the file that were read before.
@@ -123,7 +118,7 @@ def text_lines(stream: LineSource, name: str, *, offset: int = 0, number: int = 
     """
     while True:
         with storage_errors(name):
-            line = stream.readline(MAX_LINE_BYTES + 1)
+            line = readline(MAX_LINE_BYTES + 1)
         if not line:
             return
         number += 1

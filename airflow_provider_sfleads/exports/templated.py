@@ -22,16 +22,13 @@ class Templated:
     """
 
     template_fields: ClassVar[tuple[str, ...]] = ()
-    _fields: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={printed(getattr(self, name))}" for name in self._fields)
+        shown = ", ".join(f"{name}={printed(value)}" for name, value in vars(self).items())
         return f"{type(self).__name__}({shown})"
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+        return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # equality changes when the fields are rendered
 

@@ -160,4 +160,4 @@ def _header(pieces: Directory, name: str, columns: Sequence[str]) -> tuple[str, 
 def _records(pieces: Directory, name: str) -> Iterator[Iterator[Record]]:
     path = pieces.file(name)
     with opened(pieces.fs, path, path, None) as stream:
-        yield records(stream, path, ",")
+        yield records(stream.readline, path, ",")

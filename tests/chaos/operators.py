@@ -57,7 +57,6 @@ class Paced(FileExport):
     """
 
     template_fields: ClassVar[tuple[str, ...]] = (*FileExport.template_fields, "pace")
-    _fields: ClassVar[tuple[str, ...]] = (*FileExport._fields, "pace")
 
     def __init__(self, path: str, pace: str) -> None:
         super().__init__(path)

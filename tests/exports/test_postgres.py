@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import SqlExport
-from airflow_provider_sfleads.exports.sql_cursors import UnreadableError, cursor_batches
+from airflow_provider_sfleads.exports.sql_export import UnreadableError, cursor_batches
 
 Read = Callable[..., list[tuple[object, ...]]]
 

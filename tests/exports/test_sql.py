@@ -19,7 +19,7 @@ from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
 from airflow_provider_sfleads.exports import SqlExport
 from airflow_provider_sfleads.exports.python_values import plain_row
-from airflow_provider_sfleads.exports.sql_cursors import cursor_batches
+from airflow_provider_sfleads.exports.sql_export import cursor_batches
 
 KINDS = ["postgres", "duckdb", "sqlite"]
 
