@@ -6,7 +6,7 @@ Only by the record is it known what is wrong with a row, and on which line it st
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from typing import Any
 
@@ -35,11 +35,11 @@ def read_chunks(stream: BufferedReader[Any], name: str, delimiter: str, columns:
     source = _Source(stream)
     header = header_of(records(source.readline, name, delimiter), name, delimiter)
     repeated = RepeatedHeader(header, name)
-    parser = _Parser(header, columns, delimiter, repeated)
+    parsed = _parser(header, columns, delimiter, repeated)
     size = _MAX_BLOCK
     while (block := source.ahead(size)) or not source.is_at_end:
         whole = len(block) if source.is_at_end and len(block) < size else record_end(block)
-        batch = parser.parsed(block[:whole])
+        batch = parsed(block[:whole])
         if batch is not None:
             source.take(whole)
             for start in range(0, batch.num_rows, MAX_ROWS):
@@ -119,44 +119,44 @@ class _Source:
         return line
 
 
-class _Parser:
-    """pyarrow's CSV reader, set to read every value as text, and an empty one as ``""``."""
+def _parser(
+    header: tuple[str, ...], columns: tuple[str, ...], delimiter: str, repeated: RepeatedHeader
+) -> Callable[[bytes], pa.RecordBatch | None]:
+    """Return pyarrow's CSV reader, set to read every value as text, and an empty one as ``""``.
 
-    def __init__(
-        self, header: tuple[str, ...], columns: tuple[str, ...], delimiter: str, repeated: RepeatedHeader
-    ) -> None:
-        self._header = list(header)
-        self._repeated = repeated
-        self._delimiter = delimiter
-        self._reading = pa_csv.ReadOptions(use_threads=False, block_size=_MAX_BLOCK + 1, column_names=self._header)
-        self._parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-        self._converting = pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), include_columns=list(columns), strings_can_be_null=False
-        )
+    It gives the rows of whole records, or ``None`` where it is not sure that they are read right.
+    """
+    reading = pa_csv.ReadOptions(use_threads=False, block_size=_MAX_BLOCK + 1, column_names=list(header))
+    parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    converting = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(header, pa.string()), include_columns=list(columns), strings_can_be_null=False
+    )
 
-    def parsed(self, block: bytes) -> pa.RecordBatch | None:
-        """Return the rows of whole records, or None where it is not sure that they are read right."""
-        if not block or not is_plain(block, self._delimiter):
+    def parsed(block: bytes) -> pa.RecordBatch | None:
+        if not block or not is_plain(block, delimiter):
             return None
         try:
-            table = pa_csv.read_csv(pa.BufferReader(block), self._reading, self._parsing, self._converting)
+            table = pa_csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
         except pa.ArrowInvalid:  # too many or too few values, or no UTF-8
             return None
         (batch,) = table.combine_chunks().to_batches() or [None]
-        if batch is None or self._holds_header(batch):
+        if batch is None or _holds_header(batch, header, repeated):
             return None
         longest = (pc.max(pc.binary_length(column)).as_py() for column in batch.columns)
         return batch if max(longest) <= csv.field_size_limit() else None
 
-    def _holds_header(self, batch: pa.RecordBatch) -> bool:
-        beginnings = sorted(self._repeated.beginnings)
-        first = pc.utf8_trim_whitespace(batch.column(self._header[0]))
-        maybe = pc.is_in(pc.utf8_lower(first), value_set=pa.array(beginnings))
-        if not "".join(beginnings).isascii():
-            # Of some letters beyond ASCII Python makes another lower case than Arrow.
-            maybe = pc.or_(maybe, pc.invert(pc.string_is_ascii(first)))
-        lines = batch.filter(maybe).select(self._header)
-        return any(map(self._repeated.is_in, zip(*lines.to_pydict().values(), strict=True)))
+    return parsed
+
+
+def _holds_header(batch: pa.RecordBatch, header: tuple[str, ...], repeated: RepeatedHeader) -> bool:
+    beginnings = sorted(repeated.beginnings)
+    first = pc.utf8_trim_whitespace(batch.column(header[0]))
+    maybe = pc.is_in(pc.utf8_lower(first), value_set=pa.array(beginnings))
+    if not "".join(beginnings).isascii():
+        # Of some letters beyond ASCII Python makes another lower case than Arrow.
+        maybe = pc.or_(maybe, pc.invert(pc.string_is_ascii(first)))
+    lines = batch.filter(maybe).select(list(header))
+    return any(map(repeated.is_in, zip(*lines.to_pydict().values(), strict=True)))
 
 
 def record_end(block: bytes) -> int:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import reduce
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,15 +132,10 @@ def _matching(batch: pa.RecordBatch, wanted: Wanted) -> pa.Array:
 
 def _holding(batch: pa.RecordBatch, text: str) -> pa.Array:
     """Which rows hold the text that is searched for."""
-    import numpy as np
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    held = pa.array(np.zeros(batch.num_rows, dtype=bool))
-    for name in _SEARCHED:
-        match = pc.match_substring(batch.column(name), text, ignore_case=True)
-        held = pc.or_(held, pc.fill_null(match, fill_value=False))
-    return held
+    matches = (pc.match_substring(batch.column(name), text, ignore_case=True) for name in _SEARCHED)
+    return reduce(pc.or_, (pc.fill_null(match, fill_value=False) for match in matches))
 
 
 def _shown(file: pq.ParquetFile, group: int, places: Sequence[int]) -> list[dict[str, Any]]:

@@ -71,9 +71,15 @@ _DIALECTS = {
         times_as="aware",
     ),
     "duckdb": Dialect(
-        text="VARCHAR", time="TIMESTAMPTZ", quotes_all=True, before=("SET TimeZone = 'UTC'",), times_as="aware"
+        text="VARCHAR",
+        time="TIMESTAMPTZ",
+        quotes_all=True,
+        before=("SET TimeZone = 'UTC'", "BEGIN TRANSACTION"),
+        times_as="aware",
     ),
-    "sqlite": Dialect(text="TEXT", time="TEXT", quotes_all=True, times_as="text"),
+    # Its module begins a transaction by itself only before the first INSERT. Begun as a writer, so that two syncs take
+    # turns instead of failing in the middle.
+    "sqlite": Dialect(text="TEXT", time="TEXT", quotes_all=True, before=("BEGIN IMMEDIATE",), times_as="text"),
     "mysql": Dialect(quotes=("`", "`"), quotes_all=True, time="DATETIME(6)"),
     "snowflake": Dialect(text="VARCHAR", time="TIMESTAMP_TZ", times_as="aware"),
 }
@@ -113,8 +119,7 @@ def _parts(table: str) -> Sequence[tuple[str, bool]]:
 
 def warehouse_of(hook: DbApiHook) -> Warehouse:
     """Open a connection for one transaction."""
-    kinds: dict[str, type[Warehouse]] = {"duckdb": DuckDbWarehouse, "sqlite": SqliteWarehouse}
-    return kinds.get(hook.conn_type, Warehouse)(hook)
+    return DuckDbWarehouse(hook) if hook.conn_type == "duckdb" else Warehouse(hook)
 
 
 class Warehouse:
@@ -179,22 +184,8 @@ class Warehouse:
         self._connection.close()
 
 
-class SqliteWarehouse(Warehouse):
-    """SQLite, whose module begins a transaction by itself only before the first INSERT."""
-
-    def begin(self, table: str) -> None:
-        """Begin as a writer, so that two syncs take turns instead of failing in the middle."""
-        self.execute("BEGIN IMMEDIATE")
-        super().begin(table)
-
-
 class DuckDbWarehouse(Warehouse):
     """DuckDB, which wants each result fetched to its end, and rows as Arrow: a row at a time takes a millisecond."""
-
-    def begin(self, table: str) -> None:
-        """Begin a transaction."""
-        super().begin(table)
-        self.execute("BEGIN TRANSACTION")
 
     def execute(self, sql: str) -> None:
         """Run a statement."""
