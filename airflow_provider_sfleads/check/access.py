@@ -11,7 +11,7 @@ from airflow_provider_sfleads.salesforce.describe import offered_in, parse_descr
 from airflow_provider_sfleads.salesforce.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.salesforce.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.salesforce.replies import shown
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.salesforce.wire import Call, parse_http_date, parse_limit_info
 
 DESCRIBE = Call(method="GET", path="sobjects/Lead/describe")
 # Object Reference, "Organization".

@@ -15,7 +15,7 @@ from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by
 from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.results.recorded import part_tallies
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
-from airflow_provider_sfleads.salesforce.limits import ApiUsage
+from airflow_provider_sfleads.salesforce.wire import ApiUsage
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.salesforce.collections import PageKind
-from airflow_provider_sfleads.salesforce.limits import ApiUsage
-from airflow_provider_sfleads.salesforce.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call, Reply
 
 _ROUTES = {"collections": "sObject Collections", "bulk": "Bulk API 2.0"}
 _STEPS = {

@@ -19,19 +19,17 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from tenacity import AsyncRetrying
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError, ParameterError, SalesforceLeadsError
-from airflow_provider_sfleads.salesforce.backoff import Backoff, TryAgain
-from airflow_provider_sfleads.salesforce.base_client import BaseClient
 from airflow_provider_sfleads.salesforce.body import PIECE, Damaged, TooLarge, Unpacker
+from airflow_provider_sfleads.salesforce.client import BaseClient
 from airflow_provider_sfleads.salesforce.connection import POOL_SIZE, Bounds
-from airflow_provider_sfleads.salesforce.network_errors import DAMAGED, Kinds, NoResponse, explain_causes, too_large
-from airflow_provider_sfleads.salesforce.oauth import Grant
-from airflow_provider_sfleads.salesforce.request import HEADERS, RawResponse, Request, prepare
-from airflow_provider_sfleads.salesforce.response_policy import Renew
-from airflow_provider_sfleads.salesforce.session import environment
+from airflow_provider_sfleads.salesforce.network_errors import Kinds, NoResponse, explain
+from airflow_provider_sfleads.salesforce.oauth import Grant, read_grant, secrets_in, token_url
+from airflow_provider_sfleads.salesforce.request import HEADERS, Request, prepare
+from airflow_provider_sfleads.salesforce.response_policy import Backoff, Renew
+from airflow_provider_sfleads.salesforce.session import environment, lower_case
 from airflow_provider_sfleads.salesforce.settings import Settings
-from airflow_provider_sfleads.salesforce.token_request import read_grant, secrets_in, token_form, token_url
-from airflow_provider_sfleads.salesforce.token_store import AsyncTokenStore, Token
-from airflow_provider_sfleads.salesforce.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.token_store import AsyncTokenStore
+from airflow_provider_sfleads.salesforce.wire import Call, RawResponse, Reply
 
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),
@@ -99,58 +97,46 @@ class AsyncClient(BaseClient):
         request = prepare(call, self.settings)
         request.check_usage(self.api_usage)
         try:
-            reply: Reply = await (self._attempt(request) if call.once else self._retrying()(self._attempt, request))
-        except (TryAgain, SalesforceLeadsError) as last:
+            reply: Reply = await self._retrying(once=call.once)(self._attempt, request)
+        except SalesforceLeadsError as last:
             error = request.final_error(last)
         else:
             return reply
         raise error
 
-    def _retrying(self) -> AsyncRetrying:
-        return AsyncRetrying(sleep=self._sleep, **self._backoff.arguments())
+    def _retrying(self, *, once: bool = False) -> AsyncRetrying:
+        return AsyncRetrying(sleep=self._sleep, **self._backoff.arguments(once=once))
 
     async def _attempt(self, request: Request) -> Reply:
         if isinstance(request.data, Path):
             raise ParameterError("A file goes out through the client that blocks: no event loop waits for a disk.")
-        token = await self._tokens.current()
-        response = await self._http.exchange(
-            request.call.method,
-            token.base_url + request.path,
-            headers=request.headers_with(token),
-            params=request.call.params,
-            data=request.data,
-        )
-        if isinstance(response, NoResponse):
-            self._fail(request, token, response)
-        reply = self._evaluate(request, token, response)
-        return await self._renew(request, token, reply) if isinstance(reply, Renew) else reply
-
-    async def _renew(self, request: Request, token: Token, refused: Renew) -> Reply:
-        """Repeat a call whose token was refused; safe for every call, for it was not begun."""
-        newer = await self._tokens.renew(token) if request.may_renew else None
-        if newer is None:
-            raise refused.error
-        request.renewals += 1
-        return await self._attempt(request)
+        while True:
+            token = await self._tokens.current()
+            found = await self._http.exchange(
+                request.call.method,
+                token.base_url + request.path,
+                headers={**request.headers, **token.headers},
+                params=request.call.params,
+                data=request.data,
+            )
+            decision = self._judge(request, token, found)
+            if not isinstance(decision, Renew):
+                return request.settle(decision)
+            if not request.may_renew() or await self._tokens.renew(token) is None:
+                raise decision.error
 
     async def _request_token(self) -> Grant:
-        try:
-            grant: Grant = await self._retrying()(self._request_token_once)
-        except TryAgain as last:
-            error = last.again.error
-        else:
-            await self._on_secret(grant.access_token)
-            _log.info("Got a token for %s (connection %r)", grant.host.name, self.settings.conn_id)
-            return grant
-        raise error
+        grant: Grant = await self._retrying()(self._request_token_once)
+        await self._on_secret(grant.access_token)
+        _log.info("Got a token for %s (connection %r)", grant.host.name, self.settings.conn_id)
+        return grant
 
     async def _request_token_once(self) -> Grant:
-        self._count_token_request()
-        form = token_form(self.settings, now=self._now())
+        form = self._token_form()
         for secret in secrets_in(form):
             await self._on_secret(secret)
-        response = await self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
-        return read_grant(response, self.settings, now=self._now())
+        found = await self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
+        return read_grant(found, self.settings, now=self._now())
 
 
 class _AsyncSession:
@@ -188,14 +174,10 @@ class _AsyncSession:
         try:
             async with asyncio.timeout(2 * self._settings.timeout) as timer, sending as response:
                 content = await self._read(response, timer)
-        except TooLarge as error:
-            return too_large(error.most)
-        except Damaged:
-            return DAMAGED
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, TooLarge, Damaged) as error:
             kinds = _KINDS if proxy is None else _BEHIND_PROXY
-            return explain_causes(error, kinds, sent=not isinstance(error, _NOT_SENT))
-        return RawResponse(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+            return explain(error, kinds, sent=not isinstance(error, _NOT_SENT))
+        return RawResponse(response.status, lower_case(response.headers), content)
 
     async def _read(self, response: aiohttp.ClientResponse, timer: asyncio.Timeout) -> bytes:
         """Read a response's body, by the bounds that hold for threads as well (:mod:`.connection`)."""

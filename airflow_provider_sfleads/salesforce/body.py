@@ -32,18 +32,17 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class TooLarge(Exception):  # noqa: N818 - told as a failure, not raised to users
-    """A response has more bytes than it may have.
-
-    :param most: how many it may have.
-    """
+    """A response has more bytes than the ``most`` that it may have."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.most = most
+        super().__init__(f"its answer has more than {most / 1e6:,.0f} MB unpacked")
 
 
 class Damaged(Exception):  # noqa: N818 - likewise
     """A packed body is cut short or damaged, or packed in a way that was not asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("its answer is damaged, or packed in a way that was not asked for")
 
 
 def encode(body: object) -> tuple[bytes, str]:

@@ -4,30 +4,85 @@ from __future__ import annotations
 
 import logging
 import random as chance
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from requests import Response, Session  # noqa: TC002 - resolvable at run time
 from tenacity import Retrying
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.salesforce.backoff import Backoff, TryAgain
-from airflow_provider_sfleads.salesforce.base_client import BaseClient
 from airflow_provider_sfleads.salesforce.connection import POOL_SIZE, Deadline
 from airflow_provider_sfleads.salesforce.network_errors import NoResponse
-from airflow_provider_sfleads.salesforce.oauth import Grant
-from airflow_provider_sfleads.salesforce.request import RawResponse, Request, prepare
-from airflow_provider_sfleads.salesforce.response_policy import Again, Renew, Take
+from airflow_provider_sfleads.salesforce.oauth import Grant, read_grant, secrets_in, token_form, token_url
+from airflow_provider_sfleads.salesforce.request import Decision, Request, prepare
+from airflow_provider_sfleads.salesforce.response_policy import Backoff, Renew, TryAgain
 from airflow_provider_sfleads.salesforce.session import PooledSession
 from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.throttle import Throttle
-from airflow_provider_sfleads.salesforce.token_request import read_grant, secrets_in, token_form, token_url
-from airflow_provider_sfleads.salesforce.token_store import Token, TokenStore
-from airflow_provider_sfleads.salesforce.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.token_store import BaseTokenStore, Token, TokenStore
+from airflow_provider_sfleads.salesforce.wire import (
+    ApiUsage,
+    Call,
+    RawResponse,
+    Reply,
+    parse_http_date,
+    parse_limit_info,
+)
 
 _log = logging.getLogger(__name__)
+_A_YEAR = 365 * 86_400.0
+
+
+class BaseClient:
+    """Counts requests and notes what each response tells beside its body, for threads and for event loops.
+
+    :param settings: the connection.
+    :param tokens: holds the token in use.
+    :param now: wall clock in seconds since the epoch.
+    """
+
+    def __init__(self, settings: Settings, tokens: BaseTokenStore, now: Callable[[], float]) -> None:
+        self.settings = settings
+        self._token_store = tokens
+        self._now = now
+        #: REST requests sent that count against the org's allowance.
+        self.api_calls = 0
+        #: Token requests sent.
+        self.token_requests = 0
+        #: The org's API usage by the newest response; ``None`` before the first.
+        self.api_usage: ApiUsage | None = None
+        self._server_date: tuple[str, float] | None = None
+        self._counting = threading.Lock()
+
+    @property
+    def server_time_offset(self) -> float | None:
+        """Seconds that Salesforce's clock is ahead of this machine's by the newest response, to about a second."""
+        date, received_at = self._server_date or ("", 0.0)
+        moment = parse_http_date(date)
+        # A clock that is wrong by years is none.
+        return None if moment is None or abs(moment - received_at) > _A_YEAR else moment - received_at
+
+    def _token_form(self) -> dict[str, str]:
+        """Return what is posted for a token, and count the request."""
+        with self._counting:
+            self.token_requests += 1
+        return token_form(self.settings, now=self._now())
+
+    def _judge(self, request: Request, token: Token, found: RawResponse | NoResponse) -> Decision:
+        """Count an attempt, note what its response tells, and return what it comes to."""
+        if request.counts_as_api_call and (isinstance(found, RawResponse) or found.sent):
+            with self._counting:
+                self.api_calls += 1
+        if isinstance(found, RawResponse):
+            if (usage := parse_limit_info(found.headers.get("sforce-limit-info"))) is not None:
+                self.api_usage = usage
+            if (date := found.headers.get("date")) is not None:
+                self._server_date = (date, self._now())
+            if found.status != 401:  # noqa: PLR2004
+                self._token_store.accept(token)
+        return request.judge(found, host=token.base_url, now=self._now())
 
 
 class Client(BaseClient):
@@ -124,85 +179,56 @@ class Client(BaseClient):
     def _send(self, request: Request) -> tuple[Reply, Response]:
         request.check_usage(self.api_usage)
         try:
-            return self._attempt(request) if request.call.once else self._retrying()(self._attempt, request)
-        except (TryAgain, SalesforceLeadsError) as last:
+            return self._retrying(once=request.call.once)(self._attempt, request)
+        except SalesforceLeadsError as last:
             error = request.final_error(last)
         raise error
 
-    def _retrying(self) -> Retrying:
-        return Retrying(sleep=self._sleep, **self._backoff.arguments())
+    def _retrying(self, *, once: bool = False) -> Retrying:
+        return Retrying(sleep=self._sleep, **self._backoff.arguments(once=once))
 
     def _attempt(self, request: Request) -> tuple[Reply, Response]:
         call = request.call
-        with self._turn(request):
-            token = self._tokens.current()
-            headers = request.headers_with(token)
-            leaves_by = Deadline.after(self.settings.stale) if call.write else None
-            if call.announce is not None:
-                call.announce()
-            found = self._http.exchange(
-                call.method,
-                token.base_url + request.path,
-                headers=headers,
-                params=call.params,
-                data=request.data,
-                into=request.into,
-                most=call.most,
-                timeout=request.timeout,
-                leaves_by=leaves_by,
-            )
-            if isinstance(found, NoResponse):
-                self._fail(request, token, found)
-            response, saved = found
-            reply = self._evaluate(request, token, _raw(response, saved=saved))
-        return self._renew(request, token, reply) if isinstance(reply, Renew) else (reply, response)
-
-    @contextmanager
-    def _turn(self, request: Request) -> Iterator[None]:
-        """Wait for a turn, and tell the throttle what the response says of the org's load, whatever becomes of it."""
-        with self._throttle.turn() as era:
-            request.decision = None
-            try:
-                yield
-            finally:
-                if isinstance(request.decision, Take):
+        while True:
+            with self._throttle.turn() as era:
+                token = self._tokens.current()
+                leaves_by = Deadline.after(self.settings.stale) if call.write else None
+                if call.announce is not None:
+                    call.announce()
+                found, response = self._http.exchange(
+                    call.method,
+                    token.base_url + request.path,
+                    headers={**request.headers, **token.headers},
+                    params=call.params,
+                    data=request.data,
+                    into=request.into,
+                    most=call.most,
+                    timeout=request.timeout,
+                    leaves_by=leaves_by,
+                )
+                decision = self._judge(request, token, found)
+                if isinstance(decision, Reply):
                     self._throttle.served(era)
-                elif isinstance(request.decision, Again) and request.decision.overload:
-                    self._throttle.overloaded(era, request.decision.retry_after)
-
-    def _renew(self, request: Request, token: Token, refused: Renew) -> tuple[Reply, Response]:
-        """Repeat a call whose token was refused; safe for every call, for it was not begun."""
-        newer = self._tokens.renew(token) if request.may_renew else None
-        if newer is None:
-            raise refused.error
-        request.renewals += 1
-        return self._attempt(request)
+                elif isinstance(decision, TryAgain) and decision.overload:
+                    self._throttle.overloaded(era, decision.retry_after)
+            if not isinstance(decision, Renew):
+                return request.settle(decision), response
+            if not request.may_renew() or self._tokens.renew(token) is None:
+                raise decision.error
 
     def _bearer(self) -> tuple[str, str]:
         token = self._tokens.current()
         return token.base_url, token.grant.access_token
 
     def _request_token(self) -> Grant:
-        try:
-            grant = self._retrying()(self._request_token_once)
-        except TryAgain as last:
-            error = last.again.error
-        else:
-            self._on_secret(grant.access_token)
-            _log.info("Got a token for %s (connection %r)", grant.host.name, self.settings.conn_id)
-            return grant
-        raise error
+        grant = self._retrying()(self._request_token_once)
+        self._on_secret(grant.access_token)
+        _log.info("Got a token for %s (connection %r)", grant.host.name, self.settings.conn_id)
+        return grant
 
     def _request_token_once(self) -> Grant:
-        self._count_token_request()
-        form = token_form(self.settings, now=self._now())
+        form = self._token_form()
         for secret in secrets_in(form):
             self._on_secret(secret)
-        found = self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
-        response = found if isinstance(found, NoResponse) else _raw(found[0])
-        return read_grant(response, self.settings, now=self._now())
-
-
-def _raw(response: Response, *, saved: bool = False) -> RawResponse:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return RawResponse(response.status_code, headers, None if saved else response.content)
+        found, _ = self._http.exchange("POST", token_url(self.settings), headers={}, data=form)
+        return read_grant(found, self.settings, now=self._now())

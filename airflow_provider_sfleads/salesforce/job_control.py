@@ -22,9 +22,8 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.error_codes import ErrorCode, look_up
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, JobState, ResultKind
-from airflow_provider_sfleads.salesforce.limits import used_up
 from airflow_provider_sfleads.salesforce.paging import Trail, expect
-from airflow_provider_sfleads.salesforce.replies import refusal
+from airflow_provider_sfleads.salesforce.replies import refusal, used_up
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The JWT bearer flow, less the signing and the sending.
+"""Read what the JWT bearer flow takes of a connection: a private key in PEM, and an audience.
 
 https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_jwt_flow.htm
 """
@@ -8,32 +8,19 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.salesforce.host import Host, parse_host
 
-GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-# Salesforce takes longer ones, too; one that is stolen should not be good for long.
-LIFETIME = 180
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 PRODUCTION, SANDBOX = "https://login.salesforce.com", "https://test.salesforce.com"
 _LOGIN = re.compile(r"https://(?:login|test)\.(?:salesforce\.com|salesforce\.mil|sfcrmproducts\.cn)")
 # A sandbox is "mydomain--box", whatever follows; a name without one has no two hyphens in a row.
 _COPIES = re.compile(r"--|\.(?:sandbox|scratch)\.my[.-]salesforce\.")
 _COMMERCIAL = (".my.salesforce.com", ".my-salesforce.com")
-_NOTICED = 60.0  # seconds by which a clock is off that is worth a word
-
-
-def claims(*, consumer_key: str, username: str, audience: str, now: float) -> dict[str, str | int]:
-    """Return what an assertion says, and last when it expires; all before that is the same each time.
-
-    :param now: seconds since the epoch.
-    """
-    return {"iss": consumer_key, "sub": username, "aud": audience, "exp": int(now) + LIFETIME}
-
-
-def token_form(assertion: str) -> dict[str, str]:
-    """Return the form fields of the token request."""
-    return {"grant_type": GRANT_TYPE, "assertion": assertion}
 
 
 def audience_of(host: Host) -> str:
@@ -67,18 +54,6 @@ def parse_audience(value: object) -> str:
     return host.url
 
 
-def told_of(audience: str, offset: float | None) -> dict[str, object]:
-    """Return what advice on a refusal tells of an assertion, see :data:`~.error_codes.BEARER_TABLE`.
-
-    :param audience: what the assertion was addressed to.
-    :param offset: seconds by which Salesforce's clock is ahead of this machine's; ``None`` where it is not known.
-    """
-    clock = ""
-    if offset is not None and abs(offset) >= _NOTICED:
-        clock = f": it is {abs(offset):.0f} seconds {'behind' if offset > 0 else 'ahead of'} Salesforce's"
-    return {"audience": audience, "lifetime": LIFETIME, "clock": clock}
-
-
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 # Of the traditional form (RFC 1421). Where line breaks are lost, only its length tells the vector from what follows.
 _HEADER = re.compile(
@@ -92,8 +67,9 @@ _OTHERS = {
 }
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _WIDTH = 64
+_LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
 _SHORTEST = 8  # characters of a line that is worth hiding: shorter ones stand in logs by chance
-ENCRYPT_ANEW = (
+_ENCRYPT_ANEW = (
     "its cipher is not known here; encrypt the key anew, by openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
 )
 _ENTER = "Enter the whole text of the key file, from -----BEGIN to the -----END line"
@@ -131,7 +107,7 @@ def parse_pem(given: object) -> Pem:
         raise ConnectionFieldError("private_key is in OpenSSH's own form; convert it by ssh-keygen -p -m PEM -f FILE.")
     header = _HEADER.match(inside)
     if header is None and "Proc-Type:" in inside:
-        raise ConnectionFieldError(f"private_key cannot be read: {ENCRYPT_ANEW}.")
+        raise ConnectionFieldError(f"private_key cannot be read: {_ENCRYPT_ANEW}.")
     chunks = (inside[header.end() :] if header else inside).split()
     body = "".join(chunks)
     if not _BASE64.fullmatch(body) or len(body) % 4:
@@ -164,3 +140,37 @@ def _not_one_key(text: str, labels: list[str], keys: int) -> str:
     if "-----BEGIN" in text:
         return f"private_key is incomplete: its last line is missing. {_ENTER}."
     return f"private_key is no private key in PEM. {_ENTER}."
+
+
+def read_private_key(pem: Pem, password: str | None) -> RSAPrivateKey:
+    """Read a private key; to decrypt one may take some tenths of a second, as it is meant to.
+
+    What reads it is loaded by connections that sign, and by no others.
+
+    :param password: of an encrypted key; any other is read without.
+    :raises ConnectionFieldError: where it cannot be read, or cannot sign for Salesforce.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if pem.encrypted and not password:
+        raise ConnectionFieldError("private_key is encrypted; enter its password as private_key_password.")
+    try:
+        key = load_pem_private_key(pem.text.encode(), (password or "").encode() if pem.encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Their texts and causes are OpenSSL's, and no help.
+        raise ConnectionFieldError(
+            f"private_key_password does not open private_key. If it is the right one, {_ENCRYPT_ANEW}."
+            if pem.encrypted
+            else "private_key is damaged, or of a kind that cannot be read; enter the whole text of the key file."
+        ) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ConnectionFieldError(
+            "private_key is no RSA key; Salesforce takes RS256, so make an RSA key of 2,048 bits."
+        )
+    if key.key_size < _LEAST_BITS:
+        raise ConnectionFieldError(
+            f"private_key has {key.key_size} bits; Salesforce takes RSA keys from {_LEAST_BITS:,} bits."
+        )
+    return key

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from airflow_provider_sfleads.exceptions import OutcomeUnknownError, RequestRefusedError
+from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError, RequestRefusedError
 from airflow_provider_sfleads.salesforce.error_codes import ErrorCode, Meaning, advice_for, look_up
 from airflow_provider_sfleads.salesforce.ids import LEAD_PREFIX, has_form, to_18
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
@@ -196,3 +196,16 @@ def refusal(call: Call, reply: Reply, *, conn_id: str) -> RequestRefusedError:
         status=reply.status,
         codes=tuple(error.code for error in errors),
     )
+
+
+def used_up(what: str, said: str, entry: ErrorCode) -> ApiLimitError:
+    """Make the error of an allowance of the last 24 hours.
+
+    :param what: what met it: a request or a job.
+    :param said: Salesforce's words.
+    :param entry: what is known of their code.
+    """
+    allowance = "its API requests" if entry.code == "REQUEST_LIMIT_EXCEEDED" else "what Bulk API takes"
+    error = ApiLimitError(f"The org has used up {allowance}, at {what}: {said}. {entry.advice}")
+    error.retry_after = entry.retry_after
+    return error

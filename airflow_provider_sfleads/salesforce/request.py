@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from airflow_provider_sfleads import __version__
 from airflow_provider_sfleads.exceptions import (
@@ -16,16 +14,20 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.salesforce.backoff import TryAgain
 from airflow_provider_sfleads.salesforce.body import decode, encode
 from airflow_provider_sfleads.salesforce.error_codes import AN_HOUR
-from airflow_provider_sfleads.salesforce.limits import ApiUsage, parse_retry_after
 from airflow_provider_sfleads.salesforce.network_errors import NoResponse
 from airflow_provider_sfleads.salesforce.replies import call_name
-from airflow_provider_sfleads.salesforce.response_policy import Again, Answer, Decision, Fail, Renew, judge
+from airflow_provider_sfleads.salesforce.response_policy import Answer, Renew, TryAgain, judge
 from airflow_provider_sfleads.salesforce.settings import Settings
-from airflow_provider_sfleads.salesforce.token_store import Token
-from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
+from airflow_provider_sfleads.salesforce.wire import (
+    ApiUsage,
+    Call,
+    FileBody,
+    RawResponse,
+    Reply,
+    parse_retry_after,
+)
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
 HEADERS = {
@@ -40,18 +42,7 @@ _MOST_RENEWALS = 3
 # Resources whose documentation lists Sforce-Call-Options; collections are not among them.
 _NAMED = ("sobjects/", "query", "queryAll", "jobs/")
 
-
-@dataclass(frozen=True, slots=True)
-class RawResponse:
-    """An HTTP response as it came.
-
-    :param headers: names in lower case.
-    :param content: the body; ``None`` where it went into a file.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes | None = field(repr=False)
+Decision = Reply | Renew | TryAgain | SalesforceLeadsError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +55,6 @@ class Request:
     :param timeout: seconds; ``None`` for the connection's own.
     :param renewals: how many tokens were renewed for it.
     :param may_be_done: whether an attempt so far may have been carried out.
-    :param verdict: on the newest response; ``None`` where there was none.
     """
 
     call: Call
@@ -76,25 +66,20 @@ class Request:
     timeout: float | None = None
     renewals: int = 0
     may_be_done: bool = False
-    decision: Decision | None = None
 
     @property
     def counts_as_api_call(self) -> bool:
         """Whether the call counts against the org's allowance."""
         return self.path.rstrip("/") != _VERSIONS
 
-    @property
     def may_renew(self) -> bool:
-        """Whether a newer token may still be tried."""
-        return self.renewals < _MOST_RENEWALS
+        """Whether one more token may be tried; safe for every call, for one with a refused token was not begun."""
+        self.renewals += 1
+        return self.renewals <= _MOST_RENEWALS
 
     @property
     def _what(self) -> str:
         return f"{call_name(self.call)} (connection {self.settings.conn_id!r})"
-
-    def headers_with(self, token: Token) -> dict[str, str]:
-        """Return the headers that go out."""
-        return {**self.headers, "Authorization": f"Bearer {token.grant.access_token}"}
 
     def check_usage(self, usage: ApiUsage | None) -> None:
         """Hold back a write where the org's requests are used up as far as the connection lets them be.
@@ -111,48 +96,36 @@ class Request:
             error.retry_after = AN_HOUR
             raise error
 
-    def evaluate(self, response: RawResponse, *, now: float) -> Reply | Renew:
-        """Return the reply, or that a new token is to be tried.
-
-        :param now: seconds since the epoch.
-        :raises TryAgain: where sending again may help, and is safe.
-        :raises SalesforceLeadsError: where it does not help, or is not safe.
-        """
-        body, readable = decode(response.content or b"", response.headers.get("content-type", ""))
-        # What was to go into a file and did not is no CSV: an error, or a page that a proxy made up.
-        expected = self.into is None or response.content is None or response.status >= 300  # noqa: PLR2004
-        answer = Answer(
-            status=response.status,
-            body=body,
-            readable=readable and expected,
-            retry_after=parse_retry_after(response.headers.get("retry-after"), now=now),
-            location=response.headers.get("location"),
-        )
-        conn_id, version = self.settings.conn_id, self.settings.api_version
-        decision = self.decision = judge(self.call, answer, conn_id=conn_id, api_version=version)
-        if isinstance(decision, Renew):
-            return decision
-        if isinstance(decision, Fail):
-            raise decision.error
-        if isinstance(decision, Again):
-            self._retry(decision)
-        return Reply(status=response.status, body=body, headers=response.headers, repeated=self.may_be_done)
-
-    def fail(self, failure: NoResponse, *, host: str) -> NoReturn:
-        """Raise what an attempt without a response comes to.
+    def judge(self, found: RawResponse | NoResponse, *, host: str, now: float) -> Decision:
+        """Return what an attempt comes to: the reply, or what may help, or the error that nothing helps against.
 
         :param host: where it went.
-        :raises TryAgain: where sending again may help, and is safe.
-        :raises SalesforceLeadsError: where it does not help, or is not safe.
+        :param now: seconds since the epoch.
         """
+        if isinstance(found, NoResponse):
+            return self._unanswered(found, host)
+        body, readable = decode(found.content or b"", found.headers.get("content-type", ""))
+        # What was to go into a file and did not is no CSV: an error, or a page that a proxy made up.
+        expected = self.into is None or found.content is None or found.status >= 300  # noqa: PLR2004
+        answer = Answer(
+            status=found.status,
+            body=body,
+            readable=readable and expected,
+            retry_after=parse_retry_after(found.headers.get("retry-after"), now=now),
+            location=found.headers.get("location"),
+        )
+        decision = judge(self.call, answer, conn_id=self.settings.conn_id, api_version=self.settings.api_version)
+        return decision or Reply(status=found.status, body=body, headers=found.headers, repeated=self.may_be_done)
+
+    def _unanswered(self, failure: NoResponse, host: str) -> TryAgain | ReplyTooLargeError:
         if not failure.sent:
             text = (
                 f"{self._what} did not reach {host}: {failure.reason}. Check the network and proxies, then try again."
             )
-            self._retry(Again(ConnectionFailedError(text), ambiguous=False))
+            return TryAgain(ConnectionFailedError(text), ambiguous=False)
         if failure.kind == "too_large":
             self.may_be_done = True
-            raise ReplyTooLargeError(
+            return ReplyTooLargeError(
                 f"{self._what} was answered, but not read: {failure.reason}. That is no answer of Salesforce; check "
                 "what stands between, or ask for fewer records or fields at once."
             )
@@ -160,20 +133,28 @@ class Request:
             f"{self._what} was sent and not answered: {failure.reason}. Try again later; if it comes back, raise "
             "timeout or lower batch_size."
         )
-        self._retry(Again(ServiceUnavailableError(text), ambiguous=True))
+        return TryAgain(ServiceUnavailableError(text), ambiguous=True)
 
-    def _retry(self, again: Again) -> NoReturn:
+    def settle(self, decision: Reply | TryAgain | SalesforceLeadsError) -> Reply:
+        """Return the reply.
+
+        :raises TryAgain: where sending again may help, and is safe.
+        :raises SalesforceLeadsError: where it does not help, or is not safe.
+        """
+        if isinstance(decision, Reply):
+            return decision
+        if isinstance(decision, SalesforceLeadsError):
+            raise decision
         # A caller who tries again has a backoff of its own, which heeds what Salesforce asks for and not our guesses.
-        if again.retry_after is not None or self.call.once:
-            again.error.retry_after = again.retry_after
-        if again.ambiguous and not self.call.repeatable:
-            raise self._unknown(again.error)
-        self.may_be_done = self.may_be_done or again.ambiguous
-        raise TryAgain(again)
+        if decision.retry_after is not None or self.call.once:
+            decision.error.retry_after = decision.retry_after
+        if decision.ambiguous and not self.call.repeatable:
+            raise self._unknown(decision.error)
+        self.may_be_done = self.may_be_done or decision.ambiguous
+        raise decision
 
-    def final_error(self, last: TryAgain | SalesforceLeadsError) -> SalesforceLeadsError:
+    def final_error(self, error: SalesforceLeadsError) -> SalesforceLeadsError:
         """Return the error to raise when no further attempt is made."""
-        error = last.again.error if isinstance(last, TryAgain) else last
         if self.may_be_done and self.call.write and not isinstance(error, OutcomeUnknownError):
             return self._unknown(error)
         return error

@@ -1,10 +1,14 @@
-"""What to do about one answer: take it, send again, renew the token, or give up. Pure, for any HTTP library."""
+"""What to do about one answer, for any HTTP library: take it, send again and when, renew the token, or give up."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from tenacity import RetryCallState, retry_if_exception_type
 
 from airflow_provider_sfleads.exceptions import (
     ApiAccessError,
@@ -17,17 +21,13 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
 )
 from airflow_provider_sfleads.salesforce.error_codes import SESSION_OVER, VERSION_RETIRED, ErrorCode, advice_for
-from airflow_provider_sfleads.salesforce.limits import used_up
-from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, errors_in, plain_text
+from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, errors_in, plain_text, used_up
+from airflow_provider_sfleads.salesforce.settings import Retries
 from airflow_provider_sfleads.salesforce.wire import Call
 
+_log = logging.getLogger(__name__)
 _SLOW_DOWN = frozenset({429, 503})
 _HOST = re.compile(r"[\w.:-]{1,260}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """The answer is the caller's to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Renew:
     error: SalesforceLeadsError
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+@dataclass(eq=False)
+class TryAgain(Exception):  # noqa: N818
     """Sending again may help.
 
     :param error: what to raise when no attempt is left.
@@ -56,16 +56,6 @@ class Again:
     overload: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """Nothing helps here."""
-
-    error: SalesforceLeadsError
-
-
-Decision = Take | Renew | Again | Fail
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An HTTP answer, read.
@@ -76,13 +66,15 @@ class Answer:
 
     status: int
     body: object | None
-    readable: bool = True
-    retry_after: float | None = None
-    location: str | None = None
+    readable: bool
+    retry_after: float | None
+    location: str | None
 
 
-def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Decision:
-    """Decide on an answer by its status and error codes.
+def judge(
+    call: Call, answer: Answer, *, conn_id: str, api_version: str
+) -> Renew | TryAgain | SalesforceLeadsError | None:
+    """Decide on an answer by its status and error codes; ``None`` where it is the caller's to judge.
 
     https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
     """
@@ -90,96 +82,152 @@ def judge(call: Call, answer: Answer, *, conn_id: str, api_version: str) -> Deci
     what = f"{call_name(call)} (connection {conn_id!r})"
     if status < 300 or status in (300, 304):  # noqa: PLR2004
         if answer.readable:
-            return Take()
+            return None
         broken = ServiceUnavailableError(
             f"The answer to {what} could not be read: HTTP {status} with a body that is not what was asked for. Try "
             "again later."
         )
-        return Again(broken, ambiguous=True)
+        return TryAgain(broken, ambiguous=True)
     if status < 400:  # noqa: PLR2004
-        return Fail(_redirected(what, answer))
+        return _redirected(what, answer)
     errors = errors_in(answer.body)
     entries = [error.entry for error in errors]
     lasting = [entry for entry in entries if entry.raises is SessionRejectedError and entry is not SESSION_OVER]
     if status == 401 or lasting:  # noqa: PLR2004
         return _unauthorised(what, plain_text(errors), lasting)
     if status == 410 or VERSION_RETIRED in entries:  # noqa: PLR2004
-        return Fail(_retired(what, status, errors, api_version))
-    return _by_code(what, answer, errors) or _by_status(what, answer, errors) or Take()
+        return RequestRefusedError(
+            f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). "
+            f"{VERSION_RETIRED.advice}",
+            status=status,
+            codes=tuple(error.code for error in errors),
+        )
+    return _by_code(what, answer, errors) or _by_status(what, answer, errors)
 
 
 def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
     target = (answer.location or "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
-    target = target if _HOST.fullmatch(target) else ""
+    to = f" to {target}" if _HOST.fullmatch(target) else ""
     return WrongHostError(
-        f"{what} was answered with a redirect{f' to {target}' if target else ''} (HTTP {answer.status}), which is "
-        "not followed "
-        "with a token. If the org's My Domain was renamed, enter the new host into the connection."
+        f"{what} was answered with a redirect{to} (HTTP {answer.status}), which is not followed with a token. If the "
+        "org's My Domain was renamed, enter the new host into the connection."
     )
 
 
-def _unauthorised(what: str, said: str, lasting: Sequence[ErrorCode]) -> Decision:
+def _unauthorised(what: str, said: str, lasting: Sequence[ErrorCode]) -> Renew | SalesforceLeadsError:
     """Judge a refused session.
 
     :param lasting: why a new token would fare no better, if it would not.
     """
     if lasting:
-        return Fail(SessionRejectedError(f"Salesforce refused {what}: {said}. {advice_for(lasting)}"))
+        return SessionRejectedError(f"Salesforce refused {what}: {said}. {advice_for(lasting)}")
     again = f"Salesforce refuses tokens that it has just issued, at {what}: {said}. {SESSION_OVER.advice}"
     return Renew(SessionRejectedError(again))
 
 
-def _retired(what: str, status: int, errors: tuple[ApiError, ...], api_version: str) -> SalesforceLeadsError:
-    return RequestRefusedError(
-        f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). {VERSION_RETIRED.advice}",
-        status=status,
-        codes=tuple(error.code for error in errors),
-    )
-
-
-def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Decision | None:
+def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> TryAgain | SalesforceLeadsError | None:
     entries = [error.entry for error in errors]
     first = {entry.raises: entry for entry in reversed(entries)}
-    said = plain_text(errors)
+    said, wait = plain_text(errors), answer.retry_after
     overload = any(entry.overload for entry in entries) or answer.status in _SLOW_DOWN
     if ApiAccessError in first:
-        return Fail(ApiAccessError(f"Salesforce refused {what}: {said}. {first[ApiAccessError].advice}"))
+        return ApiAccessError(f"Salesforce refused {what}: {said}. {first[ApiAccessError].advice}")
     if ConcurrencyLimitError in first:
         busy = ConcurrencyLimitError(
             f"Salesforce runs too many long requests of this org at once, at {what}: {said}. "
-            f"Try again {_when(answer, 'in five minutes or more')}. {first[ConcurrencyLimitError].advice}"
+            f"Try again {_when(wait, 'in five minutes or more')}. {first[ConcurrencyLimitError].advice}"
         )
         busy.retry_after = first[ConcurrencyLimitError].retry_after
-        return Again(busy, ambiguous=False, retry_after=answer.retry_after, overload=overload)
+        return TryAgain(busy, ambiguous=False, retry_after=wait, overload=overload)
     if ApiLimitError in first:
-        return Fail(used_up(what, said, first[ApiLimitError]))
+        return used_up(what, said, first[ApiLimitError])
     if ServiceUnavailableError in first:
         # Salesforce did not begin the work: the whole request can be sent again, whatever it was.
         error = ServiceUnavailableError(
-            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(answer)}. "
+            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(wait)}. "
             f"{advice_for(entries)}".rstrip()
         )
-        return Again(error, ambiguous=False, retry_after=answer.retry_after, overload=overload)
+        return TryAgain(error, ambiguous=False, retry_after=wait, overload=overload)
     return None
 
 
-def _when(answer: Answer, otherwise: str = "later") -> str:
-    asked = answer.retry_after
+def _when(asked: float | None, otherwise: str = "later") -> str:
     return f"in {asked:.0f} s, as Salesforce asks" if asked else otherwise
 
 
-def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> Decision | None:
-    status = answer.status
+def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> TryAgain | None:
+    status, wait = answer.status, answer.retry_after
     if status < 500 and status not in (408, 420, 429):  # noqa: PLR2004
         return None
     said = f": {plain_text(errors)}" if errors else ""
     note = " No Salesforce host answers for this org; an expired scratch org answers so too." if status == 420 else ""  # noqa: PLR2004
     error = ServiceUnavailableError(
-        f"Salesforce could not serve {what} (HTTP {status}{said}). Try again {_when(answer)}.{note}"
+        f"Salesforce could not serve {what} (HTTP {status}{said}). Try again {_when(wait)}.{note}"
     )
-    return Again(
-        error,
-        ambiguous=status not in (420, 429),
-        retry_after=answer.retry_after,
-        overload=status in _SLOW_DOWN,
-    )
+    return TryAgain(error, ambiguous=status not in (420, 429), retry_after=wait, overload=status in _SLOW_DOWN)
+
+
+class Backoff:
+    """Waits between the attempts of a request: exponential, with full jitter, bounded in attempts and time.
+
+    ``Retry-After`` is honoured up to the longest wait.
+
+    :param random: draws from [0, 1).
+    """
+
+    def __init__(self, retries: Retries, random: Callable[[], float]) -> None:
+        self._retries = retries
+        self._random = random
+
+    def arguments(self, *, once: bool = False) -> dict[str, Any]:
+        """Return the arguments of a tenacity ``Retrying`` or ``AsyncRetrying``, less ``sleep``.
+
+        It raises the error of the last attempt, as if there had been no other.
+
+        :param once: make one attempt only.
+        """
+        return {
+            "retry": retry_if_exception_type(TryAgain),
+            "wait": self._wait,
+            "stop": lambda state: once or self._is_over(state),
+            "before_sleep": self._log_attempt,
+            "retry_error_callback": _give_up,
+        }
+
+    def _wait(self, state: RetryCallState) -> float:
+        retries = self._retries
+        asked = _last(state).retry_after
+        if asked is not None:
+            # Jitter on top, so that threads told the same moment do not come back in step.
+            return min(retries.cap, asked + retries.base * self._random())
+        return min(retries.cap, retries.base * 2.0**state.attempt_number) * self._random()
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        retries = self._retries
+        spent = max(state.seconds_since_start or 0.0, state.idle_for)
+        return state.attempt_number >= retries.attempts or spent + state.upcoming_sleep > retries.total
+
+    def _log_attempt(self, state: RetryCallState) -> None:
+        """Warn once that something passing is in the way, and how long it is outlasted; of later attempts only tell."""
+        retries = self._retries
+        is_first = state.attempt_number == 1
+        _log.log(
+            logging.WARNING if is_first else logging.INFO,
+            "Attempt %d of %d failed, next in %.1f s%s: %s",
+            state.attempt_number,
+            retries.attempts,
+            state.upcoming_sleep,
+            f", {retries.cap:.0f} s at most between attempts" if is_first else "",
+            _last(state).error,
+        )
+
+
+def _last(state: RetryCallState) -> TryAgain:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TryAgain):  # nothing else is retried
+        raise TypeError(type(error).__name__)
+    return error
+
+
+def _give_up(state: RetryCallState) -> None:
+    raise _last(state).error

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest, RequestException, Response, Session
+from requests import ConnectTimeout, PreparedRequest, RequestException, Response, Session
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_sfleads.salesforce import connection
 from airflow_provider_sfleads.salesforce.body import Damaged, TooLarge, read_body, save_body
-from airflow_provider_sfleads.salesforce.network_errors import DAMAGED, NoResponse, explain_error, too_large
+from airflow_provider_sfleads.salesforce.network_errors import REQUESTS, NoResponse, explain
 from airflow_provider_sfleads.salesforce.request import HEADERS
 from airflow_provider_sfleads.salesforce.settings import Settings
+from airflow_provider_sfleads.salesforce.wire import RawResponse
 
 
 class PooledSession:
@@ -55,8 +56,8 @@ class PooledSession:
         most: int | None = None,
         timeout: float | None = None,
         leaves_by: connection.Deadline | None = None,
-    ) -> tuple[Response, bool] | NoResponse:
-        """Send one request once, and return the response, read to its end, and whether it is a file.
+    ) -> tuple[RawResponse | NoResponse, Response]:
+        """Send one request once, and return its response, read to its end; an empty one where there is none.
 
         No redirect is followed. A response that is larger than it may be, or comes too slowly, is not read on.
 
@@ -66,25 +67,34 @@ class PooledSession:
         :param timeout: seconds to connect, and to wait for each part of the response.
         :param leaves_by: when the request must have begun to leave; after that it is not sent.
         """
-        receiver = _Receiver(into, most, self._settings.max_reply)
-        bounds = connection.Bounds(most=receiver.most, slowest=self._settings.slowest)
+        settings = self._settings
+        of_file = most or settings.max_reply
+        bounds = connection.Bounds(
+            most=settings.max_reply if into is None else max(settings.max_reply, of_file), slowest=settings.slowest
+        )
         with data.open("rb") if isinstance(data, Path) else nullcontext(data) as body:
             request = PreparedRequest()
-            # A hook, for a session reads the body of a redirect, whole, before it gives the response out.
-            hooks = {"response": [receiver.receive]}
-            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body, hooks=hooks)
+            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body)
             connection.begin(leaves_by, bounds)
             try:
                 response = self.session.send(
-                    request, timeout=timeout or self._settings.timeout, allow_redirects=False, **self._environment
+                    request, timeout=timeout or settings.timeout, allow_redirects=False, **self._environment
                 )
-            except TooLarge as error:
-                return too_large(error.most)
-            except Damaged:
-                return DAMAGED
-            except (RequestException, HTTPError) as error:
-                return explain_error(error, sent=connection.was_sent())
-        return response, receiver.saved
+                if into is not None and _holds_rows(response):
+                    save_body(response, into, of_file)
+                    content = None
+                else:
+                    content = read_body(response, settings.max_reply)
+                    response.raw = BytesIO(content)  # can be read from it again
+            except (RequestException, HTTPError, TooLarge, Damaged) as error:
+                sent = connection.was_sent() and not isinstance(error, ConnectTimeout)
+                return explain(error, REQUESTS, sent=sent), Response()
+        return RawResponse(response.status_code, lower_case(response.headers), content), response
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with their names in lower case."""
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def environment(session: Session, settings: Settings) -> dict[str, Any]:
@@ -122,33 +132,6 @@ class _BearerAuth(AuthBase):
         if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
             request.headers["Authorization"] = f"Bearer {token}"
         return request
-
-
-class _Receiver:
-    """Reads the body of one response.
-
-    :param into: where a CSV response goes.
-    :param of_file: bytes that such a response may have, where that is told.
-    :param of_reply: bytes that any other may have.
-    """
-
-    def __init__(self, into: Path | None, of_file: int | None, of_reply: int) -> None:
-        self._into, self._of_reply = into, of_reply
-        self._of_file = of_file or of_reply
-        self.saved = False
-
-    @property
-    def most(self) -> int:
-        """Bytes that the response may have, whichever it is."""
-        return self._of_reply if self._into is None else max(self._of_reply, self._of_file)
-
-    def receive(self, response: Response, **_: object) -> None:
-        """Read a response to its end, within bounds; what is held can be read from it again."""
-        self.saved = self._into is not None and _holds_rows(response)
-        if self._into is not None and self.saved:
-            save_body(response, self._into, self._of_file)
-        else:
-            response.raw = BytesIO(read_body(response, self._of_reply))
 
 
 def _holds_rows(response: Response) -> bool:

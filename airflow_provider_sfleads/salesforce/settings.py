@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
 from airflow_provider_sfleads.salesforce.host import Host
-from airflow_provider_sfleads.salesforce.jwt_bearer import ENCRYPT_ANEW, Pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -18,7 +17,6 @@ DEFAULT_API_VERSION = "60.0"
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MAX_API_USAGE = 0.9
 _VERSION = re.compile(r"[vV]?(\d{2,3})(?:\.0)?")
-_LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
 _OLDEST = 46  # the first version whose upsert says whether it created; older ones are retired or soon are
 
 
@@ -107,36 +105,7 @@ class Settings:
         """Bring the version into its one spelling."""
         object.__setattr__(self, "api_version", normalise_version(self.api_version))
 
-
-def read_private_key(pem: Pem, password: str | None) -> RSAPrivateKey:
-    """Read a private key; to decrypt one may take some tenths of a second, as it is meant to.
-
-    What reads it is loaded by connections that sign, and by no others.
-
-    :param password: of an encrypted key; any other is read without.
-    :raises ConnectionFieldError: where it cannot be read, or cannot sign for Salesforce.
-    """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    if pem.encrypted and not password:
-        raise ConnectionFieldError("private_key is encrypted; enter its password as private_key_password.")
-    try:
-        key = load_pem_private_key(pem.text.encode(), (password or "").encode() if pem.encrypted else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # Their texts and causes are OpenSSL's, and no help.
-        raise ConnectionFieldError(
-            f"private_key_password does not open private_key. If it is the right one, {ENCRYPT_ANEW}."
-            if pem.encrypted
-            else "private_key is damaged, or of a kind that cannot be read; enter the whole text of the key file."
-        ) from None
-    if not isinstance(key, RSAPrivateKey):
-        raise ConnectionFieldError(
-            "private_key is no RSA key; Salesforce takes RS256, so make an RSA key of 2,048 bits."
-        )
-    if key.key_size < _LEAST_BITS:
-        raise ConnectionFieldError(
-            f"private_key has {key.key_size} bits; Salesforce takes RSA keys from {_LEAST_BITS:,} bits."
-        )
-    return key
+    @property
+    def where(self) -> str:
+        """The host and the connection, as messages name them."""
+        return f"{self.host.name} (connection {self.conn_id!r})"

@@ -26,6 +26,11 @@ class Token:
         """Origin that requests with this token go to."""
         return self.grant.host.url
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What those requests carry."""
+        return {"Authorization": f"Bearer {self.grant.access_token}"}
+
 
 class BaseTokenStore:
     """Holds the token, or why there is none.

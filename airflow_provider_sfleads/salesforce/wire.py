@@ -1,10 +1,12 @@
-"""A request to Salesforce and its answer, as values."""
+"""A request to Salesforce and its answer as values, and what headers of an answer say of limits and time."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 
@@ -81,3 +83,68 @@ class Reply:
 
 
 Send = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """An HTTP response as it came.
+
+    :param headers: names in lower case.
+    :param content: the body; ``None`` where it went into a file.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes | None = field(repr=False)
+
+
+# The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
+_USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
+# Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.
+_A_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUsage:
+    """The org's REST requests in the last 24 hours, of all its users and apps.
+
+    :param used: requests counted so far; paid orgs can stand above ``max``.
+    :param max: requests allowed.
+    """
+
+    used: int
+    max: int
+
+    @property
+    def share(self) -> float:
+        """``used`` as a share of ``max``; 1.0 where the org is allowed none."""
+        return self.used / self.max if self.max > 0 else 1.0
+
+
+def parse_limit_info(header: str | None) -> ApiUsage | None:
+    """Read ``Sforce-Limit-Info``; ``None`` where it is absent or says nothing of the org's requests.
+
+    https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_api_usage.htm
+    """
+    found = _USAGE.search(header or "")
+    return ApiUsage(int(found[1]), int(found[2])) if found else None
+
+
+def parse_http_date(header: str | None) -> float | None:
+    """Read an HTTP date as seconds since the epoch; ``None`` where it is none."""
+    try:
+        return parsedate_to_datetime(header or "").timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def parse_retry_after(header: str | None, *, now: float) -> float | None:
+    """Read ``Retry-After``, seconds or an HTTP date, as seconds from ``now``; never negative, nor more than a day.
+
+    :param now: seconds since the epoch, by the server's clock where that is known.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _A_DAY)
+    moment = parse_http_date(text)
+    return None if moment is None else min(max(0.0, moment - now), _A_DAY)

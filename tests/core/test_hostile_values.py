@@ -17,19 +17,19 @@ from airflow_provider_sfleads.salesforce.access import CONTACT
 from airflow_provider_sfleads.salesforce.collections import save_results_of
 from airflow_provider_sfleads.salesforce.describe import parse_describe
 from airflow_provider_sfleads.salesforce.host import parse_host
-from airflow_provider_sfleads.salesforce.limits import parse_limit_info, parse_retry_after
-from airflow_provider_sfleads.salesforce.oauth import read_grant
+from airflow_provider_sfleads.salesforce.oauth import grant_of
 from airflow_provider_sfleads.salesforce.oauth import refusal as token_refusal
 from airflow_provider_sfleads.salesforce.paging import Trail, checked, query_pages
 from airflow_provider_sfleads.salesforce.replies import errors_in, plain_text, refusal, shown
-from airflow_provider_sfleads.salesforce.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.settings import Settings
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, parse_limit_info, parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LEAD = "00Q5g00000AbCdEEAV"
 JOB = "7505g00000XyZaBAAV"
-HOST = parse_host("acme.my.salesforce.com")
+SETTINGS = Settings(host=parse_host("acme.my.salesforce.com"), consumer_key="k", conn_id="sf")
 NEXT = "/services/data/v60.0/query/01g5g00000AbCdEEAV-2000"
 ODD_IDS: list[Any] = [None, 5, "", "750", "../../etc/passwd", "750' OR 'a'='a", f"{JOB}\n", "7" * 10_000, ["750"], LEAD]
 
@@ -206,7 +206,7 @@ def test_a_describe_that_is_none_is_an_error_of_ours(body: dict[str, Any]) -> No
 def test_a_token_that_is_none_is_not_sent(token: object) -> None:
     """It would go into a header."""
     with pytest.raises(WrongHostError, match="with no token"):
-        read_grant({"access_token": token}, configured=HOST, conn_id="sf")
+        grant_of({"access_token": token}, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -225,20 +225,20 @@ def test_a_token_that_is_none_is_not_sent(token: object) -> None:
 def test_a_token_is_sent_nowhere_else(instance: object) -> None:
     """An address that is no text, too long, or another's is no org's."""
     with pytest.raises(WrongHostError, match="instance_url"):
-        read_grant({"access_token": "t", "instance_url": instance}, configured=HOST, conn_id="sf")
+        grant_of({"access_token": "t", "instance_url": instance}, SETTINGS)
 
 
 @pytest.mark.parametrize("identity", [5, ["/id/x/y"], "/id/00D/005", "/id/00D5g00000AbCdEEAV/005'; DROP", "x" * 10_000])
 def test_who_a_token_is_of_is_an_id_or_not_known(identity: object) -> None:
     """A user's id goes into queries."""
-    grant = read_grant({"access_token": "t", "id": identity}, configured=HOST, conn_id="sf")
+    grant = grant_of({"access_token": "t", "id": identity}, SETTINGS)
     assert (grant.user_id, grant.org_id) == (None, None)
 
 
 def test_the_token_endpoints_words_are_repeated_only_where_they_are_plain() -> None:
     """A log is no place for escapes and novels."""
     for error in ("a\nb", "x" * 1000, "\x1b[31m"):
-        said = str(token_refusal(400, {"error": error}, host=HOST, conn_id="sf"))
+        said = str(token_refusal(400, {"error": error}, SETTINGS))
         assert error not in said
         assert said.isprintable()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.salesforce.limits import ApiUsage, parse_http_date, parse_limit_info, parse_retry_after
+from airflow_provider_sfleads.salesforce.wire import ApiUsage, parse_http_date, parse_limit_info, parse_retry_after
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.salesforce.jwt_bearer import parse_pem
-from airflow_provider_sfleads.salesforce.settings import read_private_key
+from airflow_provider_sfleads.salesforce.jwt_bearer import parse_pem, read_private_key
 from tests.signing_keys import PASSWORD, certificate, key, material, pem, public
 
 FILES = {

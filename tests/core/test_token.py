@@ -11,9 +11,11 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 from airflow_provider_sfleads.salesforce.host import parse_host
-from airflow_provider_sfleads.salesforce.oauth import read_grant, refusal
+from airflow_provider_sfleads.salesforce.oauth import grant_of, refusal
+from airflow_provider_sfleads.salesforce.settings import Settings
 
 ACME = parse_host("acme.my.salesforce.com")
+SETTINGS = Settings(host=ACME, consumer_key="k", conn_id="sf")
 
 
 def test_a_grant_knows_who_and_where() -> None:
@@ -24,14 +26,14 @@ def test_a_grant_knows_who_and_where() -> None:
         "api_instance_url": "https://api.salesforce.com",
         "id": "https://login.salesforce.com/id/00D5g00000AbCdEEAV/0055g00000FgHiJAAV",
     }
-    grant = read_grant(body, configured=ACME, conn_id="sf")
+    grant = grant_of(body, SETTINGS)
     assert (grant.host, grant.org_id, grant.user_id) == (ACME, "00D5g00000AbCdEEAV", "0055g00000FgHiJAAV")
     assert "secret" not in repr(grant)
 
 
 def test_a_grant_without_the_rest_is_enough() -> None:
     """Only the token is needed; it may be a long JWT."""
-    grant = read_grant({"access_token": "e" * 5000}, configured=ACME, conn_id="sf")
+    grant = grant_of({"access_token": "e" * 5000}, SETTINGS)
     assert (grant.host, grant.user_id) == (ACME, None)
 
 
@@ -39,12 +41,12 @@ def test_a_grant_without_the_rest_is_enough() -> None:
 def test_what_is_no_token_is_refused(token: object) -> None:
     """A value that could not stand in a header is no token."""
     with pytest.raises(WrongHostError):
-        read_grant({"access_token": token}, configured=ACME, conn_id="sf")
+        grant_of({"access_token": token}, SETTINGS)
 
 
 def test_odd_descriptions_are_not_repeated() -> None:
     """What a stranger's server says is shown only where it is a plain short sentence."""
-    error = refusal(400, {"error": "invalid_client", "error_description": "<b>\n" * 99}, host=ACME, conn_id="sf")
+    error = refusal(400, {"error": "invalid_client", "error_description": "<b>\n" * 99}, SETTINGS)
     assert isinstance(error, WrongKeyOrSecretError)
     assert "<b>" not in str(error)
 
@@ -89,7 +91,7 @@ LASTING: list[Answer] = [
 @pytest.mark.parametrize(("status", "body", "page"), PASSING)
 def test_what_passes_by_itself_is_worth_another_request(status: int, body: object, page: str | None) -> None:
     """Whatever the status, or whatever the words: the error is no fault of the connection, and names that."""
-    error = refusal(status, body, page=page, host=ACME, conn_id="sf")
+    error = refusal(status, body, SETTINGS, page=page)
     assert type(error) is ServiceUnavailableError
     assert error.transient
     assert "acme.my.salesforce.com (connection 'sf')" in str(error)
@@ -99,7 +101,7 @@ def test_what_passes_by_itself_is_worth_another_request(status: int, body: objec
 @pytest.mark.parametrize(("status", "body", "page"), LASTING)
 def test_what_lasts_is_no_more_than_told(status: int, body: object, page: str | None) -> None:
     """No second request finds it otherwise."""
-    error = refusal(status, body, page=page, host=ACME, conn_id="sf")
+    error = refusal(status, body, SETTINGS, page=page)
     assert isinstance(error, AuthenticationError)
     assert not error.transient
 
@@ -121,7 +123,7 @@ WORDINGS: list[tuple[str, str, type[SalesforceLeadsError]]] = [
 @pytest.mark.parametrize(("error", "said", "kind"), WORDINGS)
 def test_words_are_judged_though_they_may_not_be_shown(error: str, said: str, kind: type[SalesforceLeadsError]) -> None:
     """Letter case, line breaks, brackets and length do not make a passing error a lasting one, or a cause another."""
-    found = refusal(400, {"error": error, "error_description": said}, host=ACME, conn_id="sf")
+    found = refusal(400, {"error": error, "error_description": said}, SETTINGS)
     assert type(found) is kind
     assert "Login History" not in str(found)
     assert "consumer secret" not in str(found) or kind is WrongKeyOrSecretError
@@ -130,7 +132,7 @@ def test_words_are_judged_though_they_may_not_be_shown(error: str, said: str, ki
 def test_an_app_that_is_not_installed_is_not_a_wrong_secret() -> None:
     """Nobody rotates a secret for it: the app is installed, or the user is let use others."""
     body = {"error": "invalid_client", "error_description": "app must be installed into org"}
-    error = refusal(400, body, host=ACME, conn_id="sf")
+    error = refusal(400, body, SETTINGS)
     assert type(error) is AuthenticationError
     for words in ("Connected Apps OAuth Usage", "Approve Uninstalled Connected Apps", "External Client App"):
         assert words in str(error)
@@ -140,10 +142,10 @@ def test_an_app_that_is_not_installed_is_not_a_wrong_secret() -> None:
 def test_a_login_rate_is_given_some_minutes() -> None:
     """A retry of the task within the minute would be one login more."""
     body = {"error": "invalid_grant", "error_description": "login rate exceeded"}
-    assert refusal(400, body, host=ACME, conn_id="sf").retry_after == 300.0
-    assert refusal(400, {"error": "server_error"}, host=ACME, conn_id="sf").retry_after is None
+    assert refusal(400, body, SETTINGS).retry_after == 300.0
+    assert refusal(400, {"error": "server_error"}, SETTINGS).retry_after is None
 
 
 def test_a_web_page_is_not_repeated() -> None:
     """What it says is nobody's to show."""
-    assert "<h1>" not in str(refusal(200, None, page=MAINTENANCE, host=ACME, conn_id="sf"))
+    assert "<h1>" not in str(refusal(200, None, SETTINGS, page=MAINTENANCE))

@@ -25,9 +25,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongKeyOrSecretError,
 )
 from airflow_provider_sfleads.salesforce import Retries
-from airflow_provider_sfleads.salesforce.limits import ApiUsage
 from airflow_provider_sfleads.salesforce.replies import errors_of
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call
 from tests.salesforce.stub import EXPIRED, Got, Say, Script, refused
 
 if TYPE_CHECKING:

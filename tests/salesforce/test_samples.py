@@ -11,10 +11,9 @@ from airflow_provider_sfleads.exceptions import SalesforceLeadsError, WrongKeyOr
 from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.describe import parse_describe
 from airflow_provider_sfleads.salesforce.host import parse_host
-from airflow_provider_sfleads.salesforce.limits import ApiUsage
 from airflow_provider_sfleads.salesforce.paging import mapping
 from airflow_provider_sfleads.salesforce.replies import errors_of, results_of
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call
 from tests.samples.replay import Answer, answers, replaying, sample
 
 DESCRIBE = Call(method="GET", path="sobjects/Lead/describe")
