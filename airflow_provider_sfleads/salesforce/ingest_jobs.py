@@ -27,6 +27,7 @@ MAX_UPLOAD_BYTES = 100_000_000
 EMPTIED = "#N/A"  # a cell that empties its field; an empty cell leaves it alone (datafiles_prepare_csv.htm)
 
 _INGEST, _QUERY = "jobs/ingest", "jobs/query"
+_NOT_FOUND = 404
 # Not packed: unpacking a million rows costs more than all else that is done with them.
 _CSV = {"Accept": "text/csv", "Accept-Encoding": "identity"}
 _FORM = {"contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}
@@ -67,7 +68,8 @@ class ResultKind(StrEnum):
 
 
 _STATES = {state.value: state for state in JobState}
-_OVER = frozenset({JobState.JOB_COMPLETE, JobState.FAILED, JobState.ABORTED})
+#: States in which nothing more happens to a job.
+OVER = frozenset({JobState.JOB_COMPLETE, JobState.FAILED, JobState.ABORTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,24 +113,12 @@ class JobInfo:
     @property
     def is_over(self) -> bool:
         """Whether nothing more happens to it; what it has written stays written, however it ended."""
-        return self.state in _OVER
+        return self.state in OVER
 
     @property
     def succeeded(self) -> bool:
         """Whether it was processed to its end; rows may have failed all the same."""
         return self.state is JobState.JOB_COMPLETE
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A page of a list of jobs.
-
-    :param jobs: in no order, and those of other clients among them.
-    :param locator: asks for the next page; ``None`` at the end.
-    """
-
-    jobs: tuple[JobInfo, ...]
-    locator: str | None
 
 
 def create_job(spec: JobSpec) -> Call:
@@ -260,16 +250,21 @@ def job_of(call: Call, reply: Reply, *, conn_id: str) -> JobInfo:
     return _job(mapping(call, reply, conn_id=conn_id), call, conn_id)
 
 
-def jobs_of(call: Call, reply: Reply, *, conn_id: str) -> JobPage:
-    """Return the jobs of a list.
+def found_job(call: Call, reply: Reply, *, conn_id: str) -> JobInfo | None:
+    """Return the job that a reply describes, as :func:`job_of` does; ``None`` where it is deleted or never was."""
+    return None if reply.status == _NOT_FOUND else job_of(call, reply, conn_id=conn_id)
+
+
+def jobs_of(call: Call, reply: Reply, *, conn_id: str) -> tuple[list[JobInfo], str | None]:
+    """Return a page of a list of jobs, in no order and those of other clients among them, and the next one's locator.
 
     :raises RequestRefusedError: where the call was refused.
     :raises ServiceUnavailableError: where the reply is no list of jobs.
     """
     body = mapping(call, reply, conn_id=conn_id)
-    jobs = tuple(_job(item, call, conn_id) for item in objects(body.get("records") or [], call, conn_id=conn_id))
+    jobs = [_job(item, call, conn_id) for item in objects(body.get("records") or [], call, conn_id=conn_id)]
     following = _LOCATOR.search(_text(body.get("nextRecordsUrl")) or "")
-    return JobPage(jobs, unquote_plus(following[1]) if following and body.get("done") is not True else None)
+    return jobs, unquote_plus(following[1]) if following and body.get("done") is not True else None
 
 
 def _job(body: Mapping[str, object], call: Call, conn_id: str) -> JobInfo:

@@ -35,7 +35,6 @@ Download = Callable[[Call, Path], Reply]
 _ATTEMPTS = 3
 # Seconds, doubled from one to the next.
 _PAUSE = 0.5
-_NOT_FOUND = 404
 # Salesforce stamps whole seconds.
 _CLOCK = timedelta(seconds=2)
 _PASSING = (ServiceUnavailableError, ConnectionFailedError, OutcomeUnknownError)
@@ -105,8 +104,7 @@ class Jobs:
     def look(self, job_id: str) -> JobInfo | None:
         """How a job stands; ``None`` where it is deleted."""
         call = ingest_jobs.get_job(job_id)
-        reply = self.send(call)
-        return None if reply.status == _NOT_FOUND else ingest_jobs.job_of(call, reply, conn_id=self.conn_id)
+        return ingest_jobs.found_job(call, self.send(call), conn_id=self.conn_id)
 
     def find(self, job_id: str, folder: Path) -> tuple[JobInfo | None, bool]:
         """How the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
@@ -135,9 +133,9 @@ class Jobs:
 
     def _has_no_rows(self, job: JobInfo, folder: Path) -> bool:
         """Whether a job was aborted before it was given its rows: each of them would be in one of its results."""
-        return not job.processed and not any(self._says_something(job, kind, folder) for kind in reversed(ResultKind))
+        return not job.processed and not any(self._has_results(job, kind, folder) for kind in reversed(ResultKind))
 
-    def _says_something(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
+    def _has_results(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
         path = self._fetched(job, kind, folder, 0)
         try:
             with path.open("rb") as file:
@@ -252,15 +250,15 @@ class Jobs:
         trail = Trail("GET jobs/ingest", self.conn_id)
         while True:
             call = ingest_jobs.list_jobs(locator)
-            page = ingest_jobs.jobs_of(call, self.send(call), conn_id=self.conn_id)
-            for job in page.jobs:
+            page, following = ingest_jobs.jobs_of(call, self.send(call), conn_id=self.conn_id)
+            for job in page:
                 is_own = job.created_by_id == self.user_id and job.sobject in ("Lead", None)
                 is_new = job.created_at is not None and job.created_at >= since - _CLOCK
                 if job.state is JobState.OPEN and is_own and is_new:
                     yield job
-            if page.locator is None:
+            if following is None:
                 return
-            locator = trail.follow(page.locator, len(page.jobs))
+            locator = trail.follow(following, len(page))
 
     def _close(self, label: str, job_id: str) -> JobInfo:
         call = ingest_jobs.close_job(job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +71,11 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
                 raise
             self.log.warning("Job %s cannot be asked about just now: %s", self.job_id, error)
         else:
-            self.log.info("Job %s: %s, %d rows processed, %d of them failed", *_shown(found.as_json()))
+            self.log.info(
+                "Job %s: %s, %d rows processed, %d of them failed", found.id, found.state, found.processed, found.failed
+            )
             if found.over:
-                return PokeReturnValue(is_done=True, xcom_value=self._counts(found.as_json()))
+                return PokeReturnValue(is_done=True, xcom_value=self._counts(asdict(found)))
         if self.deferrable:
             trigger = SalesforceBulkJobTrigger(
                 salesforce_conn_id=self.salesforce_conn_id,
@@ -101,7 +104,7 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
         """
         from airflow_provider_sfleads.salesforce.job_control import advice
 
-        _, state, processed, failed = _shown(job)
+        state, processed, failed = job["state"], job["processed"], job["failed"]
         if state != _COMPLETE:
             reason = f": {job['error']}" if job.get("error") else ""
             raise BulkJobError(
@@ -122,7 +125,3 @@ class SalesforceBulkJobSensor(BaseSensorOperator):
         # Likewise one: it holds the token.
         self._hook = self._hook or SalesforceLeadsHook(self.salesforce_conn_id)
         return self._hook
-
-
-def _shown(job: Mapping[str, Any]) -> tuple[str, str, int, int]:
-    return job["id"], job["state"], job["processed"], job["failed"]

@@ -8,13 +8,12 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.salesforce.ingest_jobs import JobState, abort_job, get_job, job_of, next_poll
+from airflow_provider_sfleads.salesforce.ingest_jobs import OVER, JobState, abort_job, found_job, get_job, next_poll
 from airflow_provider_sfleads.salesforce.replies import refusal
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from airflow_provider_sfleads.version_compat import amask_secret, call_on_kill
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 
 DELETED = "Deleted"
-_NOT_FOUND = 404
 # Seconds from a trigger's start before which it does not fire. A worker that defers is seen to be gone up to five
 # seconds later ([workers] min_heartbeat_interval), and the scheduler takes it for the death of a task that runs again
 # by then (Airflow 3.3's issues 71580 and 72716).
@@ -34,10 +32,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """The status of a job.
+    """What an event says of a job.
 
-    :param state: one of Salesforce's, or ``Deleted`` where there is no such job any more.
-    :param over: whether nothing more happens to it.
+    :param state: one of Salesforce's, ``Deleted`` where there is no such job any more, or empty before it is known.
     :param processed: rows processed so far, the failed ones among them.
     :param failed: rows that failed so far.
     :param error: why the job as a whole failed.
@@ -45,14 +42,14 @@ class JobStatus:
 
     id: str
     state: str = ""
-    over: bool = False
     processed: int = 0
     failed: int = 0
     error: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what an event says of it."""
-        return {name: value for name, value in asdict(self).items() if name != "over"}
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.state in (*OVER, DELETED)
 
 
 def read_status(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> JobStatus:
@@ -60,91 +57,68 @@ def read_status(call: Call, reply: Reply, job_id: str, *, conn_id: str) -> JobSt
 
     :raises RequestRefusedError: where it was refused for another reason.
     """
-    if reply.status == _NOT_FOUND:
-        return JobStatus(id=job_id, state=DELETED, over=True)
-    job = job_of(call, reply, conn_id=conn_id)
+    job = found_job(call, reply, conn_id=conn_id)
+    if job is None:
+        return JobStatus(id=job_id, state=DELETED)
     return JobStatus(
-        id=job_id,
-        state=job.state.value,
-        over=job.is_over,
-        processed=job.processed,
-        failed=job.failed,
-        error=job.error_message,
+        id=job_id, state=job.state.value, processed=job.processed, failed=job.failed, error=job.error_message
     )
 
 
-class JobPoller:
-    """Polls jobs, less and less often, until all are over, or one has stood in the queue for too long.
+async def wait_for_jobs(
+    client: AsyncClient,
+    jobs: dict[str, JobStatus],
+    *,
+    started_at: float,
+    queued_until: Mapping[str, float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Ask about jobs, less and less often, until all are over, or one has stood in the queue for too long.
 
-    :param job_ids: the jobs.
+    What passes is ridden out.
+
+    :param jobs: the jobs by id, with what is known of each; brought up to date by every answer.
     :param started_at: when they began, in seconds since the epoch; how often they are asked about goes by it.
     :param queued_until: until when jobs may stand in the org's queue, in seconds since the epoch, by id; all others
         may for ever.
     :param sleep: waits some seconds.
     :param now: wall clock in seconds since the epoch.
+    :raises SalesforceLeadsError: for what does not pass.
     """
 
-    def __init__(
-        self,
-        job_ids: Sequence[str],
-        started_at: float,
-        *,
-        queued_until: Mapping[str, float] = MappingProxyType({}),
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._jobs = {job_id: JobStatus(id=job_id) for job_id in job_ids}
-        self._started_at = started_at
-        self._queued_until = queued_until
-        self._sleep = sleep
-        self._now = now
+    def until_deadline() -> float:
+        queued = (job.id for job in jobs.values() if job.state == JobState.UPLOAD_COMPLETE)
+        return min((queued_until.get(job_id, math.inf) for job_id in queued), default=math.inf) - now()
 
-    @property
-    def jobs(self) -> tuple[JobStatus, ...]:
-        """The status of each job, in the order given."""
-        return tuple(self._jobs.values())
+    while True:
+        try:
+            for job_id in unfinished(jobs):
+                await _ask(client, jobs, job_id)
+        except SalesforceLeadsError as error:
+            if not error.transient:
+                raise
+            _log.warning("Jobs cannot be asked about just now, and go on meanwhile: %s", error)
+        else:
+            if not unfinished(jobs) or until_deadline() <= 0:
+                return
+        usual, left = next_poll(max(0.0, now() - started_at)), until_deadline()
+        await sleep(min(usual, left) if left > 0 else usual)
 
-    @property
-    def unfinished(self) -> tuple[str, ...]:
-        """The jobs that are not known to be over."""
-        return tuple(job.id for job in self.jobs if not job.over)
 
-    async def wait(self, client: AsyncClient) -> None:
-        """Return when all jobs are over, or one has stood in the queue for too long; what passes is ridden out.
+def unfinished(jobs: Mapping[str, JobStatus]) -> tuple[str, ...]:
+    """Return the ids of the jobs that are not known to be over."""
+    return tuple(job.id for job in jobs.values() if not job.over)
 
-        :raises SalesforceLeadsError: for what does not pass.
-        """
-        while True:
-            try:
-                for job_id in self.unfinished:
-                    await self._poll(client, job_id)
-            except SalesforceLeadsError as error:
-                if not error.transient:
-                    raise
-                _log.warning("Jobs cannot be asked about just now, and go on meanwhile: %s", error)
-            else:
-                if not self.unfinished or self._until_deadline() <= 0:
-                    return
-            await self._sleep(self._pause())
 
-    def _until_deadline(self) -> float:
-        """Seconds until a job that stands in the queue has stood there for too long."""
-        queued = (job.id for job in self.jobs if job.state == JobState.UPLOAD_COMPLETE)
-        deadline = min((self._queued_until.get(job_id, math.inf) for job_id in queued), default=math.inf)
-        return deadline - self._now()
-
-    def _pause(self) -> float:
-        usual, left = next_poll(max(0.0, self._now() - self._started_at)), self._until_deadline()
-        return min(usual, left) if left > 0 else usual
-
-    async def _poll(self, client: AsyncClient, job_id: str) -> None:
-        call = get_job(job_id)
-        found = read_status(call, await client.send(call), job_id, conn_id=client.settings.conn_id)
-        if found != self._jobs[job_id]:
-            _log.info(
-                "Job %s: %s, %d rows processed, %d of them failed", found.id, found.state, found.processed, found.failed
-            )
-        self._jobs[job_id] = found
+async def _ask(client: AsyncClient, jobs: dict[str, JobStatus], job_id: str) -> None:
+    call = get_job(job_id)
+    found = read_status(call, await client.send(call), job_id, conn_id=client.settings.conn_id)
+    if found != jobs[job_id]:
+        _log.info(
+            "Job %s: %s, %d rows processed, %d of them failed", found.id, found.state, found.processed, found.failed
+        )
+    jobs[job_id] = found
 
 
 class SalesforceBulkJobTrigger(BaseTrigger):
@@ -182,7 +156,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         self.started_at = started_at
         self.abort_on_kill = abort_on_kill
         self.queued_until = dict(queued_until or {})
-        self._poller = JobPoller(self.job_ids, started_at, queued_until=self.queued_until)
+        self._jobs = {job_id: JobStatus(id=job_id) for job_id in self.job_ids}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which hold no secret."""
@@ -202,7 +176,7 @@ class SalesforceBulkJobTrigger(BaseTrigger):
         try:
             async with await self._client() as client:
                 try:
-                    await self._poller.wait(client)
+                    await wait_for_jobs(client, self._jobs, started_at=self.started_at, queued_until=self.queued_until)
                 finally:
                     event |= {"api_calls": client.api_calls, "token_requests": client.token_requests}
         except asyncio.CancelledError:
@@ -210,19 +184,19 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             raise
         except SalesforceLeadsError as error:
             event |= {"status": "error", "message": str(error)}
-        if event["status"] == "finished" and self._poller.unfinished:
+        if event["status"] == "finished" and unfinished(self._jobs):
             event["status"] = "queued"
-        event["jobs"] = [job.as_json() for job in self._poller.jobs]
+        event["jobs"] = [asdict(job) for job in self._jobs.values()]
         await asyncio.sleep(max(0.0, handed_over - time.monotonic()))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Abort the jobs that are not over; Airflow calls this when somebody marks or clears the deferred task."""
-        unfinished = self._poller.unfinished
-        if not self.abort_on_kill or not unfinished:
+        running = unfinished(self._jobs)
+        if not self.abort_on_kill or not running:
             return
         async with await self._client() as client:
-            await asyncio.gather(*(self._abort(client, job_id) for job_id in unfinished))
+            await asyncio.gather(*(self._abort(client, job_id) for job_id in running))
 
     async def _abort(self, client: AsyncClient, job_id: str) -> None:
         call = abort_job(job_id)

@@ -147,10 +147,10 @@ def test_a_list_of_jobs_leads_to_its_next_page() -> None:
     """The locator comes out of nextRecordsUrl, until the list is done."""
     url = "/services/data/v60.0/jobs/ingest?jobType=V2Ingest&queryLocator=01g-2%2B"
     listed = {"done": False, "records": [body()], "nextRecordsUrl": url}
-    page = bulk.jobs_of(bulk.list_jobs(), Reply(status=200, body=listed), conn_id="sf")
-    assert ([job.id for job in page.jobs], page.locator) == ([JOB], "01g-2+")
+    jobs, locator = bulk.jobs_of(bulk.list_jobs(), Reply(status=200, body=listed), conn_id="sf")
+    assert ([job.id for job in jobs], locator) == ([JOB], "01g-2+")
     for last in (listed | {"done": True}, {"done": True, "records": []}):
-        assert bulk.jobs_of(bulk.list_jobs(), Reply(status=200, body=last), conn_id="sf").locator is None
+        assert bulk.jobs_of(bulk.list_jobs(), Reply(status=200, body=last), conn_id="sf")[1] is None
 
 
 @pytest.mark.parametrize(("header", "locator"), [("null", None), ("", None), ("MTAwMDA", "MTAwMDA")])

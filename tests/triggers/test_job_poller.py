@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_sfleads.exceptions import ApiLimitError, RequestRefusedError, ServiceUnavailableError
 from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
-from airflow_provider_sfleads.triggers.bulk import JobPoller, JobStatus
+from airflow_provider_sfleads.triggers.bulk import JobStatus, unfinished, wait_for_jobs
 
 Answer = Reply | Exception
 
@@ -47,13 +47,16 @@ class Org:
         assert seconds > 0
         self.now += seconds
 
-    def poll(self, *job_ids: str, started_at: float | None = None, queued: float | None = None) -> JobPoller:
+    def poll(self, *job_ids: str, started_at: float | None = None, queued: float | None = None) -> dict[str, JobStatus]:
         """Poll jobs to their end, or until they have stood in the queue for so many seconds."""
         began = self.started_at if started_at is None else started_at
         until = {} if queued is None else dict.fromkeys(job_ids, self.started_at + queued)
-        poller = JobPoller(job_ids, began, queued_until=until, sleep=self.sleep, now=lambda: self.now)
-        asyncio.run(poller.wait(cast("AsyncClient", cast("Any", self))))
-        return poller
+        jobs = {job_id: JobStatus(id=job_id) for job_id in job_ids}
+        client = cast("AsyncClient", cast("Any", self))
+        asyncio.run(
+            wait_for_jobs(client, jobs, started_at=began, queued_until=until, sleep=self.sleep, now=lambda: self.now)
+        )
+        return jobs
 
 
 def ends_after(seconds: float) -> Callable[[str, float], Answer]:
@@ -64,9 +67,9 @@ def ends_after(seconds: float) -> Callable[[str, float], Answer]:
 def test_a_job_that_is_over_is_asked_about_once() -> None:
     """Its state and counts are what Salesforce says."""
     org = Org(ends_after(0))
-    poller = org.poll("7505g0000000001AAA")
-    assert poller.jobs == (JobStatus(id="7505g0000000001AAA", state="JobComplete", over=True, processed=9, failed=1),)
-    assert (poller.unfinished, len(org.calls)) == ((), 1)
+    jobs = org.poll("7505g0000000001AAA")
+    assert [*jobs.values()] == [JobStatus(id="7505g0000000001AAA", state="JobComplete", processed=9, failed=1)]
+    assert (unfinished(jobs), len(org.calls)) == ((), 1)
 
 
 def test_a_short_job_is_noticed_at_once() -> None:
@@ -101,8 +104,7 @@ def test_only_what_is_not_over_is_asked_about_again() -> None:
     """Jobs end at different times, and each is left alone once it has."""
     ends = {"7505g0000000001AAA": 0.0, "7505g0000000002AAA": 0.6, "7505g0000000003AAA": 2.0}
     org = Org(lambda job_id, elapsed: job("Failed" if elapsed >= ends[job_id] else "InProgress"))
-    poller = org.poll(*ends)
-    assert [job.id for job in poller.jobs] == list(ends)
+    assert [job.id for job in org.poll(*ends).values()] == list(ends)
     counts = [sum(1 for asked, _ in org.calls if asked == job_id) for job_id in ends]
     assert counts[0] == 1
     assert counts == sorted(counts)
@@ -111,11 +113,11 @@ def test_only_what_is_not_over_is_asked_about_again() -> None:
 def test_a_job_is_given_up_at_the_end_of_its_time_in_the_queue() -> None:
     """To the second, however rare the polls are by then; trouble that passes is no word on where it stands."""
     org = Org(lambda *_: job("UploadComplete"))
-    poller = org.poll("7505g0000000001AAA", queued=30.0)
-    assert (poller.unfinished, org.calls[-1][1]) == (("7505g0000000001AAA",), 30.0)
+    jobs = org.poll("7505g0000000001AAA", queued=30.0)
+    assert (unfinished(jobs), org.calls[-1][1]) == (("7505g0000000001AAA",), 30.0)
 
     org = Org(lambda _job, elapsed: ServiceUnavailableError("busy") if 20 < elapsed < 50 else job("UploadComplete"))
-    assert org.poll("7505g0000000001AAA", queued=30.0).unfinished == ("7505g0000000001AAA",)
+    assert unfinished(org.poll("7505g0000000001AAA", queued=30.0)) == ("7505g0000000001AAA",)
     assert 50 <= org.calls[-1][1] < 70
 
 
@@ -124,28 +126,28 @@ def test_a_job_that_has_begun_in_time_is_waited_for() -> None:
     org = Org(
         lambda _job, elapsed: job("UploadComplete" if elapsed < 20 else "InProgress" if elapsed < 90 else "Failed")
     )
-    assert (org.poll("7505g0000000001AAA", queued=30.0).unfinished, org.calls[-1][1] >= 90) == ((), True)
+    assert (unfinished(org.poll("7505g0000000001AAA", queued=30.0)), org.calls[-1][1] >= 90) == ((), True)
 
 
 def test_a_job_that_was_deleted_is_over() -> None:
     """Nobody waits for what is gone."""
     gone = Reply(status=404, body=[{"errorCode": "NOT_FOUND", "message": "gone"}])
-    assert Org(lambda *_: gone).poll("7505g0000000001AAA").jobs == (
-        JobStatus(id="7505g0000000001AAA", state="Deleted", over=True),
-    )
+    jobs = Org(lambda *_: gone).poll("7505g0000000001AAA")
+    assert [*jobs.values()] == [JobStatus(id="7505g0000000001AAA", state="Deleted")]
+    assert unfinished(jobs) == ()
 
 
 def test_why_a_job_failed_is_kept() -> None:
     """The message of the job comes with it."""
     org = Org(lambda *_: job("Failed", errorMessage="InvalidBatch : Field name not found : Nope__c"))
-    assert org.poll("7505g0000000001AAA").jobs[0].error == "InvalidBatch : Field name not found : Nope__c"
+    assert org.poll("7505g0000000001AAA")["7505g0000000001AAA"].error == "InvalidBatch : Field name not found : Nope__c"
 
 
 @pytest.mark.parametrize("trouble", [ServiceUnavailableError("busy"), ApiLimitError("too many")])
 def test_what_passes_is_ridden_out(trouble: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """A job goes on while Salesforce does not answer; the log says so."""
     org = Org(lambda _job, elapsed: trouble if elapsed < 2 else job("JobComplete"))
-    assert org.poll("7505g0000000001AAA").jobs[0].state == "JobComplete"
+    assert org.poll("7505g0000000001AAA")["7505g0000000001AAA"].state == "JobComplete"
     assert str(trouble) in caplog.text
 
 
