@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Row
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.wire import FieldValue, Record
@@ -131,12 +131,12 @@ def bind(
     constants: dict[str, FieldValue] = {}
     taken = {name.lower(): "the sync itself writes it" for name in reserved}
     for column, name in field_map.columns.items():
-        info = _writable(lead, name, f"column {column!r}", purpose, problems)
-        if info is not None and _free(taken, info, f"column {column!r}", problems):
+        info = _take(lead, name, f"column {column!r}", purpose, taken, problems)
+        if info is not None:
             columns.append((column, info))
     for name, raw in field_map.constants.items():
-        info = _writable(lead, name, "constant", purpose, problems)
-        if info is None or not _free(taken, info, "constant", problems):
+        info = _take(lead, name, "constant", purpose, taken, problems)
+        if info is None:
             continue
         value = convert(info, raw, truncate=field_map.truncate)
         if isinstance(value, Refusal):
@@ -148,8 +148,12 @@ def bind(
         else:
             constants[info.name] = value
     required = tuple(info.name for info in lead.required_on_create) if purpose.creates else ()
-    written = {info.name for _, info in columns} | set(constants) | {_canonical(lead, n) for n in reserved}
-    problems += _unmapped(required, written)
+    written = {info.name.lower() for _, info in columns} | {name.lower() for name in (*constants, *reserved)}
+    problems += [
+        f"{name}: Salesforce requires it on create, and no column or constant is mapped to it"
+        for name in required
+        if name.lower() not in written
+    ]
     if problems:
         return tuple(problems)
     return BoundMapping(
@@ -161,47 +165,31 @@ def bind(
     )
 
 
-def _canonical(lead: SObjectInfo, name: str) -> str:
+def _take(
+    lead: SObjectInfo, name: str, source: str, purpose: Purpose, taken: dict[str, str], problems: list[str]
+) -> FieldInfo | None:
+    """Take the field of that name for a column or a constant; ``None`` where it cannot be had."""
     info = lead.find(name)
-    return info.name if info else name
-
-
-def _unmapped(required: Iterable[str], written: set[str]) -> Iterator[str]:
-    for name in required:
-        if name not in written:
-            yield f"{name}: Salesforce requires it on create, and no column or constant is mapped to it"
-
-
-def _free(taken: dict[str, str], info: FieldInfo, source: str, problems: list[str]) -> bool:
-    name = info.name.lower()
-    if name in taken:
-        problems.append(f"{source} -> {info.name}: {taken[name]}")
-        return False
-    taken[name] = f"{source} is mapped to it too"
-    return True
-
-
-def _writable(lead: SObjectInfo, name: str, source: str, purpose: Purpose, problems: list[str]) -> FieldInfo | None:
-    info = lead.find(name)
-    if info is None:
-        problems.append(
-            f"{source} -> {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
-        )
+    problem = _unwritable(info, purpose.within(lead)) or taken.get(name.lower())
+    if info is None or problem:
+        problems.append(f"{source} -> {info.name if info else name}: {problem}")
         return None
-    refused = _refused(info, purpose.within(lead))
-    if refused:
-        problems.append(
-            f"{source} -> {info.name}: the field is read-only on {refused}, by its kind, or since the Run-As user has "
-            f"no Edit access to it {_GIVE}"
-        )
-        return None
+    taken[name.lower()] = f"{source} is mapped to it too"
     return info
 
 
-def _refused(info: FieldInfo, purpose: Purpose) -> str:
+def _unwritable(info: FieldInfo | None, purpose: Purpose) -> str | None:
+    """What keeps a field from being written, as half a sentence."""
+    if info is None:
+        return f"Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
     on_create = purpose.creates and not info.createable
     on_update = purpose.updates and not info.updateable
-    return " and ".join(["create"] * on_create + ["update"] * on_update)
+    if not (on_create or on_update):
+        return None
+    refused = " and ".join(["create"] * on_create + ["update"] * on_update)
+    return (
+        f"the field is read-only on {refused}, by its kind, or since the Run-As user has no Edit access to it {_GIVE}"
+    )
 
 
 def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique: bool) -> FieldInfo | str:
@@ -212,7 +200,7 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
     """
     info = lead.find(name)
     if info is None:
-        return f"external_id_field {name}: Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
+        return f"external_id_field {name}: {_unwritable(None, purpose)}"
     if not (info.external_id or info.id_lookup):
         return f'external_id_field {info.name}: it is not an external ID; tick "External ID" on the field'
     if not info.filterable:

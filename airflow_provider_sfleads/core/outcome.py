@@ -1,11 +1,27 @@
-"""What became of a row: one line of the results; and a row of which nobody knows what became of it."""
+"""A row as the export yields it, and what became of it: one line of the results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that the export could not read; it is counted and becomes a reject.
+
+    :param values: what could be read, by column name.
+    :param code: error code for the results, in Salesforce's spelling of codes (``MALFORMED_ROW``).
+    :param message: where the row stands and which rule it breaks.
+    """
+
+    values: Row
+    code: str
+    message: str
 
 
 class Action(StrEnum):

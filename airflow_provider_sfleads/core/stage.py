@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from airflow_provider_sfleads.core.outcome import Reason
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Reason, Row
 from airflow_provider_sfleads.core.text import BLANKS, is_null, number_of, text_of
 from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.salesforce.describe import FieldInfo

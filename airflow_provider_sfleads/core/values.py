@@ -58,12 +58,16 @@ def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldV
     return _CONVERTERS.get(info.type, _text)(info, value)
 
 
+def _refusal(info: FieldInfo, code: str, rule: str) -> Refusal:
+    return Refusal(code=code, message=f"{info.name}: {rule}", fields=(info.name,))
+
+
 def _wrong_type(info: FieldInfo, wanted: str) -> Refusal:
-    return Refusal(
-        code="INVALID_TYPE_ON_FIELD_IN_RECORD",
-        message=f"{info.name}: value not of required type: it takes {wanted}",
-        fields=(info.name,),
-    )
+    return _refusal(info, "INVALID_TYPE_ON_FIELD_IN_RECORD", f"value not of required type: it takes {wanted}")
+
+
+def _out_of_range(info: FieldInfo) -> Refusal:
+    return _refusal(info, "NUMBER_OUTSIDE_VALID_RANGE", "value outside of valid range")
 
 
 def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
@@ -77,17 +81,13 @@ def _text(info: FieldInfo, value: object) -> FieldValue | Refusal:
     size = len(text.strip(BLANKS))
     if size <= info.length:
         return text
-    return Refusal(
-        code="STRING_TOO_LONG",
-        message=f"{info.name}: data value too large: {size} characters (max length={info.length})",
-        fields=(info.name,),
-    )
+    return _refusal(info, "STRING_TOO_LONG", f"data value too large: {size} characters (max length={info.length})")
 
 
 def _email(info: FieldInfo, value: object) -> FieldValue | Refusal:
     text = _text(info, value)
     if isinstance(text, str) and not _EMAIL.fullmatch(text.strip(BLANKS)):
-        return Refusal(code="INVALID_EMAIL_ADDRESS", message=f"{info.name}: invalid email address", fields=(info.name,))
+        return _refusal(info, "INVALID_EMAIL_ADDRESS", "invalid email address")
     return text
 
 
@@ -117,14 +117,6 @@ def _decimal(info: FieldInfo, value: object) -> FieldValue | Refusal:
     return number
 
 
-def _out_of_range(info: FieldInfo) -> Refusal:
-    return Refusal(
-        code="NUMBER_OUTSIDE_VALID_RANGE",
-        message=f"{info.name}: value outside of valid range",
-        fields=(info.name,),
-    )
-
-
 def _date(info: FieldInfo, value: object) -> FieldValue | Refusal:
     moment = _datetime_of(value)
     if moment is None:
@@ -135,10 +127,10 @@ def _date(info: FieldInfo, value: object) -> FieldValue | Refusal:
 def _datetime(info: FieldInfo, value: object) -> FieldValue | Refusal:
     moment = _datetime_of(value)
     if moment is None:
-        wanted = (
-            "a date and time as YYYY-MM-DDThh:mm:ss, with an offset such as +02:00, Z, UTC or without zone (ISO 8601)"
+        return _wrong_type(
+            info,
+            "a date and time as YYYY-MM-DDThh:mm:ss, with an offset such as +02:00, Z, UTC or without zone (ISO 8601)",
         )
-        return _wrong_type(info, wanted)
     try:
         utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError:
@@ -155,21 +147,14 @@ def _datetime_of(value: object) -> datetime | None:
 
 
 def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    moment = _time_of(value)
+    # A span of time is one, too, and text_of() writes it as such; a number is none, whatever its digits look like.
+    moment = value if isinstance(value, time) else parse_time(text_of(value).strip(BLANKS))
     if moment is None:
         return _wrong_type(info, "a time of day as hh:mm:ss, from 00:00:00 to 23:59:59.999")
     # Such a field has no zone, and without its date a time cannot be moved: it may be another day's in UTC.
     if moment.tzinfo is not None and moment.utcoffset() != timedelta(0):
         return _wrong_type(info, "a time of day without an offset from UTC; let the export give it in the wanted zone")
     return moment.replace(tzinfo=None).isoformat("milliseconds") + "Z"
-
-
-def _time_of(value: object) -> time | None:
-    """A time of day; ``None`` for what is none, such as a span of a day or more."""
-    if isinstance(value, time):
-        return value
-    # A span of time is one, too, and text_of() writes it as such; a number is none, whatever its digits look like.
-    return parse_time(text_of(value).strip(BLANKS))
 
 
 def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
@@ -190,18 +175,11 @@ def _listed(info: FieldInfo, choices: Sequence[str]) -> FieldValue | Refusal:
     spelled = {info.compared(choice): info.spelled(choice) for choice in choices}.values()
     if not info.restricted_picklist or all(choice in info.picklist_values for choice in spelled):
         return ";".join(spelled)
-    return Refusal(
-        code="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
-        message=f"{info.name}: bad value for restricted picklist field",
-        fields=(info.name,),
-    )
+    return _refusal(info, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "bad value for restricted picklist field")
 
 
 def _reference(info: FieldInfo, value: object) -> FieldValue | Refusal:
-    full = to_18(text_of(value).strip(BLANKS))
-    if full is None:
-        return Refusal(code="MALFORMED_ID", message=f"{info.name}: id value of incorrect type", fields=(info.name,))
-    return full
+    return to_18(text_of(value).strip(BLANKS)) or _refusal(info, "MALFORMED_ID", "id value of incorrect type")
 
 
 _CONVERTERS: dict[str, Callable[[FieldInfo, object], FieldValue | Refusal]] = {

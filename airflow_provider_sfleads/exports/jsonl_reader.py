@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.core.text import is_unicode
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.record_batches import Chunk, Values, row_lists, value_chunks

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.python_values import batch_rows
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks

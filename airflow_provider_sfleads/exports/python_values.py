@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import BadRow, Row
 from airflow_provider_sfleads.core.text import span_text
 
 #: Types whose values stay as they are.

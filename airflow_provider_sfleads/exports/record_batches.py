@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import BadRow, Row
 from airflow_provider_sfleads.exports.python_values import (
     PLAIN,
     batch_rows,

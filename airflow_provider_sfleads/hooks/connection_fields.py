@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_sfleads.core.text import number_of
@@ -24,6 +24,7 @@ from airflow_provider_sfleads.salesforce.settings import (
 )
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CONN_TYPE = "salesforce_leads"
@@ -46,18 +47,6 @@ Value = TypeVar("Value")
 Fallback = TypeVar("Fallback")
 
 
-class Fields(Protocol):
-    """What is read of an Airflow connection."""
-
-    conn_id: str
-    host: str | None
-    schema: str | None
-    login: str | None
-    password: str | None
-    port: int | None
-    extra: str | None
-
-
 class _Problems(list[str]):
     """A sentence for each thing that is wrong."""
 
@@ -70,7 +59,7 @@ class _Problems(list[str]):
             return fallback
 
 
-def read_settings(connection: Fields, conn_id: str | None = None) -> Settings:
+def read_settings(connection: Connection, conn_id: str | None = None) -> Settings:
     """Read a connection; extras that are null are unset, and unknown ones are left alone.
 
     :param conn_id: by which the connection was asked for, where it bears another.

@@ -10,7 +10,14 @@ from urllib.parse import urlencode
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 from airflow_provider_sfleads.salesforce import Client
-from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, auto_assign, effect_headers
+from airflow_provider_sfleads.salesforce.collections import (
+    MAX_RECORDS,
+    MAX_RETRIEVE_IDS,
+    Operation,
+    PageKind,
+    auto_assign,
+    retrieve_call,
+)
 from airflow_provider_sfleads.salesforce.describe import versions_call
 from airflow_provider_sfleads.salesforce.paging import cut, expect, mapping, objects, query_pages, sequence
 from airflow_provider_sfleads.salesforce.replies import RecordResult, results_of
@@ -27,16 +34,6 @@ def pages(items: Iterable[Item], size: int, *, limit: int) -> Iterator[list[Item
     if not 1 <= size <= limit:
         raise ParameterError(f"batch_size must be from 1 to {limit}, not {size}.")
     yield from cut(items, size)
-
-
-def headers(assignment_rule: str | None, duplicates: Literal["reject", "allow"]) -> dict[str, str]:
-    """Return the headers that say which side effects of a write are wanted.
-
-    Without the first, Salesforce runs the active assignment rule, on updates as well.
-    """
-    if duplicates not in ("reject", "allow"):
-        raise ParameterError(f'duplicates must be "reject" or "allow", not {duplicates!r}.')
-    return effect_headers(auto_assign(assignment_rule), allow_duplicates=duplicates == "allow")
 
 
 class Records:
@@ -75,10 +72,10 @@ class Records:
 
     def get(self, ids: Iterable[str], fields: Sequence[str], *, sobject: str, size: int) -> list[dict[str, Any] | None]:
         """Read records by id."""
-        path = f"composite/sobjects/{name(sobject)}"
         found: list[dict[str, Any] | None] = []
+        name(sobject)
         for page in pages(ids, size, limit=MAX_RETRIEVE_IDS):
-            call = Call(method="POST", path=path, body={"ids": page, "fields": list(fields)})
+            call = retrieve_call(page, fields, sobject)
             rows = sequence(call, self._send(call), conn_id=self._conn_id, count=len(page))
             objects([row for row in rows if row is not None], call, conn_id=self._conn_id)
             found += [None if row is None else bare(row) for row in rows]
@@ -86,7 +83,7 @@ class Records:
 
     def write(
         self,
-        method: Literal["POST", "PATCH"],
+        operation: Operation,
         records: Iterable[Record],
         *,
         sobject: str,
@@ -94,7 +91,7 @@ class Records:
         effects: Effects,
         key: str | None = None,
     ) -> list[RecordResult]:
-        """Create (POST) or update (PATCH) records page by page, and return one result per record in order.
+        """Create or update records page by page, and return one result per record in order.
 
         A request of unknown outcome is repeated unless it creates. Where a page fails as a whole, the error's attribute
         ``results`` has the results of the pages before it.
@@ -102,13 +99,23 @@ class Records:
         :param effects: assignment rule, and what becomes of duplicates.
         :param key: external ID to upsert by.
         """
-        path = "composite/sobjects" + (f"/{name(sobject)}/{name(key)}" if key is not None else "")
-        repeatable, sent_headers = method == "PATCH", headers(*effects)
-        kind = {"attributes": {"type": name(sobject)}}
+        assignment_rule, duplicates = effects
+        name(sobject)
+        if key is not None:
+            name(key)
+        if duplicates not in ("reject", "allow"):
+            raise ParameterError(f'duplicates must be "reject" or "allow", not {duplicates!r}.')
+        kind = PageKind(
+            operation=operation,
+            external_id_field=key,
+            auto_assign=auto_assign(assignment_rule),
+            allow_duplicates=duplicates == "allow",
+            repeatable=operation != "insert",
+            sobject=sobject,
+        )
         results: list[RecordResult] = []
         for page in pages(records, size, limit=MAX_RECORDS):
-            body = {"allOrNone": False, "records": [{**kind, **record} for record in page]}
-            call = Call(method=method, path=path, body=body, headers=sent_headers, repeatable=repeatable, write=True)
+            call = kind.call(page)
             try:
                 results += results_of(expect(call, self._send(call), conn_id=self._conn_id), len(page))
             except SalesforceLeadsError as error:

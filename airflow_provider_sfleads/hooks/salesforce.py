@@ -162,7 +162,7 @@ class SalesforceLeadsHook(HttpHook):
         :param duplicates: ``"allow"`` saves in spite of duplicate rules that merely alert.
         """
         effects = (assignment_rule, duplicates)
-        return self._records.write("POST", records, sobject=sobject, size=batch_size, effects=effects)
+        return self._records.write("insert", records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def update(
@@ -183,7 +183,7 @@ class SalesforceLeadsHook(HttpHook):
         :param duplicates: as in :meth:`create`.
         """
         effects = (assignment_rule, duplicates)
-        return self._records.write("PATCH", records, sobject=sobject, size=batch_size, effects=effects)
+        return self._records.write("update", records, sobject=sobject, size=batch_size, effects=effects)
 
     @_permanent
     def upsert(
@@ -207,9 +207,8 @@ class SalesforceLeadsHook(HttpHook):
         :param assignment_rule: as in :meth:`create`, but none by default: Salesforce would run it on updates too.
         :param duplicates: as in :meth:`create`.
         """
-        effects = (assignment_rule, duplicates)
-        key = external_id_field
-        return self._records.write("PATCH", records, sobject=sobject, size=batch_size, effects=effects, key=key)
+        effects, key = (assignment_rule, duplicates), external_id_field
+        return self._records.write("upsert", records, sobject=sobject, size=batch_size, effects=effects, key=key)
 
     @_permanent
     def get(

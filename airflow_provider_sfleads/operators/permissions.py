@@ -11,7 +11,7 @@ from airflow_provider_sfleads.operators.load_context import LoadContext
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, check_contacts
 from airflow_provider_sfleads.salesforce.access import check_writable, in_one
-from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.describe import SObjectInfo, check_writable, in_one, parse_describe
 
 log = logging.getLogger(__name__)
 

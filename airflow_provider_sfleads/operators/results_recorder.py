@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.message import error_words, is_named, log_name
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Row
 from airflow_provider_sfleads.results import ResultsWriter
 from airflow_provider_sfleads.results.parts import marks
 

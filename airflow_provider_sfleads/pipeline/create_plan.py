@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row
 from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.core.values import Refusal, convert
 from airflow_provider_sfleads.pipeline.email_match import EmailMatch

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.keys import key_text, valid_key
 from airflow_provider_sfleads.core.mapping import cleared
-from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Reason, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import cell_text, is_unicode
 from airflow_provider_sfleads.core.values import Refusal

@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
-from airflow_provider_sfleads.salesforce.access import CONTACT, contacts_call
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS, retrieve_call
-from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
+from airflow_provider_sfleads.salesforce.describe import CONTACT, FieldInfo, SObjectInfo, contacts_call
 from airflow_provider_sfleads.salesforce.ids import to_18
 from airflow_provider_sfleads.salesforce.paging import MOST_FOUND, checked, cut, expect, objects, query_pages, sequence
 from airflow_provider_sfleads.salesforce.soql import in_queries

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from airflow_provider_sfleads.core.keys import Compare, key_text, valid_key
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row, UnansweredSend
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.exceptions import (

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.stage import StageRule
-from airflow_provider_sfleads.salesforce.access import Needs
+from airflow_provider_sfleads.salesforce.describe import Needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

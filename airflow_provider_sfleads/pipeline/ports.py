@@ -12,8 +12,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, Row, UnansweredSend
 from airflow_provider_sfleads.salesforce.ingest_jobs import LONGEST_QUEUED
 
 

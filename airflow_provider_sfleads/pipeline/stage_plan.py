@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_null
 from airflow_provider_sfleads.core.values import Refusal, convert

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Action, Row
 from airflow_provider_sfleads.core.values import NUMBERS, Refusal, convert
 from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import BadRow, Row
 from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exports.csv_records import Record, quoted, records, rows_of
 from airflow_provider_sfleads.exports.storage import opened

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Row
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.results.columns import complete, schema, to_batch
 from airflow_provider_sfleads.results.files import Directory

@@ -5,7 +5,7 @@ REST API Developer Guide, "Create / Update / Upsert Records using sObject Collec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from airflow_provider_sfleads.exceptions import ParameterError, ServiceUnavailab
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
 from airflow_provider_sfleads.salesforce.ids import LEAD_PREFIX, to_18
 from airflow_provider_sfleads.salesforce.replies import ApiError, results_of
-from airflow_provider_sfleads.salesforce.wire import Call, Record, Reply
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 MAX_RECORDS = 200
 MAX_RETRIEVE_IDS = 2000
@@ -31,6 +31,7 @@ class PageKind:
     :param allow_duplicates: whether alert-type duplicate rules are overridden.
     :param repeatable: whether sending the page twice is harmless.
     :param once: whether leads must be looked at before a page is sent again, whatever kept it from going through.
+    :param sobject: what the records are.
     """
 
     operation: Operation
@@ -39,13 +40,14 @@ class PageKind:
     allow_duplicates: bool = False
     repeatable: bool = True
     once: bool = False
+    sobject: str = "Lead"
 
-    def call(self, records: Sequence[Record]) -> Call:
+    def call(self, records: Sequence[Mapping[str, object]]) -> Call:
         """The request that sends these records."""
         path = "composite/sobjects"
         if self.operation == "upsert":
-            path += f"/Lead/{self.external_id_field}"
-        lines = [{"attributes": {"type": "Lead"}, **record} for record in records]
+            path += f"/{self.sobject}/{self.external_id_field}"
+        lines = [{"attributes": {"type": self.sobject}, **record} for record in records]
         return Call(
             method="POST" if self.operation == "insert" else "PATCH",
             path=path,
@@ -102,11 +104,7 @@ def save_results_of(reply: Reply, count: int) -> list[SaveResult]:
     :raises OutcomeUnknownError: where it does not speak of every record.
     """
     return [
-        SaveResult(
-            id=result.id,
-            created=result.created,
-            error=None if result.success else result.errors[0],
-        )
+        SaveResult(id=result.id, created=result.created, error=None if result.success else result.errors[0])
         for result in results_of(reply, count, prefix=LEAD_PREFIX)
     ]
 
@@ -140,9 +138,9 @@ def effect_headers(auto_assign: str, *, allow_duplicates: bool) -> dict[str, str
     return headers
 
 
-def retrieve_call(ids: Sequence[str], fields: Sequence[str]) -> Call:
-    """Read up to 2,000 leads by id in one request; a lead that is missing or deleted comes as ``null``."""
-    return Call(method="POST", path="composite/sobjects/Lead", body={"ids": list(ids), "fields": list(fields)})
+def retrieve_call(ids: Sequence[str], fields: Sequence[str], sobject: str = "Lead") -> Call:
+    """Read up to 2,000 records by id in one request; one that is missing or deleted comes as ``null``."""
+    return Call(method="POST", path=f"composite/sobjects/{sobject}", body={"ids": list(ids), "fields": list(fields)})
 
 
 def delete_call(ids: Sequence[str]) -> Call:

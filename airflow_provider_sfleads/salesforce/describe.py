@@ -1,4 +1,4 @@
-"""What ``describe`` says of an sObject, as far as a sync needs it.
+"""What describe says of an sObject, as far as a sync needs it, and what the Run-As user has to be allowed.
 
 Salesforce filters describe by the running user's field-level security: an absent field does not exist or
 may not be seen (REST API Developer Guide, "sObject Describe").
@@ -11,8 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.exceptions import (
+    LeadAccessError,
+    MappingError,
+    ObjectAccessError,
+    SalesforceLeadsError,
+    ServiceUnavailableError,
+)
+from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 #: Brings text into the form in which it is compared where letter case does not count.
 #: lower() and not casefold(): the latter would take "straße" and "strasse" for one value.
@@ -195,3 +202,99 @@ def offered_in(body: object) -> list[str]:
     items = body if isinstance(body, list) else []
     named = (item.get("version") for item in items if isinstance(item, dict))
     return sorted((name for name in named if isinstance(name, str) and _VERSION.fullmatch(name)), key=float)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a sync does, whatever its rows are.
+
+    :param creates: leads are created.
+    :param updates: leads are changed.
+    :param contacts: contacts are looked up by e-mail.
+    :param active_rule: the org's active assignment rule is to run.
+    """
+
+    creates: bool = False
+    updates: bool = False
+    contacts: bool = False
+    active_rule: bool = False
+
+
+def check_writable(lead: SObjectInfo, needs: Needs, *, conn_id: str) -> None:
+    """Refuse what the Run-As user may not do to leads, by what describe says of the object.
+
+    :raises LeadAccessError: naming the permissions.
+    """
+    wanted = {"Create": needs.creates and not lead.createable, "Edit": needs.updates and not lead.updateable}
+    lacking = [permission for permission, is_lacking in wanted.items() if is_lacking]
+    if lacking:
+        raise LeadAccessError(
+            f"The Run-As user of connection {conn_id!r} may not {' and '.join(lacking).lower()} leads. Give it a "
+            f"permission set with {' and '.join(lacking)} on Lead.",
+            status=200,
+        )
+
+
+def in_one(problems: Sequence[SalesforceLeadsError], *, conn_id: str) -> SalesforceLeadsError:
+    """Make one error of all that is lacking, so that whoever mends it does so once."""
+    if len(problems) == 1:
+        return problems[0]
+    sentences: list[str] = []
+    for problem in problems:
+        sentences += problem.problems if isinstance(problem, MappingError) else [str(problem)]
+    refused = [problem for problem in problems if isinstance(problem, ObjectAccessError)]
+    lines = "".join(f"\n  - {sentence}" for sentence in sentences)
+    return ObjectAccessError(
+        f"The Run-As user of connection {conn_id!r} cannot do this; nothing is read of the export or sent:{lines}",
+        status=refused[0].status,
+        codes=tuple(code for problem in refused for code in problem.codes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SecondObject:
+    """An object beside Lead, and what to say where it may not be read.
+
+    :param sobject: its API name.
+    :param reader: the parameter that has it read.
+    :param remedy: what to give the Run-As user, or to change in the Dag.
+    """
+
+    sobject: str
+    reader: str
+    remedy: str
+
+    def check(self, reply: Reply, *, conn_id: str) -> None:
+        """Refuse a reply that says that the object, or the fields asked for, cannot be seen.
+
+        :raises ObjectAccessError: naming object, permission and parameter.
+        """
+        errors = errors_of(reply)
+        if any(error.entry.hides for error in errors):
+            raise ObjectAccessError(
+                f"{self.reader} reads {self.sobject}, and the Run-As user of connection {conn_id!r} has no Read access "
+                f"to it (HTTP {reply.status}: {plain_text(errors)}). {self.remedy}",
+                status=reply.status,
+                codes=tuple(error.code for error in errors),
+            )
+
+
+CONTACT = SecondObject(
+    "Contact",
+    "match_email=True",
+    "Give it a permission set with Read on Contact and on its field Email (and View All on Contact, to find those of "
+    "other owners), or set match_email=False.",
+)
+ASSIGNMENT_RULE = SecondObject(
+    "AssignmentRule",
+    "assignment_rule='default' in bulk",
+    "Give it a permission set with View Setup and Configuration, or give assignment_rule the rule's own id (01Q...), "
+    "or take api='collections'.",
+)
+
+
+def contacts_call() -> Call:
+    """Ask for as little as shows whether contacts can be found by e-mail; no value of anybody is read."""
+    return Call(
+        method="GET", path="query", params={"q": "SELECT Id FROM Contact WHERE Email = 'nobody@invalid' LIMIT 1"}
+    )

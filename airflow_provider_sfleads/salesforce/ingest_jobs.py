@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.salesforce.access import ASSIGNMENT_RULE
 from airflow_provider_sfleads.salesforce.collections import Operation
+from airflow_provider_sfleads.salesforce.describe import ASSIGNMENT_RULE
 from airflow_provider_sfleads.salesforce.ids import is_id
 from airflow_provider_sfleads.salesforce.paging import mapping, objects
 from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, shown

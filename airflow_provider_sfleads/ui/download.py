@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.core.text import cell_text
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports.csv_records import read_columns, read_rows

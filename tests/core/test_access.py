@@ -6,8 +6,14 @@ import pytest
 
 from airflow_provider_sfleads.core.mapping import FieldMap, Purpose, bind
 from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, ObjectAccessError, SalesforceLeadsError
-from airflow_provider_sfleads.salesforce.access import CONTACT, Needs, check_writable, in_one
-from airflow_provider_sfleads.salesforce.describe import SObjectInfo, parse_describe
+from airflow_provider_sfleads.salesforce.describe import (
+    CONTACT,
+    Needs,
+    SObjectInfo,
+    check_writable,
+    in_one,
+    parse_describe,
+)
 from airflow_provider_sfleads.salesforce.wire import Reply
 
 FIELD = {"name": "Phone", "type": "phone", "length": 40, "nillable": True}

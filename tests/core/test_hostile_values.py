@@ -13,9 +13,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
 )
 from airflow_provider_sfleads.salesforce import ingest_jobs as bulk
-from airflow_provider_sfleads.salesforce.access import CONTACT
 from airflow_provider_sfleads.salesforce.collections import save_results_of
-from airflow_provider_sfleads.salesforce.describe import parse_describe
+from airflow_provider_sfleads.salesforce.describe import CONTACT, parse_describe
 from airflow_provider_sfleads.salesforce.host import parse_host
 from airflow_provider_sfleads.salesforce.oauth import grant_of
 from airflow_provider_sfleads.salesforce.oauth import refusal as token_refusal

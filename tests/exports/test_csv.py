@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import FileExport, csv_records
 from airflow_provider_sfleads.exports.storage import MAX_LINE_BYTES

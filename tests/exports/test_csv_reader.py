@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.exports import csv_reader, csv_records
 from airflow_provider_sfleads.exports.csv_reader import is_plain

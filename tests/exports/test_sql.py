@@ -15,7 +15,7 @@ import psycopg2  # type: ignore[import-untyped]
 import pytest
 from airflow.providers.duckdb.hooks.duckdb import DuckDBHook
 
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import BadRow, Row
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError
 from airflow_provider_sfleads.exports import SqlExport
 from airflow_provider_sfleads.exports.python_values import plain_row

@@ -15,8 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
-from airflow_provider_sfleads.core.rows import Row
+from airflow_provider_sfleads.core.outcome import Action, Outcome, Row, UnansweredSend
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Mask, Reading

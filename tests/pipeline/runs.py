@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule

@@ -7,8 +7,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Row
 from airflow_provider_sfleads.core.same import made_of
 from airflow_provider_sfleads.exceptions import MappingError, ServiceUnavailableError
 from airflow_provider_sfleads.salesforce.wire import Call, Reply

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from tests.pipeline.intakes import (

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.keys import key_text
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.pipeline.org import LONG_AGO, Org

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.io.store import attach
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import BadRow
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.results import ResultsFolder
 

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.mapping import FieldMap
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row
 from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.exports.record_batches import Chunk, batch_chunks, chunk_rows, value_chunks

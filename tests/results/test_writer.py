@@ -18,8 +18,7 @@ from airflow.sdk.io.store import attach
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.core.rows import BadRow, Row
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row
 from airflow_provider_sfleads.exceptions import ParameterError, ResultsError
 from airflow_provider_sfleads.exports import FileExport
 from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes, settled_rows

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSend
+from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
