@@ -108,10 +108,20 @@ def task_message(
 
     :param report: what it reported; ``None`` where it came to no report.
     :param examples: rejected rows, by error code.
-    :param salt: of the hashes of keys that are addresses, see :func:`~.naming.log_name`.
+    :param salt: of the hashes of keys that are addresses, see :func:`~.message.log_name`.
     """
-    most = min(TOP_CODES, len(report.reject_reasons)) if report else 0
-    return _fitting(lambda shown: _task_message(occasion, report, examples, salt, shown), most)
+    subject = _subject(_mode(report.dry_run if report else occasion.dry_run), occasion, [report] if report else [])
+    before: list[Section] = [("", _heading(occasion, _interval(report), report))]
+    if report is not None:
+        before.append(("", (_counts(report), *_in_all(report), _effort(report))))
+    after: list[Section] = [("", _trouble(occasion)), ("", list(_next_steps(occasion, report)))]
+
+    def made(shown: int) -> Message:
+        reasons = _reasons(report, examples, salt, shown) if report and report.rejected else ()
+        sections = [*before, ("Why rows were rejected", reasons), *after]
+        return message_of(subject, sections, log_url=occasion.log_url)
+
+    return _fitting(made, min(TOP_CODES, len(report.reject_reasons)) if report else 0)
 
 
 def dag_message(occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], failed: Sequence[str]) -> Message:
@@ -120,54 +130,34 @@ def dag_message(occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], fai
     :param syncs: names of tasks, and their reports.
     :param failed: names of tasks that failed, syncs or not.
     """
-    return _fitting(lambda shown: _dag_message(occasion, syncs, failed, shown), min(_TOP_SYNCS, len(syncs)))
+    reports = [report for _, report in syncs]
+    modes = sorted({report.dry_run for report in reports})
+    subject = _subject(" AND ".join(map(_mode, modes)) or _mode(None), occasion, reports)
+    intervals = {_interval(report) for report in reports}
+    heading = _heading(occasion, intervals.pop() if len(intervals) == 1 else None)
+
+    def made(shown: int) -> Message:
+        lines = [_brief(name, report) for name, report in syncs[:shown]]
+        if len(syncs) > shown:
+            lines.append(f"and {len(syncs) - shown:,} more")
+        sections: list[Section] = [
+            ("", heading),
+            ("Syncs", lines or ["none of them reported"]),
+            ("", _named("Failed tasks", failed)),
+            ("", _trouble(occasion)),
+        ]
+        return message_of(subject, sections, log_url=occasion.log_url)
+
+    return _fitting(made, min(_TOP_SYNCS, len(syncs)))
 
 
-def _fitting(make: Callable[[int], Message], most: int) -> Message:
+def _fitting(made: Callable[[int], Message], most: int) -> Message:
     """The message with as many lines of a list as leave room for all that comes after it."""
     for shown in range(most, 0, -1):
-        message = make(shown)
+        message = made(shown)
         if len(message.text) < LIMIT:
             return message
-    return make(0)
-
-
-def _task_message(
-    occasion: Occasion, report: SyncReport | None, examples: Mapping[str, Example], salt: str, shown: int
-) -> Message:
-    mode = _mode(report.dry_run if report else occasion.dry_run)
-    sections = [Section(lines=tuple(_heading(occasion, _interval(report), report)))]
-    if report is not None:
-        lines = (_counts(report), *_in_all(report), _effort(report))
-        sections.append(Section(lines=lines))
-    if report is not None and report.rejected:
-        reasons = _reasons(report, examples, salt, shown)
-        sections.append(Section(title="Why rows were rejected", lines=tuple(reasons)))
-    sections += _trouble(occasion)
-    sections.append(Section(lines=tuple(_next_steps(occasion, report))))
-    return message_of(_subject(mode, occasion, _sums([report] if report else [])), sections, log_url=occasion.log_url)
-
-
-def _dag_message(
-    occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], failed: Sequence[str], shown: int
-) -> Message:
-    reports = [report for _, report in syncs]
-    intervals = {_interval(report) for report in reports}
-    lines = [_brief(name, report) for name, report in syncs[:shown]]
-    if len(syncs) > shown:
-        lines.append(f"and {len(syncs) - shown:,} more")
-    sections = [
-        Section(lines=tuple(_heading(occasion, intervals.pop() if len(intervals) == 1 else None))),
-        Section(title="Syncs", lines=tuple(lines or ["none of them reported"])),
-        Section(lines=_named("Failed tasks", failed)),
-        *_trouble(occasion),
-    ]
-    return message_of(_subject(_modes(reports), occasion, _sums(reports)), sections, log_url=occasion.log_url)
-
-
-def _modes(reports: Sequence[SyncReport]) -> str:
-    modes = sorted({report.dry_run for report in reports})
-    return " AND ".join(_mode(dry_run) for dry_run in modes) or _mode(None)
+    return made(0)
 
 
 def _named(title: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -180,15 +170,12 @@ def _mode(dry_run: bool | None) -> str:  # noqa: FBT001 - a state of three
     return {True: "DRY RUN", False: "LIVE", None: "LIVE OR DRY RUN"}[dry_run]
 
 
-def _subject(mode: str, occasion: Occasion, sums: str) -> str:
-    return f"{mode}: {cut(occasion.name, _LONGEST_NAME)} {occasion.state}{f' ({sums})' if sums else ''}"
-
-
-def _sums(reports: Sequence[SyncReport]) -> str:
+def _subject(mode: str, occasion: Occasion, reports: Sequence[SyncReport]) -> str:
     wanted = ("created", "updated", "would_create", "would_update", "rejected", "not_sent")
     counts = [executions.shown(report) for report in reports]
     found = {name: sum(each[name] for each in counts) for name in wanted}
-    return ", ".join(f"{n:,} {_STATES[name]}" for name, n in found.items() if n)
+    sums = ", ".join(f"{n:,} {_STATES[name]}" for name, n in found.items() if n)
+    return f"{mode}: {cut(occasion.name, _LONGEST_NAME)} {occasion.state}{f' ({sums})' if sums else ''}"
 
 
 def _heading(occasion: Occasion, interval: tuple[str, str] | None, report: SyncReport | None = None) -> list[str]:
@@ -262,9 +249,9 @@ def _code(code: str) -> str:
     return code if _IDENTIFIER.fullmatch(code) else "another error"
 
 
-def _trouble(occasion: Occasion) -> list[Section]:
-    lines = [line.strip() for line in [*_error(occasion).splitlines(), occasion.problem or ""]]
-    return [Section(lines=tuple(filter(None, lines)))] if any(lines) else []
+def _trouble(occasion: Occasion) -> list[str]:
+    lines = (line.strip() for line in [*_error(occasion).splitlines(), occasion.problem or ""])
+    return [line for line in lines if line]
 
 
 def _error(occasion: Occasion) -> str:

@@ -21,15 +21,8 @@ _MENTION = re.compile(r"(?<!\w)@")
 _UNSAFE_IN_URL = re.compile(r"[^A-Za-z0-9:/?=%+.,_-]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """Lines that belong together.
-
-    :param title: stands above the lines, which are then a list.
-    """
-
-    lines: tuple[str, ...]
-    title: str = ""
+Section = tuple[str, Sequence[str]]
+"""A title, and lines that belong together; below a title that is not empty they are a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ def message_of(subject: str, sections: Sequence[Section], *, log_url: str | None
 
     :param log_url: becomes the last line, and a link in HTML.
     """
-    sections = [section for section in sections if section.lines]
+    sections = [section for section in sections if section[1]]
     title = cut(as_text(subject), SUBJECT_LIMIT)
     url = _quoted(log_url or "")
     last = f"\n\nLog: {url}" if url else ""
@@ -90,10 +83,8 @@ def _one_line(words: str) -> str:
 
 
 def _text_section(section: Section) -> str:
-    lines = [as_text(line) for line in section.lines]
-    if not section.title:
-        return "\n".join(lines)
-    return "\n".join([f"{section.title}:", *(f"- {line}" for line in lines)])
+    title, lines = section[0], [as_text(line) for line in section[1]]
+    return "\n".join([f"{title}:", *(f"- {line}" for line in lines)] if title else lines)
 
 
 def _as_html(words: str) -> str:
@@ -101,10 +92,10 @@ def _as_html(words: str) -> str:
 
 
 def _html_section(section: Section) -> str:
-    lines = [_as_html(line) for line in section.lines]
-    if not section.title:
+    title, lines = section[0], [_as_html(line) for line in section[1]]
+    if not title:
         return f"<p>{'<br>'.join(lines)}</p>"
-    return f"<p>{section.title}:</p><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+    return f"<p>{title}:</p><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
 
 
 # A key column that was mistaken may hold whole texts.

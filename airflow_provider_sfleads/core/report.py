@@ -16,19 +16,9 @@ _TOP_REASONS = 20
 _MOST = 10**15
 # Nobody clears a task so often; a hostile report has ten thousand of them in a megabyte.
 _MOST_EXECUTIONS = 1_000
+_NAMES = {action: action.value for action in Action} | {Action.DUPLICATE_KEY: "duplicate_keys"}
 #: The counts of rows; the first is the sum of all others.
-COUNTS = (
-    "read",
-    "filtered",
-    "duplicate_keys",
-    "unchanged",
-    "created",
-    "updated",
-    "rejected",
-    "not_sent",
-    "would_create",
-    "would_update",
-)
+COUNTS = ("read", *_NAMES.values())
 
 
 def _is_count(value: object) -> bool:
@@ -170,16 +160,12 @@ class SyncReport:
         for each in fields(cls):
             if each.name in values:
                 value = values[each.name]
-                if not _FITS.get(str(each.type), _anything)(value):
+                if not _FITS[str(each.type)](value):
                     raise ValueError(f"{each.name} is no {each.type}")
                 given[each.name] = tuple(value) if isinstance(value, list) else value
             elif each.default is MISSING and each.default_factory is MISSING:
                 raise ValueError(f"{each.name} is missing")
         return cls(**given)
-
-
-def _anything(value: object) -> bool:  # noqa: ARG001 - takes what comes
-    return True
 
 
 @dataclass(slots=True)
@@ -226,8 +212,7 @@ class Tally:
 
     def counts(self) -> dict[str, int]:
         """The report's counts, by their names there."""
-        names = {action: action.value for action in Action} | {Action.DUPLICATE_KEY: "duplicate_keys"}
-        return {"read": self.read} | {names[action]: self.actions[action] for action in Action}
+        return {"read": self.read} | {name: self.actions[action] for action, name in _NAMES.items()}
 
     def reject_reasons(self) -> dict[str, int]:
         """The most frequent error codes of rejected rows, most frequent first."""

@@ -24,11 +24,8 @@ _FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
 
 def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
     """Whether every field of ``record`` has the same value in ``current``."""
-    for name, value in record.items():
-        info = lead.find(name)
-        if info is None or not same_value(info, value, current.get(info.name)):
-            return False
-    return True
+    infos = ((lead.find(name), value) for name, value in record.items())
+    return all(info is not None and same_value(info, value, current.get(info.name)) for info, value in infos)
 
 
 def made_of(lead: SObjectInfo, record: Record, current: Record) -> bool:

@@ -13,7 +13,7 @@ from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 #: The Test button goes by a connection id that Airflow makes up, so the user has to put in the right one.
 WHOLE_CHECK = "python -m airflow_provider_sfleads.check CONNECTION_ID"
-_FORBIDDEN, _MISSING = 403, 404
+_MISSING = 404
 _LEAD = Call(method="GET", path="sobjects/Lead/describe")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_sfleads.core.alert import TOP_CODES, Example, Occasion, State, dag_message, is_clean, task_message
-from airflow_provider_sfleads.core.message import Message, Section, message_of
+from airflow_provider_sfleads.core.message import Message, message_of
 from airflow_provider_sfleads.core.report import SyncReport
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import interval_of
@@ -239,7 +239,7 @@ class SyncReportNotifier(BaseNotifier):
         self.log.warning("The message could not be made: %s", type(problem).__name__)
         subject = f"A sync of run {context.get('run_id')} has ended, and no message could be made of it"
         lines = (f"{type(problem).__name__} in SyncReportNotifier. Look at the run in Airflow.",)
-        return message_of(subject, [Section(lines=lines)]), None
+        return message_of(subject, [("", lines)]), None
 
     def _tried(self, told: Occasion, what: str, read: Callable[[], T]) -> tuple[Occasion, T | None]:
         """Read something, or go on without it: whatever is wrong, the alert goes out.

@@ -54,11 +54,7 @@ async def _nothing(_secret: str) -> None:
 class AsyncClient(BaseClient):
     """Sends calls to one org from one event loop, by the rules of :class:`~.client.Client`; files are not for it.
 
-    :param settings: the connection.
-    :param sleep: waits between attempts.
-    :param random: draws from [0, 1) for the jitter of the waits.
-    :param now: wall clock in seconds since the epoch.
-    :param on_secret: told every token and assertion before it is used, to mask it in logs.
+    The parameters are that client's, as far as there are the same.
     """
 
     def __init__(

@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from requests import Response, Session  # noqa: TC002 - resolvable at run time
+from requests import PreparedRequest, Response, Session  # noqa: TC002 - resolvable at run time
 from tenacity import Retrying
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
@@ -36,12 +37,7 @@ _A_YEAR = 365 * 86_400.0
 
 
 class BaseClient:
-    """Counts requests and notes what each response tells beside its body, for threads and for event loops.
-
-    :param settings: the connection.
-    :param tokens: holds the token in use.
-    :param now: wall clock in seconds since the epoch.
-    """
+    """Counts requests and notes what each response tells beside its body, for threads and for event loops."""
 
     def __init__(self, settings: Settings, tokens: BaseTokenStore, now: Callable[[], float]) -> None:
         self.settings = settings
@@ -115,7 +111,7 @@ class Client(BaseClient):
         self._tokens = TokenStore(self._request_token)
         super().__init__(settings, self._tokens, now)
         self._backoff = Backoff(settings.retries, random)
-        self._http = PooledSession(settings, token=self._bearer)
+        self._http = PooledSession(settings, sign=self._sign)
         self._throttle = Throttle(highest=POOL_SIZE, longest=settings.retries.cap, sleep=sleep, clock=clock)
 
     @property
@@ -216,9 +212,13 @@ class Client(BaseClient):
             if not request.may_renew() or self._tokens.renew(token) is None:
                 raise decision.error
 
-    def _bearer(self) -> tuple[str, str]:
+    def _sign(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the token to a request to the org, and to no other."""
         token = self._tokens.current()
-        return token.base_url, token.grant.access_token
+        asked, own = urlsplit(request.url or ""), urlsplit(token.base_url)
+        if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
+            request.headers.update(token.headers)
+        return request
 
     def _request_token(self) -> Grant:
         grant = self._retrying()(self._request_token_once)

@@ -8,10 +8,8 @@ from http.cookiejar import DefaultCookiePolicy
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import ConnectTimeout, PreparedRequest, RequestException, Response, Session
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_sfleads.salesforce import connection
@@ -25,14 +23,13 @@ from airflow_provider_sfleads.salesforce.wire import RawResponse
 class PooledSession:
     """A session that threads can share: keep-alive, no cookies, no ``~/.netrc``, no retries of its own.
 
-    :param token: returns the origin (``https://host``) that may see the token, and the token, for requests that are
-        made directly on :attr:`session`.
+    :param sign: adds what is needed to requests that are made directly on :attr:`session`.
     """
 
-    def __init__(self, settings: Settings, *, token: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, settings: Settings, *, sign: Callable[[PreparedRequest], PreparedRequest]) -> None:
         self._settings = settings
         self.session = _Session()
-        self.session.auth = _BearerAuth(token)
+        self.session.auth = sign
         # Proxies of the environment do not apply to loopback hosts.
         self.session.trust_env = not settings.host.loopback
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -118,20 +115,6 @@ class _Session(Session):
     def get_redirect_target(self, resp: Response) -> str | None:  # noqa: ARG002 - as requests has it
         """Return that there is none."""
         return None
-
-
-class _BearerAuth(AuthBase):
-    """Adds a token to requests to Salesforce, and to no others."""
-
-    def __init__(self, token: Callable[[], tuple[str, str]]) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        origin, token = self._token()
-        asked, own = urlsplit(request.url or ""), urlsplit(origin)
-        if (asked.scheme, asked.netloc.lower()) == (own.scheme, own.netloc):
-            request.headers["Authorization"] = f"Bearer {token}"
-        return request
 
 
 def _holds_rows(response: Response) -> bool:
