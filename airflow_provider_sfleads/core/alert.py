@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from airflow_provider_sfleads.core import executions
 from airflow_provider_sfleads.core.message import (
     LIMIT,
     Message,
@@ -20,7 +19,8 @@ from airflow_provider_sfleads.core.message import (
     log_name,
     message_of,
 )
-from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.core.report import SyncReport, in_all
+from airflow_provider_sfleads.core.report import shown as shown_counts
 
 #: How many error codes are named, and how many keys with each.
 TOP_CODES = 5
@@ -172,7 +172,7 @@ def _mode(dry_run: bool | None) -> str:  # noqa: FBT001 - a state of three
 
 def _subject(mode: str, occasion: Occasion, reports: Sequence[SyncReport]) -> str:
     wanted = ("created", "updated", "would_create", "would_update", "rejected", "not_sent")
-    counts = [executions.shown(report) for report in reports]
+    counts = [shown_counts(report) for report in reports]
     found = {name: sum(each[name] for each in counts) for name in wanted}
     sums = ", ".join(f"{n:,} {_STATES[name]}" for name, n in found.items() if n)
     return f"{mode}: {cut(occasion.name, _LONGEST_NAME)} {occasion.state}{f' ({sums})' if sums else ''}"
@@ -209,7 +209,7 @@ def _counts(report: SyncReport) -> str:
 
 
 def _in_all(report: SyncReport) -> list[str]:
-    words = executions.in_all(report)
+    words = in_all(report)
     return [f"{words[:1].upper()}{words[1:]}."] if words else []
 
 

@@ -111,7 +111,8 @@ def log_name(key: str, *, salt: str) -> str:
     """
     if "@" not in key:
         return repr(key if len(key) <= _LONGEST else f"{key[:_LONGEST]}...")
-    return "sha:" + hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, salt=_salt(salt)).hexdigest()
+    fixed = hashlib.blake2b(salt.encode(), digest_size=hashlib.blake2b.SALT_SIZE).digest()
+    return "sha:" + hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8, salt=fixed).hexdigest()
 
 
 def is_named(error_code: str) -> bool:
@@ -125,7 +126,3 @@ def error_words(*, was_sent: bool, fields: Sequence[str], message: str | None) -
     :param was_sent: whether Salesforce refused the row, so that the message is Salesforce's.
     """
     return ", ".join(fields) if was_sent else message or ""
-
-
-def _salt(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=hashlib.blake2b.SALT_SIZE).digest()

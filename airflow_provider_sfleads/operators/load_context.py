@@ -14,9 +14,8 @@ from random import uniform
 from threading import Lock
 from typing import Any
 
-from airflow_provider_sfleads.core.executions import Entry
 from airflow_provider_sfleads.core.outcome import UnansweredSend
-from airflow_provider_sfleads.core.report import Tally
+from airflow_provider_sfleads.core.report import Entry, Tally
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import Interval
 from airflow_provider_sfleads.operators.abort_jobs import abort

@@ -7,9 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from airflow_provider_sfleads.core.executions import Entry, entry_of, in_all
 from airflow_provider_sfleads.core.outcome import Action
-from airflow_provider_sfleads.core.report import SyncReport, Tally, too_many_rejects
+from airflow_provider_sfleads.core.report import Entry, SyncReport, Tally, entry_of, in_all, too_many_rejects
 from airflow_provider_sfleads.exceptions import (
     BulkJobError,
     ObjectAccessError,

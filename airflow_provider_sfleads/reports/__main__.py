@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rich.console import Console
 
-from airflow_provider_sfleads.core.executions import again, shown
+from airflow_provider_sfleads.core.report import again, shown
 from airflow_provider_sfleads.core.values import parse_datetime
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports.reading import RecordedReport, Totals, read_reports

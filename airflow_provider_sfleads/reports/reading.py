@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from airflow_provider_sfleads.core.executions import gathered, shown
-from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.core.report import SyncReport, gathered, shown
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.results.files import MAX_JSON_BYTES, Directory, directory_at, small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, is_execution, path_part
@@ -73,7 +72,7 @@ class Totals:
     """The sums over reports; live ones and dry runs are not to be mixed.
 
     What a task instance was cleared and run again for is in its report's numbers, see
-    :func:`~airflow_provider_sfleads.core.executions.shown`.
+    :func:`~airflow_provider_sfleads.core.report.shown`.
 
     :param syncs: how many reports.
     :param counts: the sum of each count, by its name in the report.
@@ -113,7 +112,7 @@ def read_reports(
 
     Of each task instance the newest report is yielded, or two of them: that of its newest dry run comes beside that of
     its newest live one. Its ``executions`` are all that left a report, so that
-    :func:`~airflow_provider_sfleads.core.executions.shown` tells what they come to. What cannot be read is yielded with
+    :func:`~airflow_provider_sfleads.core.report.shown` tells what they come to. What cannot be read is yielded with
     a ``problem``, as is an execution that is newer and has no report: it is under way, or was killed.
 
     :param results_path: any URL that ``ObjectStoragePath`` takes, also with a connection: ``s3://conn_id@bucket/folder``.

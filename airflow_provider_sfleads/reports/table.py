@@ -8,8 +8,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from airflow_provider_sfleads.core.executions import again, shown
-from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.core.report import SyncReport, again, shown
 from airflow_provider_sfleads.reports.reading import RecordedReport, Totals
 
 _COUNTS = {

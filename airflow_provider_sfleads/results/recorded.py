@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.core.alert import TOP_KEYS, Example
 from airflow_provider_sfleads.core.executions import Entry, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
-from airflow_provider_sfleads.core.report import SyncReport, Tally
+from airflow_provider_sfleads.core.report import Entry, SyncReport, Tally, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
 from airflow_provider_sfleads.results.confirmed_values import EXISTS

@@ -21,15 +21,14 @@ from tenacity import AsyncRetrying
 from airflow_provider_sfleads.exceptions import ConnectionFieldError, ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.salesforce.body import PIECE, Damaged, TooLarge, Unpacker
 from airflow_provider_sfleads.salesforce.client import BaseClient
-from airflow_provider_sfleads.salesforce.connection import POOL_SIZE, Bounds
-from airflow_provider_sfleads.salesforce.network_errors import Kinds, NoResponse, explain
+from airflow_provider_sfleads.salesforce.connection import POOL_SIZE, Bounds, Kinds, explain
 from airflow_provider_sfleads.salesforce.oauth import Grant, read_grant, secrets_in, token_url
 from airflow_provider_sfleads.salesforce.request import HEADERS, Request, prepare
 from airflow_provider_sfleads.salesforce.response_policy import Backoff, Renew
 from airflow_provider_sfleads.salesforce.session import environment, lower_case
 from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.token_store import AsyncTokenStore
-from airflow_provider_sfleads.salesforce.wire import Call, RawResponse, Reply
+from airflow_provider_sfleads.salesforce.wire import Call, NoResponse, RawResponse, Reply
 
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),

@@ -15,7 +15,6 @@ from tenacity import Retrying
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.salesforce.connection import POOL_SIZE, Deadline
-from airflow_provider_sfleads.salesforce.network_errors import NoResponse
 from airflow_provider_sfleads.salesforce.oauth import Grant, read_grant, secrets_in, token_form, token_url
 from airflow_provider_sfleads.salesforce.request import Decision, Request, prepare
 from airflow_provider_sfleads.salesforce.response_policy import Backoff, Renew, TryAgain
@@ -26,6 +25,7 @@ from airflow_provider_sfleads.salesforce.token_store import BaseTokenStore, Toke
 from airflow_provider_sfleads.salesforce.wire import (
     ApiUsage,
     Call,
+    NoResponse,
     RawResponse,
     Reply,
     parse_http_date,

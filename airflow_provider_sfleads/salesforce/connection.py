@@ -1,5 +1,7 @@
 """Connect below requests and urllib3, such that it is known whether a request has left, and responses are bounded.
 
+Why a request got no response is told without its URL, which may hold keys.
+
 What the next request of a thread may take is set by :func:`begin`.
 """
 
@@ -8,18 +10,21 @@ from __future__ import annotations
 import io
 import logging
 import socket
+import ssl
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, Self
 
-from requests import PreparedRequest, Response  # noqa: TC002 - resolvable at run time
+from requests import PreparedRequest, Response, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_sfleads.salesforce.body import TooLarge
+from airflow_provider_sfleads.salesforce.body import Damaged, TooLarge
+from airflow_provider_sfleads.salesforce.wire import Kind, NoResponse
 
 POOL_SIZE = 32
 PIECE = 1 << 18  # bytes of a file that go out at once
@@ -228,3 +233,52 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+
+Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
+_UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+# http.client's errors that say that the connection was lost, and nothing of what came.
+_CUT = (ConnectionError, IncompleteRead)
+#: Of requests, and of urllib3 below it. The proxy first: a name that is not found on the way to it is its own, and not
+#: Salesforce's.
+REQUESTS: Kinds = (
+    ("proxy", (exceptions.ProxyError,), "the proxy refuses or does not answer"),
+    ("dns", (socket.gaierror,), "the name server does not answer"),
+    ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
+    ("tls", (exceptions.SSLError, ssl.SSLError), "the TLS connection failed"),
+    ("timeout", (exceptions.Timeout, TimeoutError), "no answer in time"),
+    ("refused", (ConnectionRefusedError,), "the connection was refused"),
+)
+
+
+def explain(error: BaseException, kinds: Kinds, *, sent: bool) -> NoResponse:
+    """Tell apart by the chain of causes, whose texts are not repeated: requests puts the whole URL into them.
+
+    :param kinds: by the types of a cause; the first that is in the chain tells.
+    :param sent: whether Salesforce may have received the request.
+    """
+    if isinstance(error, (TooLarge, Damaged)):
+        return NoResponse("too_large" if isinstance(error, TooLarge) else "broken", sent=True, reason=str(error))
+    chain = (error, *_causes(error))
+    for kind, types, reason in kinds:
+        cause = next((cause for cause in chain if isinstance(cause, types)), None)
+        if kind == "dns" and isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_NAME:
+            return NoResponse("dns_unknown", sent, "the host name is unknown")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return NoResponse("tls", sent, f"its certificate is not trusted ({cause.verify_message})")
+        if cause is not None:
+            return NoResponse(kind, sent, reason)
+    if any(isinstance(cause, HTTPException) and not isinstance(cause, _CUT) for cause in chain):
+        return NoResponse("broken", sent, "its answer is no HTTP, or its header is too large")
+    return NoResponse("dropped", sent, "the connection was lost" if sent else "no connection could be made")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    open_ends: list[object] = [error]
+    while open_ends:
+        cause = open_ends.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        open_ends += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]

@@ -43,7 +43,10 @@ def to_18(value: str) -> str | None:
         return head + check
     if head not in (head.lower(), head.upper()):
         return None
-    mended = _restore_case(head, tail)
+    mended = "".join(
+        char.upper() if _ALPHABET.index(tail[place // 5]) >> place % 5 & 1 else char.lower()
+        for place, char in enumerate(head)
+    )
     return mended + tail if checksum(mended) == tail else None
 
 
@@ -55,13 +58,6 @@ def is_id(value: object, sobject: str) -> bool:
 def has_form(value: object) -> bool:
     """Whether a value has the form of an id; its check characters are the server's business."""
     return isinstance(value, str) and _SHAPE.fullmatch(value) is not None
-
-
-def _restore_case(head: str, tail: str) -> str:
-    return "".join(
-        char.upper() if _ALPHABET.index(tail[place // 5]) >> place % 5 & 1 else char.lower()
-        for place, char in enumerate(head)
-    )
 
 
 def lead_id(value: str) -> str | None:

@@ -18,7 +18,7 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.salesforce.collections import Operation
 from airflow_provider_sfleads.salesforce.describe import ASSIGNMENT_RULE
 from airflow_provider_sfleads.salesforce.ids import is_id
-from airflow_provider_sfleads.salesforce.paging import mapping, objects
+from airflow_provider_sfleads.salesforce.paging import mapping, moment_of, objects
 from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, shown
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
@@ -281,7 +281,7 @@ def _job(body: Mapping[str, object], call: Call, conn_id: str) -> JobInfo:
         failed=_count(body.get("numberRecordsFailed")),
         error_message=shown(_text(body.get("errorMessage")) or "") or None,
         created_by_id=_text(body.get("createdById")),
-        created_at=_moment(body.get("createdDate")),
+        created_at=moment_of(body.get("createdDate")),
         sobject=_text(body.get("object")),
     )
 
@@ -293,14 +293,6 @@ def _text(value: object) -> str | None:
 def _count(value: object) -> int:
     """Read a counter; before anything is processed there is none."""
     return value if isinstance(value, int) and 0 <= value < _MOST_ROWS else 0
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def next_locator(reply: Reply) -> str | None:

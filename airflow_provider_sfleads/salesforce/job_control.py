@@ -168,16 +168,14 @@ class Jobs:
         """
         # Counters are asked of a job only where it has processed every row: they lag in one that was aborted.
         all_counted = job.state is JobState.JOB_COMPLETE and job.processed >= rows
-        wanted = {
-            ResultKind.SUCCESSFUL: not (all_counted and job.processed == job.failed),
-            ResultKind.FAILED: not (all_counted and job.failed == 0),
-            ResultKind.UNPROCESSED: job.state is not JobState.JOB_COMPLETE,
-        }
-        files = {kind: self._fetched(job, kind, folder, rows) if needed else None for kind, needed in wanted.items()}
+
+        def fetched(kind: ResultKind, *, has_rows: bool) -> Path | None:
+            return self._fetched(job, kind, folder, rows) if has_rows else None
+
         return ResultFiles(
-            successful=files[ResultKind.SUCCESSFUL],
-            failed=files[ResultKind.FAILED],
-            unprocessed=files[ResultKind.UNPROCESSED],
+            successful=fetched(ResultKind.SUCCESSFUL, has_rows=not (all_counted and job.processed == job.failed)),
+            failed=fetched(ResultKind.FAILED, has_rows=not (all_counted and job.failed == 0)),
+            unprocessed=fetched(ResultKind.UNPROCESSED, has_rows=job.state is not JobState.JOB_COMPLETE),
         )
 
     def _fetched(self, job: JobInfo, kind: ResultKind, folder: Path, rows: int) -> Path:

@@ -20,10 +20,9 @@ from airflow_provider_sfleads.salesforce.body import decode
 from airflow_provider_sfleads.salesforce.error_codes import MY_DOMAIN, UNKNOWN_TOKEN_ERROR, look_up_token_error
 from airflow_provider_sfleads.salesforce.host import Host, parse_host
 from airflow_provider_sfleads.salesforce.ids import is_id
-from airflow_provider_sfleads.salesforce.network_errors import NoResponse
 from airflow_provider_sfleads.salesforce.response_policy import TryAgain
 from airflow_provider_sfleads.salesforce.settings import Settings
-from airflow_provider_sfleads.salesforce.wire import RawResponse, parse_http_date, parse_retry_after
+from airflow_provider_sfleads.salesforce.wire import NoResponse, RawResponse, parse_http_date, parse_retry_after
 
 _IDENTITY = re.compile(r"/id/(\w{15,18})/(\w{15,18})", re.ASCII)
 # A token goes into a header, and all headers and the address together may have 16,384 bytes.

@@ -166,14 +166,16 @@ def _no_record(sobject: str, name: str, conn_id: str) -> ServiceUnavailableError
 
 def _is_plain(name: str, value: object) -> bool:
     if name == "CreatedDate":
-        return _is_moment(value)
+        return moment_of(value) is not None
     if isinstance(value, int):
         return -_MOST_DIGITS < value < _MOST_DIGITS
     return value is None or isinstance(value, str | float)
 
 
-def _is_moment(value: object) -> bool:
+def moment_of(value: object) -> datetime | None:
+    """Read a moment as Salesforce writes it, with its zone; ``None`` for what is none."""
     try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
-        return False
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -16,7 +16,6 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.salesforce.body import decode, encode
 from airflow_provider_sfleads.salesforce.error_codes import AN_HOUR
-from airflow_provider_sfleads.salesforce.network_errors import NoResponse
 from airflow_provider_sfleads.salesforce.replies import call_name
 from airflow_provider_sfleads.salesforce.response_policy import Answer, Renew, TryAgain, judge
 from airflow_provider_sfleads.salesforce.settings import Settings
@@ -24,6 +23,7 @@ from airflow_provider_sfleads.salesforce.wire import (
     ApiUsage,
     Call,
     FileBody,
+    NoResponse,
     RawResponse,
     Reply,
     parse_retry_after,

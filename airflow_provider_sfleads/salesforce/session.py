@@ -14,10 +14,9 @@ from urllib3.exceptions import HTTPError
 
 from airflow_provider_sfleads.salesforce import connection
 from airflow_provider_sfleads.salesforce.body import Damaged, TooLarge, read_body, save_body
-from airflow_provider_sfleads.salesforce.network_errors import REQUESTS, NoResponse, explain
 from airflow_provider_sfleads.salesforce.request import HEADERS
 from airflow_provider_sfleads.salesforce.settings import Settings
-from airflow_provider_sfleads.salesforce.wire import RawResponse
+from airflow_provider_sfleads.salesforce.wire import NoResponse, RawResponse
 
 
 class PooledSession:
@@ -85,7 +84,7 @@ class PooledSession:
                     response.raw = BytesIO(content)  # can be read from it again
             except (RequestException, HTTPError, TooLarge, Damaged) as error:
                 sent = connection.was_sent() and not isinstance(error, ConnectTimeout)
-                return explain(error, REQUESTS, sent=sent), Response()
+                return connection.explain(error, connection.REQUESTS, sent=sent), Response()
         return RawResponse(response.status_code, lower_case(response.headers), content), response
 
 

@@ -70,13 +70,6 @@ class BaseTokenStore:
             raise failure
         return None
 
-    def _keep(self, grant: Grant, stale: int) -> Token:
-        self._token = Token(stale + 1, grant)
-        return self._token
-
-    def _fail(self, error: SalesforceLeadsError) -> None:
-        self._failures, self._failure = self._failures + 1, error
-
 
 class TokenStore(BaseTokenStore):
     """Holds the token for threads; whoever needs a new one first fetches it for all.
@@ -102,10 +95,11 @@ class TokenStore(BaseTokenStore):
         with self._lock:
             newer = self._newer(stale, failures)
             try:
-                return newer or self._keep(self._request(), stale)
+                self._token = newer or Token(stale + 1, self._request())
             except SalesforceLeadsError as error:
-                self._fail(error)
+                self._failures, self._failure = self._failures + 1, error
                 raise
+            return self._token
 
 
 class AsyncTokenStore(BaseTokenStore):
@@ -132,7 +126,8 @@ class AsyncTokenStore(BaseTokenStore):
         async with self._lock:
             newer = self._newer(stale, failures)
             try:
-                return newer or self._keep(await self._request(), stale)
+                self._token = newer or Token(stale + 1, await self._request())
             except SalesforceLeadsError as error:
-                self._fail(error)
+                self._failures, self._failure = self._failures + 1, error
                 raise
+            return self._token

@@ -98,6 +98,22 @@ class RawResponse:
     content: bytes | None = field(repr=False)
 
 
+Kind = Literal["dns", "dns_unknown", "tls", "proxy", "refused", "timeout", "dropped", "broken", "too_large"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoResponse:
+    """A request that got no response.
+
+    :param sent: whether Salesforce may have received it.
+    :param reason: fit for messages and logs.
+    """
+
+    kind: Kind
+    sent: bool
+    reason: str
+
+
 # The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
 _USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
 # Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.

@@ -21,7 +21,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Res
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import AfterValidator
 
-from airflow_provider_sfleads.core.executions import how_often, live_total
+from airflow_provider_sfleads.core.report import how_often, live_total
 from airflow_provider_sfleads.exceptions import ExportError
 from airflow_provider_sfleads.results.files import REJECTS
 from airflow_provider_sfleads.results.folder import DRY_RUN, ResultsFolder

@@ -14,8 +14,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import Text, and_, cast, exists, func, not_, or_, select, true
 
-from airflow_provider_sfleads.core.executions import again, how_often, live_total, shown
-from airflow_provider_sfleads.core.report import SyncReport, are_executions
+from airflow_provider_sfleads.core.report import SyncReport, again, are_executions, how_often, live_total, shown
 from airflow_provider_sfleads.operators.links import EXECUTIONS, LeadSyncResultsLink
 
 if TYPE_CHECKING:

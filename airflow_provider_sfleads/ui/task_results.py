@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 
-from airflow_provider_sfleads.core.executions import Entry, gathered
+from airflow_provider_sfleads.core.report import Entry, gathered
 from airflow_provider_sfleads.results.confined import ConfinedReader, UnreadableError
 from airflow_provider_sfleads.results.files import Directory, read_small_json
 from airflow_provider_sfleads.results.folder import REPORT, ResultsFolder, is_execution

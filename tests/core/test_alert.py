@@ -8,9 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.alert import Example, Occasion, State, dag_message, is_clean, task_message
-from airflow_provider_sfleads.core.executions import entry_of
 from airflow_provider_sfleads.core.message import LIMIT
-from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.core.report import SyncReport, entry_of
 from tests.core.reports import report, reports
 
 VALUE = "zaphod.b@heartofgold.example"

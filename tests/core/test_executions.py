@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.executions import ADDED_UP, again, entry_of, gathered, in_all, shown
-from airflow_provider_sfleads.core.report import COUNTS, SyncReport
+from airflow_provider_sfleads.core.report import ADDED_UP, COUNTS, SyncReport, again, entry_of, gathered, in_all, shown
 from tests.core.reports import VALUES, report
 
 counts = st.fixed_dictionaries(dict.fromkeys((*COUNTS, "api_calls"), st.integers(min_value=0, max_value=10**9)))

@@ -11,8 +11,7 @@ import pyarrow as pa  # noqa: TID253 - no Dag file
 import pyarrow.parquet as pq  # noqa: TID253
 import pytest
 
-from airflow_provider_sfleads.core.executions import again, shown
-from airflow_provider_sfleads.core.report import SyncReport
+from airflow_provider_sfleads.core.report import SyncReport, again, shown
 from airflow_provider_sfleads.reports.__main__ import main
 from tests.integration.dying import Point, dies
 from tests.integration.support import (

@@ -10,7 +10,7 @@ import fsspec  # type: ignore[import-untyped]  # noqa: TID253 - no Dag file
 import pytest
 from airflow.sdk.io.store import attach
 
-from airflow_provider_sfleads.core.executions import again, shown
+from airflow_provider_sfleads.core.report import again, shown
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports import RecordedReport, Totals, read_reports
 from tests.integration.support import Task, creating, people
