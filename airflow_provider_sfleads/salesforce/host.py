@@ -54,7 +54,7 @@ def parse_host(host: str | None, schema: str | None = None, port: int | None = N
     """
     text = (host or "").strip()
     if not text:
-        raise ConnectionFieldError(f"Host is empty. {_ENTER}")
+        raise _wrong("Host is empty.")
     scheme, parts = _split(text, (schema or "").strip().lower())
     name, number = _name_and_port(parts, port or None)
     if _is_loopback(name):
@@ -72,31 +72,31 @@ def parse_host(host: str | None, schema: str | None = None, port: int | None = N
     return Host(f"https://{name}", name, loopback=False)
 
 
+def _wrong(what: str) -> ConnectionFieldError:
+    return ConnectionFieldError(f"{what} {_ENTER}")
+
+
 def _split(text: str, schema: str) -> tuple[str, SplitResult]:
     """Tell scheme from the rest, refusing what a host cannot hold."""
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ConnectionFieldError(f"Host holds a space or a control character. {_ENTER}")
+        raise _wrong("Host holds a space or a control character.")
     head, mark, rest = text.partition("://")
     scheme = head.lower() if mark else schema
     rest = rest if mark else text
     if scheme not in ("", "http", "https"):
-        raise ConnectionFieldError(
-            f"Only https can be spoken to Salesforce, not the scheme of Host or Schema. {_ENTER}"
-        )
+        raise _wrong("Only https can be spoken to Salesforce, not the scheme of Host or Schema.")
     if "@" in rest:
-        raise ConnectionFieldError(
-            "Host holds credentials. They belong into Consumer key (Login) and Consumer secret (Password). " + _ENTER
-        )
+        raise _wrong("Host holds credentials. They belong into Consumer key (Login) and Consumer secret (Password).")
     if rest.lower() in ("::1", "0:0:0:0:0:0:0:1"):
         rest = f"[{rest}]"
     try:
         parts = urlsplit(f"//{rest}")
     except ValueError:
-        raise ConnectionFieldError(f"Host is not a host name. {_ENTER}") from None
+        raise _wrong("Host is not a host name.") from None
     if parts.query or parts.fragment or "?" in rest or "#" in rest:
-        raise ConnectionFieldError(f"Host holds a query. {_ENTER}")
+        raise _wrong("Host holds a query.")
     if parts.path not in ("", "/") or "\\" in rest:
-        raise ConnectionFieldError(f"Host holds a path; paths are added by the provider. {_ENTER}")
+        raise _wrong("Host holds a path; paths are added by the provider.")
     return scheme, parts
 
 
@@ -104,9 +104,9 @@ def _name_and_port(parts: SplitResult, port: int | None) -> tuple[str, int | Non
     try:
         name, written = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
-        raise ConnectionFieldError(f"The port in Host is not a number up to {_MAX_PORT}. {_ENTER}") from None
+        raise _wrong(f"The port in Host is not a number up to {_MAX_PORT}.") from None
     if not name or not _HOSTNAME.fullmatch(name):
-        raise ConnectionFieldError(f"Host is not a host name. {_ENTER}")
+        raise _wrong("Host is not a host name.")
     if written and port and written != port:
         raise ConnectionFieldError(f"Host says port {written}, Port says {port}. Leave one of them out.")
     number = written or port
@@ -143,9 +143,7 @@ def _check_my_domain(name: str) -> None:
                 f"Host {name} serves pages, not the API. Enter {label.removesuffix('.my')}{api}."
             )
     if name in _LOGIN_HOSTS:
-        raise ConnectionFieldError(f"Host {name} gives no tokens to the client-credentials flow. {_ENTER}")
+        raise _wrong(f"Host {name} gives no tokens to the client-credentials flow.")
     if _LEGACY.fullmatch(name):
-        raise ConnectionFieldError(
-            f"Host {name} names an instance, not an org; Salesforce has switched such hosts off. {_ENTER}"
-        )
-    raise ConnectionFieldError(f"Host {name} is not a Salesforce My Domain host. {_ENTER}")
+        raise _wrong(f"Host {name} names an instance, not an org; Salesforce has switched such hosts off.")
+    raise _wrong(f"Host {name} is not a Salesforce My Domain host.")

@@ -18,8 +18,8 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.salesforce.collections import Operation
 from airflow_provider_sfleads.salesforce.describe import ASSIGNMENT_RULE
 from airflow_provider_sfleads.salesforce.ids import is_id
-from airflow_provider_sfleads.salesforce.paging import mapping, moment_of, objects
-from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, shown
+from airflow_provider_sfleads.salesforce.paging import mapping, moment_of, objects, odd_answer
+from airflow_provider_sfleads.salesforce.replies import ApiError, shown
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
 
 # Salesforce takes 150 MB in base64, which is why it asks for files of at most 100 MB (upload_job_data.htm).
@@ -270,9 +270,7 @@ def jobs_of(call: Call, reply: Reply, *, conn_id: str) -> tuple[list[JobInfo], s
 def _job(body: Mapping[str, object], call: Call, conn_id: str) -> JobInfo:
     job_id, state = body.get("id"), _STATES.get(str(body.get("state")))
     if not isinstance(job_id, str) or not is_id(job_id, "Job") or state is None:
-        raise ServiceUnavailableError(
-            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no job of a form that is known."
-        )
+        raise odd_answer(call, "no job of a form that is known", conn_id=conn_id)
     return JobInfo(
         id=job_id,
         state=state,

@@ -114,7 +114,7 @@ def mapping(call: Call, reply: Reply, *, conn_id: str) -> dict[str, Any]:
     """Return the JSON object of a 2xx reply."""
     body = expect(call, reply, conn_id=conn_id).body
     if not isinstance(body, dict):
-        raise ServiceUnavailableError(f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no object.")
+        raise odd_answer(call, "no object", conn_id=conn_id)
     return body
 
 
@@ -122,9 +122,7 @@ def sequence(call: Call, reply: Reply, *, conn_id: str, count: int | None = None
     """Return the JSON array of a 2xx reply, of ``count`` items where that is known."""
     body = expect(call, reply, conn_id=conn_id).body
     if not isinstance(body, list) or count not in (None, len(body)):
-        raise ServiceUnavailableError(
-            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with no array of {count or 'any'} items."
-        )
+        raise odd_answer(call, f"no array of {count or 'any'} items", conn_id=conn_id)
     return body
 
 
@@ -134,10 +132,13 @@ def objects(items: object, call: Call, *, conn_id: str) -> list[dict[str, Any]]:
     :raises ServiceUnavailableError: where they are something else.
     """
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ServiceUnavailableError(
-            f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with something else than records."
-        )
+        raise odd_answer(call, "something else than records", conn_id=conn_id)
     return items
+
+
+def odd_answer(call: Call, what: str, *, conn_id: str) -> ServiceUnavailableError:
+    """Make the error for a 2xx reply that is none of Salesforce's."""
+    return ServiceUnavailableError(f"Salesforce answered {call_name(call)} (connection {conn_id!r}) with {what}.")
 
 
 def checked(

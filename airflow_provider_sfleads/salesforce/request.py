@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.salesforce.body import decode, encode
 from airflow_provider_sfleads.salesforce.error_codes import AN_HOUR
 from airflow_provider_sfleads.salesforce.replies import call_name
-from airflow_provider_sfleads.salesforce.response_policy import Answer, Renew, TryAgain, judge
+from airflow_provider_sfleads.salesforce.response_policy import Renew, TryAgain, decide
 from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.wire import (
     ApiUsage,
@@ -107,15 +107,9 @@ class Request:
         body, readable = decode(found.content or b"", found.headers.get("content-type", ""))
         # What was to go into a file and did not is no CSV: an error, or a page that a proxy made up.
         expected = self.into is None or found.content is None or found.status >= 300  # noqa: PLR2004
-        answer = Answer(
-            status=found.status,
-            body=body,
-            readable=readable and expected,
-            retry_after=parse_retry_after(found.headers.get("retry-after"), now=now),
-            location=found.headers.get("location"),
-        )
-        decision = judge(self.call, answer, conn_id=self.settings.conn_id, api_version=self.settings.api_version)
-        return decision or Reply(status=found.status, body=body, headers=found.headers, repeated=self.may_be_done)
+        reply = Reply(status=found.status, body=body, headers=found.headers, repeated=self.may_be_done)
+        wait = parse_retry_after(found.headers.get("retry-after"), now=now)
+        return decide(self.call, reply, self.settings, readable=readable and expected, wait=wait) or reply
 
     def _unanswered(self, failure: NoResponse, host: str) -> TryAgain | ReplyTooLargeError:
         if not failure.sent:

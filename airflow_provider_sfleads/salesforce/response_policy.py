@@ -22,8 +22,8 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.salesforce.error_codes import SESSION_OVER, VERSION_RETIRED, ErrorCode, advice_for
 from airflow_provider_sfleads.salesforce.replies import ApiError, call_name, errors_in, plain_text, used_up
-from airflow_provider_sfleads.salesforce.settings import Retries
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.salesforce.settings import Retries, Settings
+from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 _log = logging.getLogger(__name__)
 _SLOW_DOWN = frozenset({429, 503})
@@ -56,32 +56,20 @@ class TryAgain(Exception):  # noqa: N818
     overload: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An HTTP answer, read.
-
-    :param readable: whether the body is empty, or is what was asked for.
-    :param location: where a redirect points.
-    """
-
-    status: int
-    body: object | None
-    readable: bool
-    retry_after: float | None
-    location: str | None
-
-
-def judge(
-    call: Call, answer: Answer, *, conn_id: str, api_version: str
+def decide(
+    call: Call, reply: Reply, settings: Settings, *, readable: bool, wait: float | None
 ) -> Renew | TryAgain | SalesforceLeadsError | None:
-    """Decide on an answer by its status and error codes; ``None`` where it is the caller's to judge.
+    """Decide on a reply by its status and error codes; ``None`` where it is the caller's to judge.
 
     https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm
+
+    :param readable: whether the body is empty, or is what was asked for.
+    :param wait: seconds that the server asks to wait.
     """
-    status = answer.status
-    what = f"{call_name(call)} (connection {conn_id!r})"
+    status = reply.status
+    what = f"{call_name(call)} (connection {settings.conn_id!r})"
     if status < 300 or status in (300, 304):  # noqa: PLR2004
-        if answer.readable:
+        if readable:
             return None
         broken = ServiceUnavailableError(
             f"The answer to {what} could not be read: HTTP {status} with a body that is not what was asked for. Try "
@@ -89,27 +77,29 @@ def judge(
         )
         return TryAgain(broken, ambiguous=True)
     if status < 400:  # noqa: PLR2004
-        return _redirected(what, answer)
-    errors = errors_in(answer.body)
+        return _redirected(what, reply)
+    errors = errors_in(reply.body)
     entries = [error.entry for error in errors]
     lasting = [entry for entry in entries if entry.raises is SessionRejectedError and entry is not SESSION_OVER]
     if status == 401 or lasting:  # noqa: PLR2004
         return _unauthorised(what, plain_text(errors), lasting)
     if status == 410 or VERSION_RETIRED in entries:  # noqa: PLR2004
         return RequestRefusedError(
-            f"Salesforce no longer serves API version {api_version} (HTTP {status} for {what}). "
+            f"Salesforce no longer serves API version {settings.api_version} (HTTP {status} for {what}). "
             f"{VERSION_RETIRED.advice}",
             status=status,
             codes=tuple(error.code for error in errors),
         )
-    return _by_code(what, answer, errors) or _by_status(what, answer, errors)
+    return _by_code(what, status, errors, wait) or _by_status(what, status, errors, wait)
 
 
-def _redirected(what: str, answer: Answer) -> SalesforceLeadsError:
-    target = (answer.location or "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
+def _redirected(what: str, reply: Reply) -> SalesforceLeadsError:
+    target = (
+        reply.headers.get("location", "").partition("://")[2].partition("/")[0].rpartition("@")[2].partition("?")[0]
+    )
     to = f" to {target}" if _HOST.fullmatch(target) else ""
     return WrongHostError(
-        f"{what} was answered with a redirect{to} (HTTP {answer.status}), which is not followed with a token. If the "
+        f"{what} was answered with a redirect{to} (HTTP {reply.status}), which is not followed with a token. If the "
         "org's My Domain was renamed, enter the new host into the connection."
     )
 
@@ -125,11 +115,13 @@ def _unauthorised(what: str, said: str, lasting: Sequence[ErrorCode]) -> Renew |
     return Renew(SessionRejectedError(again))
 
 
-def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> TryAgain | SalesforceLeadsError | None:
+def _by_code(
+    what: str, status: int, errors: tuple[ApiError, ...], wait: float | None
+) -> TryAgain | SalesforceLeadsError | None:
     entries = [error.entry for error in errors]
     first = {entry.raises: entry for entry in reversed(entries)}
-    said, wait = plain_text(errors), answer.retry_after
-    overload = any(entry.overload for entry in entries) or answer.status in _SLOW_DOWN
+    said = plain_text(errors)
+    overload = any(entry.overload for entry in entries) or status in _SLOW_DOWN
     if ApiAccessError in first:
         return ApiAccessError(f"Salesforce refused {what}: {said}. {first[ApiAccessError].advice}")
     if ConcurrencyLimitError in first:
@@ -144,7 +136,7 @@ def _by_code(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> TryAgai
     if ServiceUnavailableError in first:
         # Salesforce did not begin the work: the whole request can be sent again, whatever it was.
         error = ServiceUnavailableError(
-            f"Salesforce could not serve {what} (HTTP {answer.status}): {said}. Try again {_when(wait)}. "
+            f"Salesforce could not serve {what} (HTTP {status}): {said}. Try again {_when(wait)}. "
             f"{advice_for(entries)}".rstrip()
         )
         return TryAgain(error, ambiguous=False, retry_after=wait, overload=overload)
@@ -155,8 +147,7 @@ def _when(asked: float | None, otherwise: str = "later") -> str:
     return f"in {asked:.0f} s, as Salesforce asks" if asked else otherwise
 
 
-def _by_status(what: str, answer: Answer, errors: tuple[ApiError, ...]) -> TryAgain | None:
-    status, wait = answer.status, answer.retry_after
+def _by_status(what: str, status: int, errors: tuple[ApiError, ...], wait: float | None) -> TryAgain | None:
     if status < 500 and status not in (408, 420, 429):  # noqa: PLR2004
         return None
     said = f": {plain_text(errors)}" if errors else ""
