@@ -46,8 +46,6 @@ def convert(info: FieldInfo, value: object, *, truncate: bool = False) -> FieldV
     given to a date field counts as the date in its own zone. Text is sent as it is, less CR and CRLF,
     which become LF.
 
-    :param info: the field, from describe.
-    :param value: the export's value.
     :param truncate: cut over-long text to the field's length instead of refusing it.
     :return: the JSON value, or a :class:`Refusal` with Salesforce's own code.
     """
@@ -159,7 +157,7 @@ def _time(info: FieldInfo, value: object) -> FieldValue | Refusal:
 
 def _picklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
     text = _text(info, value)
-    return text if not isinstance(text, str) else _listed(info, (text.strip(BLANKS),))
+    return _listed(info, (text.strip(BLANKS),)) if isinstance(text, str) else text
 
 
 def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
@@ -167,7 +165,7 @@ def _multipicklist(info: FieldInfo, value: object) -> FieldValue | Refusal:
     if choices is None:
         return _wrong_type(info, "choices, as text with semicolons between them or as a list of texts")
     text = _text(info, ";".join(choices)) if choices else None
-    return text if not isinstance(text, str) else _listed(info, choices)
+    return _listed(info, choices) if isinstance(text, str) else text
 
 
 def _listed(info: FieldInfo, choices: Sequence[str]) -> FieldValue | Refusal:

@@ -37,10 +37,7 @@ def pages(items: Iterable[Item], size: int, *, limit: int) -> Iterator[list[Item
 
 
 class Records:
-    """Records of one org, page by page.
-
-    :param client: sends the calls.
-    """
+    """Records of one org, page by page."""
 
     def __init__(self, client: Client) -> None:
         self._send = client.send

@@ -208,8 +208,6 @@ def offered_in(body: object) -> list[str]:
 class Needs:
     """What a sync does, whatever its rows are.
 
-    :param creates: leads are created.
-    :param updates: leads are changed.
     :param contacts: contacts are looked up by e-mail.
     :param active_rule: the org's active assignment rule is to run.
     """

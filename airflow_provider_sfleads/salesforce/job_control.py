@@ -58,9 +58,6 @@ class ResultFiles:
 class Jobs:
     """Makes jobs, and asks for them.
 
-    :param send: the transport.
-    :param download: the transport, for result files.
-    :param conn_id: the connection that errors name.
     :param user_id: the integration user.
     :param note: writes down, durably, which job carries a load (``None``: none does any more).
     :param verify: raises where the jobs that are written down belong to a newer try.

@@ -79,9 +79,7 @@ async def wait_for_jobs(
     What passes is ridden out.
 
     :param jobs: the jobs by id, with what is known of each; brought up to date by every answer.
-    :param started_at: when they began, in seconds since the epoch; how often they are asked about goes by it.
-    :param queued_until: until when jobs may stand in the org's queue, in seconds since the epoch, by id; all others
-        may for ever.
+    :param started_at: when they began; it and ``queued_until`` are the trigger's.
     :param sleep: waits some seconds.
     :param now: wall clock in seconds since the epoch.
     :raises SalesforceLeadsError: for what does not pass.
