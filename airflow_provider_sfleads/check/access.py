@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from airflow_provider_sfleads.check.probe import Assumption, Finding, Org, Probe
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
 from airflow_provider_sfleads.salesforce.describe import offered_in, parse_describe, versions_call
-from airflow_provider_sfleads.salesforce.limits import parse_http_date, parse_limit_info
 from airflow_provider_sfleads.salesforce.paging import expect, mapping, objects, sequence
 from airflow_provider_sfleads.salesforce.replies import shown
 from airflow_provider_sfleads.salesforce.wire import Call, parse_http_date, parse_limit_info

@@ -294,8 +294,8 @@ def _pages(exchanges: Sequence[Exchange], rows: int) -> Finding:
 def _ingest_jobs(org: Org) -> Iterator[Finding]:
     """List the org's ingest jobs, as after a job whose answer was lost."""
     call = ingest_jobs.list_jobs()
-    page = ingest_jobs.jobs_of(call, org.send(call), conn_id=org.conn_id)
-    yield LIST.judged(f"{len(page.jobs)} jobs{', and more' if page.locator else ''}", holds=True)
+    jobs, following = ingest_jobs.jobs_of(call, org.send(call), conn_id=org.conn_id)
+    yield LIST.judged(f"{len(jobs)} jobs{', and more' if following else ''}", holds=True)
 
 
 def probes(*, match_email: bool) -> tuple[Probe, ...]:

@@ -10,7 +10,6 @@ from airflow_provider_sfleads.exceptions import LeadAccessError, MappingError, O
 from airflow_provider_sfleads.operators.load_context import LoadContext
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, check_contacts
-from airflow_provider_sfleads.salesforce.access import check_writable, in_one
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo, check_writable, in_one, parse_describe
 
 log = logging.getLogger(__name__)

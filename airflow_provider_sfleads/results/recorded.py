@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.alert import TOP_KEYS, Example
-from airflow_provider_sfleads.core.executions import Entry, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Entry, SyncReport, Tally, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.exceptions import ResultsError

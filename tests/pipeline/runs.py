@@ -16,7 +16,6 @@ from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import is_container, is_unicode
 from airflow_provider_sfleads.pipeline.lead_search import Claim

@@ -11,13 +11,9 @@ import pytest
 
 from airflow_provider_sfleads.core.keys import key_text
 from airflow_provider_sfleads.core.outcome import Action, BadRow, Row
-from airflow_provider_sfleads.core.rows import BadRow, Row
 from tests.pipeline.org import Org
 from tests.pipeline.runs import LADDER, LATE, create_plan, new_row, scored, stage_plan
 from tests.results.tries import Life, Task, states
-from tests.sync.org import Org
-from tests.sync.runs import LADDER, LATE, create_plan, new_row, scored, stage_plan
-from tests.sync.tries import Life, Task, states
 
 EXPORT = ("a", "b", "c", "d", "e", "f", "A", "b", "", "g", "h")
 LEADS = 8  # different keys of the export

@@ -14,7 +14,6 @@ from typing import Any
 
 from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.core.rows import BadRow, Row
 from airflow_provider_sfleads.pipeline.lead_search import LeadSearch
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page import PageDelivery
