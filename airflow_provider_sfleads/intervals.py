@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import pass_context
 
-from airflow_provider_sfleads.core.values import parse_datetime
+from airflow_provider_sfleads.core.text import parse_datetime
 from airflow_provider_sfleads.exceptions import ParameterError
 
 

@@ -24,7 +24,6 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, PendingJobs, Plan
 from airflow_provider_sfleads.operators.permissions import hides_rule
 from airflow_provider_sfleads.operators.prefilter import prefilter_for, recall
-from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.plan import Candidate, Seen
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.claims import LeadClaims
@@ -32,6 +31,7 @@ from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.folder import COLUMNS
 from airflow_provider_sfleads.results.parts import STAGED
 from airflow_provider_sfleads.results.recorded import tally_of
+from airflow_provider_sfleads.results.writer import Recorder
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.exports.record_batches import ChunkStream

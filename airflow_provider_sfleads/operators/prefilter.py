@@ -40,7 +40,7 @@ class ChangeDetection:
 
     def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
         """Why staged rows are left alone, by the places of those that are."""
-        from airflow_provider_sfleads.pipeline.same import fingerprints
+        from airflow_provider_sfleads.pipeline.column_equality import fingerprints
 
         return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
 

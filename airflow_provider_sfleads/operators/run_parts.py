@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, Plan
-from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.operators.run_order import late_check
 from airflow_provider_sfleads.pipeline.job_run import BulkRun
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
@@ -25,6 +24,7 @@ from airflow_provider_sfleads.pipeline.row_run import RowRun
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.recorded import created_ids
+from airflow_provider_sfleads.results.writer import Recorder
 from airflow_provider_sfleads.salesforce.job_control import Jobs
 
 

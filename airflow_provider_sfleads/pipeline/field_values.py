@@ -17,13 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.values import RULED, TRUNCATABLE, Refusal, convert
-from airflow_provider_sfleads.pipeline.ids import full_ids
-from airflow_provider_sfleads.pipeline.staged_rows import CLEAR
-from airflow_provider_sfleads.pipeline.text import (
+from airflow_provider_sfleads.pipeline.column_text import (
     CLOCK,
     DAY,
     Mask,
     Texts,
+    full_ids,
     is_scalar,
     lengths,
     mask_of,
@@ -37,6 +36,7 @@ from airflow_provider_sfleads.pipeline.text import (
     unknown,
     valid,
 )
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.wire import FieldValue
 
@@ -79,7 +79,7 @@ def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Te
 def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> Texts:
     """The cells of values that are plain for their field's type; unsure of all others.
 
-    :param array: values of a scalar type, as :func:`pipeline.text.plain` returns them.
+    :param array: values of a scalar type, as :func:`pipeline.column_text.plain` returns them.
     """
     if info.type not in RULED:
         return _text(info, array, truncate=truncate)

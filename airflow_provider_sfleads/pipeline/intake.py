@@ -18,16 +18,12 @@ from airflow_provider_sfleads.core.outcome import Action, BadRow, Reason, Row
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.text import cell_text, is_unicode
 from airflow_provider_sfleads.core.values import Refusal
-from airflow_provider_sfleads.pipeline.field_values import cell_of, cells_of
-from airflow_provider_sfleads.pipeline.ids import lead_ids
-from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
-from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Recipe, Settled
-from airflow_provider_sfleads.pipeline.same import key_form
-from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
-from airflow_provider_sfleads.pipeline.text import (
+from airflow_provider_sfleads.pipeline.column_equality import key_form
+from airflow_provider_sfleads.pipeline.column_text import (
     Mask,
     Texts,
     is_scalar,
+    lead_ids,
     mask_of,
     matches,
     may_hold,
@@ -37,6 +33,10 @@ from airflow_provider_sfleads.pipeline.text import (
     trimmed,
     valid,
 )
+from airflow_provider_sfleads.pipeline.field_values import cell_of, cells_of
+from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
+from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Recipe, Settled
+from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, staged_schema
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.ids import lead_id
 from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED

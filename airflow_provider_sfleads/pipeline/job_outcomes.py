@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.ids import Ids, id_strings
+from airflow_provider_sfleads.pipeline.column_text import Ids, id_strings
 from airflow_provider_sfleads.pipeline.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Item, Plan, Settled

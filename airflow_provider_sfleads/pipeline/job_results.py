@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.pipeline.column_equality import key_form
+from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, id_strings, lead_ids_only, no_ids
 from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
-from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, id_strings, lead_ids_only, no_ids
 from airflow_provider_sfleads.pipeline.lookup_sources import read_page
-from airflow_provider_sfleads.pipeline.same import key_form
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.stage import StageRule, why_left_alone
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
+from airflow_provider_sfleads.pipeline.column_equality import key_form
+from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, id_strings, no_ids
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions, digests
-from airflow_provider_sfleads.pipeline.ids import Ids, id_bytes, id_strings, no_ids
 from airflow_provider_sfleads.pipeline.lookup import (
     STATUS_FIELDS,
     Batches,
@@ -34,7 +35,6 @@ from airflow_provider_sfleads.pipeline.lookup import (
 from airflow_provider_sfleads.pipeline.lookup_index import Cells, LookupQuery, RowIndexes, bools, seek
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, read_leads
 from airflow_provider_sfleads.pipeline.plan import Deferred, Item, Settled
-from airflow_provider_sfleads.pipeline.same import key_form
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD, Sending, candidates
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_sfleads.pipeline.column_equality import same_form
 from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
 from airflow_provider_sfleads.pipeline.lookup import Batches, Mask
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted
-from airflow_provider_sfleads.pipeline.same import same_form
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 

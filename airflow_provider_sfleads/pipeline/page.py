@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
+from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender

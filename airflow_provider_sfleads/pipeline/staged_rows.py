@@ -14,9 +14,9 @@ import pyarrow.csv as pa_csv
 
 from airflow_provider_sfleads.core.outcome import Action, Row
 from airflow_provider_sfleads.core.values import NUMBERS, Refusal, convert
+from airflow_provider_sfleads.pipeline.column_text import may_hold
 from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.plan import Candidate, Item
-from airflow_provider_sfleads.pipeline.text import may_hold
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED

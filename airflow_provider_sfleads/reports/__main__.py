@@ -11,7 +11,7 @@ from datetime import datetime
 from rich.console import Console
 
 from airflow_provider_sfleads.core.report import again, shown
-from airflow_provider_sfleads.core.values import parse_datetime
+from airflow_provider_sfleads.core.text import parse_datetime
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.reports.reading import RecordedReport, Totals, read_reports
 from airflow_provider_sfleads.reports.table import in_one_line, tables_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.core.values import parse_datetime, parse_time
+from airflow_provider_sfleads.core.text import parse_datetime, parse_time
 
 DAYS = {
     "2026-03-05": "2026-03-05T00:00:00",

@@ -20,7 +20,7 @@ ROWS = 50_000
 PLAIN: dict[str, Any] = {"external_id_field": None, "api": "bulk"}
 CLIENT = "airflow_provider_sfleads.salesforce.client:Client"
 PIECES = "airflow_provider_sfleads.pipeline.staged_pieces:Pieces"
-RECORDER = "airflow_provider_sfleads.operators.results_recorder:Recorder"
+RECORDER = "airflow_provider_sfleads.results.writer:Recorder"
 FOLDER = "airflow_provider_sfleads.results.folder:ResultsFolder"
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_sfleads.core.values import convert
-from airflow_provider_sfleads.pipeline.same import fingerprints
+from airflow_provider_sfleads.pipeline.column_equality import fingerprints
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 

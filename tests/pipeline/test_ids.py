@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.pipeline.ids import id_bytes, id_strings
+from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
 from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 
 HEADS = st.text("abcXYZ059", min_size=15, max_size=15)
@@ -33,6 +33,6 @@ def test_ids_are_completed_as_the_row_code_completes_them(values: list[str | Non
 @pytest.mark.parametrize("length", [15, 18])
 def test_a_column_of_one_length_is_not_looked_at_row_by_row(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is the rule."""
-    monkeypatch.setattr("airflow_provider_sfleads.pipeline.ids.to_18", lambda _value: pytest.fail("row by row"))
+    monkeypatch.setattr("airflow_provider_sfleads.pipeline.column_text.to_18", lambda _value: pytest.fail("row by row"))
     full = [head + checksum(head) for head in ("00Q5g00000AbCdE", "00Q5g00000aBcDe")]
     assert id_strings(id_bytes(pa.array([one[:length] for one in full]))).to_pylist() == full

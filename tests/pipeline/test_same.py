@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.same import same_value
-from airflow_provider_sfleads.pipeline.same import key_form, same_form
+from airflow_provider_sfleads.pipeline.column_equality import key_form, same_form
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 WORDS = st.one_of(

@@ -20,12 +20,12 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, UnansweredSen
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError
-from airflow_provider_sfleads.operators.results_recorder import Recorder
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.writer import Recorder
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.pipeline.org import NOW as CREATED
 from tests.pipeline.org import USER
@@ -227,7 +227,7 @@ def test_a_time_out_anywhere_loses_and_doubles_nothing(tmp_path: Path, name: str
 def test_a_time_out_while_outcomes_of_a_look_up_are_recorded(tmp_path: Path) -> None:
     """They are recorded, or not."""
     struck = 0
-    files = ("pipeline/page_loads.py", "core/uninterrupted.py", "operators/results_recorder.py", "results/writer.py")
+    files = ("pipeline/page_loads.py", "core/uninterrupted.py", "results/writer.py", "results/writer.py")
     for at in range(1, 140, 5):
         task = creating(tmp_path / f"{at}", 12, known=4, plan={"existing": "update"})
         for lead, number in zip(task.org.leads.values(), range(0, 12, 3), strict=True):

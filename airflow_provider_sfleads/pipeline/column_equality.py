@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 from airflow_provider_sfleads.core.keys import compared_by
 from airflow_provider_sfleads.core.same import BETWEEN, NOTHING, comparable, fingerprint
 from airflow_provider_sfleads.core.values import NUMBERS
-from airflow_provider_sfleads.pipeline.staged_rows import FIELD
-from airflow_provider_sfleads.pipeline.text import (
+from airflow_provider_sfleads.pipeline.column_text import (
     CLOCK,
     DAY,
     Texts,
@@ -27,6 +26,7 @@ from airflow_provider_sfleads.pipeline.text import (
     texts,
     trimmed,
 )
+from airflow_provider_sfleads.pipeline.staged_rows import FIELD
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 # No -0, which is 0.
