@@ -17,7 +17,7 @@ from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsEr
 from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
-from airflow_provider_sfleads.pipeline.page_sender import Delivery, PageSender
+from airflow_provider_sfleads.pipeline.page_sender import PageReply, PageSender
 from airflow_provider_sfleads.pipeline.plan import (
     Item,
     Overtaken,
@@ -305,7 +305,7 @@ class _Request:
         delivery, page = self._delivery, self._page
         # A page that has waited too long for a free thread is looked up anew, where it matters how leads stand.
         is_stale = delivery.plan.fresh and self._began - page.looked_up > _FRESH
-        reply = delivery.sender.deliver(
+        reply = delivery.sender.send_page(
             page.kind, self._records, self._recheck, recheck_first=is_stale, announce=self._announce
         )
         if reply.stop is not None:
@@ -344,7 +344,7 @@ class _Request:
             for position in positions
         ]
 
-    def _look_closer(self, positions: Sequence[int], reply: Delivery, outcome: PageOutcome) -> None:
+    def _look_closer(self, positions: Sequence[int], reply: PageReply, outcome: PageOutcome) -> None:
         """Settle rows by the plan's own rules."""
         delivery = self._delivery
         items = self._sent(positions, reply.unanswered)

@@ -52,7 +52,7 @@ def nothing_changed(_positions: Sequence[int], _unanswered: Collection[int]) -> 
 
 
 @dataclass(slots=True, kw_only=True)
-class Delivery:
+class PageReply:
     """What became of a page.
 
     :param results: one for each record, by position.
@@ -88,7 +88,7 @@ class PageSender:
     _missing_columns: dict[str, ApiError] = field(default_factory=dict)
     _unknown: int = 0
 
-    def deliver(
+    def send_page(
         self,
         kind: PageKind,
         records: Sequence[Record],
@@ -96,7 +96,7 @@ class PageSender:
         *,
         recheck_first: bool = False,
         announce: Announce | None = None,
-    ) -> Delivery:
+    ) -> PageReply:
         """Send records until each has a result.
 
         Records that fail for a passing reason are sent again alone. A page that is refused as a whole is halved
@@ -106,7 +106,7 @@ class PageSender:
         :param recheck_first: also before they are sent the first time.
         :param announce: told of records right before each sending.
         """
-        return _Page(self, kind, records, recheck, announce).deliver(recheck_first=recheck_first)
+        return _PageAttempts(self, kind, records, recheck, announce).send_page(recheck_first=recheck_first)
 
     def known_refusal(self, record: Record) -> ApiError | None:
         """The error that a record is sure to meet, from what others met before."""
@@ -127,7 +127,7 @@ class PageSender:
 
 
 @dataclass(slots=True)
-class _Page:
+class _PageAttempts:
     """One page under way."""
 
     sender: PageSender
@@ -135,7 +135,7 @@ class _Page:
     records: Sequence[Record]
     recheck: Recheck
     announce: Announce | None
-    delivery: Delivery = field(init=False)
+    answer: PageReply = field(init=False)
     again: list[int] = field(default_factory=list)
     whole: list[tuple[int, ...]] = field(default_factory=list)
     halt: SalesforceLeadsError | None = None
@@ -143,14 +143,14 @@ class _Page:
 
     @property
     def unanswered(self) -> set[int]:
-        return self.delivery.unanswered
+        return self.answer.unanswered
 
-    def deliver(self, *, recheck_first: bool) -> Delivery:
+    def send_page(self, *, recheck_first: bool) -> PageReply:
         size = len(self.records)
-        self.delivery = Delivery(results=[Unsent(reason=Reason.STOPPED)] * size, batches=[None] * size)
+        self.answer = PageReply(results=[Unsent(reason=Reason.STOPPED)] * size, batches=[None] * size)
         self.whole = [tuple(range(size))]
         for round_, part in enumerate(ROUNDS):
-            if not (self.again or self.whole) or self.delivery.stop is not None:
+            if not (self.again or self.whole) or self.answer.stop is not None:
                 break
             single, whole, halt = tuple(self.again), self.whole, self.halt
             self.again, self.whole, self.halt = [], [], None
@@ -159,9 +159,9 @@ class _Page:
             if round_ or recheck_first:
                 single, *whole = self._rechecked([single, *whole])
             self._send(deque([*whole, *_batched(single, max(1, -(-size // part)))]))
-        self.delivery.stop = self.delivery.stop or self.halt
+        self.answer.stop = self.answer.stop or self.halt
         self._notice_that_all_is_refused()
-        return self.delivery
+        return self.answer
 
     def _rechecked(self, pieces: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         positions = [position for piece in pieces for position in piece]
@@ -171,7 +171,7 @@ class _Page:
             self._stop(positions, error)
             return [()]
         for position, result in overtaken.items():
-            self.delivery.results[position] = result
+            self.answer.results[position] = result
         return [tuple(position for position in piece if position not in overtaken) for piece in pieces]
 
     def _send(self, pieces: deque[tuple[int, ...]]) -> None:
@@ -179,8 +179,8 @@ class _Page:
             piece = self._worth_trying(pieces.popleft())
             if not piece:
                 continue
-            if self.delivery.stop is not None:
-                self._leave(piece, reason_for(self.delivery.stop))
+            if self.answer.stop is not None:
+                self._leave(piece, reason_for(self.answer.stop))
             elif self.sender.stopped():
                 self._leave(piece, Reason.STOPPED)
             elif self._try(piece) is _HALVE:
@@ -191,7 +191,7 @@ class _Page:
         hopeless = {position: self.sender.known_refusal(self.records[position]) for position in piece}
         for position, error in hopeless.items():
             if error is not None:
-                self.delivery.results[position] = SaveResult(error=error)
+                self.answer.results[position] = SaveResult(error=error)
         return tuple(position for position in piece if hopeless[position] is None)
 
     def _try(self, piece: tuple[int, ...]) -> object:
@@ -210,7 +210,7 @@ class _Page:
             if self.kind.once and self.kind.repeatable:
                 self._later(piece, error)
             elif self.sender.note_unknown() or self.kind.repeatable:
-                self.delivery.stop = error
+                self.answer.stop = error
         except (ServiceUnavailableError, ConnectionFailedError, ConcurrencyLimitError) as error:
             self._stop(piece, error)
             if self.kind.once:
@@ -221,7 +221,7 @@ class _Page:
 
     def _later(self, piece: tuple[int, ...], error: SalesforceLeadsError) -> None:
         """Send a page again as it was, in the next round; where there is none left, the error ends the run."""
-        self.delivery.stop = None
+        self.answer.stop = None
         self.halt = error
         self.whole.append(piece)
 
@@ -241,14 +241,14 @@ class _Page:
 
     def _judge(self, position: int, result: SaveResult) -> None:
         error = result.error
-        self.delivery.results[position] = result
+        self.answer.results[position] = result
         if error is None or not result.is_open:
             return
-        self.delivery.results[position] = Unsent(reason=Reason.TRY_AGAIN, code=error.code, message=error.message)
+        self.answer.results[position] = Unsent(reason=Reason.TRY_AGAIN, code=error.code, message=error.message)
         if result.meaning is Meaning.SENT_AGAIN:
             self.again.append(position)
         elif result.meaning is Meaning.ENDS_RUN:
-            self.delivery.stop = nothing_written(error, conn_id=self.sender.conn_id)
+            self.answer.stop = nothing_written(error, conn_id=self.sender.conn_id)
 
     def _refuse(self, position: int, reply: Reply) -> None:
         unnamed = ApiError("UNKNOWN_EXCEPTION", f"HTTP {reply.status} without a reason")
@@ -259,13 +259,13 @@ class _Page:
 
     def _notice_that_all_is_refused(self) -> None:
         """Stop where each record of a page was refused for one reason: the next page would fare no better."""
-        results = self.delivery.results
+        results = self.answer.results
         errors = {
             result.error.code: result.error for result in results if isinstance(result, SaveResult) and result.error
         }
         if self.refused >= MANY and self.refused == len(results) and len(errors) == 1:
             ((code, error),) = errors.items()
-            self.delivery.stop = self.delivery.stop or RequestRefusedError(
+            self.answer.stop = self.answer.stop or RequestRefusedError(
                 f"Salesforce refuses every record with {code} (connection {self.sender.conn_id!r}); see error_message "
                 f"in the results. {error.entry.advice}".rstrip(),
                 status=_BAD_REQUEST,
@@ -274,15 +274,15 @@ class _Page:
 
     def _number(self, piece: tuple[int, ...], number: str) -> None:
         for position in piece:
-            self.delivery.batches[position] = number
+            self.answer.batches[position] = number
 
     def _stop(self, positions: Sequence[int], error: SalesforceLeadsError) -> None:
-        self.delivery.stop = error
+        self.answer.stop = error
         self._leave(positions, reason_for(error), message=str(error))
 
     def _leave(self, positions: Sequence[int], reason: Reason, message: str | None = None) -> None:
         for position in positions:
-            self.delivery.results[position] = Unsent(reason=reason, message=message)
+            self.answer.results[position] = Unsent(reason=reason, message=message)
 
 
 _HALVE = object()

@@ -20,7 +20,7 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
     SessionRejectedError,
 )
-from airflow_provider_sfleads.pipeline.page_sender import MAX_UNKNOWN, ROUNDS, Delivery, PageSender
+from airflow_provider_sfleads.pipeline.page_sender import MAX_UNKNOWN, ROUNDS, PageReply, PageSender
 from airflow_provider_sfleads.pipeline.plan import Unsent, reason_for
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
@@ -78,28 +78,28 @@ class Line:
             conn_id="sf",
         )
 
-    def deliver(self, page: Sequence[dict[str, Any]], kind: PageKind = INSERT) -> Delivery:
+    def deliver(self, page: Sequence[dict[str, Any]], kind: PageKind = INSERT) -> PageReply:
         """Deliver one page."""
-        return self.sender().deliver(kind, page)
+        return self.sender().send_page(kind, page)
 
     def sizes(self) -> list[int]:
         """How many records each request had."""
         return [len(page) for page in self.sent]
 
 
-def ids(delivery: Delivery) -> list[str | None]:
+def ids(delivery: PageReply) -> list[str | None]:
     """Return the ids written, by position; no result may be left out."""
     return [result.id if isinstance(result, SaveResult) else None for result in delivery.results]
 
 
-def codes(delivery: Delivery) -> list[str | None]:
+def codes(delivery: PageReply) -> list[str | None]:
     """Return the error codes, by position."""
     return [
         result.error.code if isinstance(result, SaveResult) and result.error else None for result in delivery.results
     ]
 
 
-def reasons(delivery: Delivery) -> list[Reason | None]:
+def reasons(delivery: PageReply) -> list[Reason | None]:
     """Return why records are unsent, by position."""
     return [result.reason if isinstance(result, Unsent) else None for result in delivery.results]
 
@@ -225,11 +225,11 @@ def test_an_unknown_field_is_found_once() -> None:
     page = [{"LastName": str(n)} | ({"X__c": 1} if n % 2 else {}) for n in range(64)]
     line = Line(then=fields_refused(lambda record: "X__c" in record, NO_FIELD))
     sender = line.sender()
-    delivery = sender.deliver(INSERT, page)
+    delivery = sender.send_page(INSERT, page)
     assert codes(delivery) == [("INVALID_FIELD" if n % 2 else None) for n in range(64)]
     first = len(line.sent)
     assert first <= 16
-    delivery = sender.deliver(INSERT, page)
+    delivery = sender.send_page(INSERT, page)
     assert codes(delivery) == [("INVALID_FIELD" if n % 2 else None) for n in range(64)]
     assert line.sizes()[first:] == [32]
 
@@ -239,9 +239,9 @@ def test_a_page_of_nothing_but_known_refusals_is_not_sent() -> None:
     line = Line(then=lambda _sent: NO_FIELD)
     sender = line.sender()
     page = [record | {"X__c": 1} for record in records(8)]
-    sender.deliver(INSERT, page)
+    sender.send_page(INSERT, page)
     before = len(line.sent)
-    delivery = sender.deliver(INSERT, page)
+    delivery = sender.send_page(INSERT, page)
     assert codes(delivery) == ["INVALID_FIELD"] * 8
     assert len(line.sent) == before
 
@@ -258,7 +258,7 @@ def test_an_unknown_outcome_of_another_page_is_borne_twice() -> None:
     """A page that may not be repeated is given up alone; the third in a run ends it."""
     line = Line(*[OutcomeUnknownError("lost")] * MAX_UNKNOWN)
     sender = line.sender()
-    deliveries = [sender.deliver(ONCE, records(2)) for _ in range(MAX_UNKNOWN)]
+    deliveries = [sender.send_page(ONCE, records(2)) for _ in range(MAX_UNKNOWN)]
     assert [reasons(delivery) for delivery in deliveries] == [[Reason.OUTCOME_UNKNOWN] * 2] * MAX_UNKNOWN
     assert [delivery.stop is None for delivery in deliveries] == [True, True, False]
 
