@@ -99,7 +99,7 @@ def test_rows_of_a_deleted_job_are_looked_for_though_the_worker_is_killed_as_it_
         killed(creating(people(300), tmp_path, **PLAIN), task)
     emulator.add_fault("status", method="GET", path="/jobs/ingest/", **GONE)
     with monkeypatch.context() as once_more:
-        dies(once_more, Point(at="airflow_provider_sfleads.operators.run_parts:_Diary.note"))
+        dies(once_more, Point(at="airflow_provider_sfleads.operators.run_parts:_JobJournal.note"))
         killed(creating(people(300), tmp_path, **PLAIN), task)
     ran = task.run(creating(people(300), tmp_path, **PLAIN))
 
