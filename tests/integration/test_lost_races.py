@@ -219,7 +219,7 @@ PIECES = "airflow_provider_sfleads.pipeline.staged_pieces:Pieces"
 DEATHS = {
     "staged": Point(at=f"{PIECES}.publish", nth=2),
     "recorded": Point(at=f"{PIECES}.remove", before=True),
-    "sent": Point(at="airflow_provider_sfleads.pipeline.page_sender:PageSender.deliver"),
+    "sent": Point(at="airflow_provider_sfleads.pipeline.page_sender:PageSender.send_page"),
 }
 
 
