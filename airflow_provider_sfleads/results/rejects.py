@@ -24,8 +24,8 @@ _PIECES = "_rejects"
 _EARLIER = "earlier"
 _JOINED = "joined"
 EXTRA = ("error_code", "error_message")
-#: How the name of a piece with a header ends, and that of one without, as an older version wrote it.
-HEADED, BARE = ".rejects.csv", ".csv"
+#: How the name of a piece ends.
+PIECE = ".rejects.csv"
 
 
 class Rejects:
@@ -59,8 +59,7 @@ class Rejects:
             self._pieces.remove_all()
             self._take_up_joined()
             return
-        stems = {_EARLIER, *(part.partition(".")[0] for part in parts)}
-        counting = {f"{stem}{end}" for stem in stems for end in (HEADED, BARE)}
+        counting = {_EARLIER + PIECE, *(part.partition(".")[0] + PIECE for part in parts)}
         for name in names:
             if name not in counting:
                 self._pieces.remove(name)
@@ -78,7 +77,7 @@ class Rejects:
         """Write the piece that belongs to a part of the results, if it has rejects."""
         if self._piece is not None and self._draft is not None:
             self._piece.close()
-            self._pieces.publish(self._draft, part.partition(".")[0] + HEADED)
+            self._pieces.publish(self._draft, part.partition(".")[0] + PIECE)
             self._piece = self._draft = None
 
     def forget_piece(self) -> None:
@@ -101,7 +100,7 @@ class Rejects:
     def _take_up_joined(self) -> None:
         with (
             self._directory.open(REJECTS) as joined,
-            self._pieces.complete(f"{_EARLIER}{HEADED}") as draft,
+            self._pieces.complete(_EARLIER + PIECE) as draft,
             draft.open("wb") as target,
         ):
             shutil.copyfileobj(joined, target)
@@ -123,18 +122,17 @@ def write_joined(pieces: Directory, names: Sequence[str], columns: Sequence[str]
     :param names: the pieces.
     :param columns: the export's columns as they are now, with those of the reason.
     """
-    headers = [_header(pieces, name, columns) for name in names]
+    headers = [_header(pieces, name) for name in names]
     every = columns_of(dict.fromkeys(chain(columns, *headers)))
     target.write(_encoded(every))
     for name, header in zip(names, headers, strict=True):
         if header == every:
             with pieces.open(name) as piece:
-                piece.seek(len(_encoded(header)) if name.endswith(HEADED) else 0)
+                piece.seek(len(_encoded(header)))
                 shutil.copyfileobj(piece, target)
         else:
             with _records(pieces, name) as found:
-                if name.endswith(HEADED):
-                    next(found, None)
+                next(found, None)
                 for row in rows_of(found, header, header, name):
                     values = row.values if isinstance(row, BadRow) else row
                     target.write(_encoded(values.get(column) for column in every))
@@ -144,16 +142,9 @@ def _encoded(values: Iterable[object]) -> bytes:
     return line_of(values).encode(errors="replace")
 
 
-def _header(pieces: Directory, name: str, columns: Sequence[str]) -> tuple[str, ...]:
+def _header(pieces: Directory, name: str) -> tuple[str, ...]:
     with _records(pieces, name) as found:
-        first = next(found, None)
-    names = tuple(first.values) if first is not None else tuple(columns)
-    if name.endswith(HEADED):
-        return names
-    if len(names) == len(columns):
-        # They are those of the export, which seldom changes between two tries.
-        return tuple(columns)
-    return (*(f"column {number} of an earlier try" for number in range(1, len(names) - 1)), *EXTRA)
+        return tuple(next(found).values)
 
 
 @contextmanager

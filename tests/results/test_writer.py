@@ -267,8 +267,7 @@ def test_a_kill_while_the_rejects_are_joined_doubles_none(folder: ResultsFolder)
         assert rejects(folder) == b"id,error_code,error_message\na,,\n"
 
 
-OLDER = "column 1 of an earlier try"
-COLUMN = st.one_of(st.sampled_from(["id", "Last Name", "error_code", " id", "", "n", OLDER]), TEXT)
+COLUMN = st.one_of(st.sampled_from(["id", "Last Name", "error_code", " id", "", "n"]), TEXT)
 COLUMNS = st.lists(COLUMN, min_size=1, max_size=4, unique_by=lambda name: name.replace("\r", "\n")).map(tuple)
 
 
@@ -296,29 +295,6 @@ def test_each_value_stands_under_its_own_column_whatever_the_next_try_has(
     assert [{name: value for name, value in row.items() if value} for row in found] == [
         {name: value for name, value in row.items() if value} for row in wanted
     ]
-
-
-@pytest.mark.parametrize(("columns", "names"), [(("id", "n"), ("id", "n")), (("id",), (OLDER,) * 2)])
-def test_pieces_of_an_older_version_are_read_by_their_width(
-    folder: ResultsFolder, columns: tuple[str, ...], names: tuple[str, ...]
-) -> None:
-    """They have no header: of another width than the export's columns, their values are under names that say so."""
-    with folder.writer(columns=("id", "n")) as writer:
-        writer.write(outcome(1, Action.REJECTED, "OLD"), {"id": "a", "n": "b"})
-    folder.directory.remove("rejects.csv")
-    piece = folder.directory.child("_rejects")
-    piece.fs.makedirs(piece.path, exist_ok=True)
-    piece.fs.pipe_file(piece.file("results-00000.csv"), b"a,b,OLD,why\n")
-    with folder.writer(columns=columns, resume=True) as writer:
-        writer.write(outcome(2, Action.REJECTED, "NEW"), {"id": "c"})
-    _, (old, new) = read(folder.rejects_url, folder.conn_id)
-    first = names[0]
-    assert isinstance(old, dict)
-    assert isinstance(new, dict)
-    assert (old[first], old["error_code"], old["error_message"]) == ("a", "OLD", "why")
-    assert "b" in old.values()
-    assert (new["id"], new["error_code"]) == ("c", "NEW")
-    assert old["id"] == ("a" if first == "id" else "")
 
 
 def test_an_execution_that_is_not_resumed_starts_anew(folder: ResultsFolder) -> None:
