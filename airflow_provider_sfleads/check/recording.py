@@ -49,6 +49,17 @@ _SYSTEM_TIMES = frozenset({"createddate", "lastmodifieddate", "systemmodstamp"})
 _LEAST_FOUND = 3
 _DAY = "2026-01-01"
 
+_KEPT_HEADERS = ("content-type", "retry-after", "sforce-limit-info", "sforce-locator", "sforce-numberofrecords")
+_IDENTITY = frozenset(
+    {"id", "asserted_user", "user_id", "organization_id", "active", "user_type", "language", "locale", "utcOffset"}
+)
+_MESSAGES = frozenset({"message", "errorMessage", "error_description", "sf__Error"})
+# What an admin wrote into the setup, in words of his own.
+_PROSE = frozenset({"calculatedFormula", "defaultValueFormula", "filteredLookupInfo", "inlineHelpText"})
+_PUBLIC = frozenset({"OrganizationType"})
+_Leaf = Callable[[str, object], object]
+"""Says what stands for a value, by its field."""
+
 
 def _plain(literal: str) -> str:
     """Return the value of a SOQL literal, without its quotes."""
@@ -177,18 +188,6 @@ class Redactor:
 
     def _number(self, text: str) -> str:
         return self._values.get(_number_text(Decimal(text)), text)
-
-
-_KEPT_HEADERS = ("content-type", "retry-after", "sforce-limit-info", "sforce-locator", "sforce-numberofrecords")
-_IDENTITY = frozenset(
-    {"id", "asserted_user", "user_id", "organization_id", "active", "user_type", "language", "locale", "utcOffset"}
-)
-_MESSAGES = frozenset({"message", "errorMessage", "error_description", "sf__Error"})
-# What an admin wrote into the setup, in words of his own.
-_PROSE = frozenset({"calculatedFormula", "defaultValueFormula", "filteredLookupInfo", "inlineHelpText"})
-_PUBLIC = frozenset({"OrganizationType"})
-_Leaf = Callable[[str, object], object]
-"""Says what stands for a value, by its field."""
 
 
 def recording_of(org: Org, findings: Sequence[Finding]) -> dict[str, Any]:

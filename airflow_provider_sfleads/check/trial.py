@@ -37,6 +37,14 @@ _DELETING = "\nThe trial leads are being deleted; another signal leaves them: fi
 # While trial leads are deleted, the first signal more is only answered.
 _ASKED_AGAIN = 2
 
+NO_RULE = "there is no active lead assignment rule, or the Run-As user may not see it"
+#: Leads that one check may make at most.
+MOST_LEADS = 20
+# A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
+INSERT = PageKind(operation="insert", repeatable=False)
+UPDATE = PageKind(operation="update")
+_CREATE_JOB = ("POST", ingest_jobs.create_job(ingest_jobs.JobSpec(operation="insert")).path)
+
 
 class Signals:
     """Takes the two signals, and ends the check between two requests, so that each answer is taken note of.
@@ -129,15 +137,6 @@ class Signals:
         self._told.wait(seconds)
         self.check()
         self._told.clear()
-
-
-NO_RULE = "there is no active lead assignment rule, or the Run-As user may not see it"
-#: Leads that one check may make at most.
-MOST_LEADS = 20
-# A repeated insert would meet the lead that its first sending made, and what is tried here is one sending.
-INSERT = PageKind(operation="insert", repeatable=False)
-UPDATE = PageKind(operation="update")
-_CREATE_JOB = ("POST", ingest_jobs.create_job(ingest_jobs.JobSpec(operation="insert")).path)
 
 
 class StillQueued(Exception):  # noqa: N818 - a finding

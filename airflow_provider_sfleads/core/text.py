@@ -15,6 +15,23 @@ BLANKS = " \t\r\n"
 # Digits to which a number is written out: 1e9999999 would fill the memory.
 _WRITTEN_OUT = 400
 
+# Eight digits are a date's basic form; seconds since 1970 have nine or ten, milliseconds twelve or thirteen.
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}-[0-9]"
+_HOUR, _SIXTIETH, _FRACTION = r"(?:[01][0-9]|2[0-3])", r"[0-5][0-9]", r"(?:[.,][0-9]{1,12})"
+_MINUTES = rf":{_SIXTIETH}(?::{_SIXTIETH}{_FRACTION}?)?"
+_BASIC_CLOCK = rf"{_HOUR}{_SIXTIETH}(?:{_SIXTIETH}{_FRACTION}?)?"
+# No zone of the tz database was ever farther from UTC.
+_OFFSET = rf"[+-](?:0[0-9]|1[0-5])(?:{_SIXTIETH}|:{_SIXTIETH}(?::{_SIXTIETH})?)?"
+_ZONE = rf" ?(?P<zone>[Zz]|UTC|{_OFFSET})"
+# The name of a zone says nothing that the offset before it does not (https://www.rfc-editor.org/rfc/rfc9557).
+_ZONE_NAME = r"(?:\[[A-Za-z0-9_+/-]+\])?"
+_DATETIME = re.compile(
+    rf"(?P<date>{_DATE})"
+    rf"(?:(?:[Tt ](?P<clock>{_HOUR}{_MINUTES})|(?<=[0-9]{{8}})T(?P<basic>{_BASIC_CLOCK}))(?:{_ZONE}{_ZONE_NAME})?)?"
+)
+# Drivers write 9:00:00, which ISO 8601 does not know.
+_TIME = re.compile(rf"[Tt]?(?P<clock>(?:[0-9]|{_HOUR}){_MINUTES})(?:{_ZONE})?")
+
 
 def is_null(value: object) -> bool:
     """Whether a value stands for "nothing": ``None``, blank text, NaN, NaT or a missing-value marker."""
@@ -138,24 +155,6 @@ def _plain(value: object) -> object:
     if isinstance(value, (str, bool, int)):
         return value
     return None if is_null(value) else cell_text(value)
-
-
-# Eight digits are a date's basic form; seconds since 1970 have nine or ten, milliseconds twelve or thirteen.
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-W[0-9]{2}-[0-9]"
-_HOUR, _SIXTIETH, _FRACTION = r"(?:[01][0-9]|2[0-3])", r"[0-5][0-9]", r"(?:[.,][0-9]{1,12})"
-_MINUTES = rf":{_SIXTIETH}(?::{_SIXTIETH}{_FRACTION}?)?"
-_BASIC_CLOCK = rf"{_HOUR}{_SIXTIETH}(?:{_SIXTIETH}{_FRACTION}?)?"
-# No zone of the tz database was ever farther from UTC.
-_OFFSET = rf"[+-](?:0[0-9]|1[0-5])(?:{_SIXTIETH}|:{_SIXTIETH}(?::{_SIXTIETH})?)?"
-_ZONE = rf" ?(?P<zone>[Zz]|UTC|{_OFFSET})"
-# The name of a zone says nothing that the offset before it does not (https://www.rfc-editor.org/rfc/rfc9557).
-_ZONE_NAME = r"(?:\[[A-Za-z0-9_+/-]+\])?"
-_DATETIME = re.compile(
-    rf"(?P<date>{_DATE})"
-    rf"(?:(?:[Tt ](?P<clock>{_HOUR}{_MINUTES})|(?<=[0-9]{{8}})T(?P<basic>{_BASIC_CLOCK}))(?:{_ZONE}{_ZONE_NAME})?)?"
-)
-# Drivers write 9:00:00, which ISO 8601 does not know.
-_TIME = re.compile(rf"[Tt]?(?P<clock>(?:[0-9]|{_HOUR}){_MINUTES})(?:{_ZONE})?")
 
 
 def parse_datetime(text: str) -> datetime | None:

@@ -27,6 +27,11 @@ _RETURNED = "return_value"
 _STATES = {"success": State.SUCCEEDED, "up_for_retry": State.RETRIED, "skipped": State.SKIPPED}
 _LOST = "Its process ended without a word: killed, out of memory, or lost with its machine."
 
+# Airflow ends a task's process 20 seconds after the task itself ended ([core] task_success_overtime).
+_SECONDS_FOR_EXAMPLES = 5.0
+T = TypeVar("T")
+_About = tuple[Message, dict[str, object] | None]
+
 
 def occasion_of_task(context: Mapping[str, Any]) -> Occasion:
     """How a task ended."""
@@ -153,13 +158,6 @@ def _error(error: object) -> str:
     if isinstance(error, (SalesforceLeadsError, AirflowNotFoundException, AirflowTaskTimeout, timed_out)):
         return f"{kind}: {redact(str(error))}"
     return f"{kind}; what it says is in the log."
-
-
-# Airflow ends a task's process 20 seconds after the task itself ended ([core] task_success_overtime).
-_SECONDS_FOR_EXAMPLES = 5.0
-
-T = TypeVar("T")
-_About = tuple[Message, dict[str, object] | None]
 
 
 class SyncReportNotifier(BaseNotifier):

@@ -20,6 +20,25 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.exports import FileExport, SqlExport, SqlTable
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 
+log = logging.getLogger(__name__)
+
+#: What a live success has to tell; who needs more finds the report below ``results_path``. Of a task that was cleared
+#: there is an event each time: its counts are those of the execution that it tells of, ``executions`` has all of them.
+_TOLD = (
+    "read",
+    "filtered",
+    "duplicate_keys",
+    "unchanged",
+    "created",
+    "updated",
+    "rejected",
+    "operation",
+    "interval_start",
+    "interval_end",
+    "results_path",
+    "executions",
+)
+
 
 class TellsLineage(BaseOperator):
     """Inputs and outputs of a sync, with the rows that were read and written.
@@ -85,26 +104,6 @@ class TellsLineage(BaseOperator):
     @abstractmethod
     def _hook(self) -> SalesforceLeadsHook:
         """The hook of the operator's connection."""
-
-
-log = logging.getLogger(__name__)
-
-#: What a live success has to tell; who needs more finds the report below ``results_path``. Of a task that was cleared
-#: there is an event each time: its counts are those of the execution that it tells of, ``executions`` has all of them.
-_TOLD = (
-    "read",
-    "filtered",
-    "duplicate_keys",
-    "unchanged",
-    "created",
-    "updated",
-    "rejected",
-    "operation",
-    "interval_start",
-    "interval_end",
-    "results_path",
-    "executions",
-)
 
 
 def with_alias(outlets: Sequence[Any], conn_id: object) -> list[Any]:

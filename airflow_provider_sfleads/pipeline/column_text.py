@@ -26,6 +26,17 @@ CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 # Between these Python writes a float with a fraction without an exponent, as Arrow does; whole ones are integers here.
 _LEAST_PLAIN, _MOST_PLAIN, _MOST_WHOLE = 1e-4, 1e10, 1e15
 
+Ids = npt.NDArray[np.bytes_]
+"""18 bytes for each id (``S18``), which is what memory holds of a million of them; empty where there is none."""
+_SHORT, _LONG = 15, 18
+_FORM = np.dtype("S18")
+_LETTERS = 26
+# Multiplied by it, eight bytes of 0 or 1 leave their bits in the highest byte.
+_GATHER = np.uint64(0x0102040810204080)
+_CHECK = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
+_LETTERS_AND_DIGITS = np.zeros(256, dtype=np.bool_)
+_LETTERS_AND_DIGITS[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -157,19 +168,6 @@ def _of_floats(array: pa.Array) -> Texts:
 def _numpy(flags: pa.Array) -> Mask:
     found: Mask = flags.to_numpy(zero_copy_only=False)
     return found.astype(np.bool_)
-
-
-Ids = npt.NDArray[np.bytes_]
-"""18 bytes for each id (``S18``), which is what memory holds of a million of them; empty where there is none."""
-
-_SHORT, _LONG = 15, 18
-_FORM = np.dtype("S18")
-_LETTERS = 26
-# Multiplied by it, eight bytes of 0 or 1 leave their bits in the highest byte.
-_GATHER = np.uint64(0x0102040810204080)
-_CHECK = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
-_LETTERS_AND_DIGITS = np.zeros(256, dtype=np.bool_)
-_LETTERS_AND_DIGITS[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] = True
 
 
 def no_ids(count: int) -> Ids:

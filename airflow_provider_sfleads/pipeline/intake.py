@@ -43,6 +43,18 @@ from airflow_provider_sfleads.salesforce.ingest_jobs import EMPTIED
 
 _PLAIN = pa.schema([(name, pa.string()) for name in ("key", "action", "reason")])
 
+_NUMBER = r"^-?[0-9]{1,18}(?:\.[0-9]{1,18})?$"
+# Farther from the threshold than this part of it, a float is on the same side of it as the number that it stands for.
+_NEAR = 1e-9
+_REASONS = (Reason.NO_SCORE, Reason.BELOW_THRESHOLD, Reason.STAGE_NOT_ELIGIBLE)
+_BELOW = _REASONS.index(Reason.BELOW_THRESHOLD)
+_PASSED, _ODD = -1, -2
+_Codes = npt.NDArray[np.int8]
+"""For each row the place of its reason in ``_REASONS``, or one of the two before."""
+# Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
+# date-times of several zones into one, where it may be another day.
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), date: pa.date32()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
@@ -287,17 +299,6 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
-_NUMBER = r"^-?[0-9]{1,18}(?:\.[0-9]{1,18})?$"
-# Farther from the threshold than this part of it, a float is on the same side of it as the number that it stands for.
-_NEAR = 1e-9
-_REASONS = (Reason.NO_SCORE, Reason.BELOW_THRESHOLD, Reason.STAGE_NOT_ELIGIBLE)
-_BELOW = _REASONS.index(Reason.BELOW_THRESHOLD)
-_PASSED, _ODD = -1, -2
-
-_Codes = npt.NDArray[np.int8]
-"""For each row the place of its reason in ``_REASONS``, or one of the two below."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filtered:
     """What a rule says of rows.
@@ -353,11 +354,6 @@ def _code(found: Reason | Refusal | None) -> int:
     if found is None:
         return _PASSED
     return _ODD if isinstance(found, Refusal) else _REASONS.index(found)
-
-
-# Types whose values come back out of a column just as they went in. Arrow would make 1.0 of 1 beside 0.5, and brings
-# date-times of several zones into one, where it may be another day.
-_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), date: pa.date32()}
 
 
 def choosable(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -36,6 +36,12 @@ _SLACK = timedelta(seconds=60)
 #: Leads that can be gone through, and how many of them may be nobody's.
 MOST_MADE, MOST_FREE = 200_000, 20_000
 
+_FIRST_NAME = "FirstName"
+_SYSTEM = ("CreatedDate", "CreatedById")
+_TEXT = frozenset({"string", "textarea", "email", "phone", "url"})
+_Row = tuple[Item, UnansweredSend]
+_TOO_MANY = "not found, and more leads were created in that time than can be gone through; look for it by hand"
+
 
 def folded(info: FieldInfo | None, value: object) -> str:
     """A value as it is compared."""
@@ -175,11 +181,6 @@ class Search:
         return Made(dict(self.lookup.by_id(sorted(free), fields)) if free else {}, self.lead, names)
 
 
-_FIRST_NAME = "FirstName"
-_SYSTEM = ("CreatedDate", "CreatedById")
-_TEXT = frozenset({"string", "textarea", "email", "phone", "url"})
-
-
 class Presence(Enum):
     """What is known of a row that was sent without an answer."""
 
@@ -204,7 +205,6 @@ class SearchResult:
     known_from: datetime | None = None
 
 
-_Row = tuple[Item, UnansweredSend]
 _Find = Callable[[Item, Window, Made], str | None]
 
 
@@ -327,7 +327,6 @@ class LeadSearch:
 
 
 _ABSENT = SearchResult(presence=Presence.ABSENT)
-_TOO_MANY = "not found, and more leads were created in that time than can be gone through; look for it by hand"
 
 
 def _young(known_from: datetime) -> SearchResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +26,6 @@ from airflow_provider_sfleads.pipeline.staged_rows import PLACED, Sending, field
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
 from airflow_provider_sfleads.salesforce.job_control import Jobs
-
-log = logging.getLogger(__name__)
 
 # Rows that fail for a passing reason go out in jobs so often, and are then worth the small pages of the tail.
 _ROUNDS = 3

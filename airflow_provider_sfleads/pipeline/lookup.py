@@ -31,6 +31,15 @@ LeadRecord = Mapping[str, Any]
 Gather = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 """Runs functions, possibly side by side, and returns their results in order."""
 
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+"""Begins anew with the staged rows of a part."""
+Leads = Generator[pa.RecordBatch, None, None]
+"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing.
+
+Who breaks off closes it: a query job is deleted then.
+"""
+Mask = npt.NDArray[np.bool_]
+
 
 def one_by_one(functions: Sequence[Callable[[], T]]) -> list[T]:
     """The plain :data:`Gather`."""
@@ -134,16 +143,6 @@ class LeadLookup:
         records = sequence(call, self.send(call), conn_id=self.conn_id, count=len(ids))
         there = objects([record for record in records if record is not None], call, conn_id=self.conn_id)
         return checked(there, fields, sobject="Lead", conn_id=self.conn_id)
-
-
-Batches = Callable[[], Iterator[pa.RecordBatch]]
-"""Begins anew with the staged rows of a part."""
-Leads = Generator[pa.RecordBatch, None, None]
-"""Leads as Salesforce has them: a column of strings for each field read, null where there is nothing.
-
-Who breaks off closes it: a query job is deleted then.
-"""
-Mask = npt.NDArray[np.bool_]
 
 
 class Memory(Protocol):

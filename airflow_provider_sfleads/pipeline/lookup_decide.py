@@ -46,6 +46,13 @@ OUTCOME = pa.schema(
     [(name, pa.string()) for name in ("action", "reason", "salesforce_id", "contact_id", "old_stage", "new_stage")]
 )
 
+ReadLeads = Callable[[Reading, Wanted], Leads]
+_Read = Callable[[Wanted], Leads]
+_ACTIONS, _REASONS = tuple(Action), tuple(Reason)
+_NEW, _KNOWN = 0, 1
+_NONE = -1
+_PIECE = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
@@ -238,15 +245,6 @@ class LookupJoin:
 
 def _is_true(words: pa.Array) -> Mask:
     return bools(pc.fill_null(pc.equal(pc.ascii_lower(words), "true"), fill_value=False))
-
-
-ReadLeads = Callable[[Reading, Wanted], Leads]
-_Read = Callable[[Wanted], Leads]
-
-_ACTIONS, _REASONS = tuple(Action), tuple(Reason)
-_NEW, _KNOWN = 0, 1
-_NONE = -1
-_PIECE = 1 << 16
 
 
 def decide(

@@ -56,6 +56,18 @@ _BLOCK_BYTES = (1 << 18, 1 << 21)
 _LONGEST_HEADER = 1 << 17
 _DAMAGED = "The results of a job are no CSV, or a damaged one."
 
+log = logging.getLogger(__name__)
+
+# What a query job costs beside its pages of results, in calls: it is created, asked about for some minutes, deleted.
+_JOB_CALLS = 25
+# For so few calls nobody needs to know how many leads there are.
+_FEW_CALLS = 2
+# Leads read for each lead wanted, at most: beyond that, the time that Salesforce takes is worth more than the calls.
+_READ_FOR_ONE = 50
+# Quotes and comma, URL-encoded; and the query's other text.
+_AROUND_A_KEY, _AROUND_ALL_KEYS = 9, 400
+_WAITING_PER_THREAD = 2
+
 
 def query_leads(reading: Reading, soql: str, names: Sequence[str], *, page_rows: int = PAGE_ROWS) -> Leads | None:
     """Run a query job and return the leads it found, as strings, a null for what a lead does not have.
@@ -190,19 +202,6 @@ def _drop(reading: Reading, call: Call) -> None:
         reading.send(call)
     except SalesforceLeadsError as error:
         log.info("A query job could not be dropped: %s", error)
-
-
-log = logging.getLogger(__name__)
-
-# What a query job costs beside its pages of results, in calls: it is created, asked about for some minutes, deleted.
-_JOB_CALLS = 25
-# For so few calls nobody needs to know how many leads there are.
-_FEW_CALLS = 2
-# Leads read for each lead wanted, at most: beyond that, the time that Salesforce takes is worth more than the calls.
-_READ_FOR_ONE = 50
-# Quotes and comma, URL-encoded; and the query's other text.
-_AROUND_A_KEY, _AROUND_ALL_KEYS = 9, 400
-_WAITING_PER_THREAD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ from airflow_provider_sfleads.salesforce.ids import to_18
 from airflow_provider_sfleads.salesforce.replies import ApiError
 from airflow_provider_sfleads.salesforce.wire import Record
 
+Seen = Callable[[str, str], bool]
+"""Remembers a value in a space (``key``, ``id``, ``email``); answers whether it is new there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -91,10 +94,6 @@ class Deferred:
     """A candidate of which nothing can be said before what was sent ahead of it is settled."""
 
     candidate: Candidate
-
-
-Seen = Callable[[str, str], bool]
-"""Remembers a value in a space (``key``, ``id``, ``email``); answers whether it is new there."""
 
 
 class Plan(Protocol):

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+log = logging.getLogger(__name__)
+
+_REJECTS_LOGGED = 5
+
 
 class ResultsWriter:
     """Writes one line of results per row, and the rejected rows once more into ``rejects.csv``.
@@ -220,11 +224,6 @@ class ResultsWriter:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
                     kept.write_table(table.filter(pc.not_equal(table["action"], str(Action.NOT_SENT))))
-
-
-log = logging.getLogger(__name__)
-
-_REJECTS_LOGGED = 5
 
 
 @dataclass(slots=True)

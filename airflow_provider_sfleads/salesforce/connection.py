@@ -32,6 +32,23 @@ IDLE = 30.0  # seconds; the shortest rest that load balancers commonly allow is 
 _AROUND = 1 << 20  # bytes of header, chunk sizes and the like around a body
 _current = threading.local()
 
+# A call may run for minutes in silence, which firewalls between cut off.
+_KEEP_ALIVE = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
+_UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+# http.client's errors that say that the connection was lost, and nothing of what came.
+_CUT = (ConnectionError, IncompleteRead)
+#: Of requests, and of urllib3 below it. The proxy first: a name that is not found on the way to it is its own, and not
+#: Salesforce's.
+REQUESTS: Kinds = (
+    ("proxy", (exceptions.ProxyError,), "the proxy refuses or does not answer"),
+    ("dns", (socket.gaierror,), "the name server does not answer"),
+    ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
+    ("tls", (exceptions.SSLError, ssl.SSLError), "the TLS connection failed"),
+    ("timeout", (exceptions.Timeout, TimeoutError), "no answer in time"),
+    ("refused", (ConnectionRefusedError,), "the connection was refused"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -192,8 +209,6 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _Https
 
 
-# A call may run for minutes in silence, which firewalls between cut off.
-_KEEP_ALIVE = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 if hasattr(socket, "TCP_KEEPIDLE"):
     _KEEP_ALIVE += [(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60), (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30)]
 _POOLS = {"http": _HttpPool, "https": _HttpsPool}
@@ -233,21 +248,6 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
-
-Kinds = tuple[tuple[Kind, tuple[type[BaseException], ...], str], ...]
-_UNKNOWN_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-# http.client's errors that say that the connection was lost, and nothing of what came.
-_CUT = (ConnectionError, IncompleteRead)
-#: Of requests, and of urllib3 below it. The proxy first: a name that is not found on the way to it is its own, and not
-#: Salesforce's.
-REQUESTS: Kinds = (
-    ("proxy", (exceptions.ProxyError,), "the proxy refuses or does not answer"),
-    ("dns", (socket.gaierror,), "the name server does not answer"),
-    ("tls", (ssl.SSLCertVerificationError,), "its certificate is not trusted"),
-    ("tls", (exceptions.SSLError, ssl.SSLError), "the TLS connection failed"),
-    ("timeout", (exceptions.Timeout, TimeoutError), "no answer in time"),
-    ("refused", (ConnectionRefusedError,), "the connection was refused"),
-)
 
 
 def explain(error: BaseException, kinds: Kinds, *, sent: bool) -> NoResponse:

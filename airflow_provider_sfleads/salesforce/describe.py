@@ -29,6 +29,8 @@ _PICKLISTS = frozenset({"picklist", "multipicklist"})
 _NAME = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
 _MOST = 10**9
 
+_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldInfo:
@@ -187,9 +189,6 @@ def _field(raw: Mapping[str, Any]) -> FieldInfo:
         picklist_values=tuple(_text(value["value"]) for value in values if value.get("active", True)),
         inactive_values=tuple(_text(value["value"]) for value in values if not value.get("active", True)),
     )
-
-
-_VERSION = re.compile(r"\d{2,3}\.\d", re.ASCII)
 
 
 def versions_call() -> Call:

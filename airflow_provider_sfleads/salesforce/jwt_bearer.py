@@ -22,6 +22,26 @@ _LOGIN = re.compile(r"https://(?:login|test)\.(?:salesforce\.com|salesforce\.mil
 _COPIES = re.compile(r"--|\.(?:sandbox|scratch)\.my[.-]salesforce\.")
 _COMMERCIAL = (".my.salesforce.com", ".my-salesforce.com")
 
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+# Of the traditional form (RFC 1421). Where line breaks are lost, only its length tells the vector from what follows.
+_HEADER = re.compile(
+    r"\s*Proc-Type:\s*4,\s*ENCRYPTED\s*DEK-Info:\s*(AES-(?:128|192|256)-CBC,[0-9A-F]{32}|DES-EDE3-CBC,[0-9A-F]{16})"
+)
+_OTHERS = {
+    "CERTIFICATE": "a certificate, which belongs into the app",
+    "CERTIFICATE REQUEST": "a certificate request",
+    "PUBLIC KEY": "a public key",
+    "RSA PUBLIC KEY": "a public key",
+}
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_WIDTH = 64
+_LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
+_SHORTEST = 8  # characters of a line that is worth hiding: shorter ones stand in logs by chance
+_ENCRYPT_ANEW = (
+    "its cipher is not known here; encrypt the key anew, by openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
+)
+_ENTER = "Enter the whole text of the key file, from -----BEGIN to the -----END line"
+
 
 def audience_of(host: Host) -> str:
     """Return what assertions for an org are addressed to, unless the connection says it.
@@ -52,27 +72,6 @@ def parse_audience(value: object) -> str:
             "takes the one that fits the host."
         )
     return host.url
-
-
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
-# Of the traditional form (RFC 1421). Where line breaks are lost, only its length tells the vector from what follows.
-_HEADER = re.compile(
-    r"\s*Proc-Type:\s*4,\s*ENCRYPTED\s*DEK-Info:\s*(AES-(?:128|192|256)-CBC,[0-9A-F]{32}|DES-EDE3-CBC,[0-9A-F]{16})"
-)
-_OTHERS = {
-    "CERTIFICATE": "a certificate, which belongs into the app",
-    "CERTIFICATE REQUEST": "a certificate request",
-    "PUBLIC KEY": "a public key",
-    "RSA PUBLIC KEY": "a public key",
-}
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-_WIDTH = 64
-_LEAST_BITS = 2048  # Salesforce takes no certificate of fewer
-_SHORTEST = 8  # characters of a line that is worth hiding: shorter ones stand in logs by chance
-_ENCRYPT_ANEW = (
-    "its cipher is not known here; encrypt the key anew, by openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
-)
-_ENTER = "Enter the whole text of the key file, from -----BEGIN to the -----END line"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,12 @@ Record = Mapping[str, FieldValue]
 """The values of a record, by the fields' API names."""
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
+Kind = Literal["dns", "dns_unknown", "tls", "proxy", "refused", "timeout", "dropped", "broken", "too_large"]
+# The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
+_USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
+# Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.
+_A_DAY = 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
@@ -98,9 +104,6 @@ class RawResponse:
     content: bytes | None = field(repr=False)
 
 
-Kind = Literal["dns", "dns_unknown", "tls", "proxy", "refused", "timeout", "dropped", "broken", "too_large"]
-
-
 @dataclass(frozen=True, slots=True)
 class NoResponse:
     """A request that got no response.
@@ -112,12 +115,6 @@ class NoResponse:
     kind: Kind
     sent: bool
     reason: str
-
-
-# The anchor keeps "api-usage" from matching inside "per-app-api-usage"; the order of segments is not fixed.
-_USAGE = re.compile(r"(?:^|[;,])\s*api-usage\s*=\s*(\d{1,15})\s*/\s*(\d{1,15})(?!\d)", re.IGNORECASE | re.ASCII)
-# Seconds: an hour is the most that makes sense, and what is more than a day is no word of Salesforce's.
-_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
