@@ -1,4 +1,4 @@
-"""What is done about jobs that nobody waits for any more."""
+"""Abort ingest jobs that nobody waits for any more."""
 
 from __future__ import annotations
 

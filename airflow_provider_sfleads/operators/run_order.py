@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_NOT_FOUND = 404
 # How often a warehouse that cannot be read is asked again at most, with so many seconds more before each time: a file
 # of DuckDB is locked for as long as somebody writes to it.
 _ATTEMPTS = 6
@@ -91,12 +90,9 @@ def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
     """Whether nothing more comes of a job of a run that is gone; one that was never closed is aborted for that."""
     call = ingest_jobs.get_job(job_id)
     try:
-        reply = hook.client.send(call)
-        if reply.status == _NOT_FOUND:
-            return True
-        job = ingest_jobs.job_of(call, reply, conn_id=hook.salesforce_conn_id)
-        if job.state is not ingest_jobs.JobState.OPEN:
-            return job.is_over
+        job = ingest_jobs.found_job(call, hook.client.send(call), conn_id=hook.salesforce_conn_id)
+        if job is None or job.state is not ingest_jobs.JobState.OPEN:
+            return job is None or job.is_over
         log.warning("Job %s, which a run that is gone has left open, is aborted.", job_id)
         return hook.client.send(ingest_jobs.abort_job(job_id)).taken
     except SalesforceLeadsError as error:
