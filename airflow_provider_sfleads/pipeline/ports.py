@@ -16,16 +16,6 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, Row, 
 from airflow_provider_sfleads.salesforce.ingest_jobs import LONGEST_QUEUED
 
 
-class Sink(Protocol):
-    """Where outcomes go."""
-
-    def write(self, outcome: Outcome, values: Row | None) -> None:
-        """Take one outcome, and the original row where it is a reject."""
-
-    def flush(self) -> None:
-        """Make what was taken durable."""
-
-
 class Earlier(Protocol):
     """What the tries and executions before this one did."""
 
@@ -49,11 +39,17 @@ class Newer(Protocol):
         """
 
 
-class ResultsSink(Sink, Protocol):
-    """Where outcomes go by the column, too."""
+class ResultsSink(Protocol):
+    """Where outcomes go."""
 
     def add(self, outcomes: pa.RecordBatch) -> None:
         """Take outcomes, in the columns of the results."""
+
+    def write(self, outcome: Outcome, values: Row | None) -> None:
+        """Take one outcome, and the original row where it is a reject."""
+
+    def flush(self) -> None:
+        """Make what was taken durable."""
 
     def marked(self, mark: str) -> AbstractContextManager[None]:
         """Record what is written in the block all together, under a mark that says what it settles, or not at all."""
