@@ -20,7 +20,6 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.intervals import Interval, interval_of
 from airflow_provider_sfleads.operators import load_run
-from airflow_provider_sfleads.operators.abort_jobs import abort
 from airflow_provider_sfleads.operators.dry_run_preview import show_preview
 from airflow_provider_sfleads.operators.journal import Execution, Journal, folder_of, store_of, try_number, was_cleared
 from airflow_provider_sfleads.operators.links import Links
@@ -44,7 +43,7 @@ from airflow_provider_sfleads.results.memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
 from airflow_provider_sfleads.results.recorded import any_unknown, open_rows, other_executions, tally_of
 from airflow_provider_sfleads.results.write_back import forget, ready_table
-from airflow_provider_sfleads.salesforce.job_control import LASTING
+from airflow_provider_sfleads.salesforce.job_control import LASTING, abort
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +306,7 @@ def _asking(
     log.warning("What was done since %s is not recorded below %s any more.", since, folder.url)
     folder.guard()
     for job_id in execution.jobs.values() if execution.open else ():
-        abort(settings.hook, job_id)
+        abort(settings.hook.client.send, job_id, conn_id=settings.hook.salesforce_conn_id)
     now = datetime.now(UTC).isoformat()
     first = next_number(folder.directory)
     execution = replace(

@@ -18,7 +18,6 @@ from airflow_provider_sfleads.core.outcome import UnansweredSend
 from airflow_provider_sfleads.core.report import Entry, Tally
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.intervals import Interval
-from airflow_provider_sfleads.operators.abort_jobs import abort
 from airflow_provider_sfleads.operators.journal import Execution, Journal
 from airflow_provider_sfleads.operators.links import Links
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
@@ -36,6 +35,7 @@ from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import active_rule_call, active_rule_of
+from airflow_provider_sfleads.salesforce.job_control import abort
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class LoadContext:
         self.ownership.verify()
         execution = self.execution
         for job_id in execution.jobs.values():
-            abort(self.settings.hook, job_id)
+            abort(self.settings.hook.client.send, job_id, conn_id=self.settings.hook.salesforce_conn_id)
         if execution.jobs and execution.asks_from is not None:
             # Up to now they may have written.
             execution = replace(execution, asks_until=datetime.now(UTC).isoformat())

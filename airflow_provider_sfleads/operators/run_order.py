@@ -14,6 +14,7 @@ from airflow_provider_sfleads.results.confirmed_values import Confirmation, Newe
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
 from airflow_provider_sfleads.salesforce import ingest_jobs
+from airflow_provider_sfleads.salesforce.job_control import is_over_now
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -93,8 +94,8 @@ def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
         job = ingest_jobs.found_job(call, hook.client.send(call), conn_id=hook.salesforce_conn_id)
         if job is None or job.state is not ingest_jobs.JobState.OPEN:
             return job is None or job.is_over
-        log.warning("Job %s, which a run that is gone has left open, is aborted.", job_id)
-        return hook.client.send(ingest_jobs.abort_job(job_id)).taken
+        log.warning("Job %s was left open by a run that is gone.", job_id)
+        return is_over_now(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)
     except SalesforceLeadsError as error:
         log.warning("Whether job %s is over cannot be told now: %s", job_id, error)
         return False

@@ -8,7 +8,7 @@ import random as chance
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +28,7 @@ from airflow_provider_sfleads.salesforce.response_policy import Backoff, Renew
 from airflow_provider_sfleads.salesforce.session import environment, lower_case
 from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.token_store import AsyncTokenStore
-from airflow_provider_sfleads.salesforce.wire import Call, NoResponse, RawResponse, Reply
+from airflow_provider_sfleads.salesforce.wire import Answer, Call, NoResponse, RawResponse, Reply
 
 _KINDS: Kinds = (
     ("dns", (socket.gaierror,), "the name server does not answer"),
@@ -98,6 +98,16 @@ class AsyncClient(BaseClient):
         else:
             return reply
         raise error
+
+    async def answered(self, calls: Generator[Call, Reply, Answer]) -> Answer:
+        """Send calls one after the other, as :func:`~airflow_provider_sfleads.salesforce.wire.answered` does."""
+        try:
+            call = next(calls)
+            while True:
+                call = calls.send(await self.send(call))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
     def _retrying(self, *, once: bool = False) -> AsyncRetrying:
         return AsyncRetrying(sleep=self._sleep, **self._backoff.arguments(once=once))

@@ -6,8 +6,9 @@ https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta/api_asynch/bul
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,8 +20,10 @@ from airflow_provider_sfleads.salesforce.collections import Operation
 from airflow_provider_sfleads.salesforce.describe import ASSIGNMENT_RULE
 from airflow_provider_sfleads.salesforce.ids import is_id
 from airflow_provider_sfleads.salesforce.paging import mapping, moment_of, objects, odd_answer
-from airflow_provider_sfleads.salesforce.replies import ApiError, shown
+from airflow_provider_sfleads.salesforce.replies import ApiError, refusal, shown
 from airflow_provider_sfleads.salesforce.wire import Call, FileBody, Reply
+
+log = logging.getLogger(__name__)
 
 # Salesforce takes 150 MB in base64, which is why it asks for files of at most 100 MB (upload_job_data.htm).
 MAX_UPLOAD_BYTES = 100_000_000
@@ -150,6 +153,24 @@ def close_job(job_id: str) -> Call:
 def abort_job(job_id: str) -> Call:
     """Abort a job (abort_job.htm); what it has written stays written, the rest comes as unprocessed records."""
     return Call(method="PATCH", path=f"{_INGEST}/{job_id}", body={"state": JobState.ABORTED.value})
+
+
+def abort(job_id: str, *, conn_id: str) -> Generator[Call, Reply, bool]:
+    """Abort a job; whether it was aborted: one that is over, or deleted, is left as it is.
+
+    :return: the calls to send, for clients that block and for those that do not
+        (:func:`~airflow_provider_sfleads.salesforce.wire.answered`).
+    :raises RequestRefusedError: where it may go on, since Salesforce refuses to abort it.
+    """
+    call = abort_job(job_id)
+    reply = yield call
+    if not reply.taken:
+        look = get_job(job_id)
+        job = found_job(look, (yield look), conn_id=conn_id)
+        if job is not None and not job.is_over:
+            raise refusal(call, reply, conn_id=conn_id)
+    log.info("Job %s %s.", job_id, "is aborted" if reply.taken else "is over already, and stays as it is")
+    return reply.taken
 
 
 def delete_job(job_id: str) -> Call:

@@ -24,7 +24,7 @@ from airflow_provider_sfleads.salesforce.error_codes import ErrorCode, look_up
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobSpec, JobState, ResultKind
 from airflow_provider_sfleads.salesforce.paging import Trail, expect
 from airflow_provider_sfleads.salesforce.replies import refusal, used_up
-from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send, answered
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,26 @@ class ResultFiles:
     successful: Path | None
     failed: Path | None
     unprocessed: Path | None
+
+
+def abort(send: Send, job_id: str, *, conn_id: str) -> bool:
+    """Abort a job; whether it was aborted: one that is over, or deleted, is left as it is.
+
+    What it has written stays written.
+
+    :raises SalesforceLeadsError: where it may go on.
+    """
+    return answered(send, ingest_jobs.abort(job_id, conn_id=conn_id))
+
+
+def is_over_now(send: Send, job_id: str, *, conn_id: str) -> bool:
+    """Abort a job, unless it is over; a job that may go on is named in the log."""
+    try:
+        abort(send, job_id, conn_id=conn_id)
+    except SalesforceLeadsError as error:
+        log.warning("Job %s is not aborted, and may go on: %s", job_id, error)
+        return False
+    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,21 +161,12 @@ class Jobs:
             path.unlink(missing_ok=True)
 
     def abort(self, job_id: str) -> bool:
-        """Abort a job, where it still can be; whether Salesforce has answered, in whatever words.
+        """Abort a job, and return whether it is over now, as :func:`is_over_now` does.
 
         :raises DisownedError: where a newer try waits for it.
         """
         self.verify()
-        return self._aborted(job_id)
-
-    def _aborted(self, job_id: str) -> bool:
-        try:
-            reply = self.send(ingest_jobs.abort_job(job_id))
-        except SalesforceLeadsError as error:
-            log.warning("Job %s may still be open: %s", job_id, error)
-            return False
-        log.info("Job %s %s.", job_id, "is aborted" if reply.taken else "could not be aborted: it is over")
-        return True
+        return is_over_now(self.send, job_id, conn_id=self.conn_id)
 
     def fetch(self, job: JobInfo, folder: Path, *, rows: int) -> ResultFiles:
         """Download what a job that is over says of its rows.
@@ -202,7 +213,7 @@ class Jobs:
             self.note(label, job_id)
         except BaseException:
             if job_id is not None:
-                self._aborted(job_id)
+                is_over_now(self.send, job_id, conn_id=self.conn_id)
             raise
         return job_id
 

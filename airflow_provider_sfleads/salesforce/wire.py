@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+Answer = TypeVar("Answer")
 
 _REDIRECT = 300
 
@@ -89,6 +91,17 @@ class Reply:
 
 
 Send = Callable[[Call], Reply]
+
+
+def answered(send: Send, calls: Generator[Call, Reply, Answer]) -> Answer:
+    """Send calls one after the other, each made of the reply to the one before, and return what comes of them."""
+    try:
+        call = next(calls)
+        while True:
+            call = calls.send(send(call))
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

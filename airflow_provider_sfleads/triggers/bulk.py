@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.salesforce.ingest_jobs import OVER, JobState, abort_job, found_job, get_job, next_poll
-from airflow_provider_sfleads.salesforce.replies import refusal
+from airflow_provider_sfleads.salesforce.ingest_jobs import OVER, JobState, abort, found_job, get_job, next_poll
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from airflow_provider_sfleads.version_compat import amask_secret, call_on_kill
 
@@ -197,16 +196,11 @@ class SalesforceBulkJobTrigger(BaseTrigger):
             await asyncio.gather(*(self._abort(client, job_id) for job_id in running))
 
     async def _abort(self, client: AsyncClient, job_id: str) -> None:
-        call = abort_job(job_id)
         try:
-            reply = await client.send(call)
-            if not reply.taken:
-                raise refusal(call, reply, conn_id=self.salesforce_conn_id)
+            await client.answered(abort(job_id, conn_id=self.salesforce_conn_id))
         except SalesforceLeadsError as error:
-            # It may have ended in the meantime; the others are aborted all the same.
-            _log.warning("Job %s was not aborted: %s", job_id, error)
-        else:
-            _log.info("Job %s is aborted: the task it belongs to was ended by hand", job_id)
+            # The others are aborted all the same.
+            _log.warning("Job %s is not aborted, and may go on: %s", job_id, error)
 
     async def _client(self) -> AsyncClient:
         from airflow_provider_sfleads.salesforce.async_client import AsyncClient

@@ -139,6 +139,27 @@ def test_bulk_whose_records_are_gone_goes_on_by_rows(
     assert names(emulator) == ["Last 0", "Last 1", "Last 2"]
 
 
+def test_rows_of_a_job_that_salesforce_refuses_to_abort_are_not_asked_for(
+    emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their leads are not there yet, and come once the job has its turn: the try fails, and the next one goes on."""
+    task = Task()
+    emulator.change_settings(bulk_delay=3600.0)
+    begun = sent("PATCH", body={"state": "UploadComplete"})
+    dies(monkeypatch, Point(at="airflow_provider_sfleads.salesforce.client:Client.send", which=begun))
+    killed(plain(people(3), tmp_path, api="bulk"), task)
+    shutil.rmtree(tmp_path)
+    said = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "You may not abort this job."}]
+    emulator.add_fault("status", method="PATCH", path="/jobs/ingest/", status=403, reply=said)
+    ran = task.run(plain(people(3), tmp_path, late=AT_ONCE))
+    assert "refused PATCH jobs/ingest" in str(ran.error)
+    emulator.clear_faults()
+    emulator.finish_jobs()
+    assert wait_for(emulator.leads)
+    assert task.run(plain(people(3), tmp_path, late=AT_ONCE)).counts == {"created": 3}
+    assert names(emulator) == ["Last 0", "Last 1", "Last 2"]
+
+
 def test_a_first_try_that_could_not_log_in_has_sent_nothing(
     emulator: EmulatorServer, tmp_path: Path, task: Task
 ) -> None:

@@ -8,12 +8,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 from tests.salesforce.stub import EXPIRED, Got, Say, refused
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.salesforce.stub import Stub
 
 ONE, TWO = "7505g00000000001AA", "7505g00000000002AA"
@@ -176,18 +176,26 @@ def test_killing_it_aborts_what_is_not_over(stub: Stub) -> None:
     ]
 
 
-def test_a_job_that_cannot_be_aborted_does_not_keep_the_others(stub: Stub, caplog: pytest.LogCaptureFixture) -> None:
-    """One may end just before; the log says so, and the rest is aborted."""
+@pytest.mark.parametrize("state", ["JobComplete", "InProgress"])
+def test_a_job_that_cannot_be_aborted_does_not_keep_the_others(
+    stub: Stub, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    """It may have ended just before, or go on; the log says which, and the rest is aborted."""
+    refusals: list[Got] = []
 
     def answer(got: Got) -> Say:
         if got.method == "GET":
-            return job("InProgress")
-        return refused("INVALIDJOBSTATE", "Job is over") if ONE in got.path else job("Aborted")
+            return job(state if refusals and ONE in got.path else "InProgress")
+        if ONE not in got.path:
+            return job("Aborted")
+        refusals.append(got)
+        return refused("INVALIDJOBSTATE", "Not now")
 
     stub.script = answer
     caplog.set_level("INFO")
     assert len(killed(stub, made(ONE, TWO), polls=2)) == 2
-    assert f"Job {ONE} was not aborted" in caplog.text
+    said = "is over already" if state == "JobComplete" else "is not aborted, and may go on"
+    assert f"Job {ONE} {said}" in caplog.text
     assert f"Job {TWO} is aborted" in caplog.text
 
 
