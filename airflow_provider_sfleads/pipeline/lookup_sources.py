@@ -64,8 +64,8 @@ _JOB_CALLS = 25
 _FEW_CALLS = 2
 # Leads read for each lead wanted, at most: beyond that, the time that Salesforce takes is worth more than the calls.
 _READ_FOR_ONE = 50
-# Quotes and comma, URL-encoded; and the query's other text.
-_AROUND_A_KEY, _AROUND_ALL_KEYS = 9, 400
+# Bytes: quotes and comma; and the query's other text.
+_AROUND_A_KEY, _AROUND_ALL_KEYS = 3, 400
 _WAITING_PER_THREAD = 2
 
 

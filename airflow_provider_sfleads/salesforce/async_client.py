@@ -119,9 +119,8 @@ class AsyncClient(BaseClient):
             token = await self._tokens.current()
             found = await self._http.exchange(
                 request.call.method,
-                token.base_url + request.path,
+                token.base_url + request.target,
                 headers={**request.headers, **token.headers},
-                params=request.call.params,
                 data=request.data,
             )
             decision = self._judge(request, token, found)
@@ -163,7 +162,6 @@ class _AsyncSession:
         url: str,
         *,
         headers: Mapping[str, str],
-        params: Mapping[str, str] | None = None,
         data: bytes | Mapping[str, str] | None = None,
     ) -> RawResponse | NoResponse:
         """Send one request once; no redirect is followed.
@@ -173,9 +171,7 @@ class _AsyncSession:
         session = await self._open()
         proxy = self._proxy(url)
         body = aiohttp.FormData(data) if isinstance(data, Mapping) else data
-        sending = session.request(
-            method, url, headers=headers, params=params, data=body, proxy=proxy, allow_redirects=False
-        )
+        sending = session.request(method, url, headers=headers, data=body, proxy=proxy, allow_redirects=False)
         try:
             async with asyncio.timeout(2 * self._settings.timeout) as timer, sending as response:
                 content = await self._read(response, timer)

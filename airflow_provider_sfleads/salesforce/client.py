@@ -193,9 +193,8 @@ class Client(BaseClient):
                     call.announce()
                 found, response = self._http.exchange(
                     call.method,
-                    token.base_url + request.path,
+                    token.base_url + request.target,
                     headers={**request.headers, **token.headers},
-                    params=call.params,
                     data=request.data,
                     into=request.into,
                     most=call.most,

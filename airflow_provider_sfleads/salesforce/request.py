@@ -26,6 +26,7 @@ from airflow_provider_sfleads.salesforce.wire import (
     NoResponse,
     RawResponse,
     Reply,
+    in_url,
     parse_retry_after,
 )
 
@@ -66,6 +67,12 @@ class Request:
     timeout: float | None = None
     renewals: int = 0
     may_be_done: bool = False
+
+    @property
+    def target(self) -> str:
+        """The path with the query, as it goes out."""
+        query = "&".join(f"{in_url(name)}={in_url(value)}" for name, value in (self.call.params or {}).items())
+        return f"{self.path}?{query}" if query else self.path
 
     @property
     def counts_as_api_call(self) -> bool:

@@ -46,7 +46,6 @@ class PooledSession:
         url: str,
         *,
         headers: Mapping[str, str],
-        params: Mapping[str, str] | None = None,
         data: bytes | Path | Mapping[str, str] | None = None,
         into: Path | None = None,
         most: int | None = None,
@@ -69,8 +68,10 @@ class PooledSession:
             most=settings.max_reply if into is None else max(settings.max_reply, of_file), slowest=settings.slowest
         )
         with data.open("rb") if isinstance(data, Path) else nullcontext(data) as body:
-            request = PreparedRequest()
-            request.prepare(method, url, {**HEADERS, **headers}, params=params, data=body)
+            request, (address, mark, query) = PreparedRequest(), url.partition("?")
+            request.prepare(method, address, {**HEADERS, **headers}, data=body)
+            # requests would go through a query, which is encoded already, character by character.
+            request.url = f"{request.url}{mark}{query}"
             connection.begin(leaves_by, bounds)
             try:
                 response = self.session.send(

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TypeVar
-from urllib.parse import quote_plus
 
 from airflow_provider_sfleads.exceptions import ParameterError
+from airflow_provider_sfleads.salesforce.wire import in_url
 
 Literal = str | int | float | Decimal
 Value = TypeVar("Value", str, int, float, Decimal)
@@ -18,7 +18,7 @@ QUERY_BUDGET = 13_600
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"},
 )
-# A literal of text that needs no escape, neither there nor in a URL.
+# A literal that needs no escape, neither for SOQL nor in a URL.
 _is_plain = re.compile(r"'[A-Za-z0-9_.~-]*'").fullmatch
 
 
@@ -59,24 +59,23 @@ def in_queries(
     """
     head = f"SELECT {', '.join(select)} FROM {sobject} WHERE {field} IN ("  # noqa: S608 - values go through literal()
     tail = f") AND ({where})" if where else ")"
-    room = budget_bytes - len(quote_plus(head)) - len(quote_plus(tail))
-    comma, quotes = len(quote_plus(",")), len(quote_plus("''")) - 2
+    room = budget_bytes - len(in_url(head)) - len(in_url(tail))
     chunk: list[Value] = []
     texts: list[str] = []
     used = 0
     for value in values:
         text = literal(value)
-        # Of the usual keys, which may be many, only the quotes around them are longer in a URL.
-        size = comma + (len(text) + quotes if _is_plain(text) else len(quote_plus(text)))
-        if size - comma > room:
+        # Most keys are plain, and there may be many.
+        size = len(text if _is_plain(text) else in_url(text))
+        if size > room:
             raise ParameterError(
                 f"A value of {field} is too long to be looked up: {size} bytes of a query's {budget_bytes}."
             )
-        if used + size - comma > room:
+        if used + size > room:
             yield f"{head}{','.join(texts)}{tail}", tuple(chunk)
             chunk, texts, used = [], [], 0
         chunk.append(value)
         texts.append(text)
-        used += size
+        used += size + 1  # a comma
     if chunk:
         yield f"{head}{','.join(texts)}{tail}", tuple(chunk)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import quote_plus
 
 Answer = TypeVar("Answer")
 
@@ -91,6 +92,14 @@ class Reply:
 
 
 Send = Callable[[Call], Reply]
+
+
+def in_url(text: str) -> str:
+    """Return ``text`` as the value of a query parameter.
+
+    Quotes, parentheses and commas stay as they are (RFC 3986, 3.4): look-ups hold little else beside their keys.
+    """
+    return quote_plus(text, safe="!*'(),")
 
 
 def answered(send: Send, calls: Generator[Call, Reply, Answer]) -> Answer:

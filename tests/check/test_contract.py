@@ -298,7 +298,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "lookup.by_key",
     ),
     "quoting": ({"path": r"/query\?.*WHERE.LastName.IN"}, "lookup.quoting"),
-    "queryAll": ({"path": "SELECT.Id%2C.IsDeleted"}, "lookup.deleted"),
+    "queryAll": ({"path": "SELECT.Id,.IsDeleted"}, "lookup.deleted"),
     "dates": ({"path": "WHERE.CreatedDate"}, "lookup.made"),
     "dates and names": ({"path": r"/queryAll\?.*CreatedDate"}, "lookup.made"),
     "by email": ({"path": "FROM.Lead.WHERE.Email.IN"}, "lookup.by_email"),

@@ -4,7 +4,6 @@ import re
 import uuid
 from decimal import Decimal
 from itertools import pairwise
-from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.salesforce.soql import in_queries, literal, quote
+from airflow_provider_sfleads.salesforce.wire import in_url
 
 _UNESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -55,11 +55,11 @@ def test_every_value_is_asked_for_once_within_the_budget(values: list[str], budg
     queries = list(in_queries(["Id"], "Lead", "Ext__c", values, budget_bytes=budget))
     assert [value for _, chunk in queries for value in chunk] == values
     for soql, chunk in queries:
-        assert len(quote_plus(soql)) <= budget
+        assert len(in_url(soql)) <= budget
         assert soql.startswith("SELECT Id FROM Lead WHERE Ext__c IN (")
         assert soql.endswith(f" IN ({','.join(map(quote, chunk))})")
     for (soql, _), (_, following) in pairwise(queries):
-        assert len(quote_plus(f"{soql},{quote(following[0])}")) > budget
+        assert len(in_url(f"{soql},{quote(following[0])}")) > budget
 
 
 def test_a_further_condition_keeps_its_own_parentheses() -> None:

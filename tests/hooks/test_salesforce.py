@@ -258,7 +258,7 @@ def test_query_streams_over_pages(stub: Stub, make_hook: MakeHook) -> None:
     assert len(stub.requests) == 1
     assert list(found) == [{"Id": LEAD}] * 2
     assert [got.path for got in stub.requests] == [
-        "/services/data/v60.0/queryAll?q=SELECT+Id+FROM+Lead+WHERE+Name%3D%27a%26b%27",
+        "/services/data/v60.0/queryAll?q=SELECT+Id+FROM+Lead+WHERE+Name%3D'a%26b'",
         following,
     ]
 

@@ -15,10 +15,9 @@ from datetime import datetime
 from decimal import Decimal
 from threading import Lock
 from typing import Any
-from urllib.parse import quote_plus
 
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError, ServiceUnavailableError
-from airflow_provider_sfleads.salesforce.wire import Call, Reply
+from airflow_provider_sfleads.salesforce.wire import Call, Reply, in_url
 
 USER = "005000000000001AAA"
 NOW = "2026-11-24T00:10:00.000+0000"
@@ -156,7 +155,7 @@ class Org:
         assert call.path in ("query", "queryAll")
         assert call.params is not None
         soql = call.params["q"]
-        assert len(quote_plus(soql)) < 14_000
+        assert len(in_url(soql)) < 14_000
         if made := _ALL_MADE.fullmatch(soql):
             ids = [lead["Id"] for lead in self.live() if _is_made(lead, *made.groups()[:3])][: int(made[4])]
             return Reply(status=200, body={"done": True, "records": [{"Id": each} for each in ids]})
