@@ -298,8 +298,9 @@ class Directory:
         try:
             yield draft
             self.publish(draft, name)
-        finally:
+        except BaseException:
             draft.unlink(missing_ok=True)
+            raise
 
 
 def _set_mode(path: Path, mode: int) -> None:
