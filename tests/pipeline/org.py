@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -43,6 +44,7 @@ _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|(-?[\d.]+)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
+@cache
 def lead_id(number: int) -> str:
     """Return the 18-character id of the lead with that number."""
     head = f"00Q5g00000{number:05d}"

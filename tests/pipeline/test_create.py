@@ -33,7 +33,7 @@ def test_new_leads() -> None:
     assert (first.api, first.batch, first.lead_url) == ("collections", "1", f"https://acme/{first.salesforce_id}")
 
 
-@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 10_001])
+@pytest.mark.parametrize("count", [0, 1, 199, 200, 201, 2_001])
 def test_the_last_record_arrives(count: int) -> None:
     """No record is lost at the edge of a page, and no page is wasted."""
     org = Org()

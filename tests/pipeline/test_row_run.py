@@ -274,12 +274,12 @@ def test_rows_go_out_while_others_are_read() -> None:
     ahead: list[int] = []
 
     def rows() -> Iterator[Row]:
-        for number in range(4000):
+        for number in range(2000):
             ahead.append(number - len(org.leads))
             yield new_row(number)
 
     done = create(org, rows(), batch_size=10, concurrency=2)
-    audit(done, range(4000))
+    audit(done, range(2000))
     assert max(ahead) <= 10 * (2 * 4 + 2) + 200 + 10
 
 
