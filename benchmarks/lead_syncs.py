@@ -27,7 +27,7 @@ import requests
 from sqlalchemy import text
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from demo.postgres import postgres
 from demo.processes import Child, running, wait_until
 from demo.ui import free_port, ui_environment

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.exceptions import (
     RequestRefusedError,
     SalesforceLeadsError,
 )
-from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import next_poll
 from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
@@ -113,7 +113,7 @@ class Org:
     def send(self, call: Call) -> Reply:
         """Send a call as every operator does.
 
-        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.salesforce.Client.send`.
+        :raises SalesforceLeadsError: as :meth:`airflow_provider_sfleads.salesforce.client.Client.send`.
         """
         reply = self.client.send(call)
         sent = call.body.path.read_text(encoding="utf-8") if isinstance(call.body, FileBody) else None

@@ -25,7 +25,7 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, delete_call
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo, parse_describe
-from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ids import full_id
 from airflow_provider_sfleads.salesforce.paging import checked, cut, expect, mapping, query_pages
 from airflow_provider_sfleads.salesforce.replies import results_of
 from airflow_provider_sfleads.salesforce.soql import quote
@@ -301,7 +301,7 @@ class _Cleanup:
         found = checked(records, (key, "IsDeleted"), sobject="Lead", conn_id=trial.conn_id)
         trial.unanswered -= {str(lead[key]) for lead in found}
         self._in_bin = sum(bool(lead["IsDeleted"]) for lead in found)
-        return frozenset(to_18(lead["Id"]) or lead["Id"] for lead in found if not lead["IsDeleted"])
+        return frozenset(full_id(lead["Id"]) for lead in found if not lead["IsDeleted"])
 
     def _delete(self, ids: list[str]) -> None:
         for page in cut(ids, MAX_RECORDS):

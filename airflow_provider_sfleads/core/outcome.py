@@ -38,6 +38,21 @@ class Action(StrEnum):
     WOULD_UPDATE = "would_update"
 
 
+#: What a dry run says instead.
+WOULD = {Action.CREATED: Action.WOULD_CREATE, Action.UPDATED: Action.WOULD_UPDATE}
+
+
+def written_as(expected: Action, created: bool | None) -> Action:  # noqa: FBT001 - as Salesforce says it
+    """Whether a record was created or updated: as Salesforce says, or else as was known before.
+
+    :param expected: what was known.
+    :param created: what Salesforce says of it; ``None`` where it does not.
+    """
+    if created is None:
+        return expected
+    return Action.CREATED if created else Action.UPDATED
+
+
 class Reason(StrEnum):
     """Why a row is filtered, unchanged or not sent."""
 
@@ -62,7 +77,7 @@ class Reason(StrEnum):
 class Known:
     """Why a row is left alone without a look at Salesforce.
 
-    :param reason: ``same_values`` or ``newer_run``.
+    :param reason: ``same_values``, ``newer_run`` or ``already_exists``.
     :param lead_id: its lead's id, where known.
     """
 

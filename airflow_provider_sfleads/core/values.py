@@ -112,15 +112,14 @@ def _integer(info: FieldInfo, value: object) -> FieldValue | Refusal:
     number = number_of(value)
     if number is None or number != number.to_integral_value():
         return _wrong_type(info, "a whole number")
-    return int(number) if number.adjusted() < (info.digits or 9) else _out_of_range(info)
+    return int(number) if number.adjusted() < info.whole_digits else _out_of_range(info)
 
 
 def _decimal(info: FieldInfo, value: object) -> FieldValue | Refusal:
     number = number_of(value)
     if number is None:
         return _wrong_type(info, "a number")
-    whole_digits = (info.precision or 18) - info.scale
-    if number and number.adjusted() + 1 > whole_digits:
+    if number and number.adjusted() + 1 > info.whole_digits:
         return _out_of_range(info)
     return number
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_sfleads.exceptions import LeadAccessError, RequestRefusedError, SalesforceLeadsError
-from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.describe import offered_in, versions_call
 from airflow_provider_sfleads.salesforce.replies import errors_of, plain_text
 from airflow_provider_sfleads.salesforce.wire import Call, Reply

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from airflow_provider_sfleads.core.text import number_of
 from airflow_provider_sfleads.exceptions import ConnectionFieldError
-from airflow_provider_sfleads.salesforce import Settings
 from airflow_provider_sfleads.salesforce.host import Host, parse_host
 from airflow_provider_sfleads.salesforce.jwt_bearer import audience_of, parse_audience, parse_pem, read_private_key
 from airflow_provider_sfleads.salesforce.settings import (
@@ -20,6 +19,7 @@ from airflow_provider_sfleads.salesforce.settings import (
     DEFAULT_MAX_API_USAGE,
     DEFAULT_TIMEOUT,
     JwtBearer,
+    Settings,
     normalise_version,
 )
 

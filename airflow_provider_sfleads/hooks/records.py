@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_sfleads.exceptions import ParameterError, SalesforceLeadsError
 from airflow_provider_sfleads.hooks.connection_check import no_lead_access
-from airflow_provider_sfleads.salesforce import Client
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.collections import (
     MAX_RECORDS,
     MAX_RETRIEVE_IDS,

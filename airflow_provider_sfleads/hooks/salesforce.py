@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
     from airflow_provider_sfleads.hooks.records import Records
-    from airflow_provider_sfleads.salesforce import Client, Settings
+    from airflow_provider_sfleads.salesforce.client import Client
     from airflow_provider_sfleads.salesforce.replies import RecordResult
+    from airflow_provider_sfleads.salesforce.settings import Settings
     from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
     Record = Mapping[str, object]
@@ -100,13 +101,13 @@ class SalesforceLeadsHook(HttpHook):
         return settings
 
     def _make_client(self, settings: Settings) -> Client:
-        from airflow_provider_sfleads.salesforce import Client
+        from airflow_provider_sfleads.salesforce.client import Client
 
         return Client(settings, on_secret=mask_secret)
 
     @_permanent
     def send(self, call: Call) -> Reply:
-        """Send one call; see :meth:`airflow_provider_sfleads.salesforce.Client.send`.
+        """Send one call; see :meth:`airflow_provider_sfleads.salesforce.client.Client.send`.
 
         :param call: the request, less host, version and token.
         """
@@ -273,7 +274,7 @@ class SalesforceLeadsHook(HttpHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say whether this connection works, and if not, which of its causes it is; never raises."""
         from airflow_provider_sfleads.hooks.connection_check import check
-        from airflow_provider_sfleads.salesforce import Retries
+        from airflow_provider_sfleads.salesforce.settings import Retries
 
         client: Client | None = None
         try:

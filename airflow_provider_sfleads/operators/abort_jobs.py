@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.journal import folder_of, open_jobs, store_of
-from airflow_provider_sfleads.salesforce.job_control import is_over_now
+from airflow_provider_sfleads.salesforce.job_control import try_to_abort
 
 
 def abort_jobs(hook: SalesforceLeadsHook, context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> None:
@@ -20,4 +20,4 @@ def abort_jobs(hook: SalesforceLeadsHook, context: Mapping[str, Any], *, base: s
     """
     store = store_of(context, folder_of(context, base=base, dag_id=dag_id, task_id=task_id))
     for job_id in open_jobs(store):
-        is_over_now(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)
+        try_to_abort(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)

@@ -71,18 +71,18 @@ def _found(load: LoadContext, plan: Plan) -> tuple[Found, str]:
     parts: list[Tally] = []
     few: list[str] = []
     pages: list[str] = []
-    tail, rest = Tally(), Tally()
+    others, rest = Tally(), Tally()
     for name, tally in part_tallies(load.folder):
         if name not in marked:
             pages.append(name)
-            tail.absorb(tally)
+            others.absorb(tally)
         elif sum(rows_by_way(plan, tally)) <= least:
             few.append(name)
             rest.absorb(tally)
         else:
             parts.append(tally)
     rows = list(changes(load.folder, few))
-    rest.absorb(tail)
+    rest.absorb(others)
     found = Found(
         look_ups=look_ups,
         rest=rest,
@@ -90,7 +90,7 @@ def _found(load: LoadContext, plan: Plan) -> tuple[Found, str]:
         groups=_groups(load, plan, pages, ahead=len(rows)),
         parts=parts,
         again=look_up_calls(plan, rows),
-        unsure=(*unsure, *([_MIXED] if rows and _is_mixed(plan, tail) else [])),
+        unsure=(*unsure, *([_MIXED] if rows and _is_mixed(plan, others) else [])),
     )
     reason = load.execution.api_reason
     if rows and not parts:
@@ -113,10 +113,10 @@ def _groups(load: LoadContext, plan: Plan, parts: Sequence[str], *, ahead: int =
     return sent_by_group(load.folder, parts, size=plan.group_size, ahead=ahead) if plan.fresh else ()
 
 
-def _is_mixed(plan: Plan, tail: Tally) -> bool:
+def _is_mixed(plan: Plan, others: Tally) -> bool:
     """Whether other rows come into the groups in which such rows are looked up, or it is not known by what they are."""
     recipe = plan.recipe
     sent_or_left = (
-        sum(rows_by_way(plan, tail)) + tail.unchanged.total() + sum(tail.rejects[code] for code in NO_SINGLE_LEAD)
+        sum(rows_by_way(plan, others)) + others.unchanged.total() + sum(others.rejects[code] for code in NO_SINGLE_LEAD)
     )
     return recipe.by_email or None not in (recipe.lead_id, recipe.external) or sent_or_left > 0

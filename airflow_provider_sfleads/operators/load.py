@@ -36,13 +36,12 @@ from airflow_provider_sfleads.operators.lost_records import begun_beside, lost_s
 from airflow_provider_sfleads.operators.ownership import Ownership
 from airflow_provider_sfleads.operators.permissions import check_permissions, describe_lead
 from airflow_provider_sfleads.operators.run_order import give_up, turn
-from airflow_provider_sfleads.results import ResultsFolder, settled_rows, write_back
 from airflow_provider_sfleads.results.announced import Announcements
-from airflow_provider_sfleads.results.folder import OWNER, StateFile
+from airflow_provider_sfleads.results.folder import OWNER, ResultsFolder, StateFile
 from airflow_provider_sfleads.results.memory import has_memory, remember
 from airflow_provider_sfleads.results.parts import next_number
-from airflow_provider_sfleads.results.recorded import any_unknown, open_rows, other_executions, tally_of
-from airflow_provider_sfleads.results.write_back import forget, ready_table
+from airflow_provider_sfleads.results.recorded import any_unknown, open_rows, other_executions, settled_rows, tally_of
+from airflow_provider_sfleads.results.write_back import forget, ready_table, write_back
 from airflow_provider_sfleads.salesforce.job_control import LASTING, abort
 
 log = logging.getLogger(__name__)

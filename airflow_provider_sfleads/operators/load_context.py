@@ -27,11 +27,11 @@ from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageSender
 from airflow_provider_sfleads.pipeline.prepare import PlanInputs
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.claims import LeadClaims
 from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues, NewerRows
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import active_rule_call, active_rule_of

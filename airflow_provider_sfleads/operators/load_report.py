@@ -20,7 +20,7 @@ from airflow_provider_sfleads.exceptions import (
 from airflow_provider_sfleads.operators.journal import Execution
 from airflow_provider_sfleads.operators.load_context import LoadContext, LoadOutcome
 from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import other_executions, tally_of
 from airflow_provider_sfleads.salesforce.error_codes import look_up
 from airflow_provider_sfleads.salesforce.job_control import LASTING

@@ -277,7 +277,7 @@ class _LoadRun:
         if load.confirmed is not None:
             load.confirmed.keep(load.folder.staged())
         with self.book.marked(STAGED):
-            self.pieces.publish(dict.fromkeys(Role, Role.TAIL) if api == "collections" else {})
+            self.pieces.publish(dict.fromkeys(Role, Role.PAGES) if api == "collections" else {})
         load.keep(read=staging.read)
         return True
 
@@ -308,7 +308,7 @@ class _LoadRun:
         from airflow_provider_sfleads.pipeline.staged_pieces import Role
 
         for piece in pieces:
-            self.pieces.pass_on(piece, Role.TAIL)
+            self.pieces.pass_on(piece, Role.PAGES)
         if pieces:
             log.info("What no job carries goes through sObject Collections: %s.", reason)
             first = self.load.execution
@@ -323,8 +323,8 @@ class _LoadRun:
         from airflow_provider_sfleads.pipeline.staged_pieces import APART, Role
 
         self._announce_unknown()
-        load, tail = self.load, self.pieces.all(Role.TAIL)
-        if tail:
+        load, pieces = self.load, self.pieces.all(Role.PAGES)
+        if pieces:
             with ExitStack() as closing:
                 plan = load.plan(self.columns)
                 earlier = closing.enter_context(_earlier(load, plan, is_begun=breaks_off))
@@ -333,17 +333,17 @@ class _LoadRun:
                 # Whose lead is whose of rows in doubt, and so which address is new, only a look at each tells.
                 one_by_one = plan.recipe.by_email and earlier is not None
                 if one_by_one:
-                    tail = sorted(tail, key=lambda piece: piece.slot.kind < APART)
+                    pieces = sorted(pieces, key=lambda piece: piece.slot.kind < APART)
                 if not breaks_off and not one_by_one:
-                    pages.carry_out([piece for piece in tail if not self._is_placed(piece)])
-                run = row_run(load, pages, self._seen_in(tail))
-                run.execute(self._tail_rows(tail, pages.apart))
+                    pages.carry_out([piece for piece in pieces if not self._is_placed(piece)])
+                run = row_run(load, pages, self._seen_in(pieces))
+                run.execute(self._rows_apart(pieces, pages.apart))
                 self.halted = pages.delivery.halted
                 self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
             self.book.writer.flush()
             if not breaks_off and not pages.flights.left:
-                for piece in tail:
+                for piece in pieces:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
 
@@ -357,7 +357,7 @@ class _LoadRun:
             return any("salesforce_id" in batch.schema.names for batch in islice(batches, 1))
 
     def _announce_unknown(self) -> None:
-        """Let the tail ask for the rows of jobs that tell nothing any more."""
+        """Ask, row by row, for the rows of jobs that tell nothing any more."""
         from airflow_provider_sfleads.pipeline.staged_pieces import Role
 
         pieces = self.pieces.all(Role.UNKNOWN)
@@ -370,12 +370,12 @@ class _LoadRun:
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
                     announcements.announce(((key, "") for key in batch.column("key").to_pylist()), doubt)
-            self.pieces.pass_on(piece, Role.TAIL)
+            self.pieces.pass_on(piece, Role.PAGES)
 
-    def _seen_in(self, tail: Sequence[Piece]) -> Seen:
-        """What was there before, for the tail: a lead that a look-up found for a row of the tail is not there twice."""
+    def _seen_in(self, pieces: Sequence[Piece]) -> Seen:
+        """What was there before: a lead that a look-up found for one of these rows is not there twice."""
         own: set[str] = set()
-        for piece in tail:
+        for piece in pieces:
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
                     if "salesforce_id" in batch.schema.names:
@@ -384,18 +384,18 @@ class _LoadRun:
                         own.update(found.drop_null().to_pylist())
 
         def seen(value: str, space: str) -> bool:
-            return self.memory.add(value, f"tail {space}" if value in own else space)
+            return self.memory.add(value, f"pages {space}" if value in own else space)
 
         return seen
 
-    def _tail_rows(self, tail: Sequence[Piece], apart: Mapping[str, Sequence[int]]) -> Iterator[Candidate]:
+    def _rows_apart(self, pieces: Sequence[Piece], apart: Mapping[str, Sequence[int]]) -> Iterator[Candidate]:
         """The rows to look at one by one.
 
         :param apart: of pieces whose other rows are settled, by name, the places of those that are not.
         """
         from airflow_provider_sfleads.pipeline.staged_rows import at_places, candidates
 
-        for piece in tail:
+        for piece in pieces:
             # What became of rows that a job carried before, the job may not have told.
             doubt = self.load.doubt() if piece.is_doubtful else None
             places = apart.get(piece.name)

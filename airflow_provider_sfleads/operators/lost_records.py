@@ -10,9 +10,8 @@ from typing import Any
 from airflow_provider_sfleads.exceptions import PlanChangedError
 from airflow_provider_sfleads.operators.journal import Execution, try_number
 from airflow_provider_sfleads.operators.load_settings import LoadSettings
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import any_announced
-from airflow_provider_sfleads.results.folder import StateFile
+from airflow_provider_sfleads.results.folder import ResultsFolder, StateFile
 from airflow_provider_sfleads.results.recorded import any_created, any_unknown
 from airflow_provider_sfleads.version_compat import task_state_store
 
@@ -53,7 +52,7 @@ def _may_have_jobs(folder: ResultsFolder) -> bool:
     """Whether jobs may carry staged rows: which ones, only the entry in the store would tell; pages are announced."""
     from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
 
-    return folder.has_staged and any(piece.role is not Role.TAIL for piece in Pieces(folder.staged()).all())
+    return folder.has_staged and any(piece.role is not Role.PAGES for piece in Pieces(folder.staged()).all())
 
 
 def _has_records(last: Execution, folder: ResultsFolder) -> bool:

@@ -6,7 +6,7 @@ may have made: a task that is cleared creates none of them a second time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -83,13 +83,15 @@ def recall(load: LoadContext, plan: Plan) -> None:
         load.confirmed.recall(load.folder.staged())
 
 
-def _memory(load: LoadContext, plan: Plan, *, is_whole: bool) -> ConfirmedValues:
+def key_digests(plan: Plan) -> Callable[[Sequence[str]], list[bytes]]:
+    """Return what digests keys, in the form in which the plan compares them."""
     from airflow_provider_sfleads.pipeline.digests import digest_bytes
 
-    def digests(keys: Sequence[str]) -> list[bytes]:
-        return digest_bytes([plan.compare(key) for key in keys])
+    return lambda keys: digest_bytes([plan.compare(key) for key in keys])
 
-    return ConfirmedValues(load.folder.staging(), digests, is_whole=is_whole)
+
+def _memory(load: LoadContext, plan: Plan, *, is_whole: bool) -> ConfirmedValues:
+    return ConfirmedValues(load.folder.staging(), key_digests(plan), is_whole=is_whole)
 
 
 def prefilter_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilter | None:

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
+from airflow_provider_sfleads.operators.prefilter import key_digests
 from airflow_provider_sfleads.results.claims import Claims, digest_of
 from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
 from airflow_provider_sfleads.salesforce import ingest_jobs
-from airflow_provider_sfleads.salesforce.job_control import is_over_now
+from airflow_provider_sfleads.salesforce.job_control import try_to_abort
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -95,7 +96,7 @@ def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
         if job is None or job.state is not ingest_jobs.JobState.OPEN:
             return job is None or job.is_over
         log.warning("Job %s was left open by a run that is gone.", job_id)
-        return is_over_now(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)
+        return try_to_abort(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)
     except SalesforceLeadsError as error:
         log.warning("Whether job %s is over cannot be told now: %s", job_id, error)
         return False
@@ -132,13 +133,7 @@ def _patiently(ask: Callable[[], T], wait: Callable[[float], object]) -> T:
 
 
 def _newer_rows(load: LoadContext, plan: Plan, end: datetime) -> NewerRows:
-    from airflow_provider_sfleads.pipeline.digests import digest_bytes
-
-    table, operation = load.settings.write_back, load.settings.operation
-
-    def digests(keys: Sequence[str]) -> list[bytes]:
-        return digest_bytes([plan.compare(key) for key in keys])
-
+    table, operation, digests = load.settings.write_back, load.settings.operation, key_digests(plan)
     if table is None:
         # All runs on this memory take turns at one place, so that nobody adds to it meanwhile.
         def recorded() -> Iterator[Confirmation]:

@@ -1,4 +1,4 @@
-"""Columns as text: :func:`core.values.text_of` by the column, and what is asked of whole columns of text."""
+"""Columns as text: :func:`core.text.text_of` by the column, and what is asked of whole columns of text."""
 
 from __future__ import annotations
 

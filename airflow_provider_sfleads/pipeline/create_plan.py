@@ -33,7 +33,7 @@ from airflow_provider_sfleads.pipeline.plan import (
 from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.salesforce.collections import MAX_RECORDS, MAX_RETRIEVE_IDS, PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
-from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ids import full_id, to_18
 
 # Who made a lead, and when.
 _MADE = ("CreatedDate", "CreatedById")
@@ -194,7 +194,7 @@ class CreatePlan:
     ) -> Settled | None:
         """The outcome of a row whose own earlier request made one of the leads with its e-mail."""
         for lead in records:
-            lead_id = to_18(lead["Id"]) or lead["Id"]
+            lead_id = full_id(lead["Id"])
             if candidate.doubt is not None and lead_id in made and seen(lead_id, "made"):
                 outcome = Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id)
                 return Settled(outcome=outcome, row=candidate.row)
@@ -233,7 +233,7 @@ class CreatePlan:
             several = _several("DUPLICATE_EXTERNAL_ID", name, what, records)
             return refuse(candidate.key, candidate.row, several)
         lead = records[0]
-        lead_id = to_18(lead["Id"]) or lead["Id"]
+        lead_id = full_id(lead["Id"])
         if lead_id in own:
             return Settled(
                 outcome=Outcome(key=candidate.key, action=Action.CREATED, salesforce_id=lead_id), row=candidate.row
@@ -241,7 +241,7 @@ class CreatePlan:
         return self._found(candidate, lead, self._known, seen)
 
     def _found(self, candidate: Candidate, lead: LeadRecord, kind: PageKind, seen: Seen) -> Item | Settled:
-        lead_id = to_18(lead["Id"]) or lead["Id"]
+        lead_id = full_id(lead["Id"])
         if self._rules.existing == "skip":
             contact_id = lead.get("ConvertedContactId")
             # Not "converted", even where it is: a live insert is told that the lead exists, and no more.

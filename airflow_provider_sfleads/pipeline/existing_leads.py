@@ -26,7 +26,7 @@ from airflow_provider_sfleads.pipeline.plan import (
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
-from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ids import full_id
 from airflow_provider_sfleads.salesforce.replies import ApiError, duplicate_fields, duplicate_id
 
 
@@ -111,7 +111,7 @@ class ExistingLeads:
                 continue
             window = Window.of([candidate.doubt], self.late)
             if window.is_of(lead) and made_of(self.lead, candidate.record, lead):
-                found[to_18(lead["Id"]) or lead["Id"]] = window.since
+                found[full_id(lead["Id"])] = window.since
         return frozenset(found) - set(self.claim(list(found), min(found.values()))) if found else frozenset()
 
     def settled(
@@ -141,7 +141,7 @@ class ExistingLeads:
         self, item: Item, result: SaveResult | Unsent, lead: LeadRecord, own: Collection[str]
     ) -> Settled | Item | None:
         """What a lead that is there means for its row; ``None`` where the answer itself says it."""
-        lead_id, contact_id = to_18(lead["Id"]) or lead["Id"], lead.get("ConvertedContactId")
+        lead_id, contact_id = full_id(lead["Id"]), lead.get("ConvertedContactId")
         if lead_id in own and item.expected is Action.CREATED:
             return written(item, SaveResult(id=lead_id, created=True))
         if isinstance(result, SaveResult) and result.error is None:

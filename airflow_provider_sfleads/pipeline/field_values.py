@@ -132,16 +132,15 @@ def _choice(_info: FieldInfo, array: pa.Array) -> Texts:
 
 def _integer(info: FieldInfo, array: pa.Array) -> Texts:
     """Plain digits, with a fraction of zeros at most; no -0, which an integer is not."""
-    digits = info.digits or 9
     if pa.types.is_integer(array.type):
-        return Texts(texts(array).array, valid(array) & ~_below(array, digits))
-    found = _digits(array, digits, r"^(?:0|-?[1-9][0-9]{0,%d})(?:\.0+)?$")
+        return Texts(texts(array).array, valid(array) & ~_below(array, info.whole_digits))
+    found = _digits(array, info.whole_digits, r"^(?:0|-?[1-9][0-9]{0,%d})(?:\.0+)?$")
     return Texts(shortest(found.array), found.unsure)
 
 
 def _decimal(info: FieldInfo, array: pa.Array) -> Texts:
     """Plain digits, with a fraction or without."""
-    digits = (info.precision or 18) - info.scale
+    digits = info.whole_digits
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         found = texts(array)
         return Texts(found.array, found.unsure | (valid(array) & ~_below(array, digits)))

@@ -246,11 +246,11 @@ class ColumnIntake:
     def _batch(
         self, key: pa.Array, ids: pa.Array, match: pa.Array, cells: Mapping[str, pa.Array], rows: pa.RecordBatch
     ) -> pa.RecordBatch:
-        tail = np.zeros(len(key), dtype=np.bool_)
+        apart = np.zeros(len(key), dtype=np.bool_)
         for cell in cells.values():
             if may_hold(cell, EMPTIED.encode()):
-                tail |= mask_of(pc.equal(trimmed(cell), EMPTIED))
-        arrays = [key, ids, match, pa.array(tail), *(cells[name] for name in self._names), *rows.columns]
+                apart |= mask_of(pc.equal(trimmed(cell), EMPTIED))
+        arrays = [key, ids, match, pa.array(apart), *(cells[name] for name in self._names), *rows.columns]
         return pa.RecordBatch.from_arrays(arrays, schema=staged_schema(self._names, rows.schema))
 
     def _by_row(self, rows: Sequence[Row | BadRow]) -> tuple[list[Settled], dict[int, Candidate]]:

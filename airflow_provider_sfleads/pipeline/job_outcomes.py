@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
+from airflow_provider_sfleads.core.outcome import (
+    Action,
+    Reason,
+    UnansweredSend,
+    written_as,
+)
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.column_text import Ids, id_strings
 from airflow_provider_sfleads.pipeline.job_results import Created, JobResults, Said, State
@@ -34,7 +39,8 @@ class Collected:
 
     :param lines: the outcomes that lie in columns.
     :param settled: those that the row code found: rejects above all.
-    :param again: rows that were not written and may be sent again as they are.
+    :param again: rows that were not written, or may be written twice, and are sent again as they are.
+    :param is_silent: whether the job says nothing of some of these.
     :param met: rows that were not written, since a lead was there that the look-up had not found: it is updated.
     :param unknown: rows of which the job says nothing, and that must not be sent again.
     """
@@ -42,6 +48,7 @@ class Collected:
     lines: pa.RecordBatch
     settled: list[Settled]
     again: pa.RecordBatch
+    is_silent: bool
     met: pa.RecordBatch
     unknown: pa.RecordBatch
 
@@ -80,6 +87,7 @@ class Collector:
         exists = failed & (said.ids != b"")
         again = said.states == State.UNPROCESSED
         unknown = said.states == State.SILENT
+        is_silent = bool(unknown.any()) and self.sending.kind.repeatable
         if self.sending.kind.repeatable:
             again, unknown = again | unknown, np.zeros_like(unknown)
         met = np.zeros_like(again)
@@ -101,6 +109,7 @@ class Collector:
             lines=self._lines(batch, said, written, exists),
             settled=settled,
             again=batch.filter(pa.array(again)),
+            is_silent=is_silent,
             met=batch.filter(pa.array(met)),
             unknown=batch.filter(pa.array(unknown)),
         )
@@ -130,14 +139,12 @@ class Collector:
         return self.terms.lines(columns)
 
     def _actions(self, created: npt.NDArray[np.uint8], there: _Mask) -> pa.Array:
-        """What was done, as ``pipeline.plan.written`` has it: where the job does not say, what was known before."""
-        words = pa.array([str(Action.CREATED), str(Action.UPDATED), str(Action.UNCHANGED)])
-        codes = np.full(len(created), 0 if self.sending.expected is Action.CREATED else 1, dtype=np.int8)
-        if self.sending.kind.operation != "update":
-            codes[created == Created.YES] = 0
-            codes[created == Created.NO] = 1
-        codes[there] = 2
-        return pa.DictionaryArray.from_arrays(pa.array(codes), words).cast(pa.string())
+        """What was done."""
+        said = {Created.UNSAID: None, Created.NO: False, Created.YES: True}
+        words = [str(written_as(self.sending.expected, said[code])) for code in Created] + [str(Action.UNCHANGED)]
+        told = Created.UNSAID if self.sending.kind.operation == "update" else created
+        codes = np.where(there, len(Created), told).astype(np.int8)
+        return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(words)).cast(pa.string())
 
     def _stamped(self, settled: Settled) -> Settled:
         outcome = replace(settled.outcome, api="bulk", batch=self.job_id)

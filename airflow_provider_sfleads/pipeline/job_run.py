@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -186,12 +186,10 @@ class BulkRun:
 
     def _lost(self, piece: Piece, job_id: str) -> None:
         """A job is gone, and with it what it says of its rows."""
-        if self.settling.plan.fresh:
-            log.warning("Job %s is deleted; the leads of its rows are looked at again.", job_id)
-            self._looked_up.pop(piece.mark, None)
-        elif self.settling.way(piece).kind.repeatable:
-            log.warning("Job %s is deleted; its rows are sent again, which is harmless.", job_id)
-            self.pieces.pass_on(piece, Role.LOAD, rounds=1)
+        if self.settling.way(piece).kind.repeatable:
+            how = "the leads of its rows are looked at" if self.settling.plan.fresh else "its rows are sent"
+            log.warning("Job %s is deleted; %s again, which is harmless.", job_id, how)
+            self.pieces.doubt(piece)
         else:
             log.error("Job %s is deleted: what became of its %d rows nobody can tell.", job_id, piece.rows)
             # Before the job is forgotten: rows without one are sent.
@@ -232,9 +230,7 @@ class BulkRun:
 
     def _look_up(self, part: Piece) -> None:
         self.settling.look_up(part)
-        loads = (
-            p for p in self.pieces.all(Role.LOAD) if (p.slot.part, p.slot.round) == (part.slot.part, part.slot.round)
-        )
+        loads = (p for p in self.pieces.all(Role.LOAD) if replace(p.slot, kind=part.slot.kind) == part.slot)
         self._looked_up |= dict.fromkeys((load.mark for load in loads), time.monotonic())
 
     def _is_fresh(self, load: Piece) -> bool:

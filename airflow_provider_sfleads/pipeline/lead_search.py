@@ -22,7 +22,7 @@ from airflow_provider_sfleads.core.text import text_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
 from airflow_provider_sfleads.pipeline.plan import Item
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
-from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ids import full_id, to_18
 from airflow_provider_sfleads.salesforce.soql import quote
 from airflow_provider_sfleads.salesforce.wire import Record
 
@@ -165,7 +165,7 @@ class Search:
             values = dict.fromkeys(form for text in texts for form in (text.strip(" "), key_text(text)) if form)
             if info is not None and info.filterable and values:
                 groups = self.lookup.by_field(info, list(values), fields, where=window.condition, deleted=True)
-                found |= {to_18(each["Id"]) or str(each["Id"]): each for group in groups.values() for each in group}
+                found |= {full_id(str(each["Id"])): each for group in groups.values() for each in group}
         taken = self.claimed(found, window.since) if found else ()
         return Made({lead_id: lead for lead_id, lead in found.items() if lead_id not in taken}, self.lead, names)
 

@@ -21,13 +21,13 @@ from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.ports import Newer, ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.settled_rows import all_but, chosen, newer_lines, record_settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
-from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role, Slot
+from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role
 from airflow_provider_sfleads.pipeline.staged_rows import PLACED, Sending, field_names
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobInfo, JobState
 from airflow_provider_sfleads.salesforce.job_control import Jobs
 
-# Rows that fail for a passing reason go out in jobs so often, and are then worth the small pages of the tail.
+# Rows that fail for a passing reason go out in jobs so often, and are then worth small pages.
 _ROUNDS = 3
 _FEW = 2_000
 # The slot of rows that no look-up could place, apart from those of the plan's ways.
@@ -140,7 +140,7 @@ class Settling:
         newer = self.newer
         if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
             return load
-        slot = replace(load.slot, round=load.slot.round + 1)
+        slot = load.slot.next
         with self.book.marked(load.mark):
             for batch in self._batches(load):
                 ids = newer(_keys(batch))
@@ -152,7 +152,7 @@ class Settling:
 
     def put_back(self, load: Piece) -> None:
         """Make a load a part again, to be looked up anew."""
-        slot = replace(load.slot, round=load.slot.round + 1)
+        slot = load.slot.next
         for batch in self._batches(load):
             plain = batch.select([name for name in batch.schema.names if name not in PLACED])
             self.pieces.add(Role.PART, slot, plain)
@@ -172,26 +172,26 @@ class Settling:
 
     def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
         found = record_settled(self.book, self.terms, batch, decisions, start)
-        role = Role.TAIL if is_few else Role.LOAD
+        role = Role.PAGES if is_few else Role.LOAD
         for number, rows in found.ways.items():
-            self.pieces.add(role, Slot(part=part.slot.part, kind=number, round=part.slot.round), rows)
-        slot = Slot(part=part.slot.part, kind=_UNDECIDED, round=part.slot.round)
-        self.pieces.add(Role.TAIL, slot, chosen(batch, found.undecided))
+            self.pieces.add(role, replace(part.slot, kind=number), rows)
+        self.pieces.add(Role.PAGES, replace(part.slot, kind=_UNDECIDED), chosen(batch, found.undecided))
 
     def _record(self, load: Piece, job: JobInfo, found: Iterator[Collected]) -> None:
-        slot = replace(load.slot, round=load.slot.round + 1)
+        slot, is_silent = load.slot.next, False
         for collected in found:
+            is_silent = is_silent or collected.is_silent
             self.book.add(collected.lines)
             for settled in collected.settled:
                 self.book.write(settled.outcome, settled.row)
             self.pieces.add(Role.LOAD, slot, collected.again)
             # Page by page, each right after its look-up: a job would take what is new and what is known alike.
-            self.pieces.add(Role.TAIL, load.slot.met, collected.met)
+            self.pieces.add(Role.PAGES, load.slot.met, collected.met)
             self.pieces.add(Role.UNKNOWN, load.slot, collected.unknown)
         # What a job did not come to waits for the next try. Locks pass: few rows, or those often locked, go by pages.
         again = self.pieces.size(Role.LOAD, slot)
-        is_tail = job.state is JobState.JOB_COMPLETE and (again <= _FEW or slot.round >= _ROUNDS)
-        self.pieces.publish({Role.LOAD: Role.TAIL} if is_tail else {})
+        by_pages = job.state is JobState.JOB_COMPLETE and (again <= _FEW or slot.round >= _ROUNDS)
+        self.pieces.publish({Role.LOAD: Role.PAGES} if by_pages else {}, in_doubt=(slot,) if is_silent else ())
 
     def _met_by(self, load: Piece) -> str | None:
         """The field whose uniqueness tells an insert that the lead exists; of rows sent before, a look has to tell."""
@@ -214,7 +214,7 @@ class Settling:
 
     def _may_be_sent(self, load: Piece) -> bool:
         """Whether rows of a load may have been sent before."""
-        return bool(load.slot.round) or self.terms.asks
+        return load.slot.in_doubt or self.terms.asks
 
 
 @dataclass(frozen=True, slots=True)

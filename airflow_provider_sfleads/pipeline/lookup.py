@@ -18,7 +18,7 @@ from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS, retrieve_call
 from airflow_provider_sfleads.salesforce.describe import CONTACT, FieldInfo, SObjectInfo, contacts_call
-from airflow_provider_sfleads.salesforce.ids import to_18
+from airflow_provider_sfleads.salesforce.ids import full_id
 from airflow_provider_sfleads.salesforce.paging import MOST_FOUND, checked, cut, expect, objects, query_pages, sequence
 from airflow_provider_sfleads.salesforce.soql import in_queries
 from airflow_provider_sfleads.salesforce.wire import Call, Reply, Send
@@ -86,13 +86,13 @@ class LeadLookup:
         seen = self.lead.visible(fields)
         pages = [lambda page=page: self._retrieve(page, seen) for page in cut(ids, MAX_RETRIEVE_IDS)]
         records = (record for page in self.gather(pages) for record in page)
-        return {to_18(record["Id"]) or record["Id"]: record for record in records}
+        return {full_id(record["Id"]): record for record in records}
 
     def deleted(self, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids that are in the recycle bin."""
         queries = in_queries(select=("Id", "IsDeleted"), sobject="Lead", field="Id", values=tuple(ids))
         records = self._all([soql for soql, _ in queries], ("IsDeleted",), resource="queryAll")
-        return frozenset(to_18(record["Id"]) or record["Id"] for record in records if record["IsDeleted"])
+        return frozenset(full_id(record["Id"]) for record in records if record["IsDeleted"])
 
     def by_field(
         self,
@@ -124,7 +124,7 @@ class LeadLookup:
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
         """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
         soql = f"SELECT Id FROM Lead WHERE {condition} LIMIT {most + 1}"  # noqa: S608 - of ours
-        found = [to_18(record["Id"]) or record["Id"] for record in self._query(soql, (), "Lead", "query")]
+        found = [full_id(record["Id"]) for record in self._query(soql, (), "Lead", "query")]
         return found if len(found) <= most else None
 
     def _all(

@@ -40,7 +40,7 @@ from airflow_provider_sfleads.pipeline.staged_rows import FIELD, Sending, candid
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
 
 #: Classes of rows other than the number of a way.
-SETTLED, TAIL, APART = -1, -2, -3
+SETTLED, APART, REFUSED = -1, -2, -3
 
 OUTCOME = pa.schema(
     [(name, pa.string()) for name in ("action", "reason", "salesforce_id", "contact_id", "old_stage", "new_stage")]
@@ -59,8 +59,8 @@ class Decisions:
     """One decision for each row of a part, by position.
 
     :param ways: the ways that rows may be sent, the same for every part of a run.
-    :param classes: ``SETTLED`` (the outcome is in :meth:`columns`), ``TAIL`` (the row code looks at the row by itself),
-        ``APART`` (the outcome is in ``apart``), or the number of the way that the row is sent.
+    :param classes: ``SETTLED`` (the outcome is in :meth:`columns`), ``APART`` (the row is looked at by itself),
+        ``REFUSED`` (the outcome is in ``refused``), or the number of the way that the row is sent.
     :param found: what is known of each row, in the columns of :data:`OUTCOME`, dictionaries where that is smaller.
     :param apart: outcomes that take more than those columns (refusals), by position.
     """
@@ -68,7 +68,7 @@ class Decisions:
     ways: tuple[Sending, ...]
     classes: npt.NDArray[np.int8]
     found: pa.RecordBatch
-    apart: Mapping[int, Settled]
+    refused: Mapping[int, Settled]
 
     def columns(self, start: int, count: int) -> pa.RecordBatch:
         """The rows ``start`` to ``start + count`` as plain strings (:data:`OUTCOME`).
@@ -83,28 +83,28 @@ class Decisions:
 def decide_by_row(
     plan: CreatePlan | StagePlan, batches: Batches, reading: Reading, memory: Memory, ways: tuple[Sending, ...]
 ) -> Decisions:
-    """Decide by ``plan.look_up`` itself; what it puts off goes to the tail, which comes after all that is sent."""
+    """Decide by ``plan.look_up`` itself; what it puts off is apart, and comes after all that is sent."""
     places = {way.kind: place for place, way in enumerate(ways)}
     lead = SObjectInfo(name="Lead", fields={info.name.lower(): info for info in plan.recipe.fields})
     classes: list[int] = []
     found: list[pa.RecordBatch] = []
-    apart: dict[int, Settled] = {}
+    refused: dict[int, Settled] = {}
     with ThreadPoolExecutor(reading.concurrency, thread_name_prefix="salesforce") as pool:
         lookup = LeadLookup(send=reading.send, conn_id=reading.conn_id, lead=plan.rules.lead, gather=side_by_side(pool))
         for group in _groups(batches, plan.group_size):
             if reading.stopped():
                 raise Stopped
-            tail = bools(group.column("tail"))
-            asked = candidates(group.filter(pa.array(~tail)), lead)
+            apart = bools(group.column("apart"))
+            asked = candidates(group.filter(pa.array(~apart)), lead)
             answers = iter(list(plan.look_up(asked, lookup, memory.add)))
-            lines: list[Item | Settled | Deferred | None] = [None if left else next(answers) for left in tail]
+            lines: list[Item | Settled | Deferred | None] = [None if left else next(answers) for left in apart]
             for line in lines:
                 known = _class_of(line, places)
-                if known == APART and isinstance(line, Settled):
-                    apart[len(classes)] = line
+                if known == REFUSED and isinstance(line, Settled):
+                    refused[len(classes)] = line
                 classes.append(known)
             found.append(_columns(lines))
-    return Decisions(ways=ways, classes=np.array(classes, dtype=np.int8), found=_joined(found), apart=apart)
+    return Decisions(ways=ways, classes=np.array(classes, dtype=np.int8), found=_joined(found), refused=refused)
 
 
 def _groups(batches: Batches, size: int) -> Iterator[pa.RecordBatch]:
@@ -117,8 +117,8 @@ def _class_of(line: Item | Settled | Deferred | None, places: dict[Any, int]) ->
     if isinstance(line, Item):
         return places[line.kind]
     if isinstance(line, Settled):
-        return SETTLED if line.outcome.error_code is None else APART
-    return TAIL
+        return SETTLED if line.outcome.error_code is None else REFUSED
+    return APART
 
 
 def _columns(lines: Sequence[Item | Settled | Deferred | None]) -> pa.RecordBatch:
@@ -253,7 +253,7 @@ def decide(
     """Decide about the rows of a part as ``plan.look_up`` does.
 
     Where the plan looks nothing up, nothing is read of Salesforce, and every row goes the way of new leads. Rows
-    marked ``tail`` are not looked up; the row code does it. A lead id that is found for a key is remembered in
+    marked ``apart`` are not looked up; the row code does it. A lead id that is found for a key is remembered in
     ``memory`` (space ``id``) by a stage plan, and by a plan that goes row by row: there several keys may name one lead.
 
     :param batches: called several times; every time the same rows in the same order, at most some 1,000,000.
@@ -273,7 +273,7 @@ def decide(
 
 @dataclass(slots=True, kw_only=True)
 class _Draft:
-    """Decisions in the making: a row that nothing is said of belongs to the tail."""
+    """Decisions in the making: a row that nothing is said of is apart."""
 
     joined: LookupJoin
     classes: npt.NDArray[np.int8]
@@ -288,7 +288,7 @@ class _Draft:
         rows = len(joined.hits)
         return cls(
             joined=joined,
-            classes=np.full(rows, TAIL, dtype=np.int8),
+            classes=np.full(rows, APART, dtype=np.int8),
             actions=np.full(rows, _NONE, dtype=np.int8),
             reasons=np.full(rows, _NONE, dtype=np.int8),
             contacts=np.zeros(rows, dtype=np.bool_),
@@ -333,7 +333,7 @@ class _Draft:
             pa.DictionaryArray.from_arrays(moved, pa.array([self.new_stage], pa.string())),
         ]
         found = pa.RecordBatch.from_arrays(columns, names=OUTCOME.names)
-        return Decisions(ways=ways, classes=self.classes, found=found, apart={})
+        return Decisions(ways=ways, classes=self.classes, found=found, refused={})
 
 
 def _coded(codes: npt.NDArray[np.int8], words: tuple[Action, ...] | tuple[Reason, ...]) -> pa.DictionaryArray:
@@ -347,7 +347,7 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
     read_fields = plan.rules.lead.visible((*STATUS_FIELDS, stage_field))
     question = LookupQuery(external=plan.rules.external, key_column="key", read=read_fields)
     indexes = seek(batches, question)
-    joined = LookupJoin(question, len(indexes.tail), stage_field=stage_field)
+    joined = LookupJoin(question, len(indexes.apart), stage_field=stage_field)
     with closing(read(indexes.wanted)) as leads:
         joined.read(leads, indexes, None)
     draft = _Draft.of(joined)
@@ -383,11 +383,11 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
         required=rules.mapping.required if updates else (),
     )
     indexes = seek(batches, question)
-    joined = LookupJoin(question, len(indexes.tail))
+    joined = LookupJoin(question, len(indexes.apart))
     with closing(read(indexes.wanted)) as leads:
         joined.read(leads, indexes, Cells(batches, question.compared) if updates else None)
     draft = _Draft.of(joined)
-    draft.classes[(joined.hits == 0) & ~indexes.tail & ~indexes.lacking] = _NEW
+    draft.classes[(joined.hits == 0) & ~indexes.apart & ~indexes.lacking] = _NEW
     # Rows of a part were never sent before, so that none of these leads can be theirs.
     found = joined.hits == 1
     if not updates:
@@ -400,8 +400,8 @@ def _create(plan: CreatePlan, batches: Batches, read: _Read) -> _Draft:
 
 
 def _unasked(batches: Batches, ways: tuple[Sending, ...]) -> Decisions:
-    tail = np.concatenate([np.zeros(0, dtype=np.bool_), *(bools(batch.column("tail")) for batch in batches())])
-    classes = np.where(tail, TAIL, _NEW).astype(np.int8)
-    nothing = pa.nulls(len(tail))
+    apart = np.concatenate([np.zeros(0, dtype=np.bool_), *(bools(batch.column("apart")) for batch in batches())])
+    classes = np.where(apart, APART, _NEW).astype(np.int8)
+    nothing = pa.nulls(len(apart))
     found = pa.RecordBatch.from_arrays([nothing] * len(OUTCOME), names=OUTCOME.names)
-    return Decisions(ways=ways, classes=classes, found=found, apart={})
+    return Decisions(ways=ways, classes=classes, found=found, refused={})

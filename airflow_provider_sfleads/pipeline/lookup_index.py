@@ -119,7 +119,7 @@ def _digests(info: FieldInfo, column: pa.Array) -> Digests:
 class RowIndexes:
     """The rows of a part, and where they are found.
 
-    :param tail: rows that are not looked up.
+    :param apart: rows that are not looked up.
     :param has_id: rows with a Lead id.
     :param by_id: the rows with one.
     :param by_key: the rows without.
@@ -127,7 +127,7 @@ class RowIndexes:
     :param wanted: what to read.
     """
 
-    tail: Mask
+    apart: Mask
     has_id: Mask
     by_id: Index | None
     by_key: Index | None
@@ -138,11 +138,11 @@ class RowIndexes:
 def seek(batches: Batches, question: LookupQuery) -> RowIndexes:
     """Go over a part's rows once."""
     nothing = np.zeros(0, dtype=np.bool_)
-    tail, has_id, lacking = [nothing], [nothing], [nothing]
+    apart, has_id, lacking = [nothing], [nothing], [nothing]
     ids, keys = _Digested(), _Digested()
     key_bytes = 0
     for batch in batches():
-        tail.append(bools(batch.column("tail")))
+        apart.append(bools(batch.column("apart")))
         has_id.append(bools(batch.column("lead_id").is_valid()))
         lacking.append(_lacking(batch, question))
         ids.add(batch.column("lead_id"), _with_id(batch))
@@ -150,7 +150,7 @@ def seek(batches: Batches, question: LookupQuery) -> RowIndexes:
         keys.add(batch.column("match"), with_key)
         key_bytes += pc.sum(pc.binary_length(batch.column(question.key_column).filter(with_key))).as_py() or 0
     return RowIndexes(
-        tail=np.concatenate(tail),
+        apart=np.concatenate(apart),
         has_id=np.concatenate(has_id),
         lacking=np.concatenate(lacking),
         by_id=ids.index(),
@@ -201,14 +201,14 @@ def _lacking(batch: pa.RecordBatch, question: LookupQuery) -> Mask:
 
 
 def _with_id(batch: pa.RecordBatch) -> pa.Array:
-    return pc.and_not(batch.column("lead_id").is_valid(), batch.column("tail"))
+    return pc.and_not(batch.column("lead_id").is_valid(), batch.column("apart"))
 
 
 def _with_key(batch: pa.RecordBatch, question: LookupQuery) -> pa.Array:
     if question.external is None:
         return pa.array(np.zeros(batch.num_rows, dtype=np.bool_))
     keyed = pc.and_(batch.column("match").is_valid(), batch.column("lead_id").is_null())
-    return pc.and_not(keyed, batch.column("tail"))
+    return pc.and_not(keyed, batch.column("apart"))
 
 
 def _strings(batches: Batches, column: str, which: Callable[[pa.RecordBatch], pa.Array]) -> Iterator[str]:

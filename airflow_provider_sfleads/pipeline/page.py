@@ -12,7 +12,12 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason, UnansweredSend
+from airflow_provider_sfleads.core.outcome import (
+    Action,
+    Reason,
+    UnansweredSend,
+    written_as,
+)
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
 from airflow_provider_sfleads.pipeline.lead_search import people_of
@@ -129,15 +134,13 @@ class Page:
         return PageOutcome(lines=deque([newer_lines(delivery.terms, self.rows, ids)]))
 
     def written(self, terms: RunTerms, results: Mapping[int, SaveResult], batches: Sequence[str | None]) -> PageOutcome:
-        """The outcome of rows that were written; where the reply does not say how, what was known before decides."""
+        """The outcome of rows that were written."""
         if not results:
             return PageOutcome()
         count = len(results)
         rows = self.rows if count == self.rows.num_rows else self.rows.take(pa.array(list(results)))
-        expected = str(self.way.expected)
-        words = {None: expected, True: str(Action.CREATED), False: str(Action.UPDATED)}
-        says_how = self.kind.operation != "update"
-        actions = [words[result.created] if says_how else expected for result in results.values()]
+        words = {created: str(written_as(self.way.expected, created)) for created in (None, True, False)}
+        actions = [words[result.created] for result in results.values()]
         ids = pa.array([result.id for result in results.values()], pa.string())
         columns = {
             "key": rows.column("key"),

@@ -86,7 +86,7 @@ class PageLoads:
 
     def _is_open(self, batch: pa.RecordBatch, start: int, apart: list[int]) -> npt.NDArray[np.bool_]:
         """Which rows are simply to be sent; of the others some are settled, and some may be there already."""
-        is_open = ~bools(batch.column("tail"))
+        is_open = ~bools(batch.column("apart"))
         apart.extend((start + np.flatnonzero(~is_open)).tolist())
         if self.earlier is not None:
             for position, key in enumerate(batch.column("key").to_pylist()):

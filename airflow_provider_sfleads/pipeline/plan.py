@@ -8,7 +8,16 @@ from typing import Protocol
 
 from airflow_provider_sfleads.core.keys import Compare, key_text, valid_key
 from airflow_provider_sfleads.core.mapping import BoundMapping
-from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Reason, Row, UnansweredSend
+from airflow_provider_sfleads.core.outcome import (
+    WOULD,
+    Action,
+    BadRow,
+    Outcome,
+    Reason,
+    Row,
+    UnansweredSend,
+    written_as,
+)
 from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.core.values import Refusal
 from airflow_provider_sfleads.exceptions import (
@@ -289,14 +298,11 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
 
 
 def written(item: Item, result: SaveResult) -> Settled:
-    """A record that was written; where the reply does not say how, what was known before decides."""
-    action = item.expected
-    if result.created is not None:
-        action = Action.CREATED if result.created else Action.UPDATED
+    """A record that was written."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
-            action=action,
+            action=written_as(item.expected, result.created),
             salesforce_id=to_18(result.id or "") or item.salesforce_id,
             old_stage=item.old_stage,
             new_stage=item.new_stage,
@@ -313,15 +319,12 @@ def rejected(item: Item, result: SaveResult) -> Settled:
 
 
 def not_sent(item: Item, unsent: Unsent) -> Settled:
-    """A record that was not written, or of which that is not known.
-
-    What nobody knows of an earlier sending goes before anything else, lest it be forgotten.
-    """
+    """A record that was not written, or of which that is not known."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
             action=Action.NOT_SENT,
-            reason=unsent.reason if item.candidate.doubt is None else Reason.OUTCOME_UNKNOWN,
+            reason=_unless_doubtful(item.candidate, unsent.reason),
             salesforce_id=item.salesforce_id,
             error_code=unsent.code,
             error_message=unsent.message,
@@ -333,17 +336,26 @@ def not_sent(item: Item, unsent: Unsent) -> Settled:
 
 def left(candidate: Candidate, reason: Reason) -> Settled:
     """A row that was not even looked up."""
-    outcome = Outcome(key=candidate.key, action=Action.NOT_SENT, reason=reason, salesforce_id=candidate.lead_id)
+    outcome = Outcome(
+        key=candidate.key,
+        action=Action.NOT_SENT,
+        reason=_unless_doubtful(candidate, reason),
+        salesforce_id=candidate.lead_id,
+    )
     return Settled(outcome=outcome, row=candidate.row)
+
+
+def _unless_doubtful(candidate: Candidate, reason: Reason | None) -> Reason | None:
+    """Why a row is not sent; that nobody knows of an earlier sending goes before all else, lest it be forgotten."""
+    return reason if candidate.doubt is None else Reason.OUTCOME_UNKNOWN
 
 
 def would(item: Item) -> Settled:
     """What a record would have become without ``dry_run``."""
-    action = Action.WOULD_CREATE if item.expected is Action.CREATED else Action.WOULD_UPDATE
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
-            action=action,
+            action=WOULD[item.expected],
             salesforce_id=item.salesforce_id,
             old_stage=item.old_stage,
             new_stage=item.new_stage,

@@ -119,8 +119,7 @@ class RowRun:
 
     def _leave(self, reason: Reason) -> None:
         for row in self._waiting:
-            # What nobody knows of a row goes before anything else, lest it be forgotten.
-            self._land(left(row, reason if self._doubt(row.key) is None else Reason.OUTCOME_UNKNOWN))
+            self._land(left(row.doubted(self._doubt(row.key)), reason))
         self._waiting = []
         self.flights.record(self._landed)
 

@@ -9,8 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Reason
-from airflow_provider_sfleads.pipeline.lookup_decide import APART, SETTLED, TAIL, Decisions
+from airflow_provider_sfleads.core.outcome import (
+    WOULD,
+    Action,
+    Reason,
+)
+from airflow_provider_sfleads.pipeline.lookup_decide import APART, REFUSED, SETTLED, Decisions
 from airflow_provider_sfleads.pipeline.ports import ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.staged_rows import PLACED, with_place
 
@@ -38,19 +42,18 @@ def record_settled(
     """
     classes, found = decisions.classes[start : start + rows.num_rows], decisions.columns(start, rows.num_rows)
     _record(book, terms, rows, found, classes == SETTLED)
-    for position in np.flatnonzero(classes == APART):
-        refused = decisions.apart[start + int(position)]
+    for position in np.flatnonzero(classes == REFUSED):
+        refused = decisions.refused[start + int(position)]
         book.write(terms.stamped(refused.outcome), refused.row)
     ways: dict[int, pa.RecordBatch] = {}
     for number, way in enumerate(decisions.ways):
         which = classes == number
         if terms.dry_run:
-            would = Action.WOULD_CREATE if way.expected is Action.CREATED else Action.WOULD_UPDATE
-            _record(book, terms, rows, found, which, action=would)
+            _record(book, terms, rows, found, which, action=WOULD[way.expected])
         elif which.any():
             known = chosen(found, which)
             ways[number] = with_place(chosen(rows, which), [known.column(name) for name in PLACED])
-    return Sorted(ways, classes == TAIL)
+    return Sorted(ways, classes == APART)
 
 
 def _record(

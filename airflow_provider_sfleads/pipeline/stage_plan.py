@@ -32,7 +32,7 @@ from airflow_provider_sfleads.pipeline.plan_settings import PlanSettings
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS, PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo
 from airflow_provider_sfleads.salesforce.error_codes import Meaning
-from airflow_provider_sfleads.salesforce.ids import lead_id, to_18
+from airflow_provider_sfleads.salesforce.ids import full_id, lead_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class StagePlan:
         return lookup.by_field(external, wanted, self._fields) if external and wanted else {}
 
     def _found(self, candidate: Candidate, lead: LeadRecord, seen: Seen) -> Item | Settled:
-        lead_id = to_18(lead["Id"]) or lead["Id"]
+        lead_id = full_id(lead["Id"])
         if not candidate.lead_id and not seen(lead_id, "id"):
             outcome = Outcome(key=candidate.key, action=Action.DUPLICATE_KEY, salesforce_id=lead_id)
             return Settled(outcome=outcome, row=candidate.row)

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 class Role(StrEnum):
     """What is to be done with a piece.
 
-    A *part* is to be looked up, a *load* goes out as one job, the *tail* goes through sObject Collections, and what
+    A *part* is to be looked up, a *load* goes out as one job, *pages* go through sObject Collections, and what
     became of *unknown* rows nobody knows, so that they may not be sent again.
     """
 
     PART = "part"
     LOAD = "load"
-    TAIL = "tail"
+    PAGES = "pages"
     UNKNOWN = "unknown"
 
 
 _NAME = re.compile(
-    r"(?P<role>part|load|tail|unknown)-(?P<part>\d{5})-(?P<kind>\d+)-r(?P<round>\d+)-n(?P<rows>\d+)\.arrow"
+    r"(?P<role>part|load|pages|unknown)-(?P<part>\d{5})-(?P<kind>\d+)-r(?P<round>\d+)(?P<doubt>d?)-n(?P<rows>\d+)\.arrow"
 )
 
 
@@ -47,27 +47,29 @@ class Slot:
 
     :param part: number of the part of the export.
     :param kind: number of the plan's page kind.
-    :param round: how often its rows were sent before.
+    :param round: how often its rows came back, sent or not.
+    :param in_doubt: whether a job may have written some of its rows, and nobody has heard of it.
     """
 
     part: int
     kind: int = 0
     round: int = 0
+    in_doubt: bool = False
 
     @property
     def label(self) -> str:
         """The slot's name in the journal and in the marks of the results."""
-        return f"{self.part:05}-{self.kind}-r{self.round}"
+        return f"{self.part:05}-{self.kind}-r{self.round}{'d' * self.in_doubt}"
+
+    @property
+    def next(self) -> Slot:
+        """The slot of those of its rows that come back."""
+        return replace(self, round=self.round + 1)
 
     @property
     def met(self) -> Slot:
         """The slot of those rows of the load in this slot that met a lead which nobody had found before."""
-        return replace(self, kind=self.kind + _MET, round=self.round + 1)
-
-    @property
-    def has_met(self) -> bool:
-        """Whether its rows were not written, and their leads are known not to be their own."""
-        return self.kind >= _MET
+        return Slot(part=self.part, kind=self.kind + _MET, round=self.round + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class Piece:
     @property
     def is_doubtful(self) -> bool:
         """Whether a job has carried its rows, and nobody has heard what became of them."""
-        return self.role is Role.UNKNOWN or (self.slot.round > 0 and not self.slot.has_met)
+        return self.role is Role.UNKNOWN or self.slot.in_doubt
 
     def comes_of(self, source: Piece) -> bool:
         """Whether it holds rows of a piece that was looked up, settled, or put back."""
@@ -99,7 +101,7 @@ class Piece:
         if mine.part != theirs.part:
             return False
         if source.role is Role.PART:
-            return self.role in (Role.LOAD, Role.TAIL) and mine.round == theirs.round and mine.kind != APART
+            return self.role in (Role.LOAD, Role.PAGES) and mine.round == theirs.round and mine.kind != APART
         if source.role is Role.LOAD and mine == theirs.met:
             return True
         if source.role is not Role.LOAD or mine.kind != theirs.kind:
@@ -149,7 +151,12 @@ class Pieces:
         found = [
             Piece(
                 role=Role(match["role"]),
-                slot=Slot(part=int(match["part"]), kind=int(match["kind"]), round=int(match["round"])),
+                slot=Slot(
+                    part=int(match["part"]),
+                    kind=int(match["kind"]),
+                    round=int(match["round"]),
+                    in_doubt=bool(match["doubt"]),
+                ),
                 rows=int(match["rows"]),
             )
             for match in matches
@@ -176,25 +183,29 @@ class Pieces:
         """Rows of a piece that is being written."""
         return self._writing[role, slot][1].rows if (role, slot) in self._writing else 0
 
-    def pass_on(self, piece: Piece, role: Role, *, rounds: int = 0) -> None:
-        """Give all rows of a piece another role, as they are.
+    def pass_on(self, piece: Piece, role: Role) -> None:
+        """Give all rows of a piece another role, as they are."""
+        self.folder.rename(piece.name, replace(piece, role=role).name)
 
-        :param rounds: how often more they may have been sent.
-        """
-        slot = replace(piece.slot, round=piece.slot.round + rounds)
-        self.folder.rename(piece.name, Piece(role=role, slot=slot, rows=piece.rows).name)
+    def doubt(self, piece: Piece) -> None:
+        """Note that the job of a load may have written its rows, and that nobody will hear of it."""
+        self.folder.rename(piece.name, replace(piece, slot=replace(piece.slot.next, in_doubt=True)).name)
 
-    def publish(self, roles: Mapping[Role, Role] = MappingProxyType({})) -> list[Piece]:
+    def publish(
+        self, roles: Mapping[Role, Role] = MappingProxyType({}), *, in_doubt: Collection[Slot] = ()
+    ) -> list[Piece]:
         """Complete all pieces that are being written; one of the same place, left by a killed try, is replaced.
 
         :param roles: what is to be done after all with pieces of a role.
+        :param in_doubt: slots some of whose rows a job may have written after all.
         """
         done: list[Piece] = []
         for (role, slot), (draft, writer) in self._writing.items():
             writer.close()
-            piece = Piece(role=roles.get(role, role), slot=slot, rows=writer.rows)
+            place = replace(slot, in_doubt=slot.in_doubt or slot in in_doubt)
+            piece = Piece(role=roles.get(role, role), slot=place, rows=writer.rows)
             for old in self.all(piece.role):
-                if old.slot == slot and old.rows != piece.rows:
+                if old.slot == place and old.rows != piece.rows:
                     self.remove(old)
             self.folder.publish(draft, piece.name)
             done.append(piece)

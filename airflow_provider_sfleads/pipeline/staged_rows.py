@@ -30,7 +30,7 @@ HEAD = pa.schema(
         pa.field("key", pa.string(), nullable=False),
         pa.field("lead_id", pa.string()),
         pa.field("match", pa.string()),
-        pa.field("tail", pa.bool_()),
+        pa.field("apart", pa.bool_()),
     ]
 )
 PLACED = ("salesforce_id", "old_stage", "new_stage")

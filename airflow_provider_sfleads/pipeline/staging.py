@@ -38,7 +38,7 @@ class Prefiltered:
     """Rows of a batch of which something is known before anybody asks Salesforce.
 
     :param left: those that need not be sent, by their positions.
-    :param in_doubt: positions of those that may be there already, which the tail has to ask for.
+    :param in_doubt: positions of those that may be there already, which have to be asked for one by one.
     """
 
     left: Mapping[int, Known] = field(default_factory=dict)
@@ -131,21 +131,21 @@ class Staging:
                 "salesforce_id": pa.array([known.lead_id for known in filtered.left.values()], pa.string()),
             }
             self.book.add(self.terms.lines(columns))
-        tail = bools(batch.column("tail"))
-        tail[list(filtered.in_doubt)] = True
+        apart = bools(batch.column("apart"))
+        apart[list(filtered.in_doubt)] = True
         kept = np.ones(batch.num_rows, dtype=np.bool_)
         kept[places] = False
-        place = batch.schema.get_field_index("tail")
-        return batch.set_column(place, batch.schema.field(place), pa.array(tail)).filter(pa.array(kept))
+        place = batch.schema.get_field_index("apart")
+        return batch.set_column(place, batch.schema.field(place), pa.array(apart)).filter(pa.array(kept))
 
     def _stage(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
         self.rows += batch.num_rows
-        tail = batch.column("tail")
-        if tail.true_count:
-            self.pieces.add(Role.TAIL, Slot(part=self._part, kind=APART), batch.filter(tail))
-            batch = batch.filter(pa.compute.invert(tail))
+        apart = batch.column("apart")
+        if apart.true_count:
+            self.pieces.add(Role.PAGES, Slot(part=self._part, kind=APART), batch.filter(apart))
+            batch = batch.filter(pa.compute.invert(apart))
         size, most = csv_bytes(batch), MAX_FRESH_ROWS if self.fresh else MAX_ROWS
         if self._in_part and (self._bytes + size > MAX_BYTES or self._in_part + batch.num_rows > most):
             self._part += 1

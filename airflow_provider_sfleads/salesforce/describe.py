@@ -75,6 +75,11 @@ class FieldInfo:
         """
         return self.type == "email" or (self.type in _PICKLISTS and not self.case_sensitive)
 
+    @property
+    def whole_digits(self) -> int:
+        """How many digits a number may have before its point; of an org that does not say, as many as usual."""
+        return self.digits or 9 if self.type in ("int", "long") else (self.precision or 18) - self.scale
+
     def compared(self, value: str) -> str:
         """Bring one value, of a multi-select picklist one choice, into the form in which Salesforce compares it.
 

@@ -147,9 +147,11 @@ TABLE: tuple[ErrorCode, ...] = (
         "A converted lead can only be read: leave it out, the person is a contact now.", row=Meaning.LEAD_CONVERTED),
     ErrorCode("DUPLICATES_DETECTED", _ADMIN,
         "A duplicate rule is in the way: take duplicates='allow' if it only alerts, or the Salesforce admin lets the "
-        "Run-As user bypass it.", row=Meaning.LEAD_MAY_EXIST),
+        "Run-As user bypass it. With match_email, several open leads may have the address: merge them.",
+        row=Meaning.LEAD_MAY_EXIST),
     ErrorCode("DUPLICATE_EXTERNAL_ID", _ADMIN,
-        "Several leads have this external ID: merge them, and make the field unique.", row=Meaning.NO_SINGLE_LEAD),
+        "Several leads have this external ID, or this e-mail address: merge them, and make the field unique.",
+        row=Meaning.NO_SINGLE_LEAD),
     ErrorCode("DUPLICATE_VALUE", _OWNER,
         "Another record has this value of a unique field already: error_message names it, or the Run-As user does not "
         "see it (View All on Lead shows the leads of other owners).", row=Meaning.LEAD_EXISTS),

@@ -50,6 +50,11 @@ def to_18(value: str) -> str | None:
     return mended + tail if checksum(mended) == tail else None
 
 
+def full_id(value: str) -> str:
+    """Return the 18-character form of an id that came from the server; what is no id stays as it is."""
+    return to_18(value) or value
+
+
 def is_id(value: object, sobject: str) -> bool:
     """Whether a value that came from the server has the form of such a record's id: fit for a path or a file's name."""
     return has_form(value) and str(value).startswith(KEY_PREFIXES[sobject])

@@ -64,7 +64,7 @@ def abort(send: Send, job_id: str, *, conn_id: str) -> bool:
     return answered(send, ingest_jobs.abort(job_id, conn_id=conn_id))
 
 
-def is_over_now(send: Send, job_id: str, *, conn_id: str) -> bool:
+def try_to_abort(send: Send, job_id: str, *, conn_id: str) -> bool:
     """Abort a job, unless it is over; a job that may go on is named in the log."""
     try:
         abort(send, job_id, conn_id=conn_id)
@@ -161,12 +161,12 @@ class Jobs:
             path.unlink(missing_ok=True)
 
     def abort(self, job_id: str) -> bool:
-        """Abort a job, and return whether it is over now, as :func:`is_over_now` does.
+        """Abort a job, and return whether it is over now, as :func:`try_to_abort` does.
 
         :raises DisownedError: where a newer try waits for it.
         """
         self.verify()
-        return is_over_now(self.send, job_id, conn_id=self.conn_id)
+        return try_to_abort(self.send, job_id, conn_id=self.conn_id)
 
     def fetch(self, job: JobInfo, folder: Path, *, rows: int) -> ResultFiles:
         """Download what a job that is over says of its rows.
@@ -213,7 +213,7 @@ class Jobs:
             self.note(label, job_id)
         except BaseException:
             if job_id is not None:
-                is_over_now(self.send, job_id, conn_id=self.conn_id)
+                try_to_abort(self.send, job_id, conn_id=self.conn_id)
             raise
         return job_id
 

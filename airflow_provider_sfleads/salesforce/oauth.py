@@ -20,7 +20,7 @@ from airflow_provider_sfleads.salesforce.body import decode
 from airflow_provider_sfleads.salesforce.error_codes import MY_DOMAIN, UNKNOWN_TOKEN_ERROR, look_up_token_error
 from airflow_provider_sfleads.salesforce.host import Host, parse_host
 from airflow_provider_sfleads.salesforce.ids import is_id
-from airflow_provider_sfleads.salesforce.response_policy import TryAgain
+from airflow_provider_sfleads.salesforce.response_policy import TryAgain, passes
 from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.wire import NoResponse, RawResponse, parse_http_date, parse_retry_after
 
@@ -30,8 +30,7 @@ _LONGEST_TOKEN, _LONGEST_URL = 8192, 2000
 _LONGEST_JUDGED = 10_000  # characters of a description
 _LONGEST_LOOKED_AT = 50_000  # bytes of a web page that are looked at for what it says
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_OK, _BAD_REQUEST, _SERVER_ERROR = 200, 400, 500
-_PASSING_STATUS = frozenset({408, 420, 429})
+_OK, _BAD_REQUEST = 200, 400
 _NO_SUCH_ROUTE = 420  # Salesforce's edge knows no org of this name, or none just now
 _MAINTENANCE = re.compile(r"maintenance|temporarily|unavailable|try again|upgrad", re.IGNORECASE)
 _SHOWN = re.compile(r"[\w .,'!-]{1,120}")
@@ -201,20 +200,20 @@ def refusal(
     :param page: the answer, where it is a web page, or cannot be read.
     :param clock_offset: seconds by which Salesforce's clock is ahead of this machine's; ``None`` where not known.
     """
-    where, passes = settings.where, status >= _SERVER_ERROR or status in _PASSING_STATUS
+    where, is_passing = settings.where, passes(status)
     values: Mapping[str, object] = body if isinstance(body, dict) else {}
     error, detail = values.get("error"), values.get("error_description")
     if isinstance(error, str) and _SHOWN.fullmatch(error.strip()):
         told = detail.strip() if isinstance(detail, str) else ""
         entry = look_up_token_error(_plain(error), _plain(told), assertion=_assertion(settings, clock_offset))
         kind, advice = entry.raises, entry.advice
-        if entry is UNKNOWN_TOKEN_ERROR and passes:
+        if entry is UNKNOWN_TOKEN_ERROR and is_passing:
             kind, advice = ServiceUnavailableError, "Try again later."
         shown = f" ({told})" if _SHOWN.fullmatch(told) else ""
         refused = kind(f"Salesforce at {where} gave no token: {error.strip()}{shown}. {advice}")
         refused.retry_after = entry.retry_after
         return refused
-    if passes:
+    if is_passing:
         later = "Try again later"
         if status == _NO_SUCH_ROUTE:
             later = (

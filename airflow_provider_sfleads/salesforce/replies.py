@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError, RequestRefusedError
 from airflow_provider_sfleads.salesforce.error_codes import ErrorCode, Meaning, advice_for, look_up
-from airflow_provider_sfleads.salesforce.ids import LEAD_PREFIX, has_form, to_18
+from airflow_provider_sfleads.salesforce.ids import LEAD_PREFIX, full_id, has_form, to_18
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 # Messages can echo field values, but for those of some codes; of the others these parts hold none.
@@ -126,7 +126,7 @@ def _result(item: object, prefix: str, *, repeated: bool) -> RecordResult | None
         if not (isinstance(raw, str) and raw.startswith(prefix) and has_form(raw)):
             return None
         known = isinstance(created, bool) and not (repeated and created is False)
-        return RecordResult(to_18(raw) or raw, success=True, created=created is True if known else None)
+        return RecordResult(full_id(raw), success=True, created=created is True if known else None)
     if success is not False:
         return None
     errors = item.get("errors")

@@ -27,6 +27,8 @@ from airflow_provider_sfleads.salesforce.wire import Call, Reply
 
 _log = logging.getLogger(__name__)
 _SLOW_DOWN = frozenset({429, 503})
+_PASSING = frozenset({408, 420, 429})
+_SERVER_ERROR = 500
 _HOST = re.compile(r"[\w.:-]{1,260}", re.ASCII)
 
 
@@ -143,12 +145,17 @@ def _by_code(
     return None
 
 
+def passes(status: int) -> bool:
+    """Whether an HTTP status tells of a state that passes: time-outs, too many requests, an edge without a host."""
+    return status >= _SERVER_ERROR or status in _PASSING
+
+
 def _when(asked: float | None, otherwise: str = "later") -> str:
     return f"in {asked:.0f} s, as Salesforce asks" if asked else otherwise
 
 
 def _by_status(what: str, status: int, errors: tuple[ApiError, ...], wait: float | None) -> TryAgain | None:
-    if status < 500 and status not in (408, 420, 429):  # noqa: PLR2004
+    if not passes(status):
         return None
     said = f": {plain_text(errors)}" if errors else ""
     note = " No Salesforce host answers for this org; an expired scratch org answers so too." if status == 420 else ""  # noqa: PLR2004

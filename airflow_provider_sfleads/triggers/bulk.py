@@ -18,8 +18,8 @@ from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from airflow_provider_sfleads.version_compat import amask_secret, call_on_kill
 
 if TYPE_CHECKING:
-    from airflow_provider_sfleads.salesforce import Settings
     from airflow_provider_sfleads.salesforce.async_client import AsyncClient
+    from airflow_provider_sfleads.salesforce.settings import Settings
 
 DELETED = "Deleted"
 # Seconds from a trigger's start before which it does not fire. A worker that defers is seen to be gone up to five

@@ -31,7 +31,7 @@ from airflow_provider_sfleads.salesforce.wire import Call, Reply
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_sfleads.salesforce import Client
+    from airflow_provider_sfleads.salesforce.client import Client
 
 _OPERATORS = "airflow_provider_sfleads.operators"
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_sfleads.operators.load_settings import LoadSettings
-    from airflow_provider_sfleads.salesforce import Client, Settings
+    from airflow_provider_sfleads.salesforce.client import Client
+    from airflow_provider_sfleads.salesforce.settings import Settings
 
 # A worker leaves the wait for a job to the triggerer as soon as it may.
 pipeline._PATIENCE = 0.3

@@ -9,8 +9,9 @@ import pytest
 
 from airflow_provider_sfleads.check.command import Contract, carry_out
 from airflow_provider_sfleads.check.probe import CheckOptions, Org, State, Timeouts
-from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Settings
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer

@@ -6,8 +6,9 @@ import pytest
 
 from airflow_provider_sfleads.exceptions import OutcomeUnknownError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
-from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.replies import duplicate_id
+from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.soql import in_queries
 
 if TYPE_CHECKING:

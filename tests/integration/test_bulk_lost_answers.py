@@ -15,7 +15,8 @@ from tests.integration.support import FIELDS, Ran, Record, Rows, Task, people
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
-    from airflow_provider_sfleads.salesforce import Client, Settings
+    from airflow_provider_sfleads.salesforce.client import Client
+    from airflow_provider_sfleads.salesforce.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 

@@ -30,7 +30,8 @@ from tests.integration.support import (
 if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
-    from airflow_provider_sfleads.salesforce import Client, Settings
+    from airflow_provider_sfleads.salesforce.client import Client
+    from airflow_provider_sfleads.salesforce.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("salesforce_conn")
 

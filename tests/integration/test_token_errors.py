@@ -11,8 +11,9 @@ import pytest
 from airflow_provider_sfleads.exceptions import AuthenticationError, ServiceUnavailableError, SessionRejectedError
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.leads import SalesforceCreateLeadsOperator
-from airflow_provider_sfleads.salesforce import Client, Settings
 from airflow_provider_sfleads.salesforce.async_client import AsyncClient
+from airflow_provider_sfleads.salesforce.client import Client
+from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.triggers.bulk import SalesforceBulkJobTrigger
 from tests.integration.support import FIELDS, Rows, StateStore, deferred, no_retry, people, run
 

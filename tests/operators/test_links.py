@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.operators.links import PAGE, Links, jobs_url, leads_url, results_url
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 ACME = "https://acme.my.salesforce.com"
 FOLDER = ResultsFolder(

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_sfleads.operators.journal import Execution, folder_of, was_cleared
 from airflow_provider_sfleads.operators.lost_records import lost_since
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 FIRST, SECOND = "2026-01-02T03:00:00+00:00", "2026-01-02T04:00:00+00:00"
 ONE = Execution(name="1", dry_run=False, started_at=FIRST)

@@ -34,3 +34,16 @@ def test_the_pure_rooms_need_no_airflow(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_the_core_loads_neither_airflow_nor_what_speaks_http_or_holds_columns() -> None:
+    """Whatever one of its modules imports, directly or through a package's own module."""
+    code = """
+import importlib, pkgutil, sys
+import airflow_provider_sfleads.core as core
+for module in pkgutil.iter_modules(core.__path__, "airflow_provider_sfleads.core."):
+    importlib.import_module(module.name)
+print(sorted({"airflow", "requests", "urllib3", "aiohttp", "simplejson", "pyarrow", "numpy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

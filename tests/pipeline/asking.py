@@ -124,16 +124,16 @@ class Known:
 
 
 def staged(
-    candidates: Sequence[Candidate], fields: Sequence[str], *, tails: Sequence[bool] = (), size: int = 3
+    candidates: Sequence[Candidate], fields: Sequence[str], *, apart: Sequence[bool] = (), size: int = 3
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     """Candidates as a part, in batches of ``size`` rows.
 
-    :param tails: which of them must not go through Bulk API 2.0; none by default.
+    :param apart: which of them must not go through Bulk API 2.0; none by default.
     """
     names = list(dict.fromkeys(name for candidate in candidates for name in candidate.row))
     schema = staged_schema(fields, pa.schema([(name, pa.string()) for name in names]))
-    marks = list(tails) or [False] * len(candidates)
-    rows = [_row(candidate, tail, fields) for candidate, tail in zip(candidates, marks, strict=True)]
+    marks = list(apart) or [False] * len(candidates)
+    rows = [_row(candidate, apart, fields) for candidate, apart in zip(candidates, marks, strict=True)]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for start in range(0, len(rows), size):
@@ -142,9 +142,9 @@ def staged(
     return batches
 
 
-def _row(candidate: Candidate, tail: bool, fields: Sequence[str]) -> dict[str, Any]:  # noqa: FBT001 - a column
+def _row(candidate: Candidate, apart: bool, fields: Sequence[str]) -> dict[str, Any]:  # noqa: FBT001 - a column
     head = {
-        "key": candidate.key, "lead_id": candidate.lead_id, "match": candidate.external_id, "tail": tail,
+        "key": candidate.key, "lead_id": candidate.lead_id, "match": candidate.external_id, "apart": apart,
     }  # fmt: skip
     cells = {FIELD + name: _cell(candidate.record[name]) for name in fields if name in candidate.record}
     row = {ORIGINAL + name: None if value is None else str(value) for name, value in candidate.row.items()}

@@ -203,7 +203,7 @@ class Try:
     :param plan: what is asked for.
     :param rows: the rows to send, as the intake has left them.
     :param memory: what the intake has seen.
-    :param tails: which of the rows the column code must not look at.
+    :param apart: which of the rows the column code must not look at.
     :param size: rows to a batch of the staged file.
     :param folder: where they are staged.
     :param now: Salesforce's clock.
@@ -218,7 +218,7 @@ class Try:
     send: Send
     folder: Path
     lead: SObjectInfo = field(default_factory=describe)
-    tails: Sequence[bool] = ()
+    apart: Sequence[bool] = ()
     size: int = 3
     book: ResultsSink = field(default_factory=Ledger)
     batch_size: int = 200
@@ -290,12 +290,12 @@ class Try:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as they are staged."""
         fields = [info.name for info in self.plan.recipe.fields]
-        return staged(self.rows, fields, tails=self.tails, size=self.size)()
+        return staged(self.rows, fields, apart=self.apart, size=self.size)()
 
     def stage(self, batches: Iterable[pa.RecordBatch] | None = None) -> list[Piece]:
         """Stage the rows."""
         for batch in self.batches() if batches is None else batches:
-            self.pieces.add(Role.TAIL, Slot(part=0), batch)
+            self.pieces.add(Role.PAGES, Slot(part=0), batch)
         self.pieces.publish()
         return self.pieces.all()
 

@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.lookup import Stopped
-from airflow_provider_sfleads.pipeline.lookup_decide import APART, OUTCOME, SETTLED, TAIL, decide
+from airflow_provider_sfleads.pipeline.lookup_decide import APART, OUTCOME, REFUSED, SETTLED, decide
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
@@ -43,13 +43,13 @@ def test_leads_are_found_by_email(tmp_path: Path) -> None:
         org.add(LastName="Old", Company="Acme", Email="twice@b.org")
     plan = plan_of(match_email=True, existing="update")
     rows = candidates_of(plan, "new@b.org", "known@b.org", "twice@b.org", "NEW@b.org", None, None)
-    part = staged(rows, [info.name for info in plan.recipe.fields], tails=[*[False] * 5, True], size=6)
+    part = staged(rows, [info.name for info in plan.recipe.fields], apart=[*[False] * 5, True], size=6)
     decisions = decide(plan, part, AskedOrg(org).reading(tmp_path), Known())
-    assert decisions.classes.tolist() == [0, 2, APART, TAIL, 0, TAIL]
+    assert decisions.classes.tolist() == [0, 2, REFUSED, APART, 0, APART]
     assert [way.expected for way in decisions.ways] == [Action.CREATED, Action.UPDATED, Action.UPDATED]
     assert [way.kind.operation for way in decisions.ways] == ["upsert", "upsert", "update"]
     assert decisions.columns(1, 1).column("salesforce_id").to_pylist() == [known]
-    refused = decisions.apart[2]
+    refused = decisions.refused[2]
     assert (refused.outcome.error_code, refused.row["id"]) == ("DUPLICATES_DETECTED", "k2")
 
 
@@ -90,10 +90,10 @@ def test_an_insert_asks_nobody(tmp_path: Path) -> None:
     """Salesforce's own uniqueness check says who exists."""
     org, plan = AskedOrg(Org()), plan_of()
     rows = candidates_of(plan, *[None] * 5)
-    part = staged(rows, [info.name for info in plan.recipe.fields], tails=[False, True, False, False, False])
+    part = staged(rows, [info.name for info in plan.recipe.fields], apart=[False, True, False, False, False])
     decisions = decide(plan, part, org.reading(tmp_path), Known())
     assert org.calls == []
-    assert decisions.classes.tolist() == [0, TAIL, 0, 0, 0]
+    assert decisions.classes.tolist() == [0, APART, 0, 0, 0]
     assert decisions.columns(3, 2) == pa.RecordBatch.from_arrays([pa.nulls(2, pa.string())] * 6, schema=OUTCOME)
 
 

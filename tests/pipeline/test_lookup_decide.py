@@ -19,7 +19,7 @@ from airflow_provider_sfleads.core.stage import StageRule
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, Leads, Reading
-from airflow_provider_sfleads.pipeline.lookup_decide import APART, SETTLED, TAIL, ReadLeads, decide
+from airflow_provider_sfleads.pipeline.lookup_decide import APART, REFUSED, SETTLED, ReadLeads, decide
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads, read_leads
 from airflow_provider_sfleads.pipeline.plan import Candidate, Deferred, Item, Settled
 from airflow_provider_sfleads.pipeline.prepare import prepare
@@ -97,7 +97,7 @@ def shown(line: Item | Settled | Deferred) -> Line:
 
 
 def decided(
-    plan: CreatePlan | StagePlan, candidates: Sequence[Candidate], tails: Sequence[bool], org: Org, read: ReadLeads
+    plan: CreatePlan | StagePlan, candidates: Sequence[Candidate], marks: Sequence[bool], org: Org, read: ReadLeads
 ) -> list[Line]:
     """What is decided by the column."""
     memory = Known()
@@ -107,16 +107,16 @@ def decided(
     fields = [info.name for info in plan.recipe.fields]
     with TemporaryDirectory() as folder:
         reading = AskedOrg(org).reading(Path(folder))
-        decisions = decide(plan, staged(candidates, fields, tails=tails), reading, memory, read=read)
+        decisions = decide(plan, staged(candidates, fields, apart=marks), reading, memory, read=read)
         assert not list(Path(folder).iterdir())
     assert len(decisions.classes) == len(candidates)
     columns = chain(*(decisions.columns(at, 2).to_pylist() for at in range(0, len(candidates), 2)))
     lines: list[Line] = []
     for position, (known, row) in enumerate(zip(decisions.classes.tolist(), columns, strict=True)):
-        if known == TAIL:
+        if known == APART:
             lines.append(("left to the row code",))
-        elif known == APART:
-            lines.append(shown(decisions.apart[position]))
+        elif known == REFUSED:
+            lines.append(shown(decisions.refused[position]))
         elif known == SETTLED:
             names = ("action", "reason", "salesforce_id", "contact_id", "old_stage")
             lines.append(tuple(row[name] for name in names))
@@ -128,12 +128,12 @@ def decided(
 
 
 def planned(
-    plan: CreatePlan | StagePlan, candidates: Sequence[Candidate], tails: Sequence[bool], org: Org, seen: Seen
+    plan: CreatePlan | StagePlan, candidates: Sequence[Candidate], marks: Sequence[bool], org: Org, seen: Seen
 ) -> list[Line]:
     """What the plan itself decides; rows that may not go through Bulk API 2.0 are left out."""
-    asked = [candidate for candidate, tail in zip(candidates, tails, strict=True) if not tail]
+    asked = [candidate for candidate, mark in zip(candidates, marks, strict=True) if not mark]
     lines = map(shown, plan.look_up(asked, LeadLookup(send=org.send, conn_id="sf", lead=describe()), seen))
-    return [("left to the row code",) if tail else next(lines) for tail in tails]
+    return [("left to the row code",) if mark else next(lines) for mark in marks]
 
 
 def taken(
@@ -165,8 +165,8 @@ def test_leads_are_created_or_updated_as_the_plan_does(data: st.DataObject, read
     keys = data.draw(st.lists(NUMBER_KEYS if numbers else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
-    candidates, tails = taken(plan, rows, seen)
-    assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
+    candidates, marks = taken(plan, rows, seen)
+    assert decided(plan, candidates, marks, org, read) == planned(plan, candidates, marks, org, seen)
 
 
 @settings(max_examples=150, deadline=None)
@@ -188,8 +188,8 @@ def test_leads_are_moved_as_the_plan_does(data: st.DataObject, read: ReadLeads) 
     keys = data.draw(st.lists(NUMBER_KEYS if external == "Number_Id__c" else KEYS, max_size=7))
     rows = [{"id": key, **data.draw(ROWS)} for key in keys]
     org = org_of(data.draw(st.lists(LEADS, max_size=9)))
-    candidates, tails = taken(plan, rows, seen)
-    assert decided(plan, candidates, tails, org, read) == planned(plan, candidates, tails, org, seen)
+    candidates, marks = taken(plan, rows, seen)
+    assert decided(plan, candidates, marks, org, read) == planned(plan, candidates, marks, org, seen)
 
 
 @pytest.mark.parametrize("moves", [True, False])
@@ -209,8 +209,8 @@ def test_a_look_up_that_breaks_off_leaves_no_job_behind(tmp_path: Path, moves: b
         plan: CreatePlan | StagePlan = prepare(request, ground(("id",), describe()))
     else:
         plan = prepare(create_request(existing="update"), ground(("id", *COLUMNS), describe()))
-    candidates, tails = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}], Seen())
-    rows = staged(candidates, tuple(info.name for info in plan.recipe.fields), tails=tails)
+    candidates, marks = taken(plan, [{"id": "k1", **dict.fromkeys(COLUMNS), "name": "Poe", "firm": "Acme"}], Seen())
+    rows = staged(candidates, tuple(info.name for info in plan.recipe.fields), apart=marks)
     with pytest.raises(ServiceUnavailableError, match="an id that is none") as caught:
         decide(plan, rows, org.reading(tmp_path), Known(), read=by_job)
     assert caught.value.__traceback__

@@ -11,9 +11,10 @@ from airflow_provider_sfleads.emulator import EmulatorServer
 from airflow_provider_sfleads.emulator.settings import EmulatorSettings
 from airflow_provider_sfleads.pipeline.lookup import Reading
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted, query_leads, read_leads
-from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Settings
 from tests.pipeline.runs import describe
 
 FIELDS = ("Id", "External_Id__c", "LastName", "IsConverted", "ConvertedContactId", "AnnualRevenue", "CreatedDate")

@@ -339,7 +339,7 @@ def test_leads_that_an_earlier_execution_made_exist(tmp_path: Path, *, dry_run: 
 def test_rows_marked_for_a_closer_look_are_put_apart(tmp_path: Path) -> None:
     """Their places count through all batches and windows of a piece."""
     org = EventfulOrg()
-    creates = creating(tmp_path, org.send, 4_500, size=1_000, tails=[n % 1_500 == 7 for n in range(4_500)])
+    creates = creating(tmp_path, org.send, 4_500, size=1_000, apart=[n % 1_500 == 7 for n in range(4_500)])
     pieces = creates.stage()
     creates.pages = creates.page_loads()
     creates.pages.carry_out(pieces)

@@ -46,7 +46,7 @@ class Case:
     dry_run: bool = False
     lacks: str = ""
     wording: str = "plain"
-    tails: dict[int, bool] = field(default_factory=dict)
+    apart: dict[int, bool] = field(default_factory=dict)
 
     @property
     def is_alike(self) -> bool:
@@ -58,7 +58,7 @@ class Case:
         faults = {event for event in self.events.values() if event in LOST + HALTS}
         has_one_kind = self.kind not in ("update", "number update", "email update")
         may_halt = bool(faults.intersection(HALTS)) or (self.kind in ("plain", "email") and len(self.events) > 2)
-        if (any(self.tails.values()) and (faults or "email" in self.kind)) or (faults and "email" in self.kind):
+        if (any(self.apart.values()) and (faults or "email" in self.kind)) or (faults and "email" in self.kind):
             return False
         if self.lacks and self.events:
             # What happens when a row is sent does not happen where its refusal was known before.
@@ -110,7 +110,7 @@ class Case:
             memory=memory,
             send=org.send,
             folder=folder,
-            tails=[self.tails.get(place, False) for place in range(len(rows))],
+            apart=[self.apart.get(place, False) for place in range(len(rows))],
             size=self.size,
             batch_size=self.batch_size,
             concurrency=self.concurrency,
@@ -148,7 +148,7 @@ def drawn(seed: int) -> Case:
         dry_run=chance.random() < 0.1,
         lacks="FirstName" if chance.random() < 0.1 else "",
         wording=chance.choice(["plain", "plain", "local", "bare", "unknown"]),
-        tails={place: chance.random() < 0.2 for place in range(24)} if is_split else {},
+        apart={place: chance.random() < 0.2 for place in range(24)} if is_split else {},
     )
 
 

@@ -17,6 +17,5 @@ def piece(role: Role, part: int, kind: int, round_: int) -> Piece:
 def test_rows_that_met_a_lead_come_of_their_own_load(part: int, kind: int, round_: int, *, comes: bool) -> None:
     """Loads of one part and round that differ in kind keep theirs apart."""
     load = piece(Role.LOAD, 0, 0, 0)
-    assert piece(Role.TAIL, part, kind, round_).comes_of(load) is comes
+    assert piece(Role.PAGES, part, kind, round_).comes_of(load) is comes
     assert load.slot.met == Slot(part=0, kind=10, round=1)
-    assert (load.slot.has_met, load.slot.met.has_met) == (False, True)

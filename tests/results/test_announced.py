@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_sfleads.core.outcome import UnansweredSend
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements, digest_of
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ONE = UnansweredSend.at(NOON, "005000000000001AAA")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names
 from airflow_provider_sfleads.salesforce.paging import cut
 

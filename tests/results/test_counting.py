@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import part_tallies, tally_of
 
 OUTCOMES = st.builds(

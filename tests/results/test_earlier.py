@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 LEAD = "00Q5g00000AbCdEEAV"
 SENT = UnansweredSend.at(datetime(2026, 11, 24, 12, tzinfo=UTC), "005000000000001AAA")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import reject_examples
 
 LONG = 60.0

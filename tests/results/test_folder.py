@@ -11,7 +11,7 @@ from airflow.sdk.io.store import attach
 
 from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 
 def folder(base: str | Path, execution: str = "1") -> ResultsFolder:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LeadClaims
+from airflow_provider_sfleads.results.folder import ResultsFolder
 
 LEAD, OTHER = "00Q000000000001AAA", "00Q000000000002AAA"
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
 from airflow_provider_sfleads.results.columns import complete, schema
 from airflow_provider_sfleads.results.files import Directory
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import marks
+from airflow_provider_sfleads.results.recorded import recorded_outcomes
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.results import WriteBackRow, write_back
+from airflow_provider_sfleads.results.write_back import WriteBackRow, write_back
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -22,9 +22,10 @@ from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import DisownedError
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
-from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
+from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.recorded import recorded_outcomes
 from airflow_provider_sfleads.results.writer import Recorder
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.pipeline.org import NOW as CREATED
@@ -162,7 +163,7 @@ def creating(
         org.add(External_Id__c=f"k{3 * number}", LastName="Old", Company="Acme")
     made = prepare(create_request(**(plan or {})), ground(("id", "name", "firm")))
     rows = [new_row(f"k{n}", f"Ray {n}") for n in range(count)]
-    how |= {"tails": [True] * count} if apart else {}
+    how |= {"apart": [True] * count} if apart else {}
     return Task(base, org, made, list(taken_in(made, memory, rows, lambda _settled: None)), **how)
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.exceptions import ResultsError
-from airflow_provider_sfleads.results import ResultsFolder, recorded, recorded_outcomes
+from airflow_provider_sfleads.results import recorded
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import join_parts, marks, part_names, parts_below
+from airflow_provider_sfleads.results.recorded import recorded_outcomes
 
 
 @pytest.fixture

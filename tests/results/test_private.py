@@ -17,10 +17,9 @@ from urllib3 import HTTPResponse
 from airflow_provider_sfleads.core.outcome import Action, Outcome
 from airflow_provider_sfleads.pipeline.key_memory import KeyMemory
 from airflow_provider_sfleads.pipeline.staged_rows import write_csv
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.claims import LEASES
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.folder import StateFile
+from airflow_provider_sfleads.results.folder import ResultsFolder, StateFile
 from airflow_provider_sfleads.salesforce.body import save_body
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
 from airflow_provider_sfleads.results.confined import ConfinedReader, UnreadableError
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.part_rows import Wanted
 from airflow_provider_sfleads.ui.task_results import page_of
 from tests.results.hostile import KINDS, many_rows, own_code, repeated

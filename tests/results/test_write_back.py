@@ -14,8 +14,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WriteBackError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.results import WriteBackRow, write_back
-from airflow_provider_sfleads.results.write_back import ready_table
+from airflow_provider_sfleads.results.write_back import WriteBackRow, ready_table, write_back
 from tests import plain_hook
 
 DAY = timedelta(days=1)

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from airflow_provider_sfleads.core.outcome import Action, BadRow, Outcome, Row
 from airflow_provider_sfleads.exceptions import ParameterError, ResultsError
 from airflow_provider_sfleads.exports import FileExport
-from airflow_provider_sfleads.results import ResultsFolder, recorded_outcomes, settled_rows
-from airflow_provider_sfleads.results.recorded import open_rows, tally_of
+from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.recorded import open_rows, recorded_outcomes, settled_rows, tally_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8"))

@@ -23,10 +23,11 @@ from airflow_provider_sfleads.pipeline.plan import Candidate, Plan, Settled
 from airflow_provider_sfleads.pipeline.ports import RunTerms
 from airflow_provider_sfleads.pipeline.reconcile import Reconciliation
 from airflow_provider_sfleads.pipeline.row_run import RowRun
-from airflow_provider_sfleads.results import ResultsFolder, ResultsWriter, recorded_outcomes
 from airflow_provider_sfleads.results.announced import Announcements
 from airflow_provider_sfleads.results.earlier import EarlierRows
-from airflow_provider_sfleads.results.recorded import created_ids
+from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.recorded import created_ids, recorded_outcomes
+from airflow_provider_sfleads.results.writer import ResultsWriter
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.pipeline.org import NOW as CREATED
 from tests.pipeline.org import USER, Org

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import pytest
 
-from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Settings
 from tests.salesforce.stub import Stub, serving
 
 

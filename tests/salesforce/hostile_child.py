@@ -10,9 +10,10 @@ import time
 from typing import Any
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.salesforce import Client, Retries, Settings
 from airflow_provider_sfleads.salesforce.async_client import AsyncClient
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Retries, Settings
 from airflow_provider_sfleads.salesforce.wire import Call
 
 QUICK = Retries(attempts=1)

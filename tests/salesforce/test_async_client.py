@@ -23,10 +23,10 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
     WrongKeyOrSecretError,
 )
-from airflow_provider_sfleads.salesforce import Retries, Settings
 from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 from airflow_provider_sfleads.salesforce.host import parse_host
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobSpec, abort_job, create_job, get_job, upload
+from airflow_provider_sfleads.salesforce.settings import Retries, Settings
 from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call, Reply
 from tests.salesforce.stub import EXPIRED, LASTING, PASSING, Say, Script, refused, serving, twice
 

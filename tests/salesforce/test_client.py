@@ -24,8 +24,8 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
     WrongKeyOrSecretError,
 )
-from airflow_provider_sfleads.salesforce import Retries
 from airflow_provider_sfleads.salesforce.replies import errors_of
+from airflow_provider_sfleads.salesforce.settings import Retries
 from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call
 from tests.salesforce.stub import EXPIRED, Got, Say, Script, refused
 

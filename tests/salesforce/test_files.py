@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_sfleads.exceptions import ApiLimitError, OutcomeUnknownError, ServiceUnavailableError
-from airflow_provider_sfleads.salesforce import Retries
 from airflow_provider_sfleads.salesforce.ingest_jobs import ResultKind, query_results, results, upload
+from airflow_provider_sfleads.salesforce.settings import Retries
 from tests.salesforce.stub import EXPIRED, Got, Say, Script, refused
 
 if TYPE_CHECKING:

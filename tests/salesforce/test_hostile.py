@@ -21,8 +21,8 @@ from airflow_provider_sfleads.exceptions import (
     ServiceUnavailableError,
     WrongHostError,
 )
-from airflow_provider_sfleads.salesforce import Retries
 from airflow_provider_sfleads.salesforce.ingest_jobs import ResultKind, results
+from airflow_provider_sfleads.salesforce.settings import Retries
 from airflow_provider_sfleads.salesforce.wire import Call
 from tests.salesforce import hostile_child
 from tests.salesforce.stub import Got, Say

@@ -12,11 +12,10 @@ import jwt
 import pytest
 
 from airflow_provider_sfleads.exceptions import AuthenticationError, SalesforceLeadsError
-from airflow_provider_sfleads.salesforce import Settings
 from airflow_provider_sfleads.salesforce.async_client import AsyncClient
 from airflow_provider_sfleads.salesforce.host import parse_host
 from airflow_provider_sfleads.salesforce.ingest_jobs import get_job
-from airflow_provider_sfleads.salesforce.settings import JwtBearer
+from airflow_provider_sfleads.salesforce.settings import JwtBearer, Settings
 from airflow_provider_sfleads.salesforce.wire import Call
 from tests.salesforce.stub import EXPIRED, Got, Say
 from tests.signing_keys import key, public

@@ -15,8 +15,9 @@ from airflow_provider_sfleads.exceptions import (
     SalesforceLeadsError,
     ServiceUnavailableError,
 )
-from airflow_provider_sfleads.salesforce import Client, Retries, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Retries, Settings
 from airflow_provider_sfleads.salesforce.wire import Call
 from tests.emulator.in_flight import peak
 from tests.salesforce.stub import EXPIRED, Say, refused

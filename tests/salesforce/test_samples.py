@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import pytest
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, WrongKeyOrSecretError
-from airflow_provider_sfleads.salesforce import Client, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.describe import parse_describe
 from airflow_provider_sfleads.salesforce.host import parse_host
 from airflow_provider_sfleads.salesforce.paging import mapping
 from airflow_provider_sfleads.salesforce.replies import errors_of, results_of
+from airflow_provider_sfleads.salesforce.settings import Settings
 from airflow_provider_sfleads.salesforce.wire import ApiUsage, Call
 from tests.samples.replay import Answer, answers, replaying, sample
 

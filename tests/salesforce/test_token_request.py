@@ -20,8 +20,9 @@ from airflow_provider_sfleads.exceptions import (
     WrongHostError,
     WrongKeyOrSecretError,
 )
-from airflow_provider_sfleads.salesforce import Client, Retries, Settings
+from airflow_provider_sfleads.salesforce.client import Client
 from airflow_provider_sfleads.salesforce.host import parse_host
+from airflow_provider_sfleads.salesforce.settings import Retries, Settings
 from airflow_provider_sfleads.salesforce.wire import Call
 from tests.salesforce.stub import EXPIRED, LASTING, PASSING, Say, twice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from tests.ui import made_up
 from tests.ui.people import OURS, THEIRS
 from tests.ui.servers import Server

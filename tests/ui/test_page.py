@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from airflow_provider_sfleads.operators.links import EXECUTIONS
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from tests.core.reports import VALUES
 from tests.ui import made_up
 from tests.ui.pages import keep, opened

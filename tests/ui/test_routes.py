@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from tests.core.reports import VALUES
 from tests.results.hostile import repeated
 from tests.s3 import Lake

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from airflow_provider_sfleads.results import ResultsFolder
+from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import execution_names
 from airflow_provider_sfleads.ui.task_results import history_of
 from tests.core.reports import VALUES

@@ -22,7 +22,7 @@ MORE: dict[str, Any] = {"api": "bulk", "lead_id": "id", "fields": {"note": "Desc
 def test_a_lead_that_is_given_by_its_id_is_not_found_for_another_row(
     emulator: EmulatorServer, tmp_path: Path, *, is_locked: bool
 ) -> None:
-    """The id that the export gives counts, whatever brought its row to the tail."""
+    """The id that the export gives counts, whatever put its row apart."""
     lead_id = emulator.seed_leads(leads(people(1)))[0]
     given: Record = {"key": "other", "id": lead_id, "note": f"#{lead_id}"} | ({} if is_locked else APART)
     if is_locked:
