@@ -72,7 +72,10 @@ def _environment() -> dict[str, str]:
 
 
 def _memory(name: str) -> float:
-    """A figure of the process's own memory in MB; the peak is that since the process began to run this program."""
+    """Return a figure of the process's own memory in MB.
+
+    The peak is that since the process began to run this program.
+    """
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(name):
             return int(line.split()[1]) * 1024 / 1e6

@@ -53,7 +53,7 @@ _COUNTS = ("read", "created", "updated", "unchanged", "rejected", "not_sent")
 
 
 def operator_for(kind: str, export: Path, results: Path, **more: Any) -> Any:  # noqa: ANN401 - either operator
-    """The operator of a benchmark.
+    """Return the operator of a benchmark.
 
     :param kind: ``"create"`` upserts all columns; ``"stage"`` finds the leads by key and moves them.
     """

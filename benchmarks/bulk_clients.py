@@ -51,7 +51,7 @@ def measure(client: str, export: Path, rows: int) -> Cost:
 
 
 def median(costs: list[Cost], figure: str) -> float:
-    """The median of one of the figures."""
+    """Return the median of one of the figures."""
     return float(statistics.median(getattr(cost, figure) for cost in costs))
 
 

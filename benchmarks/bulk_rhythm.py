@@ -26,7 +26,7 @@ MOST_CALLS, IDS_TO_A_READ = 12, 2_000
 
 
 def verdict(value: float, most: float) -> str:
-    """How a figure stands to its bound."""
+    """Return how a figure stands to its bound."""
     return f"{'at most' if value <= most else 'MORE than'} {most:,.0f}"
 
 

@@ -91,7 +91,7 @@ def get(url: str, search: str = "", **parameters: str | int) -> None:
 
 @contextmanager
 def api_server(folder: Path, database: str) -> Iterator[str]:
-    """An API server in which everybody is an admin; its address."""
+    """Yield an API server in which everybody is an admin; its address."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     env: Mapping[str, str] = ui_environment(mine, free_port()) | {
         "AIRFLOW_HOME": str(folder / "home"),
@@ -108,7 +108,7 @@ def api_server(folder: Path, database: str) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """Whether it is up."""
+    """Return whether it is up."""
     try:
         return requests.get(f"{url}/api/v2/version", timeout=10).ok
     except requests.ConnectionError:

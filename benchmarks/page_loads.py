@@ -64,7 +64,7 @@ def loop(url: str, path: Path) -> None:
 
 
 def cpu_of(work: Callable[[], Any]) -> float:
-    """Seconds of CPU, user and system, of all threads."""
+    """Return seconds of CPU, user and system, of all threads."""
     began = time.process_time()
     work()
     return time.process_time() - began

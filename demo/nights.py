@@ -82,7 +82,7 @@ class Night:
 
 
 def airflow_environment(work: Path, url: str, *, database: str | None = None) -> dict[str, str]:
-    """The settings of the demo's Airflow; nothing is taken over from an Airflow of the person who runs it.
+    """Return the settings of the demo's Airflow; nothing is taken over from an Airflow of the person who runs it.
 
     :param url: the emulator's.
     :param database: SQLAlchemy's URL for the metadata; a SQLite file by default.
@@ -104,7 +104,7 @@ def airflow_environment(work: Path, url: str, *, database: str | None = None) ->
 
 
 def _connection(url: str) -> dict[str, str | int | None]:
-    """The connection to the emulator; with its port apart, as Airflow's Test button wants it."""
+    """Return the connection to the emulator; with its port apart, as Airflow's Test button wants it."""
     parts = urlsplit(url)
     return {
         "conn_type": "salesforce_leads",
@@ -200,7 +200,7 @@ def _bag(job: Job) -> DagBag:
 
 
 def _read(job: Job) -> DAG:
-    """A Dag, read from its file for each run as a worker does: running it renders its templates in place."""
+    """Return a Dag, read from its file for each run as a worker does: running it renders its templates in place."""
     dag: DAG = _bag(job).dags[job.dag_id]
     for task in dag.tasks:
         task.retries = 0  # a failure is to be seen now, and not when the Dag's patience is over
@@ -219,7 +219,7 @@ def _note_start(run: DagRun, started: datetime) -> None:
 
 
 def _problems(job: Job, report: Mapping[str, Any], before: Holdings, after: Holdings) -> list[str]:
-    """What in a report is not as the emulator has it."""
+    """Return what in a report is not as the emulator has it."""
     new, moved = after.leads - before.leads, after.at_mql - before.at_mql
     calls = after.api_calls - before.api_calls
     expected = {

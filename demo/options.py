@@ -53,7 +53,7 @@ class Options:
         return [day - timedelta(days=self.days) for day in self.nights] if self.ui else []
 
     def data(self) -> dict[str, str | int]:
-        """What the warehouse's content follows from."""
+        """Return what the warehouse's content follows from."""
         return {
             "until": self.until.isoformat(),
             "days": self.days,

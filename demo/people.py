@@ -58,7 +58,7 @@ class Person:
 
 
 def make_person(rng: Random, number: int) -> Person:
-    """A person, clean in 19 of 20 cases."""
+    """Return a person, clean in 19 of 20 cases."""
     person = _clean(rng, number)
     roll = rng.random()
     for share, spoil in _SPOILT:

@@ -96,7 +96,7 @@ class Child:
 
 @contextmanager
 def running(child: Child) -> Iterator[Child]:
-    """A child for as long as the block lasts."""
+    """Yield a child for as long as the block lasts."""
     try:
         yield child
     finally:

@@ -79,7 +79,7 @@ class Salesforce:
         return reply.json()
 
     def running_jobs(self) -> list[RunningJob]:
-        """The bulk jobs that are not over."""
+        """Return the bulk jobs that are not over."""
         return [
             RunningJob(id=job["id"], operation=job["operation"], rows=job["rows"], processed=job["processed"])
             for job in self.control("GET", "/jobs")

@@ -30,7 +30,7 @@ _COUNTS = {
 
 
 def make_console(file: Any) -> Console:  # noqa: ANN401 - a text file
-    """A console on a file; wide where it is no terminal, because nothing wraps a pipe."""
+    """Return a console on a file; wide where it is no terminal, because nothing wraps a pipe."""
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
         console = Console(file=file, highlight=False, width=140)
@@ -97,7 +97,7 @@ class Prefilter:
         return self._tables() if finished else Group(self._tables(), self._progress, *self._bars())
 
     def _bars(self) -> list[RenderableType]:
-        """One bar for each bulk job under way."""
+        """Return one bar for each bulk job under way."""
         columns = (TextColumn("  Bulk API 2.0 job {task.description}"), BarColumn(), MofNCompleteColumn())
         bars: list[RenderableType] = []
         for job in self.jobs():

@@ -28,7 +28,7 @@ _START_SECONDS = 180
 
 
 def free_port(wanted: int = 0) -> int:
-    """A free loopback port, the wanted one where it is free.
+    """Return a free loopback port, the wanted one where it is free.
 
     :raises OSError: the wanted one is taken.
     """
@@ -44,7 +44,7 @@ def free_port(wanted: int = 0) -> int:
 
 
 def ui_environment(base: Mapping[str, str], port: int) -> dict[str, str]:
-    """The settings of an Airflow with a UI, small and for this machine only."""
+    """Return the settings of an Airflow with a UI, small and for this machine only."""
     url = f"http://127.0.0.1:{port}"
     # Connections are stored, so that the UI shows them; the context is a leftover of tasks run in this process.
     left_out = ("AIRFLOW_CONN_", "AIRFLOW_CTX_")
@@ -94,7 +94,7 @@ def _stop_together(children: Sequence[Child]) -> None:
 
 
 def is_healthy(url: str) -> bool:
-    """Whether all of Airflow is up."""
+    """Return whether all of Airflow is up."""
     try:
         health = requests.get(f"{url}/api/v2/monitor/health", timeout=10).json()
     except (requests.RequestException, ValueError):
@@ -106,7 +106,7 @@ def is_healthy(url: str) -> bool:
 
 
 def choose_port(wanted: int) -> int:
-    """The port for the UI: the wanted one, else Airflow's own, else any.
+    """Return the port for the UI: the wanted one, else Airflow's own, else any.
 
     :raises OSError: the wanted one is taken.
     """

@@ -94,7 +94,7 @@ class _Maker:
         return leads
 
     def signups(self, day: date, count: int) -> list[Record]:
-        """A day's sign-ups: new people, forms sent twice, and people who were here before."""
+        """Return a day's sign-ups: new people, forms sent twice, and people who were here before."""
         self._recent = []
         rows: list[Record] = []
         start = start_of(day, _CREATED_AT)
@@ -121,7 +121,10 @@ class _Maker:
         return key, self._people[key]
 
     def scores(self, day: date, count: int) -> list[Record]:
-        """A day's scores: of the day's new leads, of hot ones again, of old ones, and some that make no sense."""
+        """Return a day's scores.
+
+        Of the day's new leads, of hot ones again, of old ones, and some that make no sense.
+        """
         rows: list[Record] = []
         start = start_of(day, _SCORED_AT)
         hot: list[str] = []

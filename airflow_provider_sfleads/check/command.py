@@ -47,7 +47,7 @@ class Contract:
     findings: tuple[Finding, ...]
 
     def named(self, state: State) -> list[str]:
-        """Names of the findings in a state."""
+        """Return names of the findings in a state."""
         return [finding.name for finding in self.findings if finding.state is state]
 
     @property

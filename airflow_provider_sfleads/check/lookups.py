@@ -134,7 +134,7 @@ def _some_leads(org: Org) -> Iterator[Finding]:
 
 
 def _unknown_ids(count: int) -> list[str]:
-    """Ids of a lead's form that no org gives out."""
+    """Return ids of a lead's form that no org gives out."""
     heads = ("00Q000000000" + "".join(tail) for tail in product("ZY", _BASE36, _BASE36))
     return [head + checksum(head) for head in islice(heads, count)]
 
@@ -148,7 +148,7 @@ def _by_id(org: Org) -> Iterator[Finding]:
 
 
 def _lost(org: Org, ids: Collection[str]) -> frozenset[str]:
-    """Those of leads that were there and were not found which nobody has deleted, or merged, in between."""
+    """Return those of leads that were there and were not found which nobody has deleted, or merged, in between."""
     return frozenset(ids) - _lookup(org).deleted(ids) if ids else frozenset()
 
 
@@ -196,7 +196,7 @@ def _searchable(org: Org) -> FieldInfo | None:
 
 
 def _recent(org: Org) -> Window:
-    """The last minutes: CreatedDate is indexed, so that no query goes through millions of leads."""
+    """Return the last minutes: CreatedDate is indexed, so that no query goes through millions of leads."""
     now, user = datetime.now(UTC), org.client.user_id
     return Window(since=now - _STRETCH, until=now, users=frozenset({user} if user else ()))
 

@@ -227,7 +227,7 @@ def _asked(probe: Probe, org: Org) -> Iterator[Finding]:
 
 
 def _remedy(error: SalesforceLeadsError, probe: Probe) -> str:
-    """What to do about a question that failed: a permission mends no network and no maintenance."""
+    """Return what to do about a question that failed: a permission mends no network and no maintenance."""
     if isinstance(error, AuthenticationError) and not isinstance(error, ApiAccessError) and probe.needs:
         return "Do what is said under seen."
     if isinstance(error, ConnectionFailedError | ApiLimitError) or _TIMEOUT in getattr(error, "codes", ()):
@@ -237,7 +237,7 @@ def _remedy(error: SalesforceLeadsError, probe: Probe) -> str:
 
 
 def _said(error: SalesforceLeadsError, org: Org) -> str:
-    """What Salesforce said, where that is why: what to do has a column of its own."""
+    """Return what Salesforce said, where that is why: what to do has a column of its own."""
     reply = org.exchanges[-1].reply if org.exchanges else None
     if not isinstance(error, RequestRefusedError) or reply is None or reply.taken:
         return str(error)

@@ -330,7 +330,7 @@ def _allow_save(trial: Trial) -> Iterator[Finding]:
 
 
 def _blocks(trial: Trial, record: Record) -> bool:
-    """Whether the rule that strikes blocks: collections do not say it, a request for one record does."""
+    """Return whether the rule that strikes blocks: collections do not say it, a request for one record does."""
     headers = effect_headers("FALSE", allow_duplicates=False)
     call = Call(method="POST", path="sobjects/Lead", body=record, headers=headers, repeatable=False, write=True)
     reply = trial.note(call, [record])

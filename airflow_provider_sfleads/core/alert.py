@@ -96,7 +96,7 @@ class Example:
 
 
 def is_clean(occasion: Occasion, reports: Sequence[SyncReport]) -> bool:
-    """Whether there is nothing to do for anybody: success, and every row was taken."""
+    """Return whether there is nothing to do for anybody: success, and every row was taken."""
     told = occasion.state is State.SUCCEEDED and occasion.problem is None and bool(reports)
     return told and not any(report.rejected or report.not_sent for report in reports)
 
@@ -104,7 +104,7 @@ def is_clean(occasion: Occasion, reports: Sequence[SyncReport]) -> bool:
 def task_message(
     occasion: Occasion, report: SyncReport | None, examples: Mapping[str, Example], *, salt: str
 ) -> Message:
-    """The message about one task.
+    """Return the message about one task.
 
     :param report: what it reported; ``None`` where it came to no report.
     :param examples: rejected rows, by error code.
@@ -125,7 +125,7 @@ def task_message(
 
 
 def dag_message(occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], failed: Sequence[str]) -> Message:
-    """The message about a Dag run: a line for each sync task that reported.
+    """Return the message about a Dag run: a line for each sync task that reported.
 
     :param syncs: names of tasks, and their reports.
     :param failed: names of tasks that failed, syncs or not.
@@ -152,7 +152,7 @@ def dag_message(occasion: Occasion, syncs: Sequence[tuple[str, SyncReport]], fai
 
 
 def _fitting(made: Callable[[int], Message], most: int) -> Message:
-    """The message with as many lines of a list as leave room for all that comes after it."""
+    """Return the message with as many lines of a list as leave room for all that comes after it."""
     for shown in range(most, 0, -1):
         message = made(shown)
         if len(message.text) < LIMIT:
@@ -259,7 +259,7 @@ def _error(occasion: Occasion) -> str:
 
 
 def _next_steps(occasion: Occasion, report: SyncReport | None) -> Iterator[str]:
-    """What to do and where to look, as far as the error does not say it."""
+    """Yield what to do and where to look, as far as the error does not say it."""
     said = _error(occasion)
     if report is not None and report.rejected and report.rejects_path not in said:
         yield "To do: mend the rows in the rejects file, and feed it back as a FileExport."

@@ -13,18 +13,18 @@ Compare = Callable[[str], str]
 
 
 def key_text(value: object) -> str:
-    """A key as it is written to results and to Salesforce: trimmed; empty where there is none."""
+    """Return a key as it is written to results and to Salesforce: trimmed; empty where there is none."""
     return "" if is_null(value) else text_of(value).strip(BLANKS)
 
 
 def valid_key(value: object) -> str | None:
-    """A key as it is written; ``None`` where the value is none: empty, several values, or half a character."""
+    """Return a key as it is written; ``None`` where the value is none: empty, several values, or half a character."""
     key = key_text(value)
     return key if key and not is_container(value) and is_unicode(key) else None
 
 
 def compared_by(external: FieldInfo | None) -> Compare:
-    """How keys are compared, in the export and with Salesforce's values.
+    """Return how keys are compared, in the export and with Salesforce's values.
 
     Without letter case, unless the external-ID field minds it; as numbers where it is one, so that 7 and 007 are
     one key.

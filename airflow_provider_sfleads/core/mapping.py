@@ -40,7 +40,7 @@ class Purpose:
     updates: bool
 
     def within(self, lead: SObjectInfo) -> Purpose:
-        """As much of it as the Run-As user may do to leads at all: for the rest no field is to blame."""
+        """Return as much of it as the Run-As user may do to leads at all: for the rest no field is to blame."""
         return Purpose(creates=self.creates and lead.createable, updates=self.updates and lead.updateable)
 
 
@@ -60,7 +60,7 @@ class BoundMapping:
         return (*(info.name for _, info in self.columns), *self.constants)
 
     def record(self, row: Row, *, need_required: bool = True) -> dict[str, FieldValue] | Refusal:
-        """The fields of one row, or why it cannot be sent; one refusal speaks for all its fields.
+        """Return the fields of one row, or why it cannot be sent; one refusal speaks for all its fields.
 
         :param need_required: whether the record is to be created, so that required fields need a value.
         """
@@ -82,7 +82,7 @@ class BoundMapping:
         return _joined(refusals) if refusals else record
 
     def lacking(self, record: Record, *, refused: Sequence[str] = ()) -> Refusal | None:
-        """Why a record cannot be created: the required fields that it has no value for.
+        """Return why a record cannot be created: the required fields that it has no value for.
 
         :param refused: fields that have a value, but not one that can be sent.
         """
@@ -91,7 +91,10 @@ class BoundMapping:
 
 
 def cleared(info: FieldInfo) -> FieldValue | Refusal:
-    """What is sent to empty a field, or why it takes no blank. A checkbox has no null: cleared, it is unchecked."""
+    """Return what is sent to empty a field, or why it takes no blank. A checkbox has no null.
+
+    Cleared, it is unchecked.
+    """
     if info.type == "boolean":
         return False
     return None if info.nillable else _missing([info.name])
@@ -179,7 +182,7 @@ def _take(
 
 
 def _unwritable(info: FieldInfo | None, purpose: Purpose) -> str | None:
-    """What keeps a field from being written, as half a sentence."""
+    """Return what keeps a field from being written, as half a sentence."""
     if info is None:
         return f"Lead has no such field, or the Run-As user has no Read access to it {_GIVE}"
     on_create = purpose.creates and not info.createable
@@ -193,7 +196,7 @@ def _unwritable(info: FieldInfo | None, purpose: Purpose) -> str | None:
 
 
 def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique: bool) -> FieldInfo | str:
-    """The external-ID field of that name, or what is wrong with it.
+    """Return the external-ID field of that name, or what is wrong with it.
 
     :param purpose: whether it is written on create; an update finds leads by it and does not write it.
     :param unique: whether the sync relies on Salesforce refusing a second lead with the same value.
@@ -222,7 +225,7 @@ def check_external_id(lead: SObjectInfo, name: str, purpose: Purpose, *, unique:
 
 
 def overruled_owner(field_map: FieldMap, auto_assign: str) -> tuple[str, ...]:
-    """A sentence where a mapped owner would be lost to an assignment rule.
+    """Return a sentence where a mapped owner would be lost to an assignment rule.
 
     A rule that runs on a write decides who owns the lead, whatever ``OwnerId`` was sent with it (REST API Developer
     Guide, "Assignment Rule Header").
@@ -243,7 +246,7 @@ def overruled_owner(field_map: FieldMap, auto_assign: str) -> tuple[str, ...]:
 
 
 def missing_columns(wanted: Mapping[str, str], columns: Iterable[str]) -> tuple[str, ...]:
-    """A sentence on the columns that the export does not have.
+    """Return a sentence on the columns that the export does not have.
 
     :param wanted: column -> what it is used for.
     :param columns: the export's columns; none at all where an export without a header has no rows.

@@ -58,7 +58,7 @@ def message_of(subject: str, sections: Sequence[Section], *, log_url: str | None
 
 
 def as_text(words: str) -> str:
-    """One line of plain text: no control character, and nothing that Slack, Markdown or HTML take for markup."""
+    """Return one line of plain text: no control character, and nothing that Slack, Markdown or HTML take for markup."""
     line = _one_line(words).translate(_LOOK_ALIKES).replace("](", "] (")
     return _MENTION.sub("＠", _ITALIC.sub(lambda each: "＿" * len(each[0]), line))  # noqa: RUF001 - meant
 
@@ -69,7 +69,7 @@ def cut(words: str, length: int) -> str:
 
 
 def _quoted(url: str) -> str:
-    """An address without markup; none where it is so long that it leaves no room for anything else."""
+    """Return an address without markup; none where it is so long that it leaves no room for anything else."""
     quoted = _ITALIC.sub(_percent_encoded, _UNSAFE_IN_URL.sub(_percent_encoded, url))
     return quoted if len(quoted) <= _LONGEST_URL else ""
 
@@ -105,7 +105,9 @@ _KEYLESS = frozenset({"MALFORMED_ROW"})
 
 
 def log_name(key: str, *, salt: str) -> str:
-    """A key as it may be logged: one that looks like an e-mail address is a person's and is hashed, a long one is cut.
+    """Return a key as it may be logged.
+
+    One that looks like an e-mail address is a person's and is hashed, a long one is cut.
 
     :param salt: makes the hash another one for each Dag.
     """
@@ -116,12 +118,12 @@ def log_name(key: str, *, salt: str) -> str:
 
 
 def is_named(error_code: str) -> bool:
-    """Whether a row that is rejected with this code can be named by what stands as its key."""
+    """Return whether a row that is rejected with this code can be named by what stands as its key."""
     return error_code not in _KEYLESS
 
 
 def error_words(*, was_sent: bool, fields: Sequence[str], message: str | None) -> str:
-    """What may be said of a reject beside its code: Salesforce's own words may repeat a value, ours do not.
+    """Return what may be said of a reject beside its code: Salesforce's own words may repeat a value, ours do not.
 
     :param was_sent: whether Salesforce refused the row, so that the message is Salesforce's.
     """

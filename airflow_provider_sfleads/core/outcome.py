@@ -43,7 +43,7 @@ WOULD = {Action.CREATED: Action.WOULD_CREATE, Action.UPDATED: Action.WOULD_UPDAT
 
 
 def written_as(expected: Action, created: bool | None) -> Action:  # noqa: FBT001 - as Salesforce says it
-    """Whether a record was created or updated: as Salesforce says, or else as was known before.
+    """Return whether a record was created or updated: as Salesforce says, or else as was known before.
 
     :param expected: what was known.
     :param created: what Salesforce says of it; ``None`` where it does not.
@@ -123,7 +123,7 @@ class Outcome:
     lead_url: str | None = None
 
     def stamped(self, *, attempt: int, moment: datetime, lead_url: Callable[[str], str]) -> Outcome:
-        """The line with the try and the time that settled it, and the address of its lead."""
+        """Return the line with the try and the time that settled it, and the address of its lead."""
         address = lead_url(self.salesforce_id) if self.salesforce_id else None
         return replace(self, attempt=attempt, finished_at=moment, lead_url=address)
 
@@ -145,7 +145,7 @@ class UnansweredSend:
 
     @classmethod
     def at(cls, moment: datetime, user_id: str | None, people: Iterable[str] = ()) -> UnansweredSend:
-        """A single sending."""
+        """Return a single sending."""
         users = frozenset({user_id} if user_id else ())
         return cls(since=moment, last=moment, user_ids=users, people=frozenset(people))
 

@@ -41,7 +41,7 @@ def _are_counts(value: object) -> bool:
 
 
 def are_executions(value: object) -> bool:
-    """Whether such a value, read from JSON, is what a report has as its ``executions``."""
+    """Return whether such a value, read from JSON, is what a report has as its ``executions``."""
     return isinstance(value, list) and len(value) <= _MOST_EXECUTIONS and all(map(_is_execution, value))
 
 
@@ -137,7 +137,7 @@ class SyncReport:
     not_visible: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """The report as plain JSON values; ``not_visible`` is there only where something is."""
+        """Return the report as plain JSON values; ``not_visible`` is there only where something is."""
         told = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         return {name: value for name, value in told.items() if name != "not_visible" or value}
 
@@ -161,7 +161,7 @@ class SyncReport:
 
     @classmethod
     def from_json(cls, values: object) -> Self:
-        """The report that such values, read from JSON, are; what this version does not know of is left out.
+        """Return the report that such values, read from JSON, are; what this version does not know of is left out.
 
         :raises ValueError: naming the first thing that makes them none.
         """
@@ -222,16 +222,16 @@ class Tally:
         return self.actions.total()
 
     def counts(self) -> dict[str, int]:
-        """The report's counts, by their names there."""
+        """Return the report's counts, by their names there."""
         return {"read": self.read} | {name: self.actions[action] for action, name in _NAMES.items()}
 
     def reject_reasons(self) -> dict[str, int]:
-        """The most frequent error codes of rejected rows, most frequent first."""
+        """Return the most frequent error codes of rejected rows, most frequent first."""
         return dict(self.rejects.most_common(_TOP_REASONS))
 
 
 def too_many_rejects(rejected: int, read: int, max_rejects: float) -> bool:
-    """Whether ``max_rejects`` is exceeded: an int is a count, a float a share of the rows read."""
+    """Return whether ``max_rejects`` is exceeded: an int is a count, a float a share of the rows read."""
     if isinstance(max_rejects, float):
         # As the person wrote it: in binary 0.29 of 100 is less than 29.
         return rejected > Decimal(str(max_rejects)) * read
@@ -239,7 +239,7 @@ def too_many_rejects(rejected: int, read: int, max_rejects: float) -> bool:
 
 
 def entry_of(execution: str, report: SyncReport, *, cleared: bool | None = None) -> Entry:
-    """What is told of an execution, by its report.
+    """Return what is told of an execution, by its report.
 
     :param cleared: whether somebody cleared the task for it; ``None`` where that is not known.
     """
@@ -248,12 +248,12 @@ def entry_of(execution: str, report: SyncReport, *, cleared: bool | None = None)
 
 
 def entry_of_rows(execution: str, tally: Tally, *, dry_run: bool) -> Entry:
-    """What is told of an execution that left no report, by its rows; what it cost, nobody knows."""
+    """Return what is told of an execution that left no report, by its rows; what it cost, nobody knows."""
     return {"execution": execution, "dry_run": dry_run, **tally.counts(), "api_calls": 0}
 
 
 def gathered(reports: Iterable[tuple[str, SyncReport]]) -> tuple[Entry, ...]:
-    """The executions that some reports tell of, oldest first.
+    """Return the executions that some reports tell of, oldest first.
 
     :param reports: names of executions and their reports, newest first: what a newer one tells of an older one goes
         before what that one told itself, since it may have counted anew what the records lack.
@@ -266,12 +266,12 @@ def gathered(reports: Iterable[tuple[str, SyncReport]]) -> tuple[Entry, ...]:
 
 
 def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Executions, oldest first: they are named after their beginning."""
+    """Return executions, oldest first: they are named after their beginning."""
     return tuple(sorted(entries, key=lambda entry: str(entry["execution"])))
 
 
 def shown(report: SyncReport) -> dict[str, int]:
-    """The counts that people are shown of a task instance, by their names in the report.
+    """Return the counts that people are shown of a task instance, by their names in the report.
 
     Dry runs add nothing, neither to live executions nor to each other.
     """
@@ -279,12 +279,12 @@ def shown(report: SyncReport) -> dict[str, int]:
 
 
 def counts_of(report: SyncReport) -> dict[str, int]:
-    """The counts of a report itself, of its one execution."""
+    """Return the counts of a report itself, of its one execution."""
     return {name: int(getattr(report, name)) for name in _TOLD}
 
 
 def live_total(entries: Sequence[Entry]) -> dict[str, int] | None:
-    """The counts that people are shown of live executions, oldest first; ``None`` where all were dry."""
+    """Return the counts that people are shown of live executions, oldest first; ``None`` where all were dry."""
     live = _live(entries)
     if not live:
         return None
@@ -292,12 +292,15 @@ def live_total(entries: Sequence[Entry]) -> dict[str, int] | None:
 
 
 def again(report: SyncReport) -> str:
-    """How often a task instance ran live anew, such as ``cleared once``; empty where it did not, or ran dry now."""
+    """Return how often a task instance ran live anew, such as ``cleared once``.
+
+    Empty where it did not, or ran dry now.
+    """
     return "" if report.dry_run else how_often(report.executions)
 
 
 def how_often(entries: Sequence[Entry]) -> str:
-    """The same of executions, oldest first."""
+    """Return the same of executions, oldest first."""
     later = _live(entries)[1:]
     cleared = sum(bool(entry.get("cleared", True)) for entry in later)
     told = (("cleared", cleared), ("tried again", len(later) - cleared))
@@ -305,7 +308,7 @@ def how_often(entries: Sequence[Entry]) -> str:
 
 
 def in_all(report: SyncReport) -> str:
-    """What the executions of a task instance did together, in words; empty where there is but one to tell of."""
+    """Return what the executions of a task instance did together, in words; empty where there is but one to tell of."""
     words, counts = again(report), shown(report)
     if not words:
         return ""

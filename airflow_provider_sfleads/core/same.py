@@ -23,19 +23,19 @@ _FILLED = frozenset({"boolean", "picklist", "multipicklist", "reference"})
 
 
 def same_record(lead: SObjectInfo, record: Record, current: Record) -> bool:
-    """Whether every field of ``record`` has the same value in ``current``."""
+    """Return whether every field of ``record`` has the same value in ``current``."""
     infos = ((lead.find(name), value) for name, value in record.items())
     return all(info is not None and same_value(info, value, current.get(info.name)) for info, value in infos)
 
 
 def made_of(lead: SObjectInfo, record: Record, current: Record) -> bool:
-    """Whether ``current`` may be what Salesforce made of ``record`` as a new lead."""
+    """Return whether ``current`` may be what Salesforce made of ``record`` as a new lead."""
     infos = ((lead.find(name), value) for name, value in record.items())
     return all(info is not None and may_become(info, value, current.get(info.name)) for info, value in infos)
 
 
 def may_become(info: FieldInfo, sent: object, current: object) -> bool:
-    """Whether a field of a new lead may hold ``current`` where ``sent`` was sent."""
+    """Return whether a field of a new lead may hold ``current`` where ``sent`` was sent."""
     if info.name == _ROUTED or (sent is None and (info.type in _FILLED or info.defaulted_on_create)):
         return True
     return same_value(info, sent, current)

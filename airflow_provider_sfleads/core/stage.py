@@ -34,7 +34,7 @@ class StageRule:
     compared: Callable[[str], str] = str
 
     def of_field(self, info: FieldInfo) -> StageRule:
-        """The rule in the org's own spelling, with stages compared as Salesforce compares values of that field."""
+        """Spell the rule as the org does, with stages compared as Salesforce compares values of that field."""
         known = self.from_stages
         return replace(
             self,
@@ -47,14 +47,17 @@ class StageRule:
         )
 
     def filter(self, row: Row) -> Reason | Refusal | None:
-        """Why the export's own columns rule a row out, the score's before the stage's; ``None`` where they do not."""
+        """Return why the export's own columns rule a row out, the score's before the stage's.
+
+        ``None`` where they do not.
+        """
         found = self.of_score(row[self.score]) if self.score is not None else None
         if found is None and self.current_stage is not None:
             return self.of_known_stage(row[self.current_stage])
         return found
 
     def of_score(self, value: object) -> Reason | Refusal | None:
-        """Why a score rules its row out."""
+        """Return why a score rules its row out."""
         if self.threshold is None:
             return None
         if is_null(value):
@@ -70,14 +73,14 @@ class StageRule:
         )
 
     def of_known_stage(self, value: object) -> Reason | None:
-        """Why the stage that the warehouse knows rules its row out."""
+        """Return why the stage that the warehouse knows rules its row out."""
         if self.from_stages is None:
             return None
         known = None if is_null(value) else self.compared(text_of(value).strip(BLANKS))
         return None if known in self.from_stages else Reason.STAGE_NOT_ELIGIBLE
 
     def why_left_alone(self, current: str | None) -> Reason | None:
-        """Why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
+        """Return why a lead with that stage in Salesforce is left alone; ``None`` where it is to be moved."""
         here, there = self.compared((current or "").strip(BLANKS)), self.compared(self.stage)
         if here == there:
             return Reason.ALREADY_AT_STAGE
@@ -89,7 +92,7 @@ class StageRule:
 
 
 def why_left_alone(*, is_converted: bool, stage: str | None = None, rule: StageRule | None = None) -> Reason | None:
-    """Why nothing is written to a lead as it stands in Salesforce; ``None`` where it is written.
+    """Return why nothing is written to a lead as it stands in Salesforce; ``None`` where it is written.
 
     :param stage: its stage there.
     :param rule: what it is to be moved by; ``None`` where only its values are updated.
@@ -100,7 +103,7 @@ def why_left_alone(*, is_converted: bool, stage: str | None = None, rule: StageR
 
 
 def ladder_problem(stage: str, ladder: Sequence[object] | None, compared: Callable[[str], str] = str) -> str | None:
-    """What is wrong with a ladder, as a sentence.
+    """Return what is wrong with a ladder, as a sentence.
 
     :param compared: brings a stage into the form in which stages are compared.
     """

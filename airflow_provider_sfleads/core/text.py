@@ -34,7 +34,7 @@ _TIME = re.compile(rf"[Tt]?(?P<clock>(?:[0-9]|{_HOUR}){_MINUTES})(?:{_ZONE})?")
 
 
 def is_null(value: object) -> bool:
-    """Whether a value stands for "nothing": ``None``, blank text, NaN, NaT or a missing-value marker."""
+    """Return whether a value stands for "nothing": ``None``, blank text, NaN, NaT or a missing-value marker."""
     if value is None:
         return True
     if isinstance(value, str):
@@ -49,12 +49,12 @@ def is_null(value: object) -> bool:
 
 
 def is_container(value: object) -> bool:
-    """Whether a value holds several (list, bytes, array ...), so that it is no text and no key."""
+    """Return whether a value holds several (list, bytes, array ...), so that it is no text and no key."""
     return not isinstance(value, str) and isinstance(value, Iterable)
 
 
 def is_unicode(text: str) -> bool:
-    """Whether text can be sent at all: a lone surrogate has no UTF-8."""
+    """Return whether text can be sent at all: a lone surrogate has no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -63,7 +63,7 @@ def is_unicode(text: str) -> bool:
 
 
 def text_of(value: object) -> str:
-    """A value as text: whole floats and decimals without ``.0``, booleans in lower case, line breaks as LF.
+    """Return a value as text: whole floats and decimals without ``.0``, booleans in lower case, line breaks as LF.
 
     It is read as the value itself is: the same text, number, date, time and truth come of both. Only floats beyond
     2**53 have more digits as text, all of them; Salesforce, which stores a float, gets the same.
@@ -82,7 +82,7 @@ def text_of(value: object) -> str:
 
 
 def span_text(value: timedelta) -> str:
-    """A span of time as hh:mm:ss, as databases write it: within a day just as a time of day."""
+    """Return a span of time as hh:mm:ss, as databases write it: within a day just as a time of day."""
     spent = abs(timedelta(days=value.days, seconds=value.seconds, microseconds=value.microseconds))
     minutes, seconds = divmod(spent.days * 86_400 + spent.seconds, 60)
     text = f"{'-' if value.days < 0 else ''}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
@@ -98,7 +98,10 @@ def _decimal_text(value: Decimal) -> str:
 
 
 def choices_of(value: object) -> tuple[str, ...] | None:
-    """The choices of a multi-select, trimmed; ``None`` where a value is neither text with semicolons nor a list."""
+    """Return the choices of a multi-select, trimmed.
+
+    ``None`` where a value is neither text with semicolons nor a list.
+    """
     parts = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
     if any(map(is_container, parts)):
         return None
@@ -107,7 +110,7 @@ def choices_of(value: object) -> tuple[str, ...] | None:
 
 
 def number_of(value: object) -> Decimal | None:
-    """A finite number of a sane size, or ``None`` where the value is none; booleans are none."""
+    """Return a finite number of a sane size, or ``None`` where the value is none; booleans are none."""
     if isinstance(value, bool):
         return None
     text = str(value).strip(BLANKS)
@@ -147,7 +150,7 @@ def _json(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """A value with nothing in it that JSON does not know."""
+    """Return a value with nothing in it that JSON does not know."""
     if isinstance(value, Mapping):
         return {cell_text(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

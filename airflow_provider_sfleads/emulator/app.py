@@ -117,7 +117,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(emulator: Emulator) -> Starlette:
-    """The application that serves this emulator."""
+    """Return the application that serves this emulator."""
     gate = Gate(emulator)
     routes = [route for resource in RESOURCES for route in _routes(resource, gate)]
     return Starlette(

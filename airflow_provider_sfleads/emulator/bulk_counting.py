@@ -18,7 +18,7 @@ _LONG = 18
 
 @cache
 def _ends(high_bits: int, first_checks: str, tail: str) -> list[str]:
-    """The last two digits, the check characters and `tail`, for each number of a run."""
+    """Return the last two digits, the check characters and `tail`, for each number of a run."""
     ends = []
     for third in _DIGITS:
         for fourth in _DIGITS:
@@ -28,7 +28,7 @@ def _ends(high_bits: int, first_checks: str, tail: str) -> list[str]:
 
 
 def lead_ids(first: int, count: int, before: str = "", after: str = "") -> Iterator[str]:
-    """The 18-character ids of the leads with these numbers, each with something before and after it."""
+    """Yield the 18-character ids of the leads with these numbers, each with something before and after it."""
     number, last = first, first + count
     while number < last:
         low = number % _RUN
@@ -42,7 +42,7 @@ def lead_ids(first: int, count: int, before: str = "", after: str = "") -> Itera
 
 
 def before(job: Job) -> Callable[[int, list[bytes]], list[bytes]]:
-    """What stands before each record of a counted job's successful results, given the first's number."""
+    """Return what stands before each record of a counted job's successful results, given the first's number."""
     quote_end = f'"{job.form.separator}'
     created = f'{quote_end}"{str(job.operation in {"insert", "upsert"}).lower()}{quote_end}'
     column = _id_column(job)
@@ -59,7 +59,7 @@ def before(job: Job) -> Callable[[int, list[bytes]], list[bytes]]:
 
 
 def _id_column(job: Job) -> int | None:
-    """The column that says which lead a row of an update or delete is for."""
+    """Return the column that says which lead a row of an update or delete is for."""
     if job.operation not in {"update", "delete"} or job.content is None:
         return None
     return next((at for at, name in enumerate(job.content.columns) if name.lower() == "id"), None)

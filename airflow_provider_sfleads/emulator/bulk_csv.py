@@ -40,11 +40,11 @@ class Form:
         return ENDINGS[self.ending]
 
     def header(self, own: Sequence[str], uploaded: str) -> str:
-        """The header of a result: Salesforce's own columns in quotes, the others as they were uploaded."""
+        """Return the header of a result: Salesforce's own columns in quotes, the others as they were uploaded."""
         return self.separator.join([*(f'"{name}"' for name in own), uploaded]) + self.line_end
 
     def line(self, cells: Iterator[str] | list[str]) -> str:
-        """One record as Salesforce writes it: every cell in quotes."""
+        """Return one record as Salesforce writes it: every cell in quotes."""
         inside = self.separator.join('"' + cell.replace('"', '""') + '"' for cell in cells)
         return inside + self.line_end
 
@@ -93,7 +93,7 @@ def inspect(path: Path, form: Form, *, strict: bool = True) -> Content:
 
 
 def header(path: Path, content: Content) -> str:
-    """The header as it was uploaded, without its line end."""
+    """Return the header as it was uploaded, without its line end."""
     with path.open("rb") as file:
         return file.read(content.body).decode("utf-8", "replace").rstrip("\r\n")
 
@@ -121,7 +121,7 @@ def _ends_well(data: bytes, form: Form) -> bool:
 
 
 def _quoted_well(data: bytes, form: Form) -> bool:
-    """Whether each quoted cell begins after a separator and ends before one."""
+    """Return whether each quoted cell begins after a separator and ends before one."""
     outside = data.split(b'"')[::2]
     edges = (form.separator.encode(), b"\n", b"\r")
     opens = all(not part or part.endswith(edges) for part in outside[:-1])
@@ -129,7 +129,7 @@ def _quoted_well(data: bytes, form: Form) -> bool:
 
 
 def index(path: Path, start: int = 0) -> list[Block]:
-    """The blocks of a file whose records begin at `start`."""
+    """Return the blocks of a file whose records begin at `start`."""
     return [block for block, _ in _walk(path, start)]
 
 
@@ -149,7 +149,7 @@ def _walk(path: Path, start: int) -> Iterator[tuple[Block, bytes]]:
 
 
 def _whole(data: bytes) -> tuple[int, int]:
-    """Where the last whole record ends, and how many records there are up to there."""
+    """Return where the last whole record ends, and how many records there are up to there."""
     if b'"' not in data:
         return data.rfind(b"\n") + 1, data.count(b"\n")
     parts = data.split(b'"')
@@ -166,7 +166,7 @@ def _whole(data: bytes) -> tuple[int, int]:
 
 
 def stretch(path: Path, blocks: Sequence[Block], start: int, count: int) -> list[Block]:
-    """The blocks of `count` records from number `start` on. A block's bytes may reach beyond its `rows`."""
+    """Return the blocks of `count` records from number `start` on. A block's bytes may reach beyond its `rows`."""
     found = []
     for block in blocks:
         skip, end = max(0, start - block.first), min(block.rows, start + count - block.first)
@@ -178,14 +178,14 @@ def stretch(path: Path, blocks: Sequence[Block], start: int, count: int) -> list
 
 
 def read(path: Path, block: Block) -> bytes:
-    """The bytes of a block."""
+    """Return the bytes of a block."""
     with path.open("rb") as file:
         file.seek(block.start)
         return file.read(block.size)
 
 
 def records(data: bytes) -> list[bytes]:
-    """The records of a block, each with its line end (the last may lack one)."""
+    """Return the records of a block, each with its line end (the last may lack one)."""
     if b'"' in data:
         parts = data.split(b'"')
         if b"\n" in b"".join(parts[1::2]):
@@ -205,7 +205,7 @@ def _cut(data: bytes) -> list[bytes]:
 
 
 def cells(path: Path, content: Content, form: Form, skip: int = 0) -> Iterator[list[str]]:
-    """The cells of each record after the first `skip`, as text; empty lines are left out."""
+    """Yield the cells of each record after the first `skip`, as text; empty lines are left out."""
     with path.open("rb") as raw:
         raw.seek(content.body)
         text = io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="")

@@ -26,7 +26,7 @@ _PART_NAME = re.compile(rb'name="([^"]*)"', re.IGNORECASE)
 
 
 def invalid_job(message: str) -> ApiError:
-    """The request names a job, or describes one, that cannot be."""
+    """Return the request names a job, or describes one, that cannot be."""
     return ApiError("INVALIDJOB", f"InvalidJob : {message}")
 
 
@@ -55,7 +55,7 @@ def _now(call: Call) -> str:
 
 
 def _parts(body: bytes, content_type: str) -> dict[str, bytes]:
-    """The parts of a multipart body by name, byte for byte."""
+    """Return the parts of a multipart body by name, byte for byte."""
     found = _BOUNDARY.search(content_type)
     if found is None:
         raise invalid_job("The multipart request has no boundary")
@@ -68,7 +68,7 @@ def _parts(body: bytes, content_type: str) -> dict[str, bytes]:
 
 
 def _values(call: Call, data: Json) -> dict[str, Any]:
-    """The job that a create asks for, as `Job` has it."""
+    """Return the job that a create asks for, as `Job` has it."""
     if not isinstance(data, dict):
         raise ApiError("JSON_PARSER_ERROR", "The request body must be a JSON object at [line:1, column:1]")
     subject, operation = _required(data, "object"), _required(data, "operation")
@@ -136,7 +136,7 @@ def _rule(data: Mapping[str, Any]) -> str | None:
 
 
 def found(call: Call, *, query: bool = False) -> Job:
-    """The job that the path names."""
+    """Return the job that the path names."""
     job = call.emulator.jobs.find(to_18(call.params["id"]))
     if job is None or (job.query is not None) != query:
         raise not_found()
@@ -254,7 +254,7 @@ def list_all(call: Call) -> Reply:
 
 
 def listed(call: Call, *, query: bool) -> Reply:
-    """A page of jobs, in no particular order."""
+    """Return a page of jobs, in no particular order."""
     kind = call.query.get("jobType", "")
     own = "V2Query" if query else "V2Ingest"
     if kind and kind.lower() not in {own.lower(), "classic", "bigobjectingest"}:

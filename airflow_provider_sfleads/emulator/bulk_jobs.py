@@ -75,7 +75,7 @@ class Job:
         return self.state in OVER
 
     def summary(self) -> dict[str, Any]:
-        """What tests and the page want to know of it."""
+        """Return what tests and the page want to know of it."""
         return {
             "id": self.id,
             "operation": self.operation,
@@ -95,12 +95,12 @@ class Job:
         }
 
     def kept(self) -> str:
-        """All of it as JSON."""
+        """Return all of it as JSON."""
         return json.dumps({name: value for name, value in asdict(self).items() if name not in _PASSING})
 
     @classmethod
     def from_kept(cls, text: str) -> Job:
-        """What `kept` has written."""
+        """Return what `kept` has written."""
         values = json.loads(text)
         if (content := values["content"]) is not None:
             blocks = tuple(Block(**block) for block in content["blocks"])
@@ -129,7 +129,7 @@ class Jobs:
         self._last = max((number_of(job.id) for job in kept), default=0)
 
     def create(self, values: Mapping[str, Any], now: str) -> Job:
-        """A new job."""
+        """Return a new job."""
         with self.changed:
             self._last += 1
             job = Job(id=make_id(JOB_PREFIX, self._last), created_at=now, modified_at=now, **values)
@@ -138,11 +138,11 @@ class Jobs:
             return job
 
     def find(self, job_id: str | None) -> Job | None:
-        """The job of this 18-character id."""
+        """Return the job of this 18-character id."""
         return self._jobs.get(job_id or "")
 
     def all(self) -> list[Job]:
-        """All jobs, oldest first."""
+        """Return all jobs, oldest first."""
         with self.changed:
             return list(self._jobs.values())
 
@@ -155,7 +155,7 @@ class Jobs:
         self.changed.notify_all()
 
     def end(self, job: Job, state: State, now: str, message: str | None = None) -> None:
-        """A job comes to its end."""
+        """Bring a job to its end."""
         job.state = state
         job.error_message = message
         if job.started:
@@ -163,7 +163,7 @@ class Jobs:
         self.save(job, now)
 
     def file(self, job: Job, kind: str) -> Path:
-        """Where one of its files lies: `upload`, `successful`, `failed` or `result`."""
+        """Return where one of its files lies: `upload`, `successful`, `failed` or `result`."""
         return self.folder / f"{job.id}.{kind}.csv"
 
     def remove(self, job: Job) -> None:
@@ -190,7 +190,7 @@ class Jobs:
 
 
 def job_info(job: Job, *, full: bool) -> dict[str, Any]:
-    """What Salesforce says of a job; `full` as a GET of this one job does."""
+    """Return what Salesforce says of a job; `full` as a GET of this one job does."""
     info: dict[str, Any] = {
         "id": job.id,
         "operation": job.operation,

@@ -84,7 +84,7 @@ def _lines(job: Job, columns: Sequence[FieldSpec], rows: Iterable[Sequence[Any]]
 
 
 def _cell(spec: FieldSpec, value: Json) -> str:
-    """A stored value in the CSV of a query job, where nothing says that there is none."""
+    """Return a stored value in the CSV of a query job, where nothing says that there is none."""
     if value is None:
         return ""
     if spec.type == "boolean":

@@ -27,7 +27,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def unknown_column(columns: Sequence[str], schema: ObjectSchema) -> str | None:
-    """The first column that is no field which the run-as user sees."""
+    """Return the first column that is no field which the run-as user sees."""
     return next((name for name in columns if schema.find(name) is None), None)
 
 
@@ -80,7 +80,7 @@ def _write(job: Job, operation: Literal["create", "update", "upsert", "delete"],
 
 
 def _by_id(emulator: Emulator, job: Job, records: Sequence[Mapping[str, Any]]) -> list[RowResult]:
-    """An upsert by Id: rows with an id are updates, those without are inserts."""
+    """Return an upsert by Id: rows with an id are updates, those without are inserts."""
     known = [any(name.lower() == "id" for name in record) for record in records]
     old = [record for record, has in zip(records, known, strict=True) if has]
     new = [record for record, has in zip(records, known, strict=True) if not has]
@@ -90,7 +90,7 @@ def _by_id(emulator: Emulator, job: Job, records: Sequence[Mapping[str, Any]]) -
 
 
 def _said_of_cells(result: RowResult, schema: ObjectSchema, job: Job, row: Sequence[str]) -> RowResult:
-    """A refused row, in the words for cells that are not of their field's type."""
+    """Return a refused row, in the words for cells that are not of their field's type."""
     columns = [name.lower() for name in job.content.columns] if job.content else []
     return replace(result, errors=tuple(_said_of_cell(error, schema, columns, row) for error in result.errors))
 
@@ -108,7 +108,7 @@ def _said_of_cell(error: RowError, schema: ObjectSchema, columns: list[str], row
 
 
 def error_text(error: RowError) -> str:
-    """How `sf__Error` says why a row was refused."""
+    """Return how `sf__Error` says why a row was refused."""
     fields = f"{','.join(error.fields)} " if error.fields else ""
     return f"{error.code}:{error.message}:{fields}--"
 
@@ -116,7 +116,7 @@ def error_text(error: RowError) -> str:
 def result_lines(
     job: Job, rows: Sequence[Sequence[str]], results: Sequence[RowResult], broken: Collection[str] = ()
 ) -> tuple[str, str]:
-    """The lines of the successful and of the failed rows, as the results will show them.
+    """Return the lines of the successful and of the failed rows, as the results will show them.
 
     :param broken: deviations.
     """

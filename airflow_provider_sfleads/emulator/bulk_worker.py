@@ -155,7 +155,7 @@ class Worker:
             job.due = max(job.due, time.monotonic() - 1) + self._next(job) / rate
 
     def _next(self, job: Job) -> int:
-        """How many rows the next step takes."""
+        """Return how many rows the next step takes."""
         settings = self._emulator.settings
         end = job.rows if job.allowed is None else job.allowed
         if settings.bulk_fail_after is not None:

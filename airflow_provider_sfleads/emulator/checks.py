@@ -25,7 +25,7 @@ _DUPLICATE_TEXT = {
 
 
 def check_access(drafts: Iterable[Draft], permissions: Permissions, *, deletes: bool) -> None:
-    """What the run-as user may not do to leads at all."""
+    """Refuse what the run-as user may not do to leads at all."""
     for draft in drafts:
         if not draft.placed:
             continue
@@ -83,7 +83,7 @@ def _check_owner(draft: Draft) -> None:
 
 
 def check_validation_rule(drafts: Iterable[Draft], settings: EmulatorSettings) -> None:
-    """The org's validation rule, by which a lead's stage goes forward only; it holds for people, too."""
+    """Apply the org's validation rule, by which a lead's stage goes forward only; it holds for people, too."""
     order = settings.forward_only
     for draft in drafts:
         if not order or draft.errors or draft.current is None or "Lead_Stage__c" not in draft.values:
@@ -107,7 +107,7 @@ def check_locks(drafts: Iterable[Draft], locked: Callable[[Draft], bool]) -> Non
 def check_duplicate_rule(
     drafts: Sequence[Draft], store: Store, settings: EmulatorSettings, *, allow_save: bool
 ) -> None:
-    """The org's duplicate rule: the same e-mail address, or the same last name and company."""
+    """Apply the org's duplicate rule: the same e-mail address, or the same last name and company."""
     if settings.duplicate_rule == "off" or (settings.duplicate_rule == "alert" and allow_save):
         return
     for draft in drafts:
@@ -138,7 +138,7 @@ def _matches(draft: Draft, store: Store) -> set[str]:
 
 
 def refuse_deletes(drafts: Iterable[Draft]) -> None:
-    """What a trigger of the org does."""
+    """Refuse deletes, as a trigger of the org does."""
     for draft in drafts:
         if not draft.errors:
             draft.fail("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "KeepLeads: execution of BeforeDelete caused by: no")
@@ -152,7 +152,7 @@ def check_unique(
     *,
     forgiven: Collection[str],
 ) -> None:
-    """Unique fields, against the store and against earlier records of the same request.
+    """Refuse a value twice in a unique field, against the store and against earlier records of the same request.
 
     :param forgiven: deviations: `existing_key` and `key_twice`.
     """

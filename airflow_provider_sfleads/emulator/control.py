@@ -144,7 +144,7 @@ ACTIONS: tuple[tuple[str, str, Action], ...] = (
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """A route per action."""
+    """Return a route per action."""
     return [_route(emulator, method, path, action) for method, path, action in ACTIONS]
 
 

@@ -41,7 +41,7 @@ _OF_NO_FIELD: dict[str, Any] = {
 
 
 def describe_field(spec: FieldSpec) -> dict[str, Any]:
-    """One field as describe tells it."""
+    """Return one field as describe tells it."""
     polymorphic = len(spec.reference_to) > 1
     return {
         **_OF_NO_FIELD,
@@ -153,7 +153,7 @@ _OF_THE_OBJECT: dict[str, Any] = {
 
 
 def describe_object(schema: ObjectSchema, base: str, allowed: Collection[str] = ACTIONS) -> dict[str, Any]:
-    """All that describe tells of Lead."""
+    """Return all that describe tells of Lead."""
     master = {
         "recordTypeId": MASTER_RECORD_TYPE_ID,
         "name": "Master",

@@ -63,7 +63,7 @@ def check_deviations(broken: Iterable[str]) -> None:
 
 
 def deviating(spec: FieldSpec, convert: Converter, broken: frozenset[str]) -> Converter:
-    """The converter of a field in an org with these deviations."""
+    """Return the converter of a field in an org with these deviations."""
     texts = [change for name, change in _TEXTS.items() if name in broken and spec.type in _PLAIN]
     taken = {code for code, name in _TAKEN.items() if name in broken}
     if "key" in broken and spec.external_id and spec.type in _PLAIN:

@@ -87,7 +87,7 @@ def execute(
 
 
 def _has(emulator: Emulator, write: Write, deviation: str) -> bool:
-    """Whether a deviation, of which jobs have one of their own, is switched on for a write through the API."""
+    """Return whether a deviation, of which jobs have one of their own, is switched on for a write through the API."""
     return write.limited and f"{deviation}{'_in_job' if write.by_job else ''}" in emulator.settings.broken
 
 
@@ -157,7 +157,7 @@ def _save(emulator: Emulator, drafts: Sequence[Draft], write: Write) -> None:
 
 
 def computed(values: Mapping[str, Any], current: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The compound fields that follow from these new values."""
+    """Return the compound fields that follow from these new values."""
     new: dict[str, Any] = {}
     whole = {**current, **values} if current else values
     if "LastName" in values or "FirstName" in values:

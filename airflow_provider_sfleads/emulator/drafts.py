@@ -63,7 +63,7 @@ class Reader:
         }
 
     def read(self, record: Mapping[str, Any]) -> Draft:
-        """The draft of a record; raises for the whole call where the record is malformed."""
+        """Return the draft of a record; raises for the whole call where the record is malformed."""
         draft = Draft(sent=record)
         known = self._converters
         values = draft.values

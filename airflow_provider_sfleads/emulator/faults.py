@@ -76,7 +76,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fault:
-        """A rule from a JSON object with these attribute names."""
+        """Return a rule from a JSON object with these attribute names."""
         known = {item.name for item in fields(cls)} - {"id"}
         unknown = sorted(set(data) - known)
         if unknown or "effect" not in data:
@@ -143,12 +143,12 @@ class Faults:
             self._rules = [r for r in self._rules if fault_id is not None and r.fault.id != fault_id]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The rules, with how often each matched and struck."""
+        """Return the rules, with how often each matched and struck."""
         with self._lock:
             return [{**asdict(r.fault), "matched": r.matched, "hits": r.hits} for r in self._rules]
 
     def pick(self, method: str, target: str, body: bytes | mmap) -> Fault | None:
-        """The fault of this request, if it has one."""
+        """Return the fault of this request, if it has one."""
         with self._lock:
             for rule in self._rules:
                 if rule.fault.effect not in _OF_RECORDS and rule.hit(method, target, body):
@@ -156,11 +156,11 @@ class Faults:
         return None
 
     def locked(self, draft: Draft) -> bool:
-        """Whether somebody else holds this record just now."""
+        """Return whether somebody else holds this record just now."""
         return self._strikes("lock", draft)
 
     def overtaken(self, draft: Draft) -> bool:
-        """Whether the lead of this upsert is committed only after the upsert has looked for it."""
+        """Return whether the lead of this upsert is committed only after the upsert has looked for it."""
         return self._strikes("race", draft)
 
     def _strikes(self, effect: Effect, draft: Draft) -> bool:
@@ -177,7 +177,7 @@ class Faults:
 
 
 def bad_request_body(fault: Fault) -> Json:
-    """What a whole call is refused with."""
+    """Return what a whole call is refused with."""
     if fault.reply is not None:
         return fault.reply
     return [{"message": "The request could not be understood", "errorCode": "JSON_PARSER_ERROR"}]

@@ -117,7 +117,7 @@ class FieldSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FieldSpec:
-        """A field from a JSON object with these attribute names; an unknown name is an error."""
+        """Return a field from a JSON object with these attribute names; an unknown name is an error."""
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(data) - known)
         if unknown:
@@ -143,17 +143,17 @@ class ObjectSchema:
         self.unique = tuple(spec for spec in self.fields.values() if spec.unique)
 
     def find(self, name: str) -> FieldSpec | None:
-        """The field of that name in any letter case."""
+        """Return the field of that name in any letter case."""
         return self.fields.get(name) or self._by_lower.get(name.lower())
 
 
 def fold(value: str) -> str:
-    """How Salesforce compares text: without letter case."""
+    """Return how Salesforce compares text: without letter case."""
     return value.lower()
 
 
 def key_of(spec: FieldSpec, value: str | float) -> str:
-    """The form in which a key field's value is looked up and must be unique."""
+    """Return the form in which a key field's value is looked up and must be unique."""
     if isinstance(value, str):
         return value if spec.case_sensitive else fold(value)
     return repr(float(value))

@@ -62,7 +62,7 @@ class Gate:
         self._emulator = emulator
 
     async def serve(self, request: Request, resource: Resource) -> Response:
-        """The answer to one request, `latency_ms` after it arrived."""
+        """Return the answer to one request, `latency_ms` after it arrived."""
         loop = asyncio.get_running_loop()
         arrived = loop.time()
         started = self._emulator.clock()
@@ -205,7 +205,7 @@ async def _no_send(_message: Json) -> None:
 
 
 def _instead(fault: Fault | None) -> Reply | None:
-    """What a fault answers in place of the resource."""
+    """Return what a fault answers in place of the resource."""
     if fault is None:
         return None
     answers = {

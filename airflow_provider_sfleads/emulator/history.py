@@ -51,7 +51,7 @@ def add(db: sqlite3.Connection, changes: Iterable[tuple[Mapping[str, Any], Mappi
 
 
 def read(db: sqlite3.Connection, lead_id: str | None) -> list[dict[str, Any]]:
-    """Each change of each field of a lead (of all leads, for None), in order."""
+    """Return each change of each field of a lead (of all leads, for None), in order."""
     if lead_id is None:
         rows = db.execute("SELECT * FROM field_history ORDER BY number")
     else:

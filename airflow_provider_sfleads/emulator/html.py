@@ -11,7 +11,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-ac
 
 
 def text(value: object) -> str:
-    """A value as HTML text; a dash where there is none."""
+    """Return a value as HTML text; a dash where there is none."""
     if value is None or value == "":
         return '<span class="none">&ndash;</span>'
     if isinstance(value, bool):
@@ -22,19 +22,19 @@ def text(value: object) -> str:
 
 
 def moment(value: str | None) -> str:
-    """A stored point in time, for people."""
+    """Return a stored point in time, for people."""
     if not value:
         return text(None)
     return escape(f"{value[:10]} {value[11:19]}")
 
 
 def chip(value: object, kind: str = "") -> str:
-    """A small label; nothing for nothing."""
+    """Return a small label; nothing for nothing."""
     return "" if value in {None, ""} else f'<span class="chip {kind}">{text(value)}</span>'
 
 
 def page(title: str, content: str, *, refresh: int | None = None) -> str:
-    """A whole page, which is loaded again after so many seconds where `refresh` says so."""
+    """Return a whole page, which is loaded again after so many seconds where `refresh` says so."""
     again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     return f"""<!doctype html>
 <html lang="en">

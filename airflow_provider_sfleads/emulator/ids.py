@@ -28,7 +28,7 @@ def with_check(id15: str) -> str:
 
 
 def make_id(prefix: str, number: int) -> str:
-    """The 18-character id of the `number`-th record of the object with this key prefix."""
+    """Return the 18-character id of the `number`-th record of the object with this key prefix."""
     digits = ""
     for _ in range(15 - len(prefix) - len(_INSTANCE)):
         number, digit = divmod(number, 62)
@@ -37,7 +37,7 @@ def make_id(prefix: str, number: int) -> str:
 
 
 def number_of(id18: str) -> int:
-    """The number that `make_id` made the id of."""
+    """Return the number that `make_id` made the id of."""
     number = 0
     for char in id18[_SHORT - 5 : _SHORT]:
         number = number * 62 + _BASE62.index(char)
@@ -45,7 +45,7 @@ def number_of(id18: str) -> int:
 
 
 def to_18(raw: object) -> str | None:
-    """The 18-character form of a 15- or 18-character id, or None where it cannot be an id."""
+    """Return the 18-character form of a 15- or 18-character id, or None where it cannot be an id."""
     if not isinstance(raw, str) or not raw.isascii() or not raw.isalnum():
         return None
     if len(raw) == _SHORT:

@@ -51,7 +51,7 @@ class Journal:
             self._open = self._peak = still_open
 
     def begin(self) -> int:
-        """Number a request that has arrived."""
+        """Give a number to a request that has arrived."""
         with self._lock:
             self._number += 1
             self._open += 1
@@ -76,13 +76,13 @@ class Journal:
             self._statuses[entry.status] += 1
 
     def entries(self, last: int | None = None) -> list[dict[str, Any]]:
-        """The last requests, in the order of their answers."""
+        """Return the last requests, in the order of their answers."""
         with self._lock:
             kept = list(self._entries)
         return [asdict(entry) for entry in (kept if last is None else kept[-last:])]
 
     def stats(self) -> dict[str, Any]:
-        """Counts since the last reset."""
+        """Return counts since the last reset."""
         with self._lock:
             entries = self._entries
             return {

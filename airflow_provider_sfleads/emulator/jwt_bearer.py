@@ -31,7 +31,7 @@ def check_certificates(texts: Iterable[str]) -> None:
 
 
 def refusal(assertion: str, settings: EmulatorSettings, *, now: float) -> tuple[str, str] | None:
-    """Why no token is given: `error` and `error_description`.
+    """Return why no token is given: `error` and `error_description`.
 
     Stricter than Salesforce, which grants some minutes to a clock that is slow, and takes assertions that are good
     for much longer: a client that relies on that had better be refused here.
@@ -54,7 +54,7 @@ def refusal(assertion: str, settings: EmulatorSettings, *, now: float) -> tuple[
 
 
 def _seconds(expiry: object) -> int | None:
-    """A point in time; as text, too, since that is how simple-salesforce sends it."""
+    """Return a point in time; as text, too, since that is how simple-salesforce sends it."""
     if isinstance(expiry, str) and re.fullmatch(r"[0-9]{1,18}", expiry):
         return int(expiry)
     return expiry if isinstance(expiry, int) else None

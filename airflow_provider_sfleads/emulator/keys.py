@@ -21,12 +21,12 @@ Entry = tuple[str, str, str, str]
 
 
 def name_and_company(row: Mapping[str, Any]) -> str:
-    """What the duplicate rule compares besides the e-mail address."""
+    """Return what the duplicate rule compares besides the e-mail address."""
     return fold(f"{row.get('LastName')}\x1f{row.get('Company')}")
 
 
 def entries(row: Mapping[str, Any], schema: ObjectSchema) -> Iterator[Entry]:
-    """All entries of a record; a deleted one has none."""
+    """Yield all entries of a record; a deleted one has none."""
     if row.get("IsDeleted"):
         return
     for spec in schema.keyed:

@@ -34,7 +34,7 @@ class Locators:
         self._next = 1
 
     def new_id(self) -> str:
-        """An id for a result."""
+        """Return an id for a result."""
         with self._lock:
             number, self._next = self._next, self._next + 1
         return make_id(LOCATOR_PREFIX, number)
@@ -47,7 +47,7 @@ class Locators:
                 self._results.popitem(last=False)
 
     def find(self, locator: str) -> Result | None:
-        """The result of that id."""
+        """Return the result of that id."""
         with self._lock:
             return self._results.get(locator)
 

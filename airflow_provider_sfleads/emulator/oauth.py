@@ -43,7 +43,7 @@ class Tokens:
         self.requests = 0
 
     def mint(self, settings: EmulatorSettings) -> str:
-        """The live token of the app, or a new one where there is none."""
+        """Return the live token of the app, or a new one where there is none."""
         with self._lock:
             self.requests += 1
             for token in self._live.values():
@@ -63,7 +63,7 @@ class Tokens:
         return self._clock() - token.used_at < settings.token_lifetime
 
     def accept(self, text: str, settings: EmulatorSettings) -> bool:
-        """Whether a call may go on with this token; counts the call and prolongs the token."""
+        """Return whether a call may go on with this token; counts the call and prolongs the token."""
         with self._lock:
             token = self._live.get(text)
             if token is None or not self._fresh(token, settings):
@@ -73,7 +73,7 @@ class Tokens:
             return True
 
     def expiry(self, text: str, settings: EmulatorSettings) -> float | None:
-        """When a live token will die of disuse."""
+        """Return when a live token will die of disuse."""
         with self._lock:
             token = self._live.get(text)
             if token is None or not self._fresh(token, settings):
@@ -205,7 +205,7 @@ def revoke(call: Call) -> Reply:
 
 
 def bearer(call: Call) -> str:
-    """The token of a call's Authorization header, whether or not it lives."""
+    """Return the token of a call's Authorization header, whether or not it lives."""
     scheme, _, text = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in {"bearer", "oauth"} or not text.strip():
         raise ApiError("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE", status=401)
@@ -213,7 +213,7 @@ def bearer(call: Call) -> str:
 
 
 def session_expired() -> ApiError:
-    """What a call with a dead token is told."""
+    """Return what a call with a dead token is told."""
     return ApiError("INVALID_SESSION_ID", "Session expired or invalid", status=401)
 
 

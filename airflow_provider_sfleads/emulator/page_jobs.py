@@ -25,7 +25,7 @@ _NONE = '<div class="card empty">No jobs yet. A sync of more than 2,000 rows wil
 
 
 def show(emulator: Emulator) -> str:
-    """The page, as HTML; it comes again by itself while a job is at work."""
+    """Return the page, as HTML; it comes again by itself while a job is at work."""
     with emulator.jobs.changed:
         jobs = emulator.jobs.all()[::-1]
         rows = "".join(_row(job) for job in jobs[:_SHOWN])
@@ -38,7 +38,9 @@ def show(emulator: Emulator) -> str:
 
 
 def show_one(emulator: Emulator, address: str) -> str:
-    """The page of one job, as HTML, or of all jobs where the address names none; ApiError where there is no such job.
+    """Return the page of one job, as HTML, or of all jobs where the address names none.
+
+    ApiError where there is no such job.
 
     :param address: a slash and the job's id.
     """

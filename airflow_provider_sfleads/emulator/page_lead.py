@@ -15,7 +15,7 @@ _HEAD = "<tr><th>When (UTC)</th><th>Field</th><th>Change</th><th>By</th><th clas
 
 
 def show(emulator: Emulator, lead_id: str) -> str:
-    """The page, as HTML; ApiError where there is no such lead."""
+    """Return the page, as HTML; ApiError where there is no such lead."""
     lead = sales.get_lead(emulator, lead_id)
     steps = sales.history(emulator, lead["Id"])
     specs = list(emulator.full_schema.fields.values())
@@ -38,7 +38,7 @@ def _has_value(value: object) -> bool:
 
 
 def _tells(step: Mapping[str, Any]) -> bool:
-    """A flag that a new lead has not set is no event."""
+    """Return a flag that a new lead has not set is no event."""
     return not (step["old"] is None and step["new"] is False)
 
 

@@ -27,7 +27,7 @@ _HEAD = (
 
 
 def show(emulator: Emulator, query: Mapping[str, str]) -> str:
-    """The page, as HTML."""
+    """Return the page, as HTML."""
     search, stage = query.get("q", "").strip(), query.get("stage", "")
     raw = query.get("page", "1")
     number = max(1, int(raw)) if raw.isascii() and raw.isdigit() else 1

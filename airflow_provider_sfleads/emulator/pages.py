@@ -21,7 +21,7 @@ _NOT_FOUND = '<div class="card empty">There is no {0} with this id. <a href="{1}
 
 
 def routes(emulator: Emulator) -> list[Route]:
-    """The pages' routes; those below `/lightning` are where Salesforce itself shows leads, and its bulk jobs."""
+    """Return the pages' routes; those below `/lightning` are where Salesforce itself shows leads, and its bulk jobs."""
 
     def leads(request: Request) -> str:
         return page_list.show(emulator, dict(request.query_params))

@@ -21,7 +21,7 @@ _LOOKED_UP = frozenset({"Account", "Contact", "Opportunity"})
 
 
 def known_permissions(extra: Iterable[FieldSpec] = ()) -> list[str]:
-    """The permissions that can be taken away, by name; `extra` are further fields of Lead."""
+    """Return the permissions that can be taken away, by name; `extra` are further fields of Lead."""
     leads = {spec.name: spec for spec in (*STANDARD_LEAD_FIELDS, *CUSTOM_LEAD_FIELDS, *extra)}
     of_leads = [f"Lead.{name}.{kind}" for name, spec in leads.items() if spec.permissionable for kind in _kinds(spec)]
     of_contacts = [f"Contact.{spec.name}.Read" for spec in CONTACT_FIELDS if spec.permissionable]
@@ -83,16 +83,16 @@ class Permissions:
         )
 
     def sees(self, sobject: str) -> bool:
-        """Whether an object exists for the user."""
+        """Return whether an object exists for the user."""
         return sobject.lower() not in self.invisible
 
     def may(self, action: Action) -> bool:
-        """Whether the user may do this to leads; who may not edit may not delete."""
+        """Return whether the user may do this to leads; who may not edit may not delete."""
         without = {"Lead.Edit", "Lead.Delete"} if action == "Delete" else {f"Lead.{action}"}
         return self.sees("Lead") and without.isdisjoint(self.denied)
 
     def seen(self, schema: ObjectSchema) -> ObjectSchema:
-        """An object as the user sees it: without what is invisible, and read-only where it may not be edited."""
+        """Return an object as the user sees it: without what is invisible, and read-only where it may not be edited."""
         shown = (spec for spec in schema.fields.values() if self._reads(schema.name, spec))
         return ObjectSchema(schema.name, (self._limited(schema.name, spec) for spec in shown))
 

@@ -30,7 +30,7 @@ def _schemas(emulator: Emulator) -> dict[str, ObjectSchema]:
 
 
 def compiled(emulator: Emulator, parsed: Query, *, include_deleted: bool) -> Compiled:
-    """The SQL of a query on what the run-as user sees."""
+    """Return the SQL of a query on what the run-as user sees."""
     return compile_query(parsed, _schemas(emulator), include_deleted=include_deleted)
 
 

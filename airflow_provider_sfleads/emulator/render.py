@@ -15,7 +15,7 @@ def _same(value: Json) -> Json:
 
 
 def output(spec: FieldSpec) -> Callable[[Any], Any]:
-    """The function that turns a stored value, not None, into its JSON form."""
+    """Return the function that turns a stored value, not None, into its JSON form."""
     if spec.type == "boolean":
         return bool
     if spec.type == "address":
@@ -24,7 +24,7 @@ def output(spec: FieldSpec) -> Callable[[Any], Any]:
 
 
 def record(row: Mapping[str, Any], specs: Iterable[FieldSpec]) -> dict[str, Any]:
-    """These fields of a stored record."""
+    """Return these fields of a stored record."""
     return _fields(row, [(spec.name, output(spec)) for spec in specs])
 
 
@@ -33,7 +33,7 @@ def _fields(row: Mapping[str, Any], makers: Iterable[tuple[str, Callable[[Any], 
 
 
 def renderer(specs: Iterable[FieldSpec], *, name: str, prefix: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """The function that turns a stored record into what the row and collections resources give out."""
+    """Return the function that turns a stored record into what the row and collections resources give out."""
     makers = [(spec.name, output(spec)) for spec in specs]
 
     def render(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _KEY_IN_BODY = "The {} field should not be specified in the sobject data."
 
 
 def headers_of(call: Call) -> dict[str, Any]:
-    """What the request's headers say about a write."""
+    """Return what the request's headers say about a write."""
     rule = call.headers.get("sforce-duplicate-rule-header", "")
     broken = call.emulator.settings.broken
     allow_save = "allowsave=true" in rule.lower().replace(" ", "") and "allow_save" not in broken
@@ -136,7 +136,7 @@ def _change(call: Call, record: Mapping[str, Any], operation: Json) -> Reply:
 
 
 def key_field(call: Call, name: str) -> FieldSpec:
-    """The field that keys an upsert."""
+    """Return the field that keys an upsert."""
     spec = call.emulator.schema.find(name)
     if spec is None or not (spec.external_id or spec.id_lookup) or spec.type == "id":
         raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
@@ -191,7 +191,7 @@ def _ambiguous(call: Call, spec: FieldSpec) -> Reply:
 
 
 def selected(call: Call, names: list[str]) -> list[FieldSpec]:
-    """The fields of these names, each of which must exist."""
+    """Return the fields of these names, each of which must exist."""
     found = []
     for name in names:
         spec = call.emulator.schema.find(name.strip())

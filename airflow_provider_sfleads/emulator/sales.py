@@ -18,7 +18,7 @@ _CONVERTED_STATUS = STATUSES[2]
 
 
 def list_leads(emulator: Emulator, *, include_deleted: bool = False) -> list[dict[str, Any]]:
-    """All leads with all fields, oldest first."""
+    """Return all leads with all fields, oldest first."""
     with emulator.store.transaction():
         rows = emulator.store.read('SELECT * FROM Lead WHERE ? OR NOT IsDeleted ORDER BY "Id"', [include_deleted])
     specs = list(emulator.full_schema.fields.values())
@@ -33,13 +33,13 @@ def _found(emulator: Emulator, lead_id: str) -> dict[str, Any]:
 
 
 def get_lead(emulator: Emulator, lead_id: str) -> dict[str, Any]:
-    """One lead with all fields, deleted or not."""
+    """Return one lead with all fields, deleted or not."""
     with emulator.store.transaction():
         return record(_found(emulator, lead_id), emulator.full_schema.fields.values())
 
 
 def history(emulator: Emulator, lead_id: str | None) -> list[dict[str, Any]]:
-    """Each change of each field of a lead, or of all leads."""
+    """Return each change of each field of a lead, or of all leads."""
     with emulator.store.transaction():
         steps = emulator.store.history(ids.to_18(lead_id) or lead_id if lead_id else None)
     for step in steps:

@@ -65,7 +65,7 @@ class _Server(uvicorn.Server):
 
 
 def make_server(emulator: Emulator) -> _Server:
-    """A uvicorn server of this emulator, not yet running."""
+    """Return a uvicorn server of this emulator, not yet running."""
     config = uvicorn.Config(
         build_app(emulator),
         http=DroppableProtocol,
@@ -85,7 +85,7 @@ def make_server(emulator: Emulator) -> _Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
+    """Return a listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio switches off delayed sending only where it is told that it speaks TCP.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -100,7 +100,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(sock: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """Return where a listening socket is reached."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -163,7 +163,7 @@ class EmulatorServer:
         return self.emulator.faults.add(Fault.from_json({"effect": effect, **rule}))
 
     def faults(self) -> list[dict[str, Any]]:
-        """The rules, with how often each matched and struck."""
+        """Return the rules, with how often each matched and struck."""
         return self.emulator.faults.to_json()
 
     def clear_faults(self) -> None:
@@ -171,23 +171,23 @@ class EmulatorServer:
         self.emulator.faults.clear()
 
     def stats(self) -> dict[str, Any]:
-        """Counts since the last reset: `calls` by method and route, `tokens_minted`, `leads` ..."""
+        """Return counts since the last reset: `calls` by method and route, `tokens_minted`, `leads` ..."""
         return self.emulator.stats()
 
     def requests(self, last: int | None = None) -> list[dict[str, Any]]:
-        """The request log: number, method, path, query, route, status, records, started, ended, fault."""
+        """Return the request log: number, method, path, query, route, status, records, started, ended, fault."""
         return self.emulator.journal.entries(last)
 
     def leads(self, *, include_deleted: bool = False) -> list[dict[str, Any]]:
-        """All leads with all fields, oldest first, as Salesforce would give them out."""
+        """Return all leads with all fields, oldest first, as Salesforce would give them out."""
         return sales.list_leads(self.emulator, include_deleted=include_deleted)
 
     def lead(self, lead_id: str) -> dict[str, Any]:
-        """One lead with all its fields."""
+        """Return one lead with all its fields."""
         return sales.get_lead(self.emulator, lead_id)
 
     def history(self, lead_id: str | None = None) -> list[dict[str, Any]]:
-        """Each change of each field of a lead, or of all: lead_id, field, old, new, at, actor, request."""
+        """Return each change of each field of a lead, or of all: lead_id, field, old, new, at, actor, request."""
         return sales.history(self.emulator, lead_id)
 
     def seed_leads(self, leads: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -211,7 +211,7 @@ class EmulatorServer:
         return sales.seed_contacts(self.emulator, list(contacts))
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All Bulk API 2.0 jobs, oldest first: id, operation, state, rows, processed, failed, query ..."""
+        """Return all Bulk API 2.0 jobs, oldest first: id, operation, state, rows, processed, failed, query ..."""
         return [job.summary() for job in self.emulator.jobs.all()]
 
     def finish_jobs(self) -> None:
@@ -231,7 +231,7 @@ class EmulatorServer:
         self.emulator.tokens.expire()
 
     def tokens_issued(self) -> list[str]:
-        """All tokens that were ever given out, the dead ones, too."""
+        """Return all tokens that were ever given out, the dead ones, too."""
         return list(self.emulator.tokens.issued)
 
     def watch(self, watcher: Watcher) -> None:

@@ -121,7 +121,7 @@ class EmulatorSettings:
         check_certificates(self.jwt_certificates)
 
     def changed(self, changes: Mapping[str, Any]) -> EmulatorSettings:
-        """These settings with some replaced; values may come from JSON and are checked."""
+        """Return these settings with some replaced; values may come from JSON and are checked."""
         hints = get_type_hints(EmulatorSettings)
         unknown = sorted(set(changes) - set(hints))
         if unknown:
@@ -130,7 +130,7 @@ class EmulatorSettings:
         return replace(self, **{name: _checked(name, raw, hints[name]) for name, raw in changes.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """All settings but the secret."""
+        """Return all settings but the secret."""
         shown = asdict(self)
         del shown["client_secret"]
         return shown
@@ -161,6 +161,6 @@ def _items(name: str, raw: Json) -> list[Any]:
 
 
 def default_of(name: str) -> Json:
-    """The default of a setting, for help texts."""
+    """Return the default of a setting, for help texts."""
     (found,) = (item.default for item in fields(EmulatorSettings) if item.name == name)
     return None if found is MISSING else found

@@ -57,7 +57,7 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """The tree of a query, or MALFORMED_QUERY."""
+    """Return the tree of a query, or MALFORMED_QUERY."""
     return _Parser(text).query()
 
 

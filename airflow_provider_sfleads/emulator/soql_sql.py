@@ -32,7 +32,7 @@ class Compiled:
 
 
 def compile_query(query: Query, schemas: Mapping[str, ObjectSchema], *, include_deleted: bool) -> Compiled:
-    """The SQL of a query."""
+    """Return the SQL of a query."""
     return _Compiler(query, schemas, include_deleted=include_deleted).compile()
 
 

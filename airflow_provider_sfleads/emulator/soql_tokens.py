@@ -36,7 +36,7 @@ class Token:
     at: int
 
     def says(self, word: str) -> bool:
-        """Whether it is this keyword or symbol."""
+        """Return whether it is this keyword or symbol."""
         return self.kind in {"name", "symbol"} and self.text.upper() == word
 
 
@@ -49,7 +49,7 @@ def malformed(query: str, at: int, message: str) -> NoReturn:
 
 
 def tokens(query: str) -> list[Token]:
-    """All words of a query."""
+    """Return all words of a query."""
     found: list[Token] = []
     at = _end_of_space(query, 0)
     while at < len(query):
@@ -69,12 +69,12 @@ def _end_of_space(query: str, at: int) -> int:
 
 
 def string_value(token: Token, query: str) -> str:
-    """What a string literal stands for."""
+    """Return what a string literal stands for."""
     return _unescaped(token, query, like=False)
 
 
 def like_pattern(token: Token, query: str) -> str:
-    r"""A LIKE literal as an SQL pattern with `\` as its escape character."""
+    r"""Return a LIKE literal as an SQL pattern with `\` as its escape character."""
     return _unescaped(token, query, like=True)
 
 

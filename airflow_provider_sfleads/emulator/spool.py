@@ -21,7 +21,7 @@ async def spool(request: Request, path: Path) -> None:
 
 @contextmanager
 def searchable(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """The file as something that a regular expression can be searched in, without reading all of it."""
+    """Yield the file as something that a regular expression can be searched in, without reading all of it."""
     if path.stat().st_size == 0:
         yield b""
         return

@@ -84,7 +84,7 @@ class Emulator:
             return self.settings
 
     def now_text(self) -> str:
-        """The time of the clock, in Salesforce's output form."""
+        """Return the time of the clock, in Salesforce's output form."""
         return format_datetime(datetime.fromtimestamp(self.clock(), tz=UTC))
 
     def reset(self) -> None:
@@ -103,7 +103,7 @@ class Emulator:
         self.store.close()
 
     def stats(self) -> dict[str, Any]:
-        """The journal's counts, with those of tokens and leads."""
+        """Return the journal's counts, with those of tokens and leads."""
         with self.store.transaction():
             rows = self.store.read("SELECT IsDeleted, IsConverted, COUNT(*) AS n FROM Lead GROUP BY 1, 2")
         live = sum(row["n"] for row in rows if not row["IsDeleted"])

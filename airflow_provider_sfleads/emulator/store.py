@@ -26,7 +26,7 @@ _JOBS = "CREATE TABLE IF NOT EXISTS bulk_job (id TEXT PRIMARY KEY, job TEXT NOT 
 
 
 def quoted(name: str) -> str:
-    """A column or table name in SQL."""
+    """Return a column or table name in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -101,19 +101,19 @@ class Store:
                 self._db.execute(f"DELETE FROM {quoted(table)}")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         return self._db.execute(sql, parameters).fetchall()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """A statement that returns nothing."""
+        """Run a statement that returns nothing."""
         self._db.execute(sql, parameters)
 
     def read_named(self, sql: str, parameters: Mapping[str, Any]) -> list[sqlite3.Row]:
-        """All rows of a query with named parameters."""
+        """Return all rows of a query with named parameters."""
         return self._db.execute(sql, parameters).fetchall()
 
     def new_ids(self, count: int, *, table: str = "Lead", prefix: str = LEAD_PREFIX) -> list[str]:
-        """Ids for the next records. Records are never removed, only marked, so the last id says where to go on."""
+        """Return ids for the next records: none is ever removed, only marked, so the last id says where to go on."""
         row = self._db.execute(f'SELECT MAX("Id") FROM {quoted(table)}').fetchone()
         first = number_of(row[0]) + 1 if row[0] else 1
         return [make_id(prefix, first + offset) for offset in range(count)]
@@ -121,7 +121,7 @@ class Store:
     def by_ids(
         self, ids: Iterable[str], *, table: str = "Lead", columns: Iterable[str] = ()
     ) -> dict[str, dict[str, Any]]:
-        """Records (or these columns of them) by 18-character id, deleted ones included; unknown ids are left out."""
+        """Return records (or columns of them) by 18-character id, deleted ones included; unknown ids are left out."""
         what = ", ".join(quoted(name) for name in {*columns, "Id", "IsDeleted"}) if columns else "*"
         wanted = list(ids)
         found: dict[str, dict[str, Any]] = {}
@@ -133,7 +133,7 @@ class Store:
         return found
 
     def find_keys(self, field: str, keys: Iterable[str], *, table: str = "Lead") -> dict[str, list[str]]:
-        """Ids of the live records per key of a field, oldest first."""
+        """Return ids of the live records per key of a field, oldest first."""
         wanted = list(keys)
         found: dict[str, list[str]] = {}
         for start in range(0, len(wanted), 500):
@@ -191,5 +191,5 @@ class Store:
             self._db.execute('UPDATE "AssignmentRule" SET "Active" = ? WHERE "Id" = ?', [int(active), rule_id])
 
     def history(self, lead_id: str | None) -> list[dict[str, Any]]:
-        """Each change of each field of a lead (of all leads, for None), in order."""
+        """Return each change of each field of a lead (of all leads, for None), in order."""
         return history.read(self._db, lead_id)

@@ -86,7 +86,7 @@ def find_by_key(
 
 
 def _keys(drafts: Sequence[Draft], key: FieldSpec) -> dict[int, str]:
-    """The key of each draft that has one, by its position."""
+    """Return the key of each draft that has one, by its position."""
     keys: dict[int, str] = {}
     for position, draft in enumerate(drafts):
         value = draft.values.get(key.name)

@@ -42,7 +42,7 @@ class FieldProblem(Exception):  # noqa: N818 - a finding about a value
 
 
 def converter(spec: FieldSpec) -> Converter:
-    """The function that turns a JSON value of this field into what is stored."""
+    """Return the function that turns a JSON value of this field into what is stored."""
     return _MAKERS[spec.type](spec)
 
 
@@ -52,7 +52,7 @@ def format_datetime(moment: datetime) -> str:
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """A point in time with a zone, in the forms that Salesforce takes; None for any other text."""
+    """Return a point in time with a zone, in the forms that Salesforce takes; None for any other text."""
     match = _DATETIME.fullmatch(text)
     if match is None:
         return None

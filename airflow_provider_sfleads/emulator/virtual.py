@@ -40,20 +40,20 @@ class VirtualLeads:
         self._fixed = {**emulator.defaults, **_FIXED}
 
     def named(self, lead_id: str) -> int | None:
-        """The number of the lead with this 18-character id, where it is one of these."""
+        """Return the number of the lead with this 18-character id, where it is one of these."""
         if not lead_id.startswith(LEAD_PREFIX):
             return None
         number = number_of(lead_id)
         return number if 1 <= number <= self.count and make_id(LEAD_PREFIX, number) == lead_id else None
 
     def keyed(self, key: str) -> int | None:
-        """The number of the lead with this key."""
+        """Return the number of the lead with this key."""
         found = _KEY.fullmatch(key)
         number = int(found[1]) if found else 0
         return number if 1 <= number <= self.count and found is not None and found[1] == f"{number:07}" else None
 
     def value(self, spec: FieldSpec, number: int) -> Json:
-        """What is stored in a field of a lead."""
+        """Return what is stored in a field of a lead."""
         if spec.name == "Id":
             return make_id(LEAD_PREFIX, number)
         if spec.name == KEY_FIELD:
@@ -61,12 +61,12 @@ class VirtualLeads:
         return self._fixed.get(spec.name)
 
     def row(self, specs: Sequence[FieldSpec], number: int) -> dict[str, Any]:
-        """A lead as the store would give it out."""
+        """Return a lead as the store would give it out."""
         shown = {spec.name: self.value(spec, number) for spec in specs}
         return {**shown, "Id": make_id(LEAD_PREFIX, number), "IsDeleted": 0}
 
     def column(self, spec: FieldSpec, first: int, count: int) -> Iterator[Json]:
-        """A field of the leads from a number on."""
+        """Yield a field of the leads from a number on."""
         if spec.name == "Id":
             return lead_ids(first, count)
         if spec.name == KEY_FIELD:
@@ -75,7 +75,7 @@ class VirtualLeads:
         return (same for _ in range(count))
 
     def asked(self, query: Query) -> list[int] | None:
-        """The numbers of the leads whose ids or keys a query names; None where it names none."""
+        """Return the numbers of the leads whose ids or keys a query names; None where it names none."""
         named = None if query.where is None else _named(query.where)
         if named is None:
             return None
@@ -90,7 +90,7 @@ class VirtualLeads:
 
 
 def _named(where: Condition) -> Comparison | None:
-    """The comparison of a condition that lists ids or keys."""
+    """Return the comparison of a condition that lists ids or keys."""
     if isinstance(where, Logic):
         parts = where.parts if where.operator == "AND" else ()
         return next((found for part in parts if (found := _named(part)) is not None), None)

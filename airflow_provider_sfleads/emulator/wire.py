@@ -28,7 +28,7 @@ class RowError:
     allow_save: bool = False
 
     def in_collection(self) -> dict[str, Any]:
-        """The form inside a collections result, which says `statusCode`."""
+        """Return the form inside a collections result, which says `statusCode`."""
         return {"statusCode": self.code, "message": self.message, "fields": list(self.fields)}
 
 
@@ -81,7 +81,7 @@ class Reply:
     records: int = 0
 
     def encoded(self) -> tuple[bytes, str]:
-        """The body as bytes, and its content type."""
+        """Return the body as bytes, and its content type."""
         if self.body is None:
             return b"", ""
         if isinstance(self.body, str):
@@ -122,7 +122,7 @@ class Call:
         return f"/services/data/v{self.params['version']}"
 
     def json(self) -> Json:
-        """The body as JSON, refused the way Salesforce refuses it."""
+        """Return the body as JSON, refused the way Salesforce refuses it."""
         content_type = self.headers.get("content-type", "")
         if content_type.split(";")[0].strip().lower() != "application/json":
             raise ApiError(

@@ -47,7 +47,7 @@ def check(client: Client) -> str:
 
 
 def _unseen(lead: Mapping[str, Any]) -> str:
-    """What results will lack; a sync runs all the same."""
+    """Return what results will lack; a sync runs all the same."""
     names = {item.get("name") for item in lead.get("fields") or () if isinstance(item, dict)}
     return "" if "ConvertedContactId" in names else ", contact ids are not shown (no Read on Contact)"
 

@@ -176,7 +176,7 @@ def _proxies(value: object) -> dict[str, str] | None:
 
 
 def _with_scheme(url: object) -> str:
-    """A proxy's URL; ``proxy:3128`` is one without its scheme, and a mere word, such as ``false``, is none."""
+    """Return a proxy's URL; ``proxy:3128`` is one without its scheme, and a mere word, such as ``false``, is none."""
     text = url if isinstance(url, str) else ""
     return f"http://{text}" if ":" in text and "://" not in text else text
 

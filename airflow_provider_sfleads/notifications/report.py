@@ -34,7 +34,7 @@ _About = tuple[Message, dict[str, object] | None]
 
 
 def occasion_of_task(context: Mapping[str, Any]) -> Occasion:
-    """How a task ended."""
+    """Return how a task ended."""
     ti = context["ti"]
     state = _state(ti)
     return Occasion(
@@ -50,7 +50,7 @@ def occasion_of_task(context: Mapping[str, Any]) -> Occasion:
 
 
 def occasion_of_dag(context: Mapping[str, Any]) -> Occasion:
-    """How a Dag run ended, which Airflow tells by a reason only."""
+    """Return how a Dag run ended, which Airflow tells by a reason only."""
     from airflow.providers.common.compat.sdk import conf
 
     dag_id, run_id, reason = context["dag"].dag_id, str(context["run_id"]), str(context["reason"])
@@ -78,7 +78,7 @@ def failed_tasks(context: Mapping[str, Any]) -> list[str]:
 
 
 def report_of_task(context: Mapping[str, Any]) -> SyncReport | None:
-    """What the task has pushed; ``None`` where it came to no report.
+    """Return what the task has pushed; ``None`` where it came to no report.
 
     :raises ValueError: where it pushed something else.
     """
@@ -148,7 +148,7 @@ def _interval(context: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _error(error: object) -> str:
-    """What may be shown of an error: our own messages name no person, what others say is for the log."""
+    """Return what may be shown of an error: our own messages name no person, what others say is for the log."""
     from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout, redact
 
     if error is None:

@@ -280,7 +280,7 @@ class LeadSyncOperator(TellsLineage):
 
 
 def _deferrable() -> bool:
-    """Whether Airflow's configuration makes tasks deferrable that do not say."""
+    """Return whether Airflow's configuration makes tasks deferrable that do not say."""
     from airflow.providers.common.compat.sdk import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

@@ -82,7 +82,7 @@ def _rows_read(rows: int) -> dict[str, Any]:
 
 
 def _file(path: str) -> InputDataset:
-    """A file or a folder; of a glob, the folder in which it begins to vary."""
+    """Return a file or a folder; of a glob, the folder in which it begins to vary."""
     parts = urlsplit(path)
     plain = path.removeprefix("file://") if parts.scheme in ("", "file") else parts.path
     if parts.query or any(mark in plain for mark in "*?["):
@@ -132,12 +132,15 @@ def _full_name(*parts: str | None) -> str:
 
 
 def _is_table(name: str, sql: str) -> bool:
-    """Whether a name is that of a table: the parser also takes functions (``read_csv``) and DuckDB's files for one."""
+    """Return whether a name is that of a table.
+
+    The parser also takes functions (``read_csv``) and DuckDB's files for one.
+    """
     return "/" not in name and not re.search(rf"\b{re.escape(name)}\s*\(", sql, re.IGNORECASE)
 
 
 def _file_database(hook: DbApiHook, connection: Any) -> DatabaseInfo | None:  # noqa: ANN401 - of several classes
-    """A database that is a file, whose hook has no name for it; dbt calls DuckDB's so."""
+    """Return a database that is a file, whose hook has no name for it; dbt calls DuckDB's so."""
     from airflow.providers.openlineage.sqlparser import DatabaseInfo
 
     place = {"duckdb": getattr(hook, "get_database", str), "sqlite": lambda: connection.host}.get(hook.conn_type, str)()

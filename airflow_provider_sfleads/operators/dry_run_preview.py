@@ -61,7 +61,7 @@ def _missing(outcome: LoadOutcome, report: SyncReport) -> str | None:
 
 
 def _found(load: LoadContext, plan: Plan) -> tuple[Found, str]:
-    """What the dry run has found, and why a live one would take the API that it takes.
+    """Return what the dry run has found, and why a live one would take the API that it takes.
 
     The marks of the results tell the parts that jobs would carry from what would go page by page.
     """
@@ -99,7 +99,10 @@ def _found(load: LoadContext, plan: Plan) -> tuple[Found, str]:
 
 
 def _look_ups(load: LoadContext, plan: Plan) -> tuple[int, tuple[str, ...]]:
-    """How many calls the look-ups of all rows took: each try but for its describe, and for the assignment rule."""
+    """Return how many calls the look-ups of all rows took.
+
+    Each try but for its describe, and for the assignment rule.
+    """
     calls = load.settings.hook.client.api_calls - 1 - load.rule_calls
     if not load.resumed or not looks_up(plan):
         return calls, ()
@@ -114,7 +117,7 @@ def _groups(load: LoadContext, plan: Plan, parts: Sequence[str], *, ahead: int =
 
 
 def _is_mixed(plan: Plan, others: Tally) -> bool:
-    """Whether other rows come into the groups in which such rows are looked up, or it is not known by what they are."""
+    """Return whether other rows may come into the groups in which such rows are looked up."""
     recipe = plan.recipe
     sent_or_left = (
         sum(rows_by_way(plan, others)) + others.unchanged.total() + sum(others.rejects[code] for code in NO_SINGLE_LEAD)

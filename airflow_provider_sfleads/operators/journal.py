@@ -84,7 +84,7 @@ class Journal:
     store: StateStore
 
     def next(self, now: datetime, *, dry_run: bool, deferred: bool = False) -> Execution:
-        """The execution that an earlier try left open, or a new one; nothing is kept yet.
+        """Return the execution that an earlier try left open, or a new one; nothing is kept yet.
 
         :param deferred: whether this is the same try, back from its deferral.
         """
@@ -98,7 +98,10 @@ class Journal:
         self.store.set(_key(dry_run=execution.dry_run), asdict(execution))
 
     def last(self, *, dry_run: bool) -> Execution | None:
-        """The execution that was kept last, be it open or closed; ``None`` where there is none that can be read."""
+        """Return the execution that was kept last, be it open or closed.
+
+        ``None`` where there is none that can be read.
+        """
         value = self.store.get(_key(dry_run=dry_run))
         if not isinstance(value, Mapping):
             return None
@@ -163,13 +166,13 @@ def _key(*, dry_run: bool) -> str:
 
 
 def open_jobs(store: StateStore) -> tuple[str, ...]:
-    """Ids of the bulk jobs of the live execution that is open, if there is one."""
+    """Return ids of the bulk jobs of the live execution that is open, if there is one."""
     execution = Journal(store).last(dry_run=False)
     return tuple(execution.jobs.values()) if execution is not None and execution.open else ()
 
 
 def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: str) -> ResultsFolder:
-    """The folder of a task, less the name of the execution."""
+    """Return the folder of a task, less the name of the execution."""
     ti, dag_run = context["ti"], context.get("dag_run")
     map_index = getattr(ti, "map_index", None)
     return ResultsFolder(
@@ -183,7 +186,7 @@ def folder_of(context: Mapping[str, Any], *, base: str, dag_id: str, task_id: st
 
 
 def store_of(context: Mapping[str, Any], folder: ResultsFolder, name: str = JOURNAL) -> StateStore:
-    """Where the task remembers: Airflow's task state store, or else a file of a name below ``results_path``."""
+    """Return where the task remembers: Airflow's task state store, or a file of a name below ``results_path``."""
     store = task_state_store(context)
     if store is None:
         return StateFile(folder, name)
@@ -233,12 +236,12 @@ class _Lasting:
 
 
 def try_number(context: Mapping[str, Any]) -> int:
-    """Number of the task's try; it goes on counting when the task is cleared."""
+    """Return the number of the task's try; it goes on counting when the task is cleared."""
     return int(getattr(context["ti"], "try_number", 1))
 
 
 def was_cleared(context: Mapping[str, Any]) -> bool:
-    """Whether a try comes of clearing the task: it is not the first one, and no retry of Airflow's own.
+    """Return whether a try comes of clearing the task: it is not the first one, and no retry of Airflow's own.
 
     Clearing grants the task its retries anew, on top of the tries it had (Airflow, ``clear_task_instances``).
     """

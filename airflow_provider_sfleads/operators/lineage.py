@@ -54,7 +54,7 @@ class TellsLineage(BaseOperator):
     _written_back: int | None = None
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
-        """What is going to be read and written; a dry run writes nothing."""
+        """Return what is going to be read and written; a dry run writes nothing."""
         from airflow.providers.openlineage.extractors import OperatorLineage
 
         from airflow_provider_sfleads.operators.datasets import inputs_of, written_back_to
@@ -65,14 +65,14 @@ class TellsLineage(BaseOperator):
         return OperatorLineage(inputs=inputs_of(self.export), outputs=outputs)
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """What was read and written, and how many rows.
+        """Return what was read and written, and how many rows.
 
         :param task_instance: the task; the operator itself knows its report, also after a deferral.
         """
         return self._what_was_done(reads=True)
 
     def get_openlineage_facets_on_failure(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """What was read and written before the task failed.
+        """Return what was read and written before the task failed.
 
         :param task_instance: the task.
         """
@@ -103,7 +103,7 @@ class TellsLineage(BaseOperator):
 
     @abstractmethod
     def _hook(self) -> SalesforceLeadsHook:
-        """The hook of the operator's connection."""
+        """Return the hook of the operator's connection."""
 
 
 def with_alias(outlets: Sequence[Any], conn_id: object) -> list[Any]:

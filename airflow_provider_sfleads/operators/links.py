@@ -61,7 +61,7 @@ class LeadsLink(_PushedLink):
 
 
 def results_url(folder: ResultsFolder) -> str:
-    """The address of the page for an execution, from the root of Airflow's own host.
+    """Return the address of the page for an execution, from the root of Airflow's own host.
 
     So it leads back to the host by which a person came, whatever others there are; below which path Airflow is
     served there, ``[api] base_url`` says.
@@ -74,7 +74,7 @@ def results_url(folder: ResultsFolder) -> str:
 
 
 def jobs_url(base_url: str, job_ids: Iterable[str]) -> str:
-    """The address of a bulk job, or of the list of all jobs; empty where there is none.
+    """Return the address of a bulk job, or of the list of all jobs; empty where there is none.
 
     Salesforce documents no addresses of Setup; its command line (``sf org open``) has this one.
 
@@ -88,7 +88,7 @@ def jobs_url(base_url: str, job_ids: Iterable[str]) -> str:
 
 
 def leads_url(base_url: str) -> str:
-    """The address of the list of leads.
+    """Return the address of the list of leads.
 
     :param base_url: the org's, as the hook's client has it.
     """

@@ -155,7 +155,7 @@ def _end(load_context: LoadContext, outcome: LoadOutcome) -> Ending:
 
 
 def _goes_on(load_context: LoadContext, outcome: LoadOutcome, report: SyncReport) -> bool:
-    """Whether the next try goes on with this execution.
+    """Return whether the next try goes on with this execution.
 
     It does not where jobs have failed for a reason that stays, and no row may be in Salesforce that is not recorded:
     what is mended then may be the rows, so the next one reads the export anew.
@@ -214,7 +214,7 @@ def _end_early(load_context: LoadContext) -> SyncReport:
 
 
 def _calls(load_context: LoadContext) -> dict[str, int]:
-    """The calls of all processes so far, for the journal."""
+    """Return the calls of all processes so far, for the journal."""
     execution, client = load_context.execution, load_context.settings.hook.client
     return {
         "api_calls": execution.api_calls + client.api_calls,
@@ -258,7 +258,7 @@ def _write_back(load_context: LoadContext) -> SalesforceLeadsError | None:
 
 
 def _interval(context: Mapping[str, Any]) -> Interval | None:
-    """The interval for the report and the write-back; a Param that only happens to be named ``from`` is none."""
+    """Return the interval for the report and the write-back; a Param that only happens to be named ``from`` is none."""
     try:
         return interval_of(context)
     except ParameterError as error:
@@ -269,7 +269,7 @@ def _interval(context: Mapping[str, Any]) -> Interval | None:
 def _execution(
     journal: Journal, folder: ResultsFolder, settings: LoadSettings, context: Mapping[str, Any], *, deferred: bool
 ) -> Execution:
-    """The execution that goes on or begins, with what is lost of those before it."""
+    """Return the execution that goes on or begins, with what is lost of those before it."""
     last = journal.last(dry_run=settings.dry_run)
     reason = None
     if last is not None and not deferred:
@@ -298,7 +298,7 @@ def _execution(
 def _asking(
     since: str, execution: Execution, folder: ResultsFolder, journal: Journal, settings: LoadSettings
 ) -> Execution:
-    """The execution as one that has to ask for each row before it sends it, durably: records may not come back.
+    """Return the execution as one that has to ask for each row before it sends it, durably: records may not come back.
 
     Its jobs are aborted first, so that what is asked for afterwards is not created later.
     """

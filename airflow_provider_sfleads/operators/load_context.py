@@ -204,11 +204,11 @@ class LoadContext:
         return self.execution.asks_from is not None
 
     def own_time(self, moment: datetime | None) -> datetime | None:
-        """A moment of Salesforce's clock by the worker's own."""
+        """Return a moment of Salesforce's clock by the worker's own."""
         return None if moment is None else moment - self._ahead
 
     def server_now(self) -> datetime:
-        """The time by Salesforce's clock."""
+        """Return the time by Salesforce's clock."""
         return datetime.now(UTC) + self._ahead
 
     @property
@@ -217,7 +217,7 @@ class LoadContext:
         return self._moment(self.execution.started_at)
 
     def _moment(self, noted: str) -> datetime:
-        """A moment of the journal by Salesforce's clock."""
+        """Return a moment of the journal by Salesforce's clock."""
         return datetime.fromisoformat(noted) + self._ahead
 
     @property
@@ -225,7 +225,7 @@ class LoadContext:
         return timedelta(seconds=self.settings.hook.client.server_time_offset or 0.0)
 
     def earlier(self, plan: Plan) -> EarlierRows:
-        """A memory of what was done before, empty yet."""
+        """Return a memory of what was done before, empty yet."""
         execution, assumed = self.execution, None
         if execution.asks_from is not None:
             last = execution.asks_until or execution.started_at
@@ -249,7 +249,7 @@ class LoadContext:
         return self.settings.late_commit + max(timedelta(0), timeout - _USUAL)
 
     def doubt(self) -> UnansweredSend:
-        """That rows were sent at some time of the execution, and nobody knows what became of them."""
+        """Say that rows were sent at some time of the execution, and nobody knows what became of them."""
         asks = self.execution.asks_from
         since = self.began if asks is None else self._moment(asks)
         # By which user is not recorded where records are lost. A plain insert has to reckon with any; with a unique key
@@ -263,12 +263,12 @@ class LoadContext:
         return frozenset(filter(None, (self.settings.hook.client.user_id,)))
 
     def lookup(self) -> LeadLookup:
-        """Reads leads."""
+        """Return what reads leads."""
         hook = self.settings.hook
         return LeadLookup(send=hook.client.send, conn_id=hook.salesforce_conn_id, lead=self.lead)
 
     def active_rule(self) -> str | None:
-        """The org's active assignment rule for leads, asked for once.
+        """Return the org's active assignment rule for leads, asked for once.
 
         :raises ObjectAccessError: where the Run-As user may not see rules.
         """
@@ -280,7 +280,7 @@ class LoadContext:
         return self.rule[0]
 
     def lead_url(self, lead_id: str) -> str:
-        """A lead's address."""
+        """Return a lead's address."""
         return f"{self.settings.hook.client.base_url}/lightning/r/Lead/{lead_id}/view"
 
     @cached_property

@@ -73,7 +73,7 @@ def report_of(load: LoadContext) -> SyncReport:
 
 
 def _other_executions(load: LoadContext) -> Sequence[Entry]:
-    """What the other executions came to, less what this one has found to be its own: what their records lack."""
+    """Return what the other executions came to, less what this one has found to be its own: what their records lack."""
     if load.counts_anew:
         with suppress(OSError):
             return other_executions(load.folder, by_rows=True)
@@ -95,7 +95,7 @@ def _api_reason(tally: Tally, execution: Execution) -> str:
 
 
 def failure_of(run: LoadOutcome, report: SyncReport, max_rejects: float) -> SalesforceLeadsError | None:
-    """What the task fails with, now that everything is recorded; ``None`` where it is a success.
+    """Return what the task fails with, now that everything is recorded; ``None`` where it is a success.
 
     Rows not sent go before rejects: they are worth a retry, and it comes upon the rejects again.
     """
@@ -132,7 +132,7 @@ def failure_of(run: LoadOutcome, report: SyncReport, max_rejects: float) -> Sale
 
 
 def _beyond_retry(halted: BulkJobError | ObjectAccessError, report: SyncReport) -> SalesforceLeadsError:
-    """The error of a run that stopped for a reason that the next try would meet again."""
+    """Return the error of a run that stopped for a reason that the next try would meet again."""
     told = (
         f"{report.not_sent:,} of {report.read:,} rows were not sent, and no retry is made. {halted} When that is done, "
         f"clear the task: what was not sent is sent then. Per row: {report.results_path}"
@@ -147,13 +147,15 @@ def _beyond_retry(halted: BulkJobError | ObjectAccessError, report: SyncReport) 
 
 
 def _remedies(reasons: Mapping[str, int]) -> str:
-    """What to do about the commonest codes whose cure does not lie in the rows."""
+    """Return what to do about the commonest codes whose cure does not lie in the rows."""
     found = [f" {code}: {remedy}" for code in reasons if (remedy := look_up(code).advice_for_rows)]
     return "".join(found[:_NAMED_REMEDIES])
 
 
 def misrecorded(run: LoadOutcome, folder: ResultsFolder) -> ResultsError | None:
-    """The error of a run whose results are not what it wrote: lost in part or whole, or written by somebody else, too.
+    """Return the error of a run whose results are not what it wrote.
+
+    Lost in part or whole, or written by somebody else, too.
 
     Every row that was read is one line; a run that says so without looking would be green over records that are gone.
     """
@@ -171,7 +173,7 @@ def misrecorded(run: LoadOutcome, folder: ResultsFolder) -> ResultsError | None:
 
 
 def _worthwhile_in(run: LoadOutcome) -> float | None:
-    """Seconds until another try can help, where that is known."""
+    """Return seconds until another try can help, where that is known."""
     waits = [error.retry_after for error in (run.halted, run.export_error) if error is not None and error.retry_after]
     if run.known_from is not None:
         waits.append(max(0.0, (run.known_from - datetime.now(UTC)).total_seconds()))
@@ -179,7 +181,7 @@ def _worthwhile_in(run: LoadOutcome) -> float | None:
 
 
 def summary(report: SyncReport) -> str:
-    """The report in one line for the log."""
+    """Return the report in one line for the log."""
     names = [action.value for action in Action] + ["duplicate_keys"]
     counts = report.as_json()
     reasons = {"rejected": report.reject_reasons, "unchanged": report.unchanged_reasons}

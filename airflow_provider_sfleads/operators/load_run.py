@@ -96,7 +96,7 @@ def _carried_out(load: LoadContext, stream: ChunkStream | None, source: ExitStac
 
 
 def _columns(load: LoadContext, stream: ChunkStream | None) -> tuple[str, ...]:
-    """The export's columns; of one that was read in an earlier try, as that wrote them down."""
+    """Return the export's columns; of one that was read in an earlier try, as that wrote them down."""
     if stream is not None:
         return stream.columns
     with load.folder.staged().open(COLUMNS) as file:
@@ -104,7 +104,7 @@ def _columns(load: LoadContext, stream: ChunkStream | None) -> tuple[str, ...]:
 
 
 def _choice(load: LoadContext, plan: Plan, rows: int) -> tuple[str, str]:
-    """The API that carries the rows, and why.
+    """Return the API that carries the rows, and why.
 
     :param rows: how many are staged.
     """
@@ -120,7 +120,7 @@ def _choice(load: LoadContext, plan: Plan, rows: int) -> tuple[str, str]:
 
 
 def _rules_jobs_out(load: LoadContext, plan: Plan, *, makes_jobs: bool) -> str | None:
-    """Why no job is made; ``None`` where nothing is said against it.
+    """Return why no job is made; ``None`` where nothing is said against it.
 
     What is mended after a job has failed may be the Dag, and permissions come and go between two tries.
 
@@ -152,7 +152,7 @@ def _stage_anew(load: LoadContext, columns: Sequence[str]) -> None:
 
 @contextmanager
 def _earlier(load: LoadContext, plan: Plan, *, is_begun: bool) -> Iterator[EarlierRows | None]:
-    """What was done before, where that matters: for a retry, and for leads that a re-run could create again.
+    """Yield what was done before, where that matters: for a retry, and for leads that a re-run could create again.
 
     :param is_begun: whether this try has recorded rows, too.
     """
@@ -186,7 +186,7 @@ def _ending(load: LoadContext, plan: Plan) -> Callable[[type[BaseException] | No
 
 
 def _conclude(load: LoadContext, plan: Plan) -> None:
-    """All rows are recorded: what stays announced is what nobody knows of."""
+    """Keep announced what nobody knows of, now that all rows are recorded."""
     if not any(Announcements(load.folder, plan.compare).rows()):
         # Jobs announce nothing: where there were no pages, not one of a million outcomes need be looked at.
         return
@@ -296,7 +296,7 @@ class _LoadRun:
         return PendingJobs(job_ids=job_ids, elapsed=self.run.elapsed, queued=self.run.queued) if job_ids else None
 
     def _turns_to_pages(self) -> str | None:
-        """Why what an earlier try has staged for jobs goes page by page now, as far as no job carries it."""
+        """Return why what an earlier try has staged for jobs goes page by page now, as far as no job carries it."""
         from airflow_provider_sfleads.pipeline.staged_pieces import Role
 
         carried = self.load.execution.jobs
@@ -348,7 +348,7 @@ class _LoadRun:
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
 
     def _is_placed(self, piece: Piece) -> bool:
-        """Whether rows of a piece were looked up, or sent, before: they are looked at one by one."""
+        """Return whether rows of a piece were looked up, or sent, before: they are looked at one by one."""
         from airflow_provider_sfleads.pipeline.staged_pieces import APART
 
         if piece.slot.round or piece.slot.kind >= APART:
@@ -373,7 +373,7 @@ class _LoadRun:
             self.pieces.pass_on(piece, Role.PAGES)
 
     def _seen_in(self, pieces: Sequence[Piece]) -> Seen:
-        """What was there before: a lead that a look-up found for one of these rows is not there twice."""
+        """Return what was there before: a lead that a look-up found for one of these rows is not there twice."""
         own: set[str] = set()
         for piece in pieces:
             with self.pieces.reading(piece) as batches:
@@ -389,7 +389,7 @@ class _LoadRun:
         return seen
 
     def _rows_apart(self, pieces: Sequence[Piece], apart: Mapping[str, Sequence[int]]) -> Iterator[Candidate]:
-        """The rows to look at one by one.
+        """Yield the rows to look at one by one.
 
         :param apart: of pieces whose other rows are settled, by name, the places of those that are not.
         """

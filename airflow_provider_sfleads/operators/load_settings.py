@@ -68,7 +68,7 @@ def _digest(value: object) -> str:
 
 
 def _canonical(value: object) -> str:
-    """A text of a value that does not go by the order in which a process keeps a set, or by where an object lies."""
+    """Write a value in a form that does not go by the order of a set in one process, or by where an object lies."""
     if is_dataclass(value) and not isinstance(value, type):
         members = {each.name: getattr(value, each.name) for each in fields(value) if each.compare}
         return type(value).__name__ + _canonical(members)

@@ -27,7 +27,7 @@ def lost_since(
     *,
     deferred: bool,
 ) -> str | None:
-    """From when on rows may have been sent of which no record is left, ISO 8601; ``None`` where nothing is lost.
+    """Return from when on rows may have been sent whose record is lost, ISO 8601; ``None`` where nothing is.
 
     :param last: what the journal held.
     :param execution: the live execution that goes on, or begins.
@@ -49,31 +49,34 @@ def lost_since(
 
 
 def _may_have_jobs(folder: ResultsFolder) -> bool:
-    """Whether jobs may carry staged rows: which ones, only the entry in the store would tell; pages are announced."""
+    """Return whether jobs may carry staged rows: which ones, only the entry in the store would tell.
+
+    Pages are announced.
+    """
     from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role
 
     return folder.has_staged and any(piece.role is not Role.PAGES for piece in Pieces(folder.staged()).all())
 
 
 def _has_records(last: Execution, folder: ResultsFolder) -> bool:
-    """Whether all is there that an execution that is open had recorded, as far as anybody can tell."""
+    """Return whether all is there that an execution that is open had recorded, as far as anybody can tell."""
     return folder.is_staged and folder.holds_parts(last.first_part, last.next_part)
 
 
 def _lacks_earlier(execution: Execution, folder: ResultsFolder) -> bool:
-    """Whether an execution before this one is gone, or a part of its results."""
+    """Return whether an execution before this one is gone, or a part of its results."""
     parts = execution.parts.items()
     whole = all(replace(folder, execution=name).holds_parts(first, end) for name, (first, end) in parts)
     return not whole or begun_beside(folder) < execution.earlier
 
 
 def begun_beside(folder: ResultsFolder) -> int:
-    """How many live executions of the task, other than that of the folder, have come to the point of sending."""
+    """Return how many live executions of the task, other than that of the folder, have come to the point of sending."""
     return sum(other.has_begun for other in folder.others())
 
 
 def _beginning(context: Mapping[str, Any]) -> datetime:
-    """A moment before which the Dag run has done nothing."""
+    """Return a moment before which the Dag run has done nothing."""
     run = context.get("dag_run")
     moments: list[datetime | None] = [getattr(run, name, None) for name in _MOMENTS]
     return min([datetime.now(UTC), *(moment for moment in moments if moment is not None)])
@@ -84,7 +87,7 @@ _LONGEST_STAGED = timedelta(days=1)
 
 
 def why_anew(last: Execution, folder: ResultsFolder, settings: LoadSettings, now: datetime) -> str | None:
-    """Why the export is read anew, by a new execution; ``None`` where the open one goes on with what is staged.
+    """Return why the export is read anew, by a new execution; ``None`` where the open one goes on with what is staged.
 
     A new execution looks at each row as Salesforce holds it by then, and knows what the one before created, or may
     have: rows that are staged are sent only by the plan that they were staged by.

@@ -14,7 +14,7 @@ _WORDS = {"true": True, "false": False}
 
 
 def as_flag(name: str, value: object) -> bool:
-    """A switch: a bool, or the text ``True`` or ``False``; nothing else, so that a typing error is no "yes".
+    """Return a switch: a bool, or the text ``True`` or ``False``; nothing else, so that a typing error is no "yes".
 
     :raises ParameterError: for anything else.
     """
@@ -27,7 +27,7 @@ def as_flag(name: str, value: object) -> bool:
 
 
 def as_count(name: str, value: object, *, least: int, most: int | None = None) -> int:
-    """A whole number within bounds.
+    """Return a whole number within bounds.
 
     :raises ParameterError: for anything else.
     """
@@ -40,7 +40,7 @@ def as_count(name: str, value: object, *, least: int, most: int | None = None) -
 
 
 def as_number(name: str, value: object) -> Decimal:
-    """A number.
+    """Return a number.
 
     :raises ParameterError: for anything else.
     """
@@ -51,7 +51,7 @@ def as_number(name: str, value: object) -> Decimal:
 
 
 def as_tolerance(name: str, value: object) -> int | float:
-    """How many rejects a run bears: a whole number is a count, a fraction in [0, 1) a share of the rows read.
+    """Return how many rejects a run bears: a whole number is a count, a fraction in [0, 1) a share of the rows read.
 
     :raises ParameterError: for anything else.
     """
@@ -67,7 +67,7 @@ def as_tolerance(name: str, value: object) -> int | float:
 
 
 def as_list(name: str, value: object) -> list[object]:
-    """A list; also one that Jinja has turned into text.
+    """Return a list; also one that Jinja has turned into text.
 
     :raises ParameterError: for anything else: text that is one item and not a list of one, a set, which has no order.
     """
@@ -80,7 +80,7 @@ def as_list(name: str, value: object) -> list[object]:
 
 
 def as_stages(name: str, value: object) -> list[str | None]:
-    """A list of stages, trimmed; a blank one, like ``None``, stands for no stage.
+    """Return a list of stages, trimmed; a blank one, like ``None``, stands for no stage.
 
     :raises ParameterError: for anything else.
     """
@@ -91,7 +91,7 @@ def as_stages(name: str, value: object) -> list[str | None]:
 
 
 def as_fields(name: str, value: object) -> dict[str, object]:
-    """A dict; also one that Jinja has turned into text; nothing is an empty one.
+    """Return a dict; also one that Jinja has turned into text; nothing is an empty one.
 
     :raises ParameterError: for anything else.
     """
@@ -104,7 +104,7 @@ def as_fields(name: str, value: object) -> dict[str, object]:
 
 
 def as_choice(name: str, value: object, choices: Collection[str]) -> str:
-    """One of a few words.
+    """Return one of a few words.
 
     :raises ParameterError: for anything else.
     """
@@ -114,7 +114,7 @@ def as_choice(name: str, value: object, choices: Collection[str]) -> str:
 
 
 def as_text(name: str, value: object) -> str:
-    """Text that is not blank.
+    """Return text that is not blank.
 
     :raises ParameterError: for anything else.
     """

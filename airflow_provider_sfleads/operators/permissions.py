@@ -57,7 +57,10 @@ def check_permissions(load: LoadContext) -> None:
 
 
 def hides_rule(load: LoadContext) -> bool:
-    """Whether bulk is out of the question, since it would have to name a rule that the Run-As user may not see."""
+    """Return whether bulk is out of the question.
+
+    Since it would have to name a rule that the Run-As user may not see.
+    """
     try:
         if load.settings.needs.active_rule:
             load.active_rule()

@@ -39,14 +39,14 @@ class ChangeDetection:
     heading: str
 
     def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
-        """Why staged rows are left alone, by the places of those that are."""
+        """Return why staged rows are left alone, by the places of those that are."""
         from airflow_provider_sfleads.pipeline.column_equality import fingerprints
 
         return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
 
 
 def remembered_for(load: LoadContext, plan: Plan) -> ChangeDetection | None:
-    """The memory of a load; ``None`` where nothing asks for one.
+    """Return the memory of a load; ``None`` where nothing asks for one.
 
     ``changed_only`` does, for values. So does a plan that could undo what a newer run wrote, where there is a table
     that tells.
@@ -69,7 +69,7 @@ def remembered_for(load: LoadContext, plan: Plan) -> ChangeDetection | None:
 
 
 def _heading(load: LoadContext, plan: Plan) -> str:
-    """Where the values are, how they are written, and by what their leads are found."""
+    """Return where the values are, how they are written, and by what their leads are found."""
     external = plan.recipe.external.name if plan.recipe.external else None
     by_email = "match_email" if plan.recipe.by_email else None
     client, fields = load.settings.hook.client, [info.name for info in plan.recipe.fields]
@@ -118,7 +118,7 @@ def prefilter_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilte
 
 
 def _with_earlier(plan: Plan, batch: pa.RecordBatch, left: dict[int, Known], earlier: EarlierRows) -> Prefiltered:
-    """What earlier executions created, or may have, on top."""
+    """Return what earlier executions created, or may have, on top."""
     from airflow_provider_sfleads.pipeline.staging import Prefiltered
 
     in_doubt: list[int] = []

@@ -74,14 +74,17 @@ def give_up(load: LoadContext, *, for_good: bool) -> None:
 
 
 def _undoable_until(settings: LoadSettings, load: LoadContext) -> datetime | None:
-    """The end of the load's interval, where it could undo what newer ones wrote and there is a memory that tells."""
+    """Return the end of the load's interval.
+
+    Where it could undo what newer ones wrote and there is a memory that tells.
+    """
     remembers = settings.write_back is not None or settings.changed_only
     is_needed = settings.may_undo and remembers and not settings.dry_run
     return load.interval.end if is_needed and load.interval is not None else None
 
 
 def _memory_of(load: LoadContext) -> tuple[str, ...]:
-    """What tells one memory from another; days of the other operator are no reason to wait."""
+    """Return what tells one memory from another; days of the other operator are no reason to wait."""
     table, own = load.settings.write_back, load.folder
     if table is not None:
         return (load.settings.operation, "table", table.conn_id, table.table.lower())
@@ -89,7 +92,10 @@ def _memory_of(load: LoadContext) -> tuple[str, ...]:
 
 
 def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
-    """Whether nothing more comes of a job of a run that is gone; one that was never closed is aborted for that."""
+    """Return whether nothing more comes of a job of a run that is gone.
+
+    One that was never closed is aborted for that.
+    """
     call = ingest_jobs.get_job(job_id)
     try:
         job = ingest_jobs.found_job(call, hook.client.send(call), conn_id=hook.salesforce_conn_id)

@@ -29,7 +29,7 @@ from airflow_provider_sfleads.salesforce.job_control import Jobs
 
 
 def run_terms_of(load: LoadContext) -> RunTerms:
-    """How the staged rows of a load are sent and recorded."""
+    """Return how the staged rows of a load are sent and recorded."""
     settings = load.settings
     return RunTerms(
         dry_run=settings.dry_run,
@@ -58,7 +58,7 @@ class _JobJournal:
     load: LoadContext
 
     def jobs(self) -> Mapping[str, str]:
-        """Ids of jobs by their load's label."""
+        """Return ids of jobs by their load's label."""
         return self.load.execution.jobs
 
     def note(self, label: str, job_id: str | None) -> None:
@@ -76,7 +76,7 @@ class _JobJournal:
 
 
 def _reading(load: LoadContext) -> Reading:
-    """What look-ups read with."""
+    """Return what look-ups read with."""
     settings, client = load.settings, load.settings.hook.client
 
     def pause(seconds: float) -> None:
@@ -96,7 +96,7 @@ def _reading(load: LoadContext) -> Reading:
 def page_loads(
     load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory, earlier: EarlierRows | None
 ) -> PageLoads:
-    """What sends the staged rows of a load by pages.
+    """Return what sends the staged rows of a load by pages.
 
     :param earlier: what earlier tries did, where that matters.
     """
@@ -120,7 +120,7 @@ def page_loads(
 
 
 def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
-    """What looks at rows one by one: those that pages have put apart, and what these have left."""
+    """Return what looks at rows one by one: those that pages have put apart, and what these have left."""
     search = LeadSearch(
         lead=load.lead,
         fields=pages.plan.recipe.fields,
@@ -132,7 +132,7 @@ def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
 
 
 def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
-    """What sends the staged rows of a load by jobs."""
+    """Return what sends the staged rows of a load by jobs."""
     settings, client, terms, journal = load.settings, load.settings.hook.client, run_terms_of(load), _JobJournal(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
 

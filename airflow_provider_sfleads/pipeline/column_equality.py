@@ -100,7 +100,7 @@ def _numbers(scale: int, values: pa.Array) -> Texts:
 
 
 def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> list[str]:
-    """The fingerprints of staged rows.
+    """Return the fingerprints of staged rows.
 
     :param heading: what the values of all rows stand for.
     :param fields: Lead fields that a row may write, in a fixed order.
@@ -113,7 +113,10 @@ def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo
 
 
 def _sorted(cell: str) -> str:
-    """The choices of a multi-select picklist in one order: whatever the export has them in, they are the same."""
+    """Return the choices of a multi-select picklist in one order.
+
+    Whatever the export has them in, they are the same.
+    """
     return ";".join(sorted(cell.split(";")))
 
 

@@ -51,7 +51,7 @@ class Texts:
 
 
 def plain(column: pa.Array) -> pa.Array:
-    """The column in one piece, its dictionary dissolved, its strings, its floats and its decimals of the one type.
+    """Bring the column into one piece, its dictionary dissolved, its strings, floats and decimals of one type each.
 
     Python has floats of 64 bits only: what 32 bits hold of 0.1 is to it 0.10000000149011612.
     """
@@ -69,7 +69,7 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def is_scalar(kind: pa.DataType) -> bool:
-    """Whether values of a type are single ones that text can be made of."""
+    """Return whether values of a type are single ones that text can be made of."""
     types = pa.types
     return bool(
         types.is_string(kind)
@@ -82,7 +82,7 @@ def is_scalar(kind: pa.DataType) -> bool:
 
 
 def texts(array: pa.Array) -> Texts:
-    """Text of a plain column; of what is no text, number or boolean, the row code has to tell it."""
+    """Return text of a plain column; of what is no text, number or boolean, the row code has to tell it."""
     types, kind = pa.types, array.type
     if types.is_string(kind):
         return Texts(_with_line_feeds(array), none_of(array))
@@ -94,32 +94,32 @@ def texts(array: pa.Array) -> Texts:
 
 
 def unknown(array: pa.Array) -> Texts:
-    """A column of whose values none is known."""
+    """Return a column of whose values none is known."""
     return Texts(pa.nulls(len(array), pa.string()), valid(array))
 
 
 def trimmed(text: pa.Array) -> pa.Array:
-    """Text without the blanks around it that Salesforce drops, too."""
+    """Return text without the blanks around it that Salesforce drops, too."""
     return pc.ascii_trim(text, characters=BLANKS)
 
 
 def valid(array: pa.Array) -> Mask:
-    """Which values are there."""
+    """Return which values are there."""
     return _numpy(pc.is_valid(array))
 
 
 def none_of(array: pa.Array) -> Mask:
-    """A mask of no row."""
+    """Return a mask of no row."""
     return np.zeros(len(array), dtype=np.bool_)
 
 
 def mask_of(flags: pa.Array) -> Mask:
-    """Which flags are set; a null is not."""
+    """Return which flags are set; a null is not."""
     return _numpy(pc.fill_null(flags, fill_value=False))
 
 
 def matches(text: pa.Array, pattern: str) -> Mask:
-    """Which texts match a regular expression (RE2)."""
+    """Return which texts match a regular expression (RE2)."""
     return mask_of(pc.match_substring_regex(text, pattern))
 
 
@@ -130,7 +130,10 @@ def lengths(text: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def may_hold(text: pa.Array, part: bytes) -> bool:
-    """Whether some bytes stand anywhere in a column: one look at the whole, far cheaper than one at each value."""
+    """Return whether some bytes stand anywhere in a column.
+
+    One look at the whole, far cheaper than one at each value.
+    """
     _, offsets, data = text.buffers()
     if data is None or not len(text):
         return False
@@ -171,12 +174,12 @@ def _numpy(flags: pa.Array) -> Mask:
 
 
 def no_ids(count: int) -> Ids:
-    """So many ids that are none."""
+    """Return so many ids that are none."""
     return np.zeros(count, dtype=_FORM)
 
 
 def id_bytes(values: pa.Array) -> Ids:
-    """The 18-character form of ids; empty for what is no id.
+    """Return the 18-character form of ids; empty for what is no id.
 
     :param values: strings without blanks around them.
     """
@@ -190,7 +193,7 @@ def id_bytes(values: pa.Array) -> Ids:
 
 
 def full_ids(array: pa.Array) -> Texts:
-    """The 18-character form of ids as text, null where there is nothing; unsure of what is no id as it stands.
+    """Return the 18-character form of ids as text, null where there is nothing; unsure of what is no id as it stands.
 
     :param array: text.
     """
@@ -199,7 +202,7 @@ def full_ids(array: pa.Array) -> Texts:
 
 
 def lead_ids(array: pa.Array) -> pa.Array:
-    """The 18-character form of leads' ids; null where there is none or a malformed one.
+    """Return the 18-character form of leads' ids; null where there is none or a malformed one.
 
     :param array: text.
     """
@@ -208,13 +211,13 @@ def lead_ids(array: pa.Array) -> pa.Array:
 
 
 def lead_ids_only(values: pa.Array) -> bool:
-    """Whether each of some strings has the form of a lead's id."""
+    """Return whether each of some strings has the form of a lead's id."""
     fits = pc.match_substring_regex(values, f"^{LEAD_PREFIX}[a-zA-Z0-9]{{12}}(?:[a-zA-Z0-5]{{3}})?$")
     return bool(pc.all(pc.fill_null(fits, fill_value=False), min_count=0).as_py())
 
 
 def id_strings(ids: Ids) -> pa.Array:
-    """Ids as strings; null where there is none."""
+    """Return ids as strings; null where there is none."""
     there = ids != b""
     if there.all():
         offsets = np.arange(len(ids) + 1, dtype=np.int32) * _LONG
@@ -226,7 +229,7 @@ def id_strings(ids: Ids) -> pa.Array:
 
 
 def _plain_ids(values: pa.Array) -> tuple[Ids, Mask]:
-    """The 18-character form of ids that are right as they stand, and which those are."""
+    """Return the 18-character form of ids that are right as they stand, and which those are."""
     found = no_ids(len(values))
     size = lengths(values)
     plain = np.zeros(len(values), dtype=np.bool_)
@@ -249,7 +252,7 @@ def _characters(values: pa.Array, length: int) -> npt.NDArray[np.uint8]:
 
 
 def _completed(characters: npt.NDArray[np.uint8]) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Ids with their check characters, and which of them are right as they stand."""
+    """Return ids with their check characters, and which of them are right as they stand."""
     check = _CHECK[_check_places(characters)]
     right = _all_of_each(_LETTERS_AND_DIGITS[characters])
     if characters.shape[1] == _LONG:
@@ -261,7 +264,7 @@ def _completed(characters: npt.NDArray[np.uint8]) -> tuple[Ids, npt.NDArray[np.b
 
 
 def _check_places(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Each id's three check characters by their places: of five characters, which are capitals is one bit each."""
+    """Return each id's three check characters by their places: one bit for each capital of five characters."""
     capital = ((characters - np.uint8(ord("A"))) < _LETTERS).view(np.uint8)
     start, end = _bits(capital, 0), _bits(capital, _SHORT - 8)
     # The two overlap in one character.
@@ -275,5 +278,5 @@ def _bits(flags: npt.NDArray[np.uint8], at: int) -> npt.NDArray[np.uint64]:
 
 
 def _all_of_each(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Whether all is true, row by row; all of them together, which is the rule, is asked faster."""
+    """Return whether all is true, row by row; all of them together, which is the rule, is asked faster."""
     return np.ones(len(flags), dtype=np.bool_) if flags.all() else np.logical_and.reduce(flags, axis=1)

@@ -152,7 +152,7 @@ class CreatePlan:
                 yield self._new_lead(candidate, seen)
 
     def next_pass(self) -> None:
-        """What was put off comes again: a row that shares its e-mail with an earlier one, now that this one is done."""
+        """Begin another pass over rows that share their e-mail with an earlier one, now that this one is done."""
         self._pass += 1
 
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken | Unsent]:
@@ -192,7 +192,7 @@ class CreatePlan:
     def _made(
         self, candidate: Candidate, records: Sequence[LeadRecord], made: Collection[str], seen: Seen
     ) -> Settled | None:
-        """The outcome of a row whose own earlier request made one of the leads with its e-mail."""
+        """Return the outcome of a row whose own earlier request made one of the leads with its e-mail."""
         for lead in records:
             lead_id = full_id(lead["Id"])
             if candidate.doubt is not None and lead_id in made and seen(lead_id, "made"):
@@ -263,7 +263,7 @@ class CreatePlan:
         )
 
     def _person(self, candidate: Candidate, records: Sequence[LeadRecord], seen: Seen) -> Item | Settled:
-        """A lead or contact with the row's e-mail counts as existing."""
+        """Return a lead or contact with the row's e-mail counts as existing."""
         leads = [record for record in records if "IsConverted" in record]
         contact_id = next((record["Id"] for record in records if "IsConverted" not in record), None)
         people = self._rules.people
@@ -309,7 +309,7 @@ class CreatePlan:
 def candidate_builder(
     mapping: BoundMapping, external: FieldInfo | None, *, need_required: bool
 ) -> Callable[[str, Row], Candidate | Refusal]:
-    """How the create operator turns a row into a candidate.
+    """Return how the create operator turns a row into a candidate.
 
     :param need_required: refuse rows without the required fields at once; with ``existing="update"`` a row
         may lack them, since a lead that exists has them already.

@@ -13,7 +13,7 @@ _F1, _F2 = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 
 
 def digest_of_one(value: str) -> tuple[int, int]:
-    """Two halves of 64 bits; a column of one value would take 30 times as long."""
+    """Return two halves of 64 bits; a column of one value would take 30 times as long."""
     raw = value.encode()
     if len(raw) > _WIDEST:
         digest = hashlib.blake2b(raw, digest_size=16).digest()

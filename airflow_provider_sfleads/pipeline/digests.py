@@ -32,7 +32,7 @@ _Mask = npt.NDArray[np.bool_]
 
 
 def digests(array: pa.Array) -> Digests:
-    """128 bits for each string; a null counts as an empty one."""
+    """Return 128 bits for each string; a null counts as an empty one."""
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     values = pc.fill_null(array.cast(pa.string()), "")
@@ -51,7 +51,7 @@ def digests(array: pa.Array) -> Digests:
 
 
 def digest_bytes(values: Sequence[str]) -> list[bytes]:
-    """16 bytes for each string."""
+    """Return 16 bytes for each string."""
     if len(values) == 1:
         return [b"".join(half.to_bytes(8, "little") for half in digest_of_one(values[0]))]
     raw = digests(pa.array(values, pa.string())).astype("<u8").tobytes()
@@ -59,7 +59,7 @@ def digest_bytes(values: Sequence[str]) -> list[bytes]:
 
 
 def combined(parts: Sequence[Digests]) -> Digests:
-    """One digest out of those of several columns, in their order."""
+    """Return one digest out of those of several columns, in their order."""
     words = [part[:, lane] for part in parts for lane in (0, 1)]
     return _mixed(words, np.full(len(parts[0]), len(words), dtype=np.uint64))
 
@@ -99,7 +99,7 @@ class Places:
         self._starts = np.searchsorted(ordered, np.arange(1 << bits, dtype=np.uint64) << self._shift).astype(np.int32)
 
     def find(self, wanted: Digests) -> Positions:
-        """The first position of each digest; -1 where it has none."""
+        """Return the first position of each digest; -1 where it has none."""
         self._sort()
         at, found = self._ranks(wanted)
         result = np.full(len(wanted), -1, dtype=np.int64)
@@ -107,7 +107,7 @@ class Places:
         return result
 
     def find_each(self, wanted: Digests) -> Positions:
-        """The next position of each digest that was not given out before; -1 where none is left."""
+        """Return the next position of each digest that was not given out before; -1 where none is left."""
         self._sort()
         if self._used is None:
             self._used = np.zeros(len(self._high), dtype=np.int64)
@@ -132,7 +132,7 @@ class Places:
         return result
 
     def _ranks(self, wanted: Digests) -> tuple[Positions, npt.NDArray[np.bool_]]:
-        """Where in sorted order the first of each digest stands, and whether it is there."""
+        """Return where in sorted order the first of each digest stands, and whether it is there."""
         high, low = wanted[:, 0], wanted[:, 1]
         last = len(self._high) - 1
         if last < 0:
@@ -147,7 +147,7 @@ class Places:
             at = at + other
 
     def _at_least(self, high: _Words) -> Positions:
-        """Where in sorted order the first half that is not less stands; as ``np.searchsorted``, only faster."""
+        """Return where in sorted order the first half that is not less stands; as ``np.searchsorted``, but faster."""
         at: Positions = self._starts[high >> self._shift].astype(np.int64)
         open_ = np.arange(len(at))
         for _ in range(_STEPS):

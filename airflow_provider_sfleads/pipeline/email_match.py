@@ -46,10 +46,10 @@ class EmailMatch:
         return {key: found for key, found in people.items() if found}
 
     def is_another(self, candidate: Candidate, lead: LeadRecord) -> bool:
-        """Whether a lead found by e-mail belongs to another key, which must not be taken from it."""
+        """Return whether a lead found by e-mail belongs to another key, which must not be taken from it."""
         theirs = key_text(lead.get(self.external.name)) if self.external else ""
         return bool(theirs) and compared_by(self.external)(theirs) != candidate.external_id
 
     def email_of(self, candidate: Candidate) -> str:
-        """The candidate's e-mail address as it is compared; empty where it has none."""
+        """Return the candidate's e-mail address as it is compared; empty where it has none."""
         return compared_by(_EMAIL)(key_text(candidate.row[self.column]))

@@ -69,7 +69,7 @@ class ExistingLeads:
         object.__setattr__(self, "_unique_names", names)
 
     def is_unclear(self, item: Item, result: Result) -> bool:
-        """Whether only a look can tell what an error, or a missing answer, means."""
+        """Return whether only a look can tell what an error, or a missing answer, means."""
         if self.external is None or isinstance(result, Overtaken):
             return False
         if item.expected is not Action.CREATED:
@@ -86,7 +86,7 @@ class ExistingLeads:
         return result.meaning is Meaning.LEAD_EXISTS and (is_doubtful or self._met(item, result.error) is None)
 
     def _may_be_taken(self, item: Item, result: Result) -> bool:
-        """Whether another lead may have taken the key of a row whose lead was found.
+        """Return whether another lead may have taken the key of a row whose lead was found.
 
         An error that names another unique field, and not the key's, says that it has not.
         """
@@ -117,7 +117,7 @@ class ExistingLeads:
     def settled(
         self, item: Item, result: Result, present: Sequence[LeadRecord], own: Collection[str]
     ) -> Settled | Item:
-        """The outcome of a row, or what is sent of it instead.
+        """Return the outcome of a row, or what is sent of it instead.
 
         :param present: the leads found with its key, where they were looked for.
         :param own: leads that rows' own earlier requests made.
@@ -140,7 +140,7 @@ class ExistingLeads:
     def present(
         self, item: Item, result: SaveResult | Unsent, lead: LeadRecord, own: Collection[str]
     ) -> Settled | Item | None:
-        """What a lead that is there means for its row; ``None`` where the answer itself says it."""
+        """Return what a lead that is there means for its row; ``None`` where the answer itself says it."""
         lead_id, contact_id = full_id(lead["Id"]), lead.get("ConvertedContactId")
         if lead_id in own and item.expected is Action.CREATED:
             return written(item, SaveResult(id=lead_id, created=True))
@@ -184,14 +184,16 @@ class ExistingLeads:
         return duplicate_id(error, key=str(item.candidate.record[self.external.name]))
 
     def _named(self, error: ApiError) -> frozenset[str]:
-        """The unique fields that an error names."""
+        """Return the unique fields that an error names."""
         return duplicate_fields(error, self._unique_names)
 
 
 def as_it_stands(
     candidate: Candidate, lead: LeadRecord, lead_id: str | None, move: StageMove | None = None
 ) -> Settled | None:
-    """The outcome of a row whose lead is left alone (:func:`core.stage.why_left_alone`); ``None`` where it is not.
+    """Return the outcome of a row whose lead is left alone (:func:`core.stage.why_left_alone`).
+
+    ``None`` where it is not.
 
     :param move: the stage that it is to be moved to, if it is to be moved.
     """
@@ -236,5 +238,5 @@ def left_alone(
 
 
 def meaning_of(result: Result) -> Meaning | None:
-    """What Salesforce's error means for a record that it refused."""
+    """Return what Salesforce's error means for a record that it refused."""
     return result.meaning if isinstance(result, SaveResult) else None

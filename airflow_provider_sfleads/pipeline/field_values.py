@@ -77,7 +77,7 @@ def cells_of(info: FieldInfo, column: pa.Array, *, truncate: bool = False) -> Te
 
 
 def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> Texts:
-    """The cells of values that are plain for their field's type; unsure of all others.
+    """Return the cells of values that are plain for their field's type; unsure of all others.
 
     :param array: values of a scalar type, as :func:`pipeline.column_text.plain` returns them.
     """
@@ -87,7 +87,7 @@ def plain_cells(info: FieldInfo, array: pa.Array, *, truncate: bool = False) -> 
 
 
 def cell_of(value: FieldValue) -> str:
-    """A record's value as a cell: ``CLEAR`` where the field is emptied."""
+    """Return a record's value as a cell: ``CLEAR`` where the field is emptied."""
     if value is None or value == "":
         return CLEAR
     if isinstance(value, bool):
@@ -99,7 +99,7 @@ def cell_of(value: FieldValue) -> str:
 
 
 def _text(info: FieldInfo, array: pa.Array, *, truncate: bool) -> Texts:
-    """Text that is not blank and no longer than its field is sent as it is."""
+    """Return text that is not blank and no longer than its field is sent as it is."""
     text = texts(array).array
     if truncate and info.length and info.type in TRUNCATABLE:
         text = pc.utf8_slice_codeunits(trimmed(text), 0, info.length)
@@ -111,7 +111,7 @@ def _text(info: FieldInfo, array: pa.Array, *, truncate: bool) -> Texts:
 
 
 def _email(info: FieldInfo, array: pa.Array) -> Texts:
-    """An address of ASCII letters, digits and the commonest signs."""
+    """Return an address of ASCII letters, digits and the commonest signs."""
     text = texts(array).array
     fits = matches(text, _EMAIL) & (lengths(text) <= (info.length or _UNBOUNDED))
     return Texts(text, valid(array) & ~fits)
@@ -148,7 +148,7 @@ def _decimal(info: FieldInfo, array: pa.Array) -> Texts:
 
 
 def _below(array: pa.Array, digits: int) -> Mask:
-    """Which numbers have surely no more digits before the decimal point."""
+    """Return which numbers have surely no more digits before the decimal point."""
     numbers = array.to_numpy(zero_copy_only=False).astype(np.float64)
     return np.asarray(np.abs(numbers) < 10.0**digits)
 
@@ -161,7 +161,7 @@ def _digits(array: pa.Array, most: int, pattern: str) -> Texts:
 
 
 def _date(_info: FieldInfo, array: pa.Array) -> Texts:
-    """A day, or a date-time, whose clock and zone say nothing of its date."""
+    """Return a day, or a date-time, whose clock and zone say nothing of its date."""
     kind, types = array.type, pa.types
     if types.is_string(kind):
         text = trimmed(array)
@@ -179,7 +179,10 @@ def _date(_info: FieldInfo, array: pa.Array) -> Texts:
 
 
 def _beyond_tables(moments: pa.Array) -> Mask:
-    """Which timestamps' clock Arrow does not know: after the last change that a zone's table lists, it sees no more."""
+    """Return which timestamps' clock Arrow does not know.
+
+    After the last change that a zone's table lists, it sees no more.
+    """
     kind = moments.type
     if not kind.tz:
         return none_of(moments)
@@ -188,7 +191,10 @@ def _beyond_tables(moments: pa.Array) -> Mask:
 
 @cache
 def _listed_until(zone: str) -> int:
-    """The second until which Arrow's clock of a zone is Python's: in 2036, or long before where tables are slim."""
+    """Return the second until which Arrow's clock of a zone is Python's.
+
+    In 2036, or long before where tables are slim.
+    """
     asked = pa.array(range(0, _TABLES_END, _QUARTER), pa.timestamp("s", tz=zone))
     clocks = zip(asked.to_pylist(), pc.local_timestamp(asked).to_pylist(), strict=True)
     alike = takewhile(lambda clock: clock[0].replace(tzinfo=None) == clock[1], clocks)

@@ -133,7 +133,7 @@ class ColumnIntake:
         return Taken(read=chunk.num_rows, plain=_joined(plain_parts), settled=settled, candidates=candidates)
 
     def _of_rows(self, rows: list[Row | BadRow]) -> Taken:
-        """Rows that do not lie in columns: only the keys are looked at together."""
+        """Return rows that do not lie in columns: only the keys are looked at together."""
         whole = [row for row in rows if not isinstance(row, BadRow)]
         settled, _ = self._by_row([row for row in rows if isinstance(row, BadRow)])
         batch = in_columns(whole, self._columns)
@@ -141,7 +141,7 @@ class ColumnIntake:
         return replace(taken, read=len(rows), settled=settled + taken.settled)
 
     def _of_mixed(self, rows: list[Row]) -> Taken:
-        """Rows with columns of several types: only the keys are looked at together."""
+        """Return rows with columns of several types: only the keys are looked at together."""
         known = [valid_key(row[self._recipe.key_column]) for row in rows]
         text = pa.array(known, pa.string())
         keys = _Keys(text=text, form=key_form(self._recipe.external, text), bad=~valid(text))
@@ -181,7 +181,7 @@ class ColumnIntake:
         return pa.array([lead_id(key_text(row[self._recipe.lead_id])) for row in rows], pa.string())
 
     def _repeated(self, keys: _Keys, ids: pa.Array) -> Mask:
-        """Rows whose key, or whose Lead id, a row before them has; of a repeated key the id does not count."""
+        """Return rows whose key, or whose Lead id, a row before them has; of a repeated key the id does not count."""
         repeated = none_of(keys.text)
         good = np.flatnonzero(~keys.bad)
         new = self._memory.add_many(keys.form.take(pa.array(good)), "key")
@@ -193,7 +193,7 @@ class ColumnIntake:
         return repeated
 
     def _staged(self, chunk: pa.RecordBatch, keys: _Keys, ids: pa.Array, which: Mask) -> tuple[pa.RecordBatch, Mask]:
-        """Rows with their cells, and which of them take a closer look."""
+        """Return rows with their cells, and which of them take a closer look."""
         chosen = pa.array(which)
         everything = bool(which.all())
         rows = chunk if everything else chunk.filter(chosen)
@@ -218,7 +218,7 @@ class ColumnIntake:
         return self._batch(key, id_, match, cells, rows), odd
 
     def _odd_ids(self, rows: pa.RecordBatch, key: pa.Array, ids: pa.Array) -> Mask:
-        """Rows whose lead nothing well-formed names; only a plan that finds leads has such."""
+        """Return rows whose lead nothing well-formed names; only a plan that finds leads has such."""
         recipe = self._recipe
         if recipe.stage_field is None:
             return none_of(key)
@@ -254,7 +254,7 @@ class ColumnIntake:
         return pa.RecordBatch.from_arrays(arrays, schema=staged_schema(self._names, rows.schema))
 
     def _by_row(self, rows: Sequence[Row | BadRow]) -> tuple[list[Settled], dict[int, Candidate]]:
-        """What the row code decides: what is settled, and the candidates by their places among the rows."""
+        """Return what the row code decides: what is settled, and the candidates by their places among the rows."""
         settled: list[Settled] = []
         candidates: dict[int, Candidate] = {}
         for place, row in enumerate(rows):
@@ -342,7 +342,10 @@ def _by_score(scores: pa.Array, rule: Callable[[object], Reason | Refusal | None
 
 
 def _by_rule(values: pa.Array, rule: Callable[[object], Reason | Refusal | None]) -> _Codes:
-    """What the rule says of each distinct value; it takes a look at the row where one is refused, or no single one."""
+    """Return what the rule says of each distinct value.
+
+    It takes a look at the row where one is refused, or no single one.
+    """
     if not is_scalar(values.type):
         return np.where(valid(values), _ODD, _code(rule(None))).astype(np.int8)
     coded = values.dictionary_encode(null_encoding="encode")
@@ -357,7 +360,7 @@ def _code(found: Reason | Refusal | None) -> int:
 
 
 def choosable(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with its columns of types that Arrow can choose rows of."""
+    """Return the batch with its columns of types that Arrow can choose rows of."""
     types = pa.types
     if not any(types.is_string_view(kind) or types.is_binary_view(kind) for kind in batch.schema.types):
         return batch
@@ -365,7 +368,7 @@ def choosable(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def rows_of(batch: pa.RecordBatch) -> list[Row]:
-    """The rows of a batch whose columns hold only what Python's own types can."""
+    """Return the rows of a batch whose columns hold only what Python's own types can."""
     rows: list[Row] = batch.to_pylist()
     return rows
 
@@ -387,13 +390,13 @@ def in_columns(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch | 
 
 
 def as_strings(rows: Sequence[Row], columns: Sequence[str]) -> pa.RecordBatch:
-    """Rows as columns of text, whatever their values are."""
+    """Return rows as columns of text, whatever their values are."""
     arrays = [pa.array([as_text(row[name]) for row in rows], pa.string()) for name in columns]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
 def as_text(value: object) -> str | None:
-    """A value as rejects show it; half a character becomes a question mark."""
+    """Return a value as rejects show it; half a character becomes a question mark."""
     if value is None:
         return None
     text = cell_text(value)

@@ -139,7 +139,7 @@ class Collector:
         return self.terms.lines(columns)
 
     def _actions(self, created: npt.NDArray[np.uint8], there: _Mask) -> pa.Array:
-        """What was done."""
+        """Return what was done."""
         said = {Created.UNSAID: None, Created.NO: False, Created.YES: True}
         words = [str(written_as(self.sending.expected, said[code])) for code in Created] + [str(Action.UNCHANGED)]
         told = Created.UNSAID if self.sending.kind.operation == "update" else created

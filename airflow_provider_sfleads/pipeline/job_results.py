@@ -146,7 +146,7 @@ class JobResults:
             self._found(batch, State.UNPROCESSED)
 
     def said(self, start: int, count: int) -> Said:
-        """What was said of the rows ``start`` to ``start + count``."""
+        """Return what was said of the rows ``start`` to ``start + count``."""
         rows = slice(start, start + count)
         return Said(
             states=self._states[rows],
@@ -156,11 +156,11 @@ class JobResults:
         )
 
     def error_texts(self, numbers: npt.NDArray[np.int32]) -> list[str]:
-        """The ``sf__Error`` of failed rows, by :attr:`Said.texts`."""
+        """Return the ``sf__Error`` of failed rows, by :attr:`Said.texts`."""
         return self._texts.read(numbers)
 
     def _found(self, batch: pa.RecordBatch, state: State) -> tuple[Positions, Positions]:
-        """The rows that learn something new, and the lines of the batch that say it; no row twice."""
+        """Return the rows that learn something new, and the lines of the batch that say it; no row twice."""
         wanted = self._match.of_results(batch)
         rows = self._places.find(wanted) if self._match.names_one else self._places.find_each(wanted)
         self._note_strangers(int((rows < 0).sum()))
@@ -184,7 +184,10 @@ def _has_twice(rows: Positions) -> bool:
 
 
 def _together(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Some batches as one: neighbours in a file are far apart among the rows, and the more are sought, the nearer."""
+    """Yield some batches as one.
+
+    Neighbours in a file are far apart among the rows, and the more are sought, the nearer.
+    """
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
@@ -204,7 +207,7 @@ def _at(column: pa.Array, lines: Positions) -> pa.Array:
 
 
 def _met(errors: pa.Array, external: str) -> Ids:
-    """Ids of the leads that have the key already; empty for other errors, and where it takes a closer look.
+    """Return ids of the leads that have the key already; empty for other errors, and where it takes a closer look.
 
     Salesforce's own words, to the letter; whatever else it says, the row code understands.
     """
@@ -251,7 +254,7 @@ class ErrorTexts:
         return first
 
     def read(self, numbers: npt.NDArray[np.int32]) -> list[str]:
-        """The texts of those numbers."""
+        """Return the texts of those numbers."""
         if self._all is None:
             self._all = np.concatenate((*self._starts, np.array([self._size], dtype=np.int64)))
             self._starts = [self._all[:-1]]
@@ -288,7 +291,7 @@ class Match:
         return self.external is not None or self.by_id
 
     def of_load(self, batch: pa.RecordBatch) -> Digests:
-        """One digest for each row of a load."""
+        """Return one digest for each row of a load."""
         if self.by_id:
             return digests(batch.column("salesforce_id"))
         if self.external is not None:
@@ -296,7 +299,7 @@ class Match:
         return combined([digests(_settable(batch.column(FIELD + name), CLEAR)) for name in self.columns])
 
     def of_results(self, columns: pa.RecordBatch) -> Digests:
-        """One digest for each line of results.
+        """Return one digest for each line of results.
 
         :param columns: :attr:`columns`, in their order.
         """
@@ -308,7 +311,7 @@ class Match:
 
 
 def match_by(kind: PageKind, external: FieldInfo | None, fields: tuple[str, ...]) -> Match:
-    """How to tell the rows of a load apart.
+    """Return how to tell the rows of a load apart.
 
     :param kind: what they are sent as.
     :param external: external-ID field that holds the key.

@@ -118,7 +118,7 @@ class BulkRun:
         return self._watch.queued
 
     def reason_left(self, piece: Piece) -> Reason:
-        """Why a piece is not settled."""
+        """Return why a piece is not settled."""
         if piece.role is Role.UNKNOWN or piece.mark in self._unknown or piece.mark in self._watch.marks:
             return Reason.OUTCOME_UNKNOWN
         return reason_for(self.halted) if self.halted else Reason.STOPPED
@@ -185,7 +185,7 @@ class BulkRun:
             self._settle(piece, job)
 
     def _lost(self, piece: Piece, job_id: str) -> None:
-        """A job is gone, and with it what it says of its rows."""
+        """Take a load back whose job is gone, and with it what it says of its rows."""
         if self.settling.way(piece).kind.repeatable:
             how = "the leads of its rows are looked at" if self.settling.plan.fresh else "its rows are sent"
             log.warning("Job %s is deleted; %s again, which is harmless.", job_id, how)
@@ -197,11 +197,11 @@ class BulkRun:
         self.journal.note(piece.slot.label, None)
 
     def _sendable(self) -> list[Piece]:
-        """What is to be looked up, or to be sent."""
+        """Return what is to be looked up, or to be sent."""
         return self.uncarried() if self.makes_jobs else []
 
     def uncarried(self) -> list[Piece]:
-        """What no job carries: parts, and loads that were not sent, or are to be sent once more."""
+        """Return what no job carries: parts, and loads that were not sent, or are to be sent once more."""
         waiting = self._watch.marks | self._unknown
         return [p for p in self.pieces.all() if p.role in (Role.PART, Role.LOAD) and p.mark not in waiting]
 
@@ -234,12 +234,15 @@ class BulkRun:
         self._looked_up |= dict.fromkeys((load.mark for load in loads), time.monotonic())
 
     def _is_fresh(self, load: Piece) -> bool:
-        """Whether a load can go out as it is: where its leads may have moved on since, it is looked up once more."""
+        """Return whether a load can go out as it is.
+
+        Where its leads may have moved on since, it is looked up once more.
+        """
         looked_up = self._looked_up.get(load.mark)
         return not self.settling.plan.fresh or (looked_up is not None and time.monotonic() - looked_up < _FRESH)
 
     def _longest_queued(self, load: Piece) -> float | None:
-        """How long the job of a load may stand in the queue: its leads move on, and another job can be sent."""
+        """Return how long the job of a load may stand in the queue: its leads move on, and another job can be sent."""
         if not self.settling.plan.fresh or self.halted is not None or self.terms.stop.is_set():
             return None
         return longest_queued(load.slot.round, self.terms.longest_queued)
@@ -296,7 +299,7 @@ class BulkRun:
         return size
 
     def _rule_of(self, auto_assign: str) -> str | None:
-        """The assignment rule that a job names to have the effect that REST's header has."""
+        """Return the assignment rule that a job names to have the effect that REST's header has."""
         if auto_assign == "FALSE":
             return None
         if auto_assign != "TRUE":

@@ -91,7 +91,7 @@ class Watch:
         watched.due = self._newest + next_poll(self._newest - watched.began)
 
     def _deadline(self, watched: _Watched) -> float | None:
-        """Until when a job may stand in the queue; ``None`` where it does not, or may for ever."""
+        """Return until when a job may stand in the queue; ``None`` where it does not, or may for ever."""
         if watched.job.state is not JobState.UPLOAD_COMPLETE:
             return None
         longest = self.longest_queued(watched.piece)
@@ -102,7 +102,7 @@ class Watch:
         return deadline is not None and deadline <= self.clock()
 
     def _next(self, watched: _Watched, seconds: float) -> float:
-        """When a job is asked about next: so many seconds from now, or when it has stood in the queue for too long."""
+        """Return when a job is asked about next: in so many seconds, or when it has been queued for too long."""
         due, deadline = self.clock() + seconds, self._deadline(watched)
         return due if deadline is None else min(due, deadline)
 

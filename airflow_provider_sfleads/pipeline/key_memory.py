@@ -132,7 +132,7 @@ class KeyMemory:
                 self._mark(*self._bits(low))
 
     def _bits(self, low: _Words) -> tuple[_Words, npt.NDArray[np.uint8]]:
-        """The byte of the filter and the two bits of it that stand for each digest."""
+        """Return the byte of the filter and the two bits of it that stand for each digest."""
         return low & np.uint64(len(self._filter) - 1), _PAIRS[(low >> np.uint64(25)) % np.uint64(len(_PAIRS))]
 
     def _mark(self, places: _Words, pairs: npt.NDArray[np.uint8]) -> None:
@@ -143,7 +143,7 @@ class KeyMemory:
             places, pairs = places[lost], pairs[lost]
 
     def _holds(self, high: _Words, low: _Words) -> _Flags:
-        """Which digests, sorted, are there."""
+        """Return which digests, sorted, are there."""
         found = np.zeros(len(high), dtype=np.bool_)
         for run in self._recent:
             found |= _holds(run, high, low)
@@ -171,7 +171,7 @@ class KeyMemory:
 
 
 def _order(halves: Digests) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The order of digests, and which places in it hold an equal one of an earlier position."""
+    """Return the order of digests, and which places in it hold an equal one of an earlier position."""
     high = np.ascontiguousarray(halves[:, 0])
     order = np.argsort(high)
     ordered = high[order]
@@ -188,7 +188,7 @@ def _merged(runs: list[_Run]) -> _Run:
 
 
 def _holds(run: _Run, high: _Words, low: _Words) -> _Flags:
-    """Which digests are among those of a run."""
+    """Return which digests are among those of a run."""
     known, others = run
     found = np.zeros(len(high), dtype=np.bool_)
     at = np.searchsorted(known, high)

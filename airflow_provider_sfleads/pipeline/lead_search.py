@@ -44,12 +44,12 @@ _TOO_MANY = "not found, and more leads were created in that time than can be gon
 
 
 def folded(info: FieldInfo | None, value: object) -> str:
-    """A value as it is compared."""
+    """Return a value as it is compared."""
     return compared_by(info)(key_text(value))
 
 
 def person_of(lead: SObjectInfo, values: Mapping[str, object]) -> str:
-    """A digest of who a row, or a lead, speaks of."""
+    """Return a digest of who a row, or a lead, speaks of."""
     return people_of(lead, [values])[0]
 
 
@@ -75,7 +75,7 @@ class Window:
 
     @classmethod
     def of(cls, doubts: Collection[UnansweredSend], late: timedelta) -> Window:
-        """The window of some rows.
+        """Return the window of some rows.
 
         :param late: how long after it was sent a call may still take effect.
         """
@@ -87,11 +87,11 @@ class Window:
         )
 
     def holds(self, lead: LeadRecord) -> bool:
-        """Whether a lead was made in it."""
+        """Return whether a lead was made in it."""
         return self.since <= datetime.fromisoformat(str(lead["CreatedDate"])) <= self.until
 
     def is_of(self, lead: LeadRecord) -> bool:
-        """Whether a lead was made in it, and by one of its users."""
+        """Return whether a lead was made in it, and by one of its users."""
         by = to_18(str(lead["CreatedById"]))
         return self.holds(lead) and (not self.users or by in {to_18(user) for user in self.users})
 
@@ -129,7 +129,7 @@ class Made:
                 yield name, value
 
     def like(self, record: Record) -> Iterator[tuple[str, LeadRecord]]:
-        """Those that share a value of one of the fields."""
+        """Yield those that share a value of one of the fields."""
         found = dict.fromkeys(lead_id for key in self._keys(record) for lead_id in self._index.get(key, ()))
         return ((lead_id, self.records[lead_id]) for lead_id in found if lead_id in self.records)
 
@@ -170,7 +170,7 @@ class Search:
         return Made({lead_id: lead for lead_id, lead in found.items() if lead_id not in taken}, self.lead, names)
 
     def of_nobody(self, window: Window, names: Sequence[str], fields: Sequence[str]) -> Made | None:
-        """All leads of the window that no recorded row created; ``None`` where they are too many to go through.
+        """Return all leads of the window that no recorded row created; ``None`` where they are too many to go through.
 
         :param names: the fields by which they are to be found.
         """
@@ -257,21 +257,27 @@ class LeadSearch:
         return found
 
     def _with_key(self, item: Item, window: Window, made: Made) -> str | None:
-        """A lead with the row's key, and the values that were sent: with others it is what somebody else made."""
+        """Return a lead with the row's key, and the values that were sent.
+
+        With others it is what somebody else made.
+        """
         leads = made.like(item.record)
         return next((i for i, lead in leads if window.holds(lead) and made_of(self.lead, item.record, lead)), None)
 
     def _equal(self, item: Item, window: Window, made: Made) -> str | None:
-        """A lead with the values that were sent, and no others."""
+        """Return a lead with the values that were sent, and no others."""
         leads = made.like(item.record)
         return next((i for i, lead in leads if window.holds(lead) and self._is_as_sent(lead, item.record)), None)
 
     def _is_as_sent(self, lead: LeadRecord, sent: Record) -> bool:
-        """Whether a lead holds what was sent, and nothing where nothing was sent: that would be another row's lead."""
+        """Return whether a lead holds what was sent, and nothing where nothing was sent.
+
+        That would be another row's lead.
+        """
         return all(may_become(info, sent.get(info.name), lead.get(info.name)) for info in self.fields)
 
     def _by_address(self, sent: Sequence[Record]) -> _Find:
-        """A lead with the row's name and address, though automation changed something else of it."""
+        """Return a lead with the row's name and address, though automation changed something else of it."""
 
         def find(item: Item, window: Window, made: Made) -> str | None:
             mine = item.record
@@ -285,7 +291,7 @@ class LeadSearch:
         return find
 
     def _settled(self, due: dict[int, _Row], search: Search, there: dict[int, str]) -> dict[int, SearchResult]:
-        """What became of rows whose time is over: by all leads that were made in it and are nobody's."""
+        """Return what became of rows whose time is over: by all leads that were made in it and are nobody's."""
         texts = [info.name for info in self.fields if info.type in _TEXT]
         fields = tuple(dict.fromkeys(("Id", *_SYSTEM, NAME, EMAIL, *texts)))
         window = Window.of([doubt for _, doubt in due.values()], self.late)
@@ -307,7 +313,7 @@ class LeadSearch:
         return found
 
     def _once_sent(self, item: Item, doubt: UnansweredSend, made: Made) -> str | None:
-        """The lead of a row that the export has changed since it was sent: who it spoke of then."""
+        """Return the lead of a row that the export has changed since it was sent: who it spoke of then."""
         others = doubt.people - {person_of(self.lead, item.record)}
         if not others:
             return None
@@ -316,7 +322,10 @@ class LeadSearch:
         return next((i for i, lead in leads if window.holds(lead) and person_of(self.lead, lead) in others), None)
 
     def _may_be(self, lead: LeadRecord, sent: Record, texts: Sequence[str]) -> bool:
-        """Whether a lead may be a row's, though it differs: it has the name, the address, or half of what was sent."""
+        """Return whether a lead may be a row's, though it differs.
+
+        It has the name, the address, or half of what was sent.
+        """
         said = [name for name in texts if sent.get(name) is not None]
         same = [name for name in said if self._agree(name, lead, sent)]
         return bool({NAME, EMAIL} & set(same)) or 2 * len(same) >= len(said)

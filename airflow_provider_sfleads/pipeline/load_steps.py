@@ -35,7 +35,7 @@ _UNDECIDED = 9
 
 
 def looks_up(plan: CreatePlan | StagePlan) -> bool:
-    """Whether rows have to be looked up before they are sent."""
+    """Return whether rows have to be looked up before they are sent."""
     return isinstance(plan, StagePlan) or plan.asks or plan.rules.people is not None
 
 
@@ -68,7 +68,7 @@ class Settling:
     newer: Newer | None = None
 
     def way(self, piece: Piece) -> Sending:
-        """How a load's rows are sent."""
+        """Return how a load's rows are sent."""
         kind, expected = self.plan.ways[piece.slot.kind]
         return Sending(kind=kind, expected=expected)
 
@@ -91,7 +91,7 @@ class Settling:
         self.pieces.remove(part)
 
     def _is_new(self, decisions: Decisions) -> bool:
-        """Whether nothing was found of any row, and all are sent alike: the part is the load then."""
+        """Return whether nothing was found of any row, and all are sent alike: the part is the load then."""
         if self.terms.dry_run or (decisions.classes != 0).any() or len(decisions.classes) <= self.terms.least:
             return False
         return bool(decisions.found.column("salesforce_id").null_count == len(decisions.classes))
@@ -194,7 +194,10 @@ class Settling:
         self.pieces.publish({Role.LOAD: Role.PAGES} if by_pages else {}, in_doubt=(slot,) if is_silent else ())
 
     def _met_by(self, load: Piece) -> str | None:
-        """The field whose uniqueness tells an insert that the lead exists; of rows sent before, a look has to tell."""
+        """Return the field whose uniqueness tells an insert that the lead exists.
+
+        Of rows sent before, a look has to tell.
+        """
         external = self.plan.rules.external
         if external is None or self.way(load).kind.operation != "insert" or self._may_be_sent(load):
             return None
@@ -213,7 +216,7 @@ class Settling:
         )
 
     def _may_be_sent(self, load: Piece) -> bool:
-        """Whether rows of a load may have been sent before."""
+        """Return whether rows of a load may have been sent before."""
         return load.slot.in_doubt or self.terms.asks
 
 

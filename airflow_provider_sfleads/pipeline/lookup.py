@@ -42,12 +42,12 @@ Mask = npt.NDArray[np.bool_]
 
 
 def one_by_one(functions: Sequence[Callable[[], T]]) -> list[T]:
-    """The plain :data:`Gather`."""
+    """Return the plain :data:`Gather`."""
     return [function() for function in functions]
 
 
 def side_by_side(pool: Executor) -> Gather:
-    """The :data:`Gather` of who has threads."""
+    """Return the :data:`Gather` of who has threads."""
 
     def gather(functions: Sequence[Callable[[], Any]]) -> list[Any]:
         return [future.result() for future in [pool.submit(function) for function in functions]]
@@ -89,7 +89,7 @@ class LeadLookup:
         return {full_id(record["Id"]): record for record in records}
 
     def deleted(self, ids: Iterable[str]) -> frozenset[str]:
-        """Those of the ids that are in the recycle bin."""
+        """Return those of the ids that are in the recycle bin."""
         queries = in_queries(select=("Id", "IsDeleted"), sobject="Lead", field="Id", values=tuple(ids))
         records = self._all([soql for soql, _ in queries], ("IsDeleted",), resource="queryAll")
         return frozenset(full_id(record["Id"]) for record in records if record["IsDeleted"])
@@ -104,7 +104,7 @@ class LeadLookup:
         where: str = "",
         deleted: bool = False,
     ) -> dict[str, list[LeadRecord]]:
-        """Records by the comparable form of a field's value; several where the field is not unique.
+        """Return records by the comparable form of a field's value; several where the field is not unique.
 
         :param where: further condition, in SOQL.
         :param deleted: also those in the recycle bin.
@@ -122,7 +122,7 @@ class LeadLookup:
         return dict(found)
 
     def ids_where(self, condition: str, *, most: int) -> list[str] | None:
-        """Ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
+        """Return ids of the leads that fulfil a condition in SOQL; ``None`` where they are more than ``most``."""
         soql = f"SELECT Id FROM Lead WHERE {condition} LIMIT {most + 1}"  # noqa: S608 - of ours
         found = [full_id(record["Id"]) for record in self._query(soql, (), "Lead", "query")]
         return found if len(found) <= most else None
@@ -149,10 +149,10 @@ class Memory(Protocol):
     """Remembers values, each in its space; see :class:`pipeline.key_memory.KeyMemory`."""
 
     def add(self, key: str, space: str = "key", /) -> bool:
-        """Whether the value is new in its space."""
+        """Return whether the value is new in its space."""
 
     def add_many(self, keys: pa.Array, space: str = "key", /) -> Mask:
-        """Which of the values are new; the first of equal ones is."""
+        """Return which of the values are new; the first of equal ones is."""
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the run is to end

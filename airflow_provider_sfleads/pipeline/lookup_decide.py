@@ -71,7 +71,7 @@ class Decisions:
     refused: Mapping[int, Settled]
 
     def columns(self, start: int, count: int) -> pa.RecordBatch:
-        """The rows ``start`` to ``start + count`` as plain strings (:data:`OUTCOME`).
+        """Return the rows ``start`` to ``start + count`` as plain strings (:data:`OUTCOME`).
 
         Of a settled row they are the outcome. Of a row that is sent, ``action`` and ``reason`` are null, and the rest
         is what is known of its lead: id, old and new stage. Those of other rows say nothing that counts.
@@ -181,20 +181,20 @@ class LookupJoin:
                 self._join(batch, ids, indexes.by_key.find(digests(keys)), cells)
 
     def ids(self, rows: Positions) -> pa.Array:
-        """The 18-character ids of rows that have a lead."""
+        """Return the 18-character ids of rows that have a lead."""
         return id_strings(self._ids[rows])
 
     def id_column(self, shown: Mask) -> pa.Array:
-        """The ids of all rows; null where not ``shown``."""
+        """Return the ids of all rows; null where not ``shown``."""
         return id_strings(np.where(shown, self._ids, b""))
 
     def stage_column(self, shown: Mask) -> pa.DictionaryArray:
-        """The stages of all rows; null where not ``shown``."""
+        """Return the stages of all rows; null where not ``shown``."""
         codes = np.where(shown, self.stages, -1)
         return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(self.known_stages, pa.string()))
 
     def contact_column(self, shown: Mask) -> pa.DictionaryArray:
-        """The contacts that the rows' leads became; null where not ``shown``."""
+        """Return the contacts that the rows' leads became; null where not ``shown``."""
         places = np.full(len(self.hits), -1, dtype=np.int32)
         rows = np.concatenate([rows for rows, _ in self._contacts] or [np.zeros(0, dtype=np.int64)])
         places[rows] = np.arange(len(rows), dtype=np.int32)
@@ -284,7 +284,7 @@ class _Draft:
 
     @classmethod
     def of(cls, joined: LookupJoin) -> _Draft:
-        """A draft that says nothing yet."""
+        """Return a draft that says nothing yet."""
         rows = len(joined.hits)
         return cls(
             joined=joined,
@@ -320,7 +320,7 @@ class _Draft:
             self.settle(found & (said == _REASONS.index(reason)), Action.UNCHANGED, reason, contact=True)
 
     def decisions(self, ways: tuple[Sending, ...]) -> Decisions:
-        """What was decided."""
+        """Return what was decided."""
         settled, sent = self.classes == SETTLED, self.classes >= 0
         duplicate = self.actions == _ACTIONS.index(Action.DUPLICATE_KEY)
         moved = pa.array(np.where(sent, 0, _NONE), pa.int8(), mask=~sent)
@@ -364,7 +364,7 @@ def _stage(plan: StagePlan, batches: Batches, read: _Read, memory: Memory) -> _D
 
 
 def _new(memory: Memory, joined: LookupJoin, rows: Positions) -> Mask:
-    """Which rows' leads are met for the first time; asked some at a time, since all would take memory."""
+    """Return which rows' leads are met for the first time; asked some at a time, since all would take memory."""
     pieces = [rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE)]
     answers = [memory.add_many(joined.ids(piece), "id") for piece in pieces]
     return np.concatenate([np.zeros(0, dtype=np.bool_), *answers])

@@ -59,7 +59,7 @@ class Index:
     rows: Positions | None
 
     def find(self, wanted: Digests) -> Positions:
-        """The row of each digest; -1 where there is none."""
+        """Return the row of each digest; -1 where there is none."""
         at = self.places.find(wanted)
         return at if self.rows is None else np.where(at >= 0, self.rows[at], -1)
 
@@ -77,7 +77,7 @@ class Cells:
         self._values: Digests | None = None
 
     def same(self, leads: pa.RecordBatch, rows: Positions) -> Mask:
-        """Whether leads have the values of rows, in all fields that the row has a cell for."""
+        """Return whether leads have the values of rows, in all fields that the row has a cell for."""
         if self._values is None:
             parts = [self._read(batch) for batch in self._batches()]
             self._present, self._values = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -93,7 +93,7 @@ class Cells:
         return np.packbits(present, axis=1), self._digests(emptied, present)
 
     def _digests(self, columns: list[pa.Array], present: Mask) -> Digests:
-        """One digest of the values of all fields, as far as they are ``present``."""
+        """Return one digest of the values of all fields, as far as they are ``present``."""
         parts = []
         for place, (info, column) in enumerate(zip(self._fields, columns, strict=True)):
             found = _digests(info, column)
@@ -104,7 +104,7 @@ class Cells:
 
 
 def _digests(info: FieldInfo, column: pa.Array) -> Digests:
-    """The digests of a field's values; of few different ones, each is made once."""
+    """Return the digests of a field's values; of few different ones, each is made once."""
     sample = column.slice(0, _SAMPLE)
     if pc.count_distinct(sample).as_py() * _REPEATED > len(sample):
         return digests(same_form(info, column))
@@ -183,7 +183,7 @@ class _Digested:
         self.count += len(found)
 
     def index(self) -> Index | None:
-        """Where they stand; empties this."""
+        """Return where they stand, and empty this."""
         if not self.count:
             return None
         which = np.concatenate(self._which)
@@ -217,5 +217,5 @@ def _strings(batches: Batches, column: str, which: Callable[[pa.RecordBatch], pa
 
 
 def bools(mask: pa.Array) -> Mask:
-    """A column of booleans, none of them null, as numpy has it."""
+    """Return a column of booleans, none of them null, as numpy has it."""
     return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -171,7 +171,7 @@ def read_page(path: Path, names: Sequence[str]) -> Leads:
 
 
 def _begin(path: Path) -> tuple[list[str], bool]:
-    """The header of a file, and whether anything follows."""
+    """Return the header of a file, and whether anything follows."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             line = file.readline(_LONGEST_HEADER)
@@ -271,7 +271,7 @@ def read_by_calls(reading: Reading, wanted: Wanted) -> Leads:
 
 
 def _count(reading: Reading, where: str) -> int | None:
-    """How many leads there are; ``None`` where Salesforce will not count them (it may take too long)."""
+    """Return how many leads there are; ``None`` where Salesforce will not count them (it may take too long)."""
     soql = f"SELECT COUNT() FROM Lead{where}"  # noqa: S608 - the field's name is describe's
     call = Call(method="GET", path="query", params={"q": soql})
     try:
@@ -313,7 +313,7 @@ def _query(reading: Reading, soql: str, fields: tuple[str, ...]) -> pa.RecordBat
 
 
 def in_columns(records: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> pa.RecordBatch:
-    """Records out of JSON as columns of strings."""
+    """Make columns of strings of records out of JSON."""
     rows = list(records)
     columns = [pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in fields]
     return pa.RecordBatch.from_arrays(columns, names=list(fields))

@@ -107,11 +107,11 @@ class Page:
         return keys
 
     def records(self, lead: SObjectInfo) -> Sequence[Record]:
-        """What is sent of the rows."""
+        """Return what is sent of the rows."""
         return field_values(self.rows, lead, by_id=self.kind.operation == "update")
 
     def creates(self, _position: int) -> bool:
-        """Whether a row is to become a new lead."""
+        """Return whether a row is to become a new lead."""
         return self.way.expected is Action.CREATED
 
     def items(self, lead: SObjectInfo) -> list[Item]:
@@ -119,22 +119,22 @@ class Page:
         return [item for batch in self.batches for item in rebuild(batch, range(batch.num_rows), lead, self.way)]
 
     def without(self, positions: Collection[int]) -> Page:
-        """The page of the other rows."""
+        """Return the page of the other rows."""
         ends = np.cumsum([batch.num_rows for batch in self.batches])
         masks = np.split(all_but(self.rows.num_rows, positions), ends[:-1])
         batches = [chosen(batch, mask) for batch, mask in zip(self.batches, masks, strict=True)]
         return Page(batches, self.way, self.looked_up)
 
     def left(self, delivery: PageDelivery, reason: Reason) -> PageOutcome:
-        """The outcome where no row was sent, or nobody knows what became of any."""
+        """Return the outcome where no row was sent, or nobody knows what became of any."""
         return PageOutcome(lines=deque([delivery.terms.left(self.rows, reason)]), left=self.rows.num_rows)
 
     def newer(self, delivery: PageDelivery, ids: Mapping[int, str | None]) -> PageOutcome:
-        """The outcome of rows that a newer run has brought up to date."""
+        """Return the outcome of rows that a newer run has brought up to date."""
         return PageOutcome(lines=deque([newer_lines(delivery.terms, self.rows, ids)]))
 
     def written(self, terms: RunTerms, results: Mapping[int, SaveResult], batches: Sequence[str | None]) -> PageOutcome:
-        """The outcome of rows that were written."""
+        """Return the outcome of rows that were written."""
         if not results:
             return PageOutcome()
         count = len(results)
@@ -170,11 +170,11 @@ class ItemPage:
         return [item.candidate.key for item in self.batch]
 
     def records(self, _lead: SObjectInfo) -> Sequence[Record]:
-        """What is sent of the rows."""
+        """Return what is sent of the rows."""
         return [item.record for item in self.batch]
 
     def creates(self, position: int) -> bool:
-        """Whether a row is to become a new lead."""
+        """Return whether a row is to become a new lead."""
         return self.batch[position].expected is Action.CREATED
 
     def items(self, _lead: SObjectInfo) -> list[Item]:
@@ -182,19 +182,19 @@ class ItemPage:
         return list(self.batch)
 
     def without(self, positions: Collection[int]) -> ItemPage:
-        """The page of the other rows."""
+        """Return the page of the other rows."""
         stay = [item for position, item in enumerate(self.batch) if position not in positions]
         return ItemPage(stay, self.kind, self.looked_up)
 
     def left(self, delivery: PageDelivery, reason: Reason) -> PageOutcome:
-        """The outcome where no row was sent, or nobody knows what became of any."""
+        """Return the outcome where no row was sent, or nobody knows what became of any."""
         outcome = PageOutcome()
         for item in self.batch:
             delivery.take(outcome, item, not_sent(item, Unsent(reason=reason)))
         return outcome
 
     def newer(self, delivery: PageDelivery, ids: Mapping[int, str | None]) -> PageOutcome:
-        """The outcome of rows that a newer run has brought up to date."""
+        """Return the outcome of rows that a newer run has brought up to date."""
         outcome = PageOutcome()
         for position, lead_id in ids.items():
             item = self.batch[position]
@@ -202,7 +202,7 @@ class ItemPage:
         return outcome
 
     def written(self, _terms: RunTerms, _results: object, _batches: object) -> None:
-        """Nothing lies in columns: the plan settles all rows."""
+        """Return nothing: no row lies in a column, and the plan settles all of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -264,12 +264,12 @@ class PageDelivery:
             outcome.doubtful.append(UnansweredRow(item=item, doubt=doubt, batch=batch))
 
     def stamped(self, line: Settled, batch: str | None = None) -> Settled:
-        """A line with what only the run knows of it."""
+        """Return a line with what only the run knows of it."""
         outcome = replace(line.outcome, api="collections" if batch else None, batch=batch)
         return replace(line, outcome=self.terms.stamped(outcome))
 
     def is_repeatable(self, item: Item) -> bool:
-        """Whether an item can be sent twice without a second lead."""
+        """Return whether an item can be sent twice without a second lead."""
         return self.plan.repeatable or item.expected is not Action.CREATED
 
     def halt(self, error: SalesforceLeadsError) -> None:

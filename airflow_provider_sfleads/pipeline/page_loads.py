@@ -85,7 +85,7 @@ class PageLoads:
                     self._look_up(rows, np.concatenate(places), apart)
 
     def _is_open(self, batch: pa.RecordBatch, start: int, apart: list[int]) -> npt.NDArray[np.bool_]:
-        """Which rows are simply to be sent; of the others some are settled, and some may be there already."""
+        """Return which rows are simply to be sent; of the others some are settled, and some may be there already."""
         is_open = ~bools(batch.column("apart"))
         apart.extend((start + np.flatnonzero(~is_open)).tolist())
         if self.earlier is not None:

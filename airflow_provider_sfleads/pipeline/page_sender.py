@@ -47,7 +47,7 @@ Announce = Callable[[Sequence[int]], None]
 
 
 def nothing_changed(_positions: Sequence[int], _unanswered: Collection[int]) -> Mapping[int, Overtaken]:
-    """The :data:`Recheck` of records that may be sent again whatever became of their leads."""
+    """Return the :data:`Recheck` of records that may be sent again whatever became of their leads."""
     return {}
 
 
@@ -109,7 +109,7 @@ class PageSender:
         return _PageAttempts(self, kind, records, recheck, announce).send_page(recheck_first=recheck_first)
 
     def known_refusal(self, record: Record) -> ApiError | None:
-        """The error that a record is sure to meet, from what others met before."""
+        """Return the error that a record is sure to meet, from what others met before."""
         for name in self._missing_columns.keys() & record.keys():
             return self._missing_columns[name]
         return None

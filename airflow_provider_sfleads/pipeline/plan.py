@@ -58,7 +58,7 @@ class Candidate:
     doubt: UnansweredSend | None = None
 
     def doubted(self, doubt: UnansweredSend | None) -> Candidate:
-        """The row, sent once more without an answer."""
+        """Return the row, sent once more without an answer."""
         if doubt is None:
             return self
         return replace(self, doubt=doubt if self.doubt is None else self.doubt | doubt)
@@ -86,7 +86,7 @@ class Item:
     new_stage: str | None = None
 
     def doubted(self, doubt: UnansweredSend | None) -> Item:
-        """The item, sent once more without an answer."""
+        """Return the item, sent once more without an answer."""
         return self if doubt is None else replace(self, candidate=self.candidate.doubted(doubt))
 
 
@@ -124,7 +124,7 @@ class Plan(Protocol):
     compare: Compare
 
     def key_of(self, row: Row | BadRow) -> str:
-        """A row's key, trimmed."""
+        """Return a row's key, trimmed."""
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
         """Decide what the export alone can decide."""
@@ -135,7 +135,7 @@ class Plan(Protocol):
         """Ask Salesforce what is there, and decide who is sent."""
 
     def next_pass(self) -> None:
-        """All that was sent is settled, and what was put off comes again."""
+        """Begin another pass over what was put off: all that was sent is settled."""
 
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken | Unsent]:
         """Look again before items are sent again: the positions of those that must not be, and what is known of them.
@@ -198,7 +198,7 @@ class Intake:
     build: Callable[[str, Row], Candidate | Refusal]
 
     def key_of(self, row: Row | BadRow) -> str:
-        """A row's key, trimmed; empty where it has none."""
+        """Return a row's key, trimmed; empty where it has none."""
         return key_text((row.values if isinstance(row, BadRow) else row).get(self.recipe.key_column))
 
     def take(self, row: Row | BadRow) -> Candidate | Settled:
@@ -227,7 +227,7 @@ class Intake:
 
 
 def refuse(key: str, row: Row, refusal: Refusal, *, salesforce_id: str | None = None) -> Settled:
-    """A reject that cost no write."""
+    """Return a reject that cost no write."""
     return Settled(
         outcome=Outcome(
             key=key,
@@ -249,7 +249,7 @@ def unchanged(
     contact_id: str | None = None,
     old_stage: str | None = None,
 ) -> Settled:
-    """A row whose lead is left as it is."""
+    """Return a row whose lead is left as it is."""
     return Settled(
         outcome=Outcome(
             key=candidate.key,
@@ -287,7 +287,7 @@ Result = SaveResult | Unsent | Overtaken
 
 
 def reason_for(stop: SalesforceLeadsError) -> Reason:
-    """Why rows stay unsent after a run was stopped."""
+    """Return why rows stay unsent after a run was stopped."""
     if isinstance(stop, ApiLimitError):
         return Reason.API_USAGE_LIMIT
     if isinstance(stop, ServiceUnavailableError | ConnectionFailedError):
@@ -298,7 +298,7 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
 
 
 def written(item: Item, result: SaveResult) -> Settled:
-    """A record that was written."""
+    """Return a record that was written."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
@@ -312,14 +312,14 @@ def written(item: Item, result: SaveResult) -> Settled:
 
 
 def rejected(item: Item, result: SaveResult) -> Settled:
-    """A record that Salesforce refused."""
+    """Return a record that Salesforce refused."""
     error = result.error or ApiError("UNKNOWN_EXCEPTION", "no reason given")
     refusal = Refusal(code=error.code, message=error.message, fields=error.fields)
     return refuse(item.candidate.key, item.candidate.row, refusal, salesforce_id=item.salesforce_id)
 
 
 def not_sent(item: Item, unsent: Unsent) -> Settled:
-    """A record that was not written, or of which that is not known."""
+    """Return a record that was not written, or of which that is not known."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
@@ -335,7 +335,7 @@ def not_sent(item: Item, unsent: Unsent) -> Settled:
 
 
 def left(candidate: Candidate, reason: Reason) -> Settled:
-    """A row that was not even looked up."""
+    """Return a row that was not even looked up."""
     outcome = Outcome(
         key=candidate.key,
         action=Action.NOT_SENT,
@@ -346,12 +346,15 @@ def left(candidate: Candidate, reason: Reason) -> Settled:
 
 
 def _unless_doubtful(candidate: Candidate, reason: Reason | None) -> Reason | None:
-    """Why a row is not sent; that nobody knows of an earlier sending goes before all else, lest it be forgotten."""
+    """Return why a row is not sent.
+
+    That nobody knows of an earlier sending goes before all else, lest it be forgotten.
+    """
     return reason if candidate.doubt is None else Reason.OUTCOME_UNKNOWN
 
 
 def would(item: Item) -> Settled:
-    """What a record would have become without ``dry_run``."""
+    """Return what a record would have become without ``dry_run``."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,

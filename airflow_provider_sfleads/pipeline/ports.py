@@ -20,10 +20,10 @@ class Earlier(Protocol):
     """What the tries and executions before this one did."""
 
     def settled(self, key: str) -> bool:
-        """Whether an earlier try settled the row that is sent for a key."""
+        """Return whether an earlier try settled the row that is sent for a key."""
 
     def unknown(self, key: str) -> UnansweredSend | None:
-        """When such a row was sent before, if what became of it was never learned."""
+        """Return when such a row was sent before, if what became of it was never learned."""
 
     def created(self, key: str) -> str | None:
         """Id of the lead that an earlier execution of the task made of such a row."""
@@ -55,14 +55,14 @@ class ResultsSink(Protocol):
         """Record what is written in the block all together, under a mark that says what it settles, or not at all."""
 
     def marks(self) -> Collection[str]:
-        """The marks there are, of earlier tries too."""
+        """Return the marks there are, of earlier tries too."""
 
 
 class JobJournal(Protocol):
     """Remembers, durably, which job carries which load."""
 
     def jobs(self) -> Mapping[str, str]:
-        """Ids of jobs by their load's label."""
+        """Return ids of jobs by their load's label."""
 
     def note(self, label: str, job_id: str | None) -> None:
         """Write down which job carries a load; ``None`` where it turned out that none does."""
@@ -109,7 +109,7 @@ class RunTerms:
     deferred: bool = False
 
     def stamped(self, outcome: Outcome) -> Outcome:
-        """A line with what only the run knows of it."""
+        """Return a line with what only the run knows of it."""
         return outcome.stamped(attempt=self.attempt, moment=self.now(), lead_url=self.lead_url)
 
     def lines(self, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
@@ -129,7 +129,7 @@ class RunTerms:
         return pa.RecordBatch.from_pydict({**columns, **added})
 
     def left(self, batch: pa.RecordBatch, reason: Reason) -> pa.RecordBatch:
-        """The lines of staged rows that were not sent, or of which nobody knows what became of them."""
+        """Return the lines of staged rows that were not sent, or of which nobody knows what became of them."""
         is_placed = "salesforce_id" in batch.schema.names
         columns = {
             "key": batch.column("key"),

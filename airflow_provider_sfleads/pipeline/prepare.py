@@ -190,13 +190,13 @@ def _prepare_stage(settings: PlanSettings, change: UpdateStage, inputs: PlanInpu
 
 
 def _record_fields(own: FieldInfo | None, mapping: BoundMapping, lead: SObjectInfo) -> tuple[FieldInfo, ...]:
-    """The fields of a candidate's record: the one that the sync writes itself, mapped columns, constants."""
+    """Return the fields of a candidate's record: the one that the sync writes itself, mapped columns, constants."""
     constants = [info for name in mapping.constants if (info := lead.find(name)) is not None]
     return (*([own] if own else []), *(info for _, info in mapping.columns), *constants)
 
 
 def _own_fields(settings: PlanSettings) -> FieldMap:
-    """The mapping less the key's own field: to name it there too is right, and says nothing new."""
+    """Return the mapping less the key's own field: to name it there too is right, and says nothing new."""
     name = (settings.external_id_field or "").lower()
     columns = {
         column: target
@@ -217,7 +217,7 @@ def _people(
 
 
 def _stage_field(change: UpdateStage, lead: SObjectInfo, problems: _Problems) -> FieldInfo | None:
-    """The stage field, checked as a constant is; its problems are worded by the mapping's own check."""
+    """Return the stage field, checked as a constant is; its problems are worded by the mapping's own check."""
     constant = FieldMap(constants={change.stage_field: change.rule.stage})
     problems.mapping(constant, lead, Purpose(creates=False, updates=True), ())
     info = lead.find(change.stage_field)

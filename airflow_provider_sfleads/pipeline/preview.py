@@ -55,7 +55,7 @@ class Preview:
     missing: str | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The preview as plain JSON values; the rows with their keys, as in the results."""
+        """Return the preview as plain JSON values; the rows with their keys, as in the results."""
         estimate = self.estimate
         return {
             "counts": dict(self.counts),
@@ -79,7 +79,7 @@ class Preview:
         }
 
     def lines(self, name: Callable[[str], str]) -> Iterator[str]:
-        """The preview for the log: no value of a row but its stages.
+        """Yield the preview for the log: no value of a row but its stages.
 
         :param name: a key as it may be logged.
         """
@@ -132,7 +132,7 @@ def _cells(row: Outcome, name: str) -> tuple[str, ...]:
 
 
 def _line(stage: str | None) -> str | None:
-    """A stage as it may be logged: where it is no picklist's, somebody may have entered more than a line."""
+    """Return a stage as it may be logged: where it is no picklist's, somebody may have entered more than a line."""
     return stage if stage is None or stage.isprintable() else repr(stage)
 
 
@@ -230,7 +230,9 @@ def estimate(plan: Plan, found: Found, *, batch_size: int, concurrency: int, def
 
 
 def looks_up(plan: Plan) -> bool:
-    """Whether a live run asks Salesforce for leads before it sends any; a dry one also asks whom an insert would meet.
+    """Return whether a live run asks Salesforce for leads before it sends any.
+
+    A dry one also asks whom an insert would meet.
 
     A plain insert asks what became of rows that earlier runs of the task sent.
     """
@@ -238,12 +240,15 @@ def looks_up(plan: Plan) -> bool:
 
 
 def rows_by_way(plan: Plan, tally: Tally) -> list[int]:
-    """How many rows a live run would send as new leads, and as known ones; those that an insert only meets are sent."""
+    """Return how many rows a live run would send as new leads, and as known ones.
+
+    Those that an insert only meets are sent.
+    """
     return [written + met for _, written, met in _loads(plan, tally)]
 
 
 def look_up_calls(plan: Plan, rows: Iterable[Outcome]) -> int:
-    """How many API calls the look-up of rows takes, once more; about, where leads are found by e-mail, too.
+    """Return how many API calls the look-up of rows takes, once more; about, where leads are found by e-mail, too.
 
     The plan itself asks an org that counts.
     """
@@ -300,7 +305,10 @@ def _pages(rows: int, size: int) -> int:
 
 
 def _loads(plan: Plan, tally: Tally) -> list[tuple[PageKind, int, int]]:
-    """What rows are sent as, how many of them would be written, and how many only meet their lead; no empty one."""
+    """Return what rows are sent as, how many of them would be written, and how many only meet their lead.
+
+    No empty one.
+    """
     met = tally.unchanged[Reason.ALREADY_EXISTS] if _meets(plan) else 0
     created, updated = tally.actions[Action.WOULD_CREATE], tally.actions[Action.WOULD_UPDATE]
     loads = [(Action.CREATED, created, met), (Action.UPDATED, updated, 0)]
@@ -310,7 +318,7 @@ def _loads(plan: Plan, tally: Tally) -> list[tuple[PageKind, int, int]]:
 
 
 def _meets(plan: Plan) -> bool:
-    """Whether only the answer to its insert tells that a lead exists."""
+    """Return whether only the answer to its insert tells that a lead exists."""
     return isinstance(plan, CreatePlan) and plan.rules.external is not None and plan.rules.existing == "skip"
 
 

@@ -149,7 +149,10 @@ class RowRun:
         return None if self.earlier is None else self.earlier.unknown(key)
 
     def _sent_before(self, item: Item) -> Settled | UnansweredRow | None:
-        """What is known of an item that cannot simply be sent, since that could create its lead a second time."""
+        """Return what is known of an item that cannot simply be sent.
+
+        Since that could create its lead a second time.
+        """
         lead_id = None if self.earlier is None else self.earlier.created(item.candidate.key)
         if lead_id is not None:
             return unchanged(item.candidate, Reason.ALREADY_EXISTS, salesforce_id=lead_id)

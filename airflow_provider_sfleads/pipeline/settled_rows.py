@@ -75,7 +75,7 @@ def _record(
 
 
 def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | None]) -> pa.RecordBatch:
-    """The lines of rows that a newer run has brought up to date.
+    """Return the lines of rows that a newer run has brought up to date.
 
     :param ids: ids of their leads, by the rows' positions.
     """
@@ -89,14 +89,14 @@ def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | N
 
 
 def all_but(count: int, positions: Collection[int]) -> Mask:
-    """Which of so many rows stand elsewhere than at some positions."""
+    """Return which of so many rows stand elsewhere than at some positions."""
     mask = np.ones(count, dtype=np.bool_)
     mask[np.array(list(positions), dtype=np.int64)] = False
     return mask
 
 
 def chosen(batch: pa.RecordBatch, which: Mask) -> pa.RecordBatch:
-    """Some rows; without a copy where they are all."""
+    """Return some rows; without a copy where they are all."""
     if which.all():
         return batch
     return batch.filter(pa.array(which)) if which.any() else batch.slice(0, 0)

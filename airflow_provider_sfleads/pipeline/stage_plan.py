@@ -162,7 +162,7 @@ class StagePlan:
     def _not_one(
         self, candidate: Candidate, found: Sequence[LeadRecord], deleted: frozenset[str], *, by_email: bool
     ) -> Refusal:
-        """Why none, or no single, lead was found."""
+        """Return why none, or no single, lead was found."""
         external = "Email" if by_email or self._rules.external is None else self._rules.external.name
         if found:
             ids = ", ".join(str(lead["Id"]) for lead in found)
@@ -177,7 +177,7 @@ class StagePlan:
         return Refusal(code="INVALID_CROSS_REFERENCE_KEY", message=message, fields=("Id",))
 
     def next_pass(self) -> None:
-        """Nothing is ever put off."""
+        """Do nothing: no row is ever put off."""
 
     def recheck(self, items: Sequence[Item], lookup: LeadLookup) -> Mapping[int, Overtaken]:
         """Read the leads once more: a lock means that somebody is just writing them.
@@ -213,7 +213,7 @@ class StagePlan:
 
 
 def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
-    """Reads a row's Lead id in its 18-character form; ``None`` where it has none or a malformed one."""
+    """Read a row's Lead id in its 18-character form; ``None`` where it has none or a malformed one."""
 
     def read(row: Row) -> str | None:
         return lead_id(key_text(row[column])) if column is not None else None
@@ -222,7 +222,7 @@ def lead_id_reader(column: str | None) -> Callable[[Row], str | None]:
 
 
 def candidate_builder(mapping: BoundMapping, rules: StageRules) -> Callable[[str, Row], Candidate | Refusal]:
-    """How the stage operator turns a row into a candidate."""
+    """Return how the stage operator turns a row into a candidate."""
     read_id = lead_id_reader(rules.lead_id)
     compare = compared_by(rules.external)
 

@@ -96,7 +96,7 @@ class Piece:
         return self.role is Role.UNKNOWN or self.slot.in_doubt
 
     def comes_of(self, source: Piece) -> bool:
-        """Whether it holds rows of a piece that was looked up, settled, or put back."""
+        """Return whether it holds rows of a piece that was looked up, settled, or put back."""
         mine, theirs = self.slot, source.slot
         if mine.part != theirs.part:
             return False
@@ -113,10 +113,10 @@ class Folder(Protocol):
     """A folder at a storage in which files appear under their name when they are complete."""
 
     def names(self) -> list[str]:
-        """The names of the complete files."""
+        """Return the names of the complete files."""
 
     def new_draft(self, name: str) -> Path:
-        """A local path at which to write a file until it is complete."""
+        """Return a local path at which to write a file until it is complete."""
 
     def publish(self, draft: Path, name: str) -> None:
         """Make a complete draft appear under its name, durably."""
@@ -139,14 +139,14 @@ class Pieces:
     _writing: dict[tuple[Role, Slot], tuple[Path, StagedWriter]] = field(default_factory=dict)
 
     def in_jobs(self, jobs: Collection[str]) -> bool:
-        """Whether a job carries staged rows that it has not settled yet.
+        """Return whether a job carries staged rows that it has not settled yet.
 
         :param jobs: labels of the loads that have a job.
         """
         return any(piece.slot.label in jobs for piece in self.all(Role.LOAD))
 
     def all(self, role: Role | None = None) -> list[Piece]:
-        """The pieces there are, of one role or of all, in order."""
+        """Return the pieces there are, of one role or of all, in order."""
         matches = (_NAME.fullmatch(name) for name in self.folder.names())
         found = [
             Piece(
@@ -166,7 +166,7 @@ class Pieces:
 
     @contextmanager
     def reading(self, piece: Piece) -> Iterator[Iterator[pa.RecordBatch]]:
-        """The batches of a piece."""
+        """Yield the batches of a piece."""
         with self.folder.open(piece.name) as stream:
             yield (placed(batch) if piece.role is Role.LOAD else batch for batch in read_staged(stream))
 
@@ -180,7 +180,7 @@ class Pieces:
         self._writing[role, slot][1].write(batch)
 
     def size(self, role: Role, slot: Slot) -> int:
-        """Rows of a piece that is being written."""
+        """Return rows of a piece that is being written."""
         return self._writing[role, slot][1].rows if (role, slot) in self._writing else 0
 
     def pass_on(self, piece: Piece, role: Role) -> None:

@@ -38,7 +38,7 @@ _CELL_MARKS = 3  # two quotes, and a comma or line end
 
 
 def staged_schema(fields: Sequence[str], originals: pa.Schema, *, placed: bool = False) -> pa.Schema:
-    """The columns of staged rows.
+    """Return the columns of staged rows.
 
     :param fields: Lead fields of the records, in the order of their columns in the CSV.
     :param originals: the export's columns.
@@ -51,12 +51,12 @@ def staged_schema(fields: Sequence[str], originals: pa.Schema, *, placed: bool =
 
 
 def field_names(schema: pa.Schema) -> tuple[str, ...]:
-    """The Lead fields of staged rows."""
+    """Return the Lead fields of staged rows."""
     return tuple(name.removeprefix(FIELD) for name in schema.names if name.startswith(FIELD))
 
 
 def originals(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The original rows of staged rows."""
+    """Return the original rows of staged rows."""
     names = [name for name in batch.schema.names if name.startswith(ORIGINAL)]
     return batch.select(names).rename_columns([name.removeprefix(ORIGINAL) for name in names])
 
@@ -95,7 +95,7 @@ def at_places(batches: Iterable[pa.RecordBatch], places: Sequence[int]) -> Itera
 
 
 def csv_bytes(batch: pa.RecordBatch) -> int:
-    """How many bytes the rows take in a job's CSV at most, with a Lead id in front."""
+    """Return how many bytes the rows take in a job's CSV at most, with a Lead id in front."""
     total = batch.num_rows * (18 + _CELL_MARKS)
     for name in field_names(batch.schema):
         cells = batch.column(FIELD + name)
@@ -191,7 +191,7 @@ class Sending:
 
 
 def candidates(batch: pa.RecordBatch, lead: SObjectInfo) -> list[Candidate]:
-    """The candidates that were staged, as ``Plan.take`` had returned them.
+    """Return the candidates that were staged, as ``Plan.take`` had returned them.
 
     :param lead: the org's Lead, for the types of the fields.
     """
@@ -205,7 +205,7 @@ def candidates(batch: pa.RecordBatch, lead: SObjectInfo) -> list[Candidate]:
 def rebuild(
     batch: pa.RecordBatch, positions: Sequence[int] | Positions, lead: SObjectInfo, sending: Sending
 ) -> list[Item]:
-    """The items of some rows of a load, as ``Plan.look_up`` had returned them.
+    """Return the items of some rows of a load, as ``Plan.look_up`` had returned them.
 
     :param batch: rows of a load: staged rows with what the look-up found.
     :param positions: which of them, in this order.
@@ -230,7 +230,7 @@ def rebuild(
 
 
 def field_values(batch: pa.RecordBatch, lead: SObjectInfo, *, by_id: bool = False) -> list[dict[str, FieldValue]]:
-    """The records of staged rows: what is sent of each, by Lead field.
+    """Return the records of staged rows: what is sent of each, by Lead field.
 
     :param by_id: whether the id of the row's lead goes in front, for an update.
     """
@@ -253,7 +253,7 @@ def field_values(batch: pa.RecordBatch, lead: SObjectInfo, *, by_id: bool = Fals
 
 
 def _values(info: FieldInfo | None, cells: pa.Array) -> list[FieldValue]:
-    """The values that staged cells stand for; cells hold them as text, in their final form."""
+    """Return the values that staged cells stand for; cells hold them as text, in their final form."""
     texts = cells.to_pylist()
     if info is not None and (info.type in NUMBERS or info.type == "boolean"):
         known = {text: _value(info, text) for text in set(texts) - {None}}
@@ -277,7 +277,7 @@ def _rows(batch: pa.RecordBatch) -> list[Row]:
 
 
 def _readable(column: pa.Array) -> pa.Array:
-    """The column with times as Python knows them, which has no nanoseconds."""
+    """Return the column with times as Python knows them, which has no nanoseconds."""
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         return column.cast(pa.timestamp("us", tz=kind.tz), safe=False)

@@ -93,7 +93,7 @@ class Totals:
         self.reject_reasons.update(report.reject_reasons)
 
     def as_json(self) -> dict[str, object]:
-        """The sums as plain JSON values, the most frequent error code first."""
+        """Return the sums as plain JSON values, the most frequent error code first."""
         counts = {name: self.counts[name] for name in _SUMMED}
         reasons = dict(self.reject_reasons.most_common())
         return {"syncs": self.syncs, **counts, "seconds": round(self.seconds, 3), "reject_reasons": reasons}
@@ -156,12 +156,12 @@ def _of_dag(root: Directory, dag: str, *, task_id: str | None, all_executions: b
 
 
 def _alone(found: RecordedReport) -> RecordedReport:
-    """A report that stands for its own execution, since each other one has its own."""
+    """Return a report that stands for its own execution, since each other one has its own."""
     return found if found.report is None else replace(found, report=replace(found.report, executions=()))
 
 
 def _together(group: Sequence[RecordedReport]) -> Iterator[RecordedReport]:
-    """The newest report, with what each execution came to; those that are newer and have none; what is lacking.
+    """Yield the newest report, with what each execution came to; those that are newer and have none; what is lacking.
 
     :param group: the executions of a task instance, all live or all dry, oldest first.
     """
@@ -177,7 +177,7 @@ def _together(group: Sequence[RecordedReport]) -> Iterator[RecordedReport]:
 
 
 def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
-    """The executions there are of a Dag, and whether each has a report; one listing, however many there are."""
+    """Return the executions there are of a Dag, and whether each has a report; one listing, however many there are."""
     found: dict[Execution, bool] = {}
     folder = root.child(dag)
     problem = folder.link_problem
@@ -192,7 +192,7 @@ def _executions(root: Directory, dag: str) -> dict[Execution, bool]:
 
 
 def _by_task(executions: Iterable[Execution]) -> dict[tuple[object, ...], list[Execution]]:
-    """The executions of each task instance, oldest first, the dry ones apart."""
+    """Return the executions of each task instance, oldest first, the dry ones apart."""
     groups: dict[tuple[object, ...], list[Execution]] = defaultdict(list)
     for each in sorted(executions):
         groups[*each[:-1], each.name.endswith(DRY_RUN)].append(each)

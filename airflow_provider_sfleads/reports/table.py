@@ -31,7 +31,7 @@ _DAY = timedelta(days=1)
 
 
 def in_one_line(text: str) -> str:
-    """Names and codes as a terminal may be given them: whoever writes to the storage makes them up."""
+    """Return names and codes as a terminal may be given them: whoever writes to the storage makes them up."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

@@ -18,7 +18,7 @@ _FOLDER = "_sent"
 
 
 def any_announced(folder: ResultsFolder) -> bool:
-    """Whether rows of an execution may have been sent without a record of it."""
+    """Return whether rows of an execution may have been sent without a record of it."""
     return bool(folder.directory.child(_FOLDER).names())
 
 
@@ -54,7 +54,7 @@ class Announcements:
         self._directory.write(f"{uuid4().hex}.json", json.dumps(said))
 
     def rows(self) -> Iterator[tuple[bytes, UnansweredSend]]:
-        """Every row that is written down; one that was sent repeatedly comes repeatedly."""
+        """Yield every row that is written down; one that was sent repeatedly comes repeatedly."""
         for name in self._directory.names():
             said = json.loads(self._directory.read(name))
             since, last = (datetime.fromisoformat(said[name]) for name in ("since", "last"))
@@ -81,5 +81,5 @@ class Announcements:
 
 
 def digest_of(key: str, space: str = "key") -> bytes:
-    """16 bytes of BLAKE2b; keys of different spaces are different keys."""
+    """Return 16 bytes of BLAKE2b; keys of different spaces are different keys."""
     return hashlib.blake2b(f"{space}\0{key}".encode(errors="surrogatepass"), digest_size=16).digest()

@@ -75,14 +75,14 @@ def looked_up(folder: ResultsFolder, *, attempt: int) -> tuple[int, int]:
 
 
 def _may_hold(file: pq.ParquetFile, group: int) -> bool:
-    """Whether some row of a row group may change, by what its footer says."""
+    """Return whether some row of a row group may change, by what its footer says."""
     column = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("action"))
     statistics = column.statistics
     return statistics is None or not statistics.has_min_max or statistics.max >= min(WOULD)
 
 
 def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-    """Which rows the export alone could not decide about."""
+    """Return which rows the export alone could not decide about."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -95,7 +95,7 @@ def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
 
 
 def _is_in(batch: pa.RecordBatch, column: str, words: Collection[str]) -> pa.Array:
-    """Which values of a column are among some words; a null is not."""
+    """Return which values of a column are among some words; a null is not."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -42,7 +42,7 @@ class Claim:
     jobs: tuple[str, ...] = ()
 
     def dumps(self) -> str:
-        """The claim as JSON."""
+        """Return the claim as JSON."""
         return json.dumps(asdict(self), default=datetime.isoformat)
 
     @classmethod
@@ -77,7 +77,7 @@ class Claims:
 
     @classmethod
     def to(cls, root: Directory, *memory: str) -> Claims:
-        """Those to a memory.
+        """Return those to a memory.
 
         :param root: the folder that all runs on the memory write their results below.
         :param memory: what makes it this one.
@@ -113,7 +113,7 @@ class Claims:
             self.directory.remove(_file(name))
 
     def path(self, name: str) -> str:
-        """Where a claim lies."""
+        """Return where a claim lies."""
         return self.directory.file(_file(name))
 
     def _read(self, name: str) -> Claim:
@@ -121,7 +121,7 @@ class Claims:
 
 
 def digest_of(*names: str) -> str:
-    """A file name for something that several names make out."""
+    """Return a file name for something that several names make out."""
     return hashlib.blake2b("\0".join(names).encode(errors="replace"), digest_size=12).hexdigest()
 
 

@@ -82,7 +82,7 @@ class ConfirmedValues(Scratch):
             self._database.executemany("INSERT OR REPLACE INTO newer VALUES (?, ?)", newer)
 
     def find(self, keys: Sequence[str], prints: Sequence[str]) -> dict[int, Known]:
-        """What is known of rows, by their places, noting the fingerprints that have to be remembered.
+        """Return what is known of rows, by their places, noting the fingerprints that have to be remembered.
 
         :param keys: their keys.
         :param prints: fingerprints of their values, one each.
@@ -108,7 +108,7 @@ class ConfirmedValues(Scratch):
                 self._few = None
 
     def values_of(self, key: str, reason: str | None) -> str | None:
-        """What to remember of a settled row: its fingerprint, ``None`` for what is remembered already.
+        """Return what to remember of a settled row: its fingerprint, ``None`` for what is remembered already.
 
         Where the row was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
         """

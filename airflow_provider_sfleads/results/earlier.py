@@ -62,7 +62,7 @@ class EarlierRows(Scratch):
                     self._database.execute("INSERT OR REPLACE INTO created VALUES (?, ?)", row)
 
     def conclude(self, folder: ResultsFolder) -> int:
-        """Once a try's rows are recorded: leave announced only those of which nobody knows what became of them.
+        """Leave announced, once a try's rows are recorded, only those of which nobody knows what became of them.
 
         :return: how many of these are in no result: the export does not have them any more.
         """
@@ -72,7 +72,7 @@ class EarlierRows(Scratch):
         return sum(digest not in recorded for digest, _ in unknown)
 
     def _learned(self, folder: ResultsFolder) -> Iterator[Outcome]:
-        """The outcomes of an execution; its rows that were announced and are not accounted for become unknown."""
+        """Yield the outcomes of an execution; its rows that were announced and are not accounted for become unknown."""
         for digest, doubt in Announcements(folder, self._compare).rows():
             self._add("announced", digest, doubt)
         for outcome in recorded_outcomes(folder):
@@ -97,12 +97,12 @@ class EarlierRows(Scratch):
         return _doubt(*found[1:]) if found else None
 
     def settled(self, key: str) -> bool:
-        """Whether an earlier try settled the row that is sent for a key."""
+        """Return whether an earlier try settled the row that is sent for a key."""
         sql = "SELECT 1 FROM settled WHERE digest = ?"
         return self._database.execute(sql, (self._digest(key),)).fetchone() is not None
 
     def unknown(self, key: str) -> UnansweredSend | None:
-        """When such a row was sent before, if what became of it was never learned."""
+        """Return when such a row was sent before, if what became of it was never learned."""
         return self._doubt_in("unknown", self._digest(key)) or self._assumed
 
     def created(self, key: str) -> str | None:
@@ -116,14 +116,17 @@ class EarlierRows(Scratch):
 
 
 def _settles(outcome: Outcome) -> bool:
-    """Whether a line settles the row that is sent for its key."""
+    """Return whether a line settles the row that is sent for its key."""
     # A repetition that a look-up has found, by the lead's id, is such a row; the export alone does not show it.
     is_repetition = outcome.action is Action.DUPLICATE_KEY and outcome.salesforce_id is None
     return outcome.action is not Action.NOT_SENT and not is_repetition and outcome.error_code != "MALFORMED_ROW"
 
 
 def _is_known(outcome: Outcome) -> bool:
-    """Whether a row says what became of its own sending; a repetition, or a refusal before it was sent, does not."""
+    """Return whether a row says what became of its own sending.
+
+    A repetition, or a refusal before it was sent, does not.
+    """
     if outcome.action is Action.NOT_SENT:
         return outcome.reason != Reason.OUTCOME_UNKNOWN
     return outcome.api is not None or outcome.action is Action.CREATED

@@ -105,7 +105,7 @@ class Directory:
         return bool(self.fs.isdir(self.path))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file of that name; others write here too, so no listing from before tells.
+        """Return whether there is a file of that name; others write here too, so no listing from before tells.
 
         As in listings, a link is none, nor is a pipe.
         """

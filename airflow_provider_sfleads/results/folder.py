@@ -149,7 +149,7 @@ class ResultsFolder:
         return self.has_staged and STAGED in marks(self.directory)
 
     def holds_parts(self, first: int, end: int) -> bool:
-        """Whether all parts of the results are there that have numbers from ``first`` on and below ``end``."""
+        """Return whether all parts of the results are there that have numbers from ``first`` on and below ``end``."""
         return are_covered(self.directory, first, end)
 
     @property
@@ -238,7 +238,7 @@ class ResultsFolder:
 
 
 def is_execution(name: str) -> bool:
-    """Whether a folder is named as an execution's is."""
+    """Return whether a folder is named as an execution's is."""
     return _EXECUTION.fullmatch(name) is not None
 
 

@@ -219,7 +219,7 @@ class Lease:
         return claim.interval_end > self.interval_end or not all([*map(self._is_past, claim.jobs)])
 
     def _is_past(self, job_id: str) -> bool:
-        """Whether a job is over, and was for long enough that a run deferred until then has gone on."""
+        """Return whether a job is over, and was for long enough that a run deferred until then has gone on."""
         if job_id not in self._over:
             if not self.is_over(job_id):
                 self._running.add(job_id)

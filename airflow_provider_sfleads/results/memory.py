@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def has_memory(folder: ResultsFolder) -> bool:
-    """Whether an execution of the task has written down what it confirmed."""
+    """Return whether an execution of the task has written down what it confirmed."""
     return bool(_files(folder))
 
 
@@ -104,7 +104,7 @@ def _confirmations(batch: pa.RecordBatch, *, values: bool, is_newer: bool) -> It
 
 
 def _files(folder: ResultsFolder) -> list[str]:
-    """The files of the task's executions in all runs, by their names from the folder of the Dag on."""
+    """Return the files of the task's executions in all runs, by their names from the folder of the Dag on."""
     *_, task, index, _ = folder.directory.path.split("/")
     names = (name.split("/") for name in folder.of_dag.below())
     return ["/".join(parts) for parts in names if parts[1:3] == [task, index] and parts[4:] == [CONFIRMED]]

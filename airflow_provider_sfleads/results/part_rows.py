@@ -94,14 +94,14 @@ def rows_of(file: pq.ParquetFile, wanted: Wanted, *, skip: int, limit: int) -> P
 
 
 def most_frequent(counts: Counter[str]) -> dict[str, int]:
-    """The most frequent words, and as many as anybody looks at: a part may hold a million that differ."""
+    """Return the most frequent words, and as many as anybody looks at: a part may hold a million that differ."""
     return {word[:_WORD_CHARACTERS]: count for word, count in counts.most_common(_MOST_WORDS)}
 
 
 def _batches(
     file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of a group, a batch at a time, with the place of the first."""
+    """Yield the rows of a group, a batch at a time, with the place of the first."""
     first = 0
     for batch in file.iter_batches(batch_size=GROUP_ROWS, row_groups=[group], columns=columns, use_threads=False):
         yield first, batch
@@ -115,7 +115,7 @@ def _counts(column: pa.Array) -> dict[str, int]:
 
 
 def _matching(batch: pa.RecordBatch, wanted: Wanted) -> pa.Array:
-    """The places of the wanted rows in a batch."""
+    """Return the places of the wanted rows in a batch."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -131,7 +131,7 @@ def _matching(batch: pa.RecordBatch, wanted: Wanted) -> pa.Array:
 
 
 def _holding(batch: pa.RecordBatch, text: str) -> pa.Array:
-    """Which rows hold the text that is searched for."""
+    """Return which rows hold the text that is searched for."""
     import pyarrow.compute as pc
 
     matches = (pc.match_substring(batch.column(name), text, ignore_case=True) for name in _SEARCHED)

@@ -57,7 +57,7 @@ def next_number(directory: Directory) -> int:
 
 
 def are_covered(directory: Directory, first: int, end: int) -> bool:
-    """Whether there is a part for each number from ``first`` on, below ``end`` and below the highest one there is.
+    """Return whether there is a part for each number from ``first`` to below ``end``, and no gap beyond.
 
     Parts are numbered as they are written, so that a gap shows where some were lost.
     """
@@ -99,7 +99,7 @@ def files_below(root: Directory, since: datetime, wanted: Callable[[str], bool])
 
 
 def _written(info: Mapping[str, Any]) -> datetime:
-    """When a file was last written; each storage has a word of its own for it, and some have none."""
+    """Return when a file was last written; each storage has its own word for it, and some have none."""
     moment = next((info[name] for name in _MOMENTS if info.get(name) is not None), None)
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)

@@ -90,12 +90,12 @@ def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
 
 
 def any_unknown(folder: ResultsFolder) -> bool:
-    """Whether there is a row of which nobody knows whether it was written."""
+    """Return whether there is a row of which nobody knows whether it was written."""
     return _any(folder, "reason", Reason.OUTCOME_UNKNOWN)
 
 
 def any_created(folder: ResultsFolder) -> bool:
-    """Whether there is a row that has created its lead."""
+    """Return whether there is a row that has created its lead."""
     return _any(folder, "action", Action.CREATED)
 
 
@@ -115,7 +115,7 @@ def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
 def created_ids(
     root: Directory, ids: Collection[str], since: datetime, *, apart_from: Directory | None = None
 ) -> set[str]:
-    """Those of some lead ids that rows recorded anywhere below a folder created.
+    """Return those of some lead ids that rows recorded anywhere below a folder created.
 
     That other rows merely found a lead says nothing of whose it is.
 
@@ -196,7 +196,7 @@ def _count(directory: Directory, name: str) -> Tally:
 
 
 def other_executions(folder: ResultsFolder, *, by_rows: bool = False) -> tuple[Entry, ...]:
-    """What the other executions of a task instance came to, oldest first.
+    """Return what the other executions of a task instance came to, oldest first.
 
     :param folder: of the execution that they are told to.
     :param by_rows: count the rows that live ones recorded, and believe no report: where records are lost, the execution
@@ -212,7 +212,7 @@ def other_executions(folder: ResultsFolder, *, by_rows: bool = False) -> tuple[E
 
 
 def execution_names(folder: ResultsFolder) -> list[str]:
-    """The names of the task instance's executions, newest first."""
+    """Return the names of the task instance's executions, newest first."""
     return sorted(filter(is_execution, folder.directory.parent.folders()), reverse=True)
 
 
@@ -231,7 +231,7 @@ def written_reports(folder: ResultsFolder, names: Sequence[str]) -> Iterator[tup
 
 
 def _counted(folder: ResultsFolder) -> Entry | None:
-    """What an execution without a report recorded; ``None`` where it came to nothing, or nobody can tell."""
+    """Return what an execution without a report recorded; ``None`` where it came to nothing, or nobody can tell."""
     try:
         tally = tally_of(folder)
     except (OSError, ResultsError) as problem:

@@ -40,7 +40,7 @@ class Own:
 
     @classmethod
     def of(cls, operation: str) -> Own:
-        """The columns of an operator, by what it calls its operation."""
+        """Return the columns of an operator, by what it calls its operation."""
         name = {"create": "created", "update_stage": "stage"}[operation]
         return cls(until=f"{name}_until", values=f"{name}_values")
 
@@ -88,24 +88,24 @@ class _Row:
         return f"t.{self.columns[name]}"
 
     def is_made_anew(self, one: str, other: str) -> str:
-        """Whether one row tells of a lead that was created after what the other one tells of another lead."""
+        """Return whether one row tells of a lead that was created after what the other one tells of another lead."""
         action, lead_id, synced = (self.columns[name] for name in ("action", "salesforce_id", "synced_at"))
         # Of one moment the row that comes last counts.
         later = f"COALESCE(t.{synced}, s.{synced}) <= s.{synced}" if one == "s" else f"t.{synced} > s.{synced}"
         return f"{one}.{action} = 'created' AND {one}.{lead_id} <> {other}.{lead_id} AND {later}"
 
     def is_older(self, until: str = "interval_end") -> str:
-        """Whether a newer interval wrote the table's row."""
+        """Return whether a newer interval wrote the table's row."""
         return f"{self.t(until)} > {self.s('interval_end')}"
 
     def is_stage_older(self) -> str:
-        """Whether a newer interval saw the stage that the table's row holds."""
+        """Return whether a newer interval saw the stage that the table's row holds."""
         # Nobody noted that in a table of an earlier version.
         known = f"COALESCE({self.t('stage_seen_until')}, {self.t(self.own.until)})"
         return f"{self.t('stage')} IS NOT NULL AND {known} > {self.s('interval_end')}"
 
     def values(self) -> dict[str, str]:
-        """What becomes of each column."""
+        """Return what becomes of each column."""
         theirs = {name: self.t(name) for name in self.columns if name in Own.ALL}
         shared = {name: _chosen(self.is_older(), self.t(name), self.s(name)) for name in SHARED}
         until, stage = self.own.until, self.is_stage_older()
@@ -121,7 +121,7 @@ class _Row:
         return shared | theirs | special | values
 
     def is_moved_later(self) -> str:
-        """Whether the staged row tells of the last time that a sync moved the lead to the stage that counts."""
+        """Return whether the staged row tells of the last time that a sync moved the lead to the stage that counts."""
         ours, theirs = self.s("moved_at"), self.t("moved_at")
         stage, new_stage = self.t("stage"), self.s("stage")
         replaces = f"{stage} <> {new_stage} AND {_chosen(self.is_stage_older(), '1', '0')} = 0"
@@ -129,7 +129,7 @@ class _Row:
         return f"{ours} IS NOT NULL AND ({theirs} IS NULL OR {later})"
 
     def stays(self) -> str:
-        """Whether the table's row is not to change."""
+        """Return whether the table's row is not to change."""
         stays = [
             self.is_older(),
             self.is_older(self.own.until),
@@ -146,12 +146,18 @@ class _Row:
         return _chosen(is_older, f"COALESCE({theirs}, {ours})", f"COALESCE({ours}, {theirs})")
 
     def _agrees(self) -> str:
-        """Whether an older run confirmed nothing else; one that came after the newer one, and saw it, left the row."""
+        """Return whether an older run confirmed nothing else.
+
+        One that came after the newer one, and saw it, left the row.
+        """
         ours, theirs = self.s(self.own.values), self.t(self.own.values)
         return f"({ours} IS NULL OR {ours} = {theirs} OR {theirs} = '')"
 
     def _confirmed(self) -> str:
-        """The fingerprint to keep; an empty one where runs overlapped and nobody knows which of them wrote last."""
+        """Return the fingerprint to keep.
+
+        An empty one where runs overlapped and nobody knows which of them wrote last.
+        """
         ours, theirs = self.s(self.own.values), self.t(self.own.values)
         older = _chosen(self._agrees(), theirs, "''")
         return _chosen(self.is_older(self.own.until), older, f"COALESCE({ours}, {theirs})")

@@ -250,7 +250,7 @@ class Recorder:
         self.noted(self.writer.next_part)
 
     def marks(self) -> Collection[str]:
-        """The marks there are."""
+        """Return the marks there are."""
         return marks(self.writer.directory)
 
     def flush(self) -> None:

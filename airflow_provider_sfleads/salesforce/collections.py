@@ -43,7 +43,7 @@ class PageKind:
     sobject: str = "Lead"
 
     def call(self, records: Sequence[Mapping[str, object]]) -> Call:
-        """The request that sends these records."""
+        """Return the request that sends these records."""
         path = "composite/sobjects"
         if self.operation == "upsert":
             path += f"/{self.sobject}/{self.external_id_field}"
@@ -99,7 +99,7 @@ def nothing_written(error: ApiError, *, conn_id: str) -> ServiceUnavailableError
 
 
 def save_results_of(reply: Reply, count: int) -> list[SaveResult]:
-    """The verdicts of a 2xx reply, by position.
+    """Return the verdicts of a 2xx reply, by position.
 
     :raises OutcomeUnknownError: where it does not speak of every record.
     """
@@ -110,7 +110,7 @@ def save_results_of(reply: Reply, count: int) -> list[SaveResult]:
 
 
 def auto_assign(value: object) -> str:
-    """The ``Sforce-Auto-Assign`` header for an ``assignment_rule``.
+    """Return the ``Sforce-Auto-Assign`` header for an ``assignment_rule``.
 
     :raises ParameterError: for anything but ``"default"``, ``None`` and an assignment rule's id.
     """
@@ -125,7 +125,7 @@ def auto_assign(value: object) -> str:
 
 
 def effect_headers(auto_assign: str, *, allow_duplicates: bool) -> dict[str, str]:
-    """The headers that say which side effects of a write are wanted.
+    """Return the headers that say which side effects of a write are wanted.
 
     Without the first, Salesforce runs the active assignment rule, on updates as well.
 

@@ -60,7 +60,7 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Self:
-        """The moment that comes in some seconds."""
+        """Return the moment that comes in some seconds."""
         return cls(time.monotonic() + seconds, time.time() + seconds)
 
     @property
@@ -101,7 +101,7 @@ def begin(leaves_by: Deadline | None = None, bounds: Bounds | None = None) -> No
 
 
 def was_sent() -> bool:
-    """Whether bytes of this thread's last request may have left."""
+    """Return whether bytes of this thread's last request may have left."""
     return bool(getattr(_current, "sent", True))
 
 
@@ -120,7 +120,7 @@ class _BoundedFile(io.RawIOBase):
         self._began, self._came = time.monotonic(), 0
 
     def readable(self) -> bool:
-        """It is there to be read."""
+        """Say that it is there to be read."""
         return True
 
     def fileno(self) -> int:

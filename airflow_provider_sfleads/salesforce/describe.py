@@ -113,11 +113,11 @@ class SObjectInfo:
     updateable: bool = True
 
     def find(self, name: str) -> FieldInfo | None:
-        """The field of that name, or ``None`` where it does not exist or may not be seen."""
+        """Return the field of that name, or ``None`` where it does not exist or may not be seen."""
         return self.fields.get(name.lower())
 
     def visible(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of some fields that may be asked for, each once.
+        """Return those of some fields that may be asked for, each once.
 
         One field too many costs the whole query, so every look-up asks for these alone: a lookup field is hidden from
         who may not read the object that it leads to (REST API Developer Guide, "sObject Describe").
@@ -125,7 +125,7 @@ class SObjectInfo:
         return tuple(dict.fromkeys(name for name in names if self.find(name) is not None))
 
     def unseen(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of some fields that may not."""
+        """Return those of some fields that may not."""
         return tuple(dict.fromkeys(name for name in names if self.find(name) is None))
 
     @property

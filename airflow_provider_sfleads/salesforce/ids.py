@@ -56,12 +56,15 @@ def full_id(value: str) -> str:
 
 
 def is_id(value: object, sobject: str) -> bool:
-    """Whether a value that came from the server has the form of such a record's id: fit for a path or a file's name."""
+    """Return whether a value that came from the server has the form of such a record's id.
+
+    Fit for a path or a file's name.
+    """
     return has_form(value) and str(value).startswith(KEY_PREFIXES[sobject])
 
 
 def has_form(value: object) -> bool:
-    """Whether a value has the form of an id; its check characters are the server's business."""
+    """Return whether a value has the form of an id; its check characters are the server's business."""
     return isinstance(value, str) and _SHAPE.fullmatch(value) is not None
 
 

@@ -119,12 +119,12 @@ class Jobs:
                 return self._close(label, job_id)
 
     def look(self, job_id: str) -> JobInfo | None:
-        """How a job stands; ``None`` where it is deleted."""
+        """Return how a job stands; ``None`` where it is deleted."""
         call = ingest_jobs.get_job(job_id)
         return ingest_jobs.found_job(call, self.send(call), conn_id=self.conn_id)
 
     def find(self, job_id: str, folder: Path) -> tuple[JobInfo | None, bool]:
-        """How the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
+        """Return how the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
 
         One that is still open is aborted: whether its upload is whole is not known. It is looked at again afterwards,
         since the word to begin may only just have come in.
@@ -149,7 +149,10 @@ class Jobs:
         return job, job is not None and job.state is JobState.ABORTED and not job.processed
 
     def _has_no_rows(self, job: JobInfo, folder: Path) -> bool:
-        """Whether a job was aborted before it was given its rows: each of them would be in one of its results."""
+        """Return whether a job was aborted before it was given its rows.
+
+        Each of them would be in one of its results.
+        """
         return not job.processed and not any(self._has_results(job, kind, folder) for kind in reversed(ResultKind))
 
     def _has_results(self, job: JobInfo, kind: ResultKind, folder: Path) -> bool:
@@ -251,7 +254,7 @@ class Jobs:
             log.warning(_LEFT_OVER, ", ".join(found))
 
     def _open_jobs(self, since: datetime) -> Iterator[JobInfo]:
-        """The integration user's open jobs of leads."""
+        """Yield the integration user's open jobs of leads."""
         locator: str | None = None
         trail = Trail("GET jobs/ingest", self.conn_id)
         while True:
@@ -301,7 +304,7 @@ _CODE = re.compile(r"\s*([A-Za-z][A-Za-z_]{2,99})\s*(?::|$)", re.ASCII)
 
 
 def heals(message: str | None) -> bool:
-    """Whether a job that failed with this ``errorMessage`` may go through when it is made again.
+    """Return whether a job that failed with this ``errorMessage`` may go through when it is made again.
 
     What nobody knows yet may.
     """

@@ -132,12 +132,12 @@ def grant_of(body: object, settings: Settings) -> Grant:
 
 
 def _is_token(text: str) -> bool:
-    """Whether a text can stand in a header, less what may stand around it there."""
+    """Return whether a text can stand in a header, less what may stand around it there."""
     return 0 < len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable() and text == text.strip()
 
 
 def _url(value: object) -> str:
-    """An address out of a reply; empty where it cannot be one."""
+    """Return an address out of a reply; empty where it cannot be one."""
     return value if isinstance(value, str) and len(value) <= _LONGEST_URL else ""
 
 
@@ -174,7 +174,9 @@ def _refused(answer: RawResponse, body: object, settings: Settings, *, now: floa
 
 
 def _page(answer: RawResponse, body: object) -> str | None:
-    """The beginning of an answer that is a web page, or that was to be a token and cannot be read; ``None`` for others.
+    """Return the beginning of an answer that is a web page, or that was to be a token and cannot be read.
+
+    ``None`` for others.
 
     What it is shows in its first character: proxies send pages under any type.
     """
@@ -239,7 +241,7 @@ def _plain(text: str) -> str:
 
 
 def _assertion(settings: Settings, clock_offset: float | None) -> dict[str, object] | None:
-    """What advice on a refusal tells of the assertion, see :data:`~.error_codes.BEARER_TABLE`."""
+    """Return what advice on a refusal tells of the assertion, see :data:`~.error_codes.BEARER_TABLE`."""
     if settings.bearer is None:
         return None
     clock = ""

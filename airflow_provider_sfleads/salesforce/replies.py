@@ -72,7 +72,7 @@ def shown(text: str) -> str:
 
 
 def _name(value: object) -> str:
-    """A code or a field's name; empty where it cannot be one."""
+    """Return a code or a field's name; empty where it cannot be one."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
@@ -117,7 +117,10 @@ def results_of(reply: Reply, count: int, *, prefix: str = "") -> tuple[RecordRes
 
 
 def _result(item: object, prefix: str, *, repeated: bool) -> RecordResult | None:
-    """What an item says of its record; ``None`` where it does not say that it was written, and which, nor was not."""
+    """Return what an item says of its record.
+
+    ``None`` where it does not say that it was written, and which, nor was not.
+    """
     if not isinstance(item, dict):
         return None
     success = item.get("success")

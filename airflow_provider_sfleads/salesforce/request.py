@@ -80,7 +80,10 @@ class Request:
         return self.path.rstrip("/") != _VERSIONS
 
     def may_renew(self) -> bool:
-        """Whether one more token may be tried; safe for every call, for one with a refused token was not begun."""
+        """Return whether one more token may be tried.
+
+        Safe for every call, for one with a refused token was not begun.
+        """
         self.renewals += 1
         return self.renewals <= _MOST_RENEWALS
 

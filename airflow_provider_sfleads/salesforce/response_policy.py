@@ -146,7 +146,10 @@ def _by_code(
 
 
 def passes(status: int) -> bool:
-    """Whether an HTTP status tells of a state that passes: time-outs, too many requests, an edge without a host."""
+    """Return whether an HTTP status tells of a state that passes.
+
+    Time-outs, too many requests, an edge without a host.
+    """
     return status >= _SERVER_ERROR or status in _PASSING
 
 

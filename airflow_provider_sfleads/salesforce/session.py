@@ -118,7 +118,7 @@ class _Session(Session):
 
 
 def _holds_rows(response: Response) -> bool:
-    """Whether a response is CSV; where there are no rows, it may have neither body nor type."""
+    """Return whether a response is CSV; where there are no rows, it may have neither body nor type."""
     kind = response.headers.get("Content-Type", "text/csv").lower()
     empty = response.headers.get("Content-Length") == "0"
     return response.status_code < 300 and (empty or kind.startswith("text/csv"))  # noqa: PLR2004

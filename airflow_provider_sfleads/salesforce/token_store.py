@@ -54,7 +54,10 @@ class BaseTokenStore:
         self._accepted = max(self._accepted, token.generation)
 
     def _hopeless(self, stale: Token) -> bool:
-        """Whether ``stale`` was itself fetched in place of a refused one, and never taken: no newer one can help."""
+        """Return whether ``stale`` was itself fetched in place of a refused one, and never taken.
+
+        No newer one can help.
+        """
         return stale.generation > 1 and self._accepted < stale.generation and self._token is stale
 
     def _newer(self, stale: int, failures: int) -> Token | None:

@@ -90,5 +90,5 @@ def _harmless(text: str) -> str:
 
 
 def _parted(run: re.Match[str]) -> str:
-    """What stands before a sign, with an apostrophe behind it where it begins a cell."""
+    """Return what stands before a sign, with an apostrophe behind it where it begins a cell."""
     return f"{run[0]}'" if ";" in run[0] or "\t" in run[0] else run[0]

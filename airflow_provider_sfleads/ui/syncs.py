@@ -180,7 +180,7 @@ def _conditions(
 
 
 def _text(moment: datetime | None, distance: timedelta) -> str | None:
-    """As the reports write times, so that the database can compare; far enough off for any zone."""
+    """Write a time as the reports do, so that the database can compare; far enough off for any zone."""
     return None if moment is None else (moment + distance).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -204,14 +204,17 @@ def _with_reports(rows: Iterator[dict[str, Any]], asked: SyncFilter) -> Iterator
 
 
 def _told(report: SyncReport) -> dict[str, Any]:
-    """What the page shows of a report, with the counts of its task instance."""
+    """Return what the page shows of a report, with the counts of its task instance."""
     told = {name: value for name, value in report.as_json().items() if name not in _LEFT_OUT}
     execution = report.results_path.rstrip("/").rpartition("/")[2]
     return told | shown(report) | {"again": again(report), "seconds": report.seconds, "execution": execution}
 
 
 def _live_before(report: SyncReport) -> dict[str, Any] | None:
-    """What live executions did before the dry one that a report is of: it took the place of theirs among the XComs."""
+    """Return what live executions did before the dry one that a report is of.
+
+    It took the place of theirs among the XComs.
+    """
     counts = live_total(report.executions) if report.dry_run else None
     if counts is None:
         return None
@@ -222,7 +225,7 @@ def _live_before(report: SyncReport) -> dict[str, Any] | None:
 
 
 def _with_earlier(row: dict[str, Any]) -> dict[str, Any]:
-    """A task instance without a report, with what earlier live executions of it did, if there were any."""
+    """Return a task instance without a report, with what earlier live executions of it did, if there were any."""
     executions = _json_of(row.pop("value"))
     earlier = live_total(executions) if isinstance(executions, list) and are_executions(executions) else None
     return _as_json(row) | {"earlier": earlier}

@@ -99,7 +99,7 @@ def _folder_of(session: Session, task: TaskKey) -> ResultsFolder:
 
 
 def _checked(url: str, task: TaskKey) -> ResultsFolder:
-    """The folder at a report's ``results_path``, where it is the task's own."""
+    """Return the folder at a report's ``results_path``, where it is the task's own."""
     parts = url.rstrip("/").split("/")
     folder = ResultsFolder(base="/".join(parts[:-5]), execution=parts[-1], **asdict(task))
     if not is_execution(parts[-1]) or folder.url != url.rstrip("/"):
@@ -108,7 +108,7 @@ def _checked(url: str, task: TaskKey) -> ResultsFolder:
 
 
 def _rendered(session: Session, task: TaskKey) -> str | None:
-    """The operator's ``results_path`` as Airflow noted it when the task began."""
+    """Return the operator's ``results_path`` as Airflow noted it when the task began."""
     found = session.get(RenderedTaskInstanceFields, asdict(task))
     base = (found.rendered_fields or {}).get("results_path") if found is not None else None
     return base if isinstance(base, str) and base else None
