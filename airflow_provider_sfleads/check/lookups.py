@@ -14,13 +14,14 @@ from airflow_provider_sfleads.check.probe import LATER, Assumption, Exchange, Fi
 from airflow_provider_sfleads.core.keys import compared_by, key_text
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.pipeline.lead_search import Window
-from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, Reading, Stopped, check_contacts
+from airflow_provider_sfleads.pipeline.lookup import STATUS_FIELDS, LeadLookup, Reading, check_contacts
 from airflow_provider_sfleads.pipeline.lookup_sources import query_leads
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import MAX_RETRIEVE_IDS
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 from airflow_provider_sfleads.salesforce.ids import checksum
 from airflow_provider_sfleads.salesforce.paging import checked, expect, query_pages
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 from airflow_provider_sfleads.salesforce.soql import quote
 
 # Values that a query has to quote. Nobody has such a name or key.

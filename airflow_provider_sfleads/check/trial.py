@@ -20,7 +20,7 @@ from airflow_provider_sfleads.check.trial_values import RoundTrip, person
 from airflow_provider_sfleads.exceptions import ObjectAccessError, OutcomeUnknownError
 from airflow_provider_sfleads.pipeline.job_results import ID
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup, LeadRecord
-from airflow_provider_sfleads.pipeline.lookup_sources import read_page
+from airflow_provider_sfleads.pipeline.result_file import read_page
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import PageKind, SaveResult, save_results_of
 from airflow_provider_sfleads.salesforce.describe import FieldInfo, SObjectInfo

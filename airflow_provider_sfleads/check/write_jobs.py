@@ -20,7 +20,7 @@ from airflow_provider_sfleads.core.same import same_record
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.field_values import cell_of
 from airflow_provider_sfleads.pipeline.job_results import ERROR, Created, JobResults, State, match_by
-from airflow_provider_sfleads.pipeline.lookup_sources import read_page
+from airflow_provider_sfleads.pipeline.result_file import read_page
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD, field_names, staged_schema, write_csv
 from airflow_provider_sfleads.salesforce import ingest_jobs
 from airflow_provider_sfleads.salesforce.collections import PageKind

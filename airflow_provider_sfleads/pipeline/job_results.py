@@ -21,7 +21,7 @@ from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.column_equality import key_form
 from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, id_strings, lead_ids_only, no_ids
 from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
-from airflow_provider_sfleads.pipeline.lookup_sources import read_page
+from airflow_provider_sfleads.pipeline.result_file import read_page
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
 from airflow_provider_sfleads.salesforce.collections import PageKind
 from airflow_provider_sfleads.salesforce.describe import FieldInfo

@@ -19,13 +19,13 @@ from airflow_provider_sfleads.exceptions import (
 )
 from airflow_provider_sfleads.pipeline.job_watch import Over, Watch
 from airflow_provider_sfleads.pipeline.load_steps import Settling
-from airflow_provider_sfleads.pipeline.lookup import Stopped
 from airflow_provider_sfleads.pipeline.plan import reason_for
 from airflow_provider_sfleads.pipeline.ports import JobJournal, ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces, Role
 from airflow_provider_sfleads.pipeline.staged_rows import field_names, write_csv
 from airflow_provider_sfleads.salesforce.ingest_jobs import MAX_UPLOAD_BYTES, JobInfo, JobSpec, JobState, longest_queued
 from airflow_provider_sfleads.salesforce.job_control import LASTING, Jobs, heals, unfinished
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 
 log = logging.getLogger(__name__)
 

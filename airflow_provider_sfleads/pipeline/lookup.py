@@ -155,10 +155,6 @@ class Memory(Protocol):
         """Return which of the values are new; the first of equal ones is."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the run is to end
-    """The run was asked to end while the look-up waited."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What a look-up reads with.

@@ -29,7 +29,6 @@ from airflow_provider_sfleads.pipeline.lookup import (
     Mask,
     Memory,
     Reading,
-    Stopped,
     side_by_side,
 )
 from airflow_provider_sfleads.pipeline.lookup_index import Cells, LookupQuery, RowIndexes, bools, seek
@@ -38,6 +37,7 @@ from airflow_provider_sfleads.pipeline.plan import Deferred, Item, Settled
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD, Sending, candidates
 from airflow_provider_sfleads.salesforce.describe import SObjectInfo
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 
 #: Classes of rows other than the number of a way.
 SETTLED, APART, REFUSED = -1, -2, -3

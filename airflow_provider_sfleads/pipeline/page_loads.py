@@ -16,7 +16,7 @@ from airflow_provider_sfleads.core.uninterrupted import uninterrupted
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions
-from airflow_provider_sfleads.pipeline.lookup import Memory, Reading, Stopped
+from airflow_provider_sfleads.pipeline.lookup import Memory, Reading
 from airflow_provider_sfleads.pipeline.lookup_decide import Decisions, decide
 from airflow_provider_sfleads.pipeline.lookup_index import bools
 from airflow_provider_sfleads.pipeline.lookup_sources import read_by_calls
@@ -27,6 +27,7 @@ from airflow_provider_sfleads.pipeline.settled_rows import chosen, record_settle
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.pipeline.staged_pieces import Piece, Pieces
 from airflow_provider_sfleads.pipeline.staged_rows import Sending
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 
 # Rows that are looked up together: with sObject Collections one call reads so many leads.
 _WINDOW = 2_000

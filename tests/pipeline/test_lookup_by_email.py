@@ -11,11 +11,11 @@ import pytest
 from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.lookup import Stopped
 from airflow_provider_sfleads.pipeline.lookup_decide import APART, OUTCOME, REFUSED, SETTLED, decide
 from airflow_provider_sfleads.pipeline.plan import Candidate
 from airflow_provider_sfleads.pipeline.prepare import prepare
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 from tests.pipeline.asking import AskedOrg, Known, staged
 from tests.pipeline.org import Org
 from tests.pipeline.runs import create_request, ground, scored, stage_request

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
-from airflow_provider_sfleads.pipeline.lookup import Stopped
 from airflow_provider_sfleads.pipeline.lookup_sources import (
     Wanted,
     in_columns,
     query_leads,
     read_by_calls,
     read_leads,
-    read_page,
 )
+from airflow_provider_sfleads.pipeline.result_file import read_page
+from airflow_provider_sfleads.salesforce.query_job import Stopped
 from airflow_provider_sfleads.salesforce.wire import Call, Reply
 from tests.pipeline.asking import AskedOrg
 from tests.pipeline.org import Org, lead_id
