@@ -10,7 +10,14 @@ from itertools import islice
 from airflow_provider_sfleads.core.message import log_name
 from airflow_provider_sfleads.core.report import SyncReport, Tally
 from airflow_provider_sfleads.operators.load_context import MOST_BY_PAGES, LoadContext, LoadOutcome, Plan
-from airflow_provider_sfleads.pipeline.preview import Found, Preview, estimate, look_up_calls, looks_up, rows_by_way
+from airflow_provider_sfleads.pipeline.preview import (
+    Found,
+    Preview,
+    counts_look_ups,
+    estimate,
+    look_up_calls,
+    rows_by_way,
+)
 from airflow_provider_sfleads.results.changes import changes, looked_up, sent_by_group
 from airflow_provider_sfleads.results.parts import marks
 from airflow_provider_sfleads.results.recorded import part_tallies
@@ -67,7 +74,7 @@ def _found(load: LoadContext, plan: Plan) -> tuple[Found, str]:
     """
     look_ups, unsure = _look_ups(load, plan)
     marked = {name for mark, name in marks(load.folder.directory).items() if mark.startswith("part-")}
-    least = MOST_BY_PAGES if load.settings.api == "auto" and looks_up(plan) else -1
+    least = MOST_BY_PAGES if load.settings.api == "auto" and counts_look_ups(plan) else -1
     parts: list[Tally] = []
     few: list[str] = []
     pages: list[str] = []
@@ -104,7 +111,7 @@ def _look_ups(load: LoadContext, plan: Plan) -> tuple[int, tuple[str, ...]]:
     Each try but for its describe, and for the assignment rule.
     """
     calls = load.settings.hook.client.api_calls - 1 - load.rule_calls
-    if not load.resumed or not looks_up(plan):
+    if not load.resumed or not counts_look_ups(plan):
         return calls, ()
     # What a killed try took nobody has counted.
     mine, whole = looked_up(load.folder, attempt=load.attempt)

@@ -238,7 +238,7 @@ class _LoadRun:
         self.writing = ExitStack()
         closing.push(self.writing)
         writer = self.writing.enter_context(load.folder.writer(columns=self.columns, resume=staged))
-        self.book = Recorder(writer, salt=load.folder.dag_id, noted=load.note_parts)
+        self.sink = Recorder(writer, salt=load.folder.dag_id, noted=load.note_parts)
         self.read = 0
         self.error: ExportError | None = None
         self.halted: SalesforceLeadsError | None = None
@@ -256,7 +256,7 @@ class _LoadRun:
         staging = Staging(
             intake=ColumnIntake(self.plan.recipe, self.plan, self.memory, self.columns),
             pieces=self.pieces,
-            book=self.book,
+            sink=self.sink,
             prefilter=prefilter_for(load, self.plan, self.closing),
             looks_up=looks_up(self.plan) or load.settings.dry_run,
             fresh=self.plan.fresh,
@@ -267,7 +267,7 @@ class _LoadRun:
         if not complete:
             self.pieces.publish()
             self.leave(*Role)
-            self.book.flush()
+            self.sink.flush()
             for piece in self.pieces.all():
                 self.pieces.remove(piece)
             return False
@@ -276,7 +276,7 @@ class _LoadRun:
         load.choose(api, reason)
         if load.confirmed is not None:
             load.confirmed.keep(load.folder.staged())
-        with self.book.marked(STAGED):
+        with self.sink.marked(STAGED):
             self.pieces.publish(dict.fromkeys(Role, Role.PAGES) if api == "collections" else {})
         load.keep(read=staging.read)
         return True
@@ -285,7 +285,7 @@ class _LoadRun:
         """Look up, send and settle; the jobs that have to be over before this can go on."""
         from airflow_provider_sfleads.operators.run_parts import bulk_run
 
-        self.run = bulk_run(self.load, self.plan, self.pieces, self.book, self.memory)
+        self.run = bulk_run(self.load, self.plan, self.pieces, self.sink, self.memory)
         by_pages = self._turns_to_pages() if self.is_taken_up else None
         self.run.makes_jobs = by_pages is None
         patience = _PATIENCE if self.load.settings.deferrable else None
@@ -328,7 +328,7 @@ class _LoadRun:
             with ExitStack() as closing:
                 plan = load.plan(self.columns)
                 earlier = closing.enter_context(_earlier(load, plan, is_begun=breaks_off))
-                pages = page_loads(load, plan, self.pieces, self.book, self.memory, earlier)
+                pages = page_loads(load, plan, self.pieces, self.sink, self.memory, earlier)
                 pages.delivery.halted = self.halted
                 # Whose lead is whose of rows in doubt, and so which address is new, only a look at each tells.
                 one_by_one = plan.recipe.by_email and earlier is not None
@@ -341,8 +341,8 @@ class _LoadRun:
                 self.halted = pages.delivery.halted
                 self.known_from = load.own_time(run.doubts.known_from)
             # Their files go only when their outcomes are safe.
-            self.book.writer.flush()
-            if not breaks_off and not pages.flights.left:
+            self.sink.writer.flush()
+            if not breaks_off and not pages.in_flight.left:
                 for piece in pieces:
                     self.pieces.remove(piece)
         self.leave(Role.PART, Role.LOAD, Role.UNKNOWN)
@@ -411,7 +411,7 @@ class _LoadRun:
             reason = self.run.reason_left(piece) if self.run else Reason.STOPPED
             with self.pieces.reading(piece) as batches:
                 for batch in batches:
-                    self.book.add(self.terms.left(batch, reason))
+                    self.sink.add(self.terms.left(batch, reason))
 
     def break_off(self) -> None:
         """Abort the jobs and account for what is staged where something else than an outcome ends the try."""
@@ -436,10 +436,10 @@ class _LoadRun:
 
     def _undo_step(self) -> None:
         """Keep what is recorded; the step that was broken off is undone, so that no row lies in two pieces."""
-        self.book.writer.flush()
-        if STAGED in self.book.marks():
+        self.sink.writer.flush()
+        if STAGED in self.sink.marks():
             self.pieces.drop_drafts()
-            self.pieces.tidy(self.book.marks())
+            self.pieces.tidy(self.sink.marks())
         else:
             self.pieces.publish()
 

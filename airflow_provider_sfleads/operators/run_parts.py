@@ -94,7 +94,7 @@ def _reading(load: LoadContext) -> Reading:
 
 
 def page_loads(
-    load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory, earlier: EarlierRows | None
+    load: LoadContext, plan: Plan, pieces: Pieces, sink: Recorder, memory: KeyMemory, earlier: EarlierRows | None
 ) -> PageLoads:
     """Return what sends the staged rows of a load by pages.
 
@@ -114,7 +114,7 @@ def page_loads(
         pieces=pieces,
         reading=_reading(load),
         memory=memory,
-        flights=PagesInFlight(delivery=delivery, book=book),
+        in_flight=PagesInFlight(delivery=delivery, sink=sink),
         earlier=earlier,
     )
 
@@ -128,10 +128,10 @@ def row_run(load: LoadContext, pages: PageLoads, seen: Seen) -> RowRun:
         claimed=partial(created_ids, load.folder.of_dag),
         now=load.server_now,
     )
-    return RowRun(flights=pages.flights, seen=seen, earlier=pages.earlier, doubts=Reconciliation(search))
+    return RowRun(in_flight=pages.in_flight, seen=seen, earlier=pages.earlier, doubts=Reconciliation(search))
 
 
-def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memory: KeyMemory) -> BulkRun:
+def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, sink: Recorder, memory: KeyMemory) -> BulkRun:
     """Return what sends the staged rows of a load by jobs."""
     settings, client, terms, journal = load.settings, load.settings.hook.client, run_terms_of(load), _JobJournal(load)
     conn_id, stop, scratch = settings.hook.salesforce_conn_id, settings.stop, load.folder.staging()
@@ -154,7 +154,7 @@ def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memo
         plan=plan,
         lead=load.lead,
         pieces=pieces,
-        book=book,
+        sink=sink,
         jobs=jobs,
         reading=reading,
         lookup=load.lookup(),
@@ -166,7 +166,7 @@ def bulk_run(load: LoadContext, plan: Plan, pieces: Pieces, book: Recorder, memo
     return BulkRun(
         pieces=pieces,
         jobs=jobs,
-        book=book,
+        sink=sink,
         journal=journal,
         settling=settling,
         terms=terms,

@@ -43,7 +43,7 @@ class BulkRun:
 
     :param pieces: the staged rows.
     :param jobs: makes jobs and asks for them.
-    :param book: where outcomes go.
+    :param sink: where outcomes go.
     :param journal: which job carries which load.
     :param settling: looks parts up, and settles loads.
     :param terms: how it is carried out.
@@ -55,7 +55,7 @@ class BulkRun:
 
     pieces: Pieces
     jobs: Jobs
-    book: ResultsSink
+    sink: ResultsSink
     journal: JobJournal
     settling: Settling
     terms: RunTerms
@@ -77,7 +77,7 @@ class BulkRun:
         :param patience: seconds to wait for jobs before this gives the wait up to somebody else; ``None`` for ever.
         :return: ids of the jobs to wait for; none where the run is through, or cannot go on.
         """
-        self.pieces.tidy(self.book.marks())
+        self.pieces.tidy(self.sink.marks())
         self._name_left_over()
         self._take_up()
         while not self.terms.stop.is_set():

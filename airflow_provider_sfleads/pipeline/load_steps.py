@@ -58,7 +58,7 @@ class Settling:
     plan: CreatePlan | StagePlan
     lead: SObjectInfo
     pieces: Pieces
-    book: ResultsSink
+    sink: ResultsSink
     jobs: Jobs
     reading: Reading
     lookup: LeadLookup
@@ -82,7 +82,7 @@ class Settling:
             return
         # So few that a job is not worth it.
         is_few = int((decisions.classes >= 0).sum()) <= self.terms.least
-        with self.book.marked(part.mark):
+        with self.sink.marked(part.mark):
             start = 0
             for batch in self._batches(part):
                 self._place(part, batch, decisions, start, is_few=is_few)
@@ -123,7 +123,7 @@ class Settling:
                 ):
                     if path is not None:
                         add(path)
-                with self.book.marked(load.mark):
+                with self.sink.marked(load.mark):
                     self._record(load, job, collector.collect(self._batches(load), results))
         finally:
             for path in (files.successful, files.failed, files.unprocessed):
@@ -141,10 +141,10 @@ class Settling:
         if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
             return load
         slot = load.slot.next
-        with self.book.marked(load.mark):
+        with self.sink.marked(load.mark):
             for batch in self._batches(load):
                 ids = newer(_keys(batch))
-                self.book.add(newer_lines(self.terms, batch, ids))
+                self.sink.add(newer_lines(self.terms, batch, ids))
                 self.pieces.add(Role.LOAD, slot, chosen(batch, all_but(batch.num_rows, ids)))
             rest = self.pieces.publish()
         self.pieces.remove(load)
@@ -171,7 +171,7 @@ class Settling:
             yield from batches
 
     def _place(self, part: Piece, batch: pa.RecordBatch, decisions: Decisions, start: int, *, is_few: bool) -> None:
-        found = record_settled(self.book, self.terms, batch, decisions, start)
+        found = record_settled(self.sink, self.terms, batch, decisions, start)
         role = Role.PAGES if is_few else Role.LOAD
         for number, rows in found.ways.items():
             self.pieces.add(role, replace(part.slot, kind=number), rows)
@@ -181,9 +181,9 @@ class Settling:
         slot, is_silent = load.slot.next, False
         for collected in found:
             is_silent = is_silent or collected.is_silent
-            self.book.add(collected.lines)
+            self.sink.add(collected.lines)
             for settled in collected.settled:
-                self.book.write(settled.outcome, settled.row)
+                self.sink.write(settled.outcome, settled.row)
             self.pieces.add(Role.LOAD, slot, collected.again)
             # Page by page, each right after its look-up: a job would take what is new and what is known alike.
             self.pieces.add(Role.PAGES, load.slot.met, collected.met)

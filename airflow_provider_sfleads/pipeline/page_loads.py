@@ -40,7 +40,7 @@ class PageLoads:
     :param plan: what the operator asks for.
     :param reading: what a look-up reads with.
     :param memory: Lead ids seen.
-    :param flights: takes pages, and records what becomes of them.
+    :param in_flight: takes pages, and records what becomes of them.
     :param earlier: what earlier tries did, where that matters.
     :param apart: of each piece, by name, the places of the rows that have to be looked at one by one.
     """
@@ -49,26 +49,26 @@ class PageLoads:
     pieces: Pieces
     reading: Reading
     memory: Memory
-    flights: PagesInFlight
+    in_flight: PagesInFlight
     earlier: Earlier | None
     apart: dict[str, list[int]] = field(default_factory=dict)
     _waiting: dict[int, list[pa.RecordBatch]] = field(default_factory=dict)
 
     def carry_out(self, pieces: Sequence[Piece]) -> None:
-        """Bring the rows of pieces to an outcome, but for those that :attr:`apart` and ``flights`` name.
+        """Bring the rows of pieces to an outcome, but for those that :attr:`apart` and ``in_flight`` name.
 
         :raises DisownedError: where another process has the task.
         """
-        with self.flights:
+        with self.in_flight:
             for piece in pieces:
                 self._take(piece)
             self._submit(self.delivery.terms.server_now(), all_of_them=True)
-            self.flights.collect_all()
+            self.in_flight.collect_all()
 
     @property
     def delivery(self) -> PageDelivery:
         """Brings a page to Salesforce."""
-        return self.flights.delivery
+        return self.in_flight.delivery
 
     def _take(self, piece: Piece) -> None:
         """Look the rows of a piece up, and let pages leave as they fill."""
@@ -120,8 +120,8 @@ class PageLoads:
 
     def _leave(self, rows: Sequence[pa.RecordBatch], reason: Reason) -> None:
         for batch in rows:
-            self.flights.book.add(self.delivery.terms.left(batch, reason))
-            self.flights.left += batch.num_rows
+            self.in_flight.sink.add(self.delivery.terms.left(batch, reason))
+            self.in_flight.left += batch.num_rows
 
     def _sort_out(
         self, rows: Sequence[pa.RecordBatch], decisions: Decisions, places: Positions, apart: list[int]
@@ -129,7 +129,7 @@ class PageLoads:
         """Record what the look-up has settled, and put the other rows on pages."""
         start = 0
         for batch in rows:
-            found = record_settled(self.flights.book, self.delivery.terms, batch, decisions, start)
+            found = record_settled(self.in_flight.sink, self.delivery.terms, batch, decisions, start)
             apart.extend(places[start : start + batch.num_rows][found.undecided].tolist())
             for number, placed in found.ways.items():
                 self._waiting.setdefault(number, []).append(placed)
@@ -145,7 +145,7 @@ class PageLoads:
             way = Sending(kind=kind, expected=expected)
             for batches in _groups(self._waiting.pop(number, []), size):
                 if all_of_them or sum(batch.num_rows for batch in batches) == size:
-                    self.flights.send(Page(batches, way, looked_up))
+                    self.in_flight.send(Page(batches, way, looked_up))
                 else:
                     self._waiting[number] = batches
 

@@ -36,14 +36,14 @@ class PagesInFlight:
     flight is that one's to find out about.
 
     :param delivery: brings a page to Salesforce.
-    :param book: where outcomes go.
+    :param sink: where outcomes go.
     :param items: what is to be sent of rows that met a lead which the look-up had not found.
     :param doubtful: rows that got no answer and may not simply be sent again.
     :param left: rows that were not sent, for this or that reason.
     """
 
     delivery: PageDelivery
-    book: ResultsSink
+    sink: ResultsSink
     items: deque[Item] = field(default_factory=deque)
     doubtful: deque[UnansweredRow] = field(default_factory=deque)
     left: int = 0
@@ -70,7 +70,7 @@ class PagesInFlight:
     def _wind_up(self) -> None:
         self.pool.shutdown(cancel_futures=True)
         over = [page for page in self._pages if page.outcome is not None or page.error is not None]
-        self._land(over)
+        self._record_pages(over)
         for page in over:
             if isinstance(page.error, DisownedError):
                 raise page.error
@@ -105,12 +105,12 @@ class PagesInFlight:
             over.append(self._over.get())
         while not self._over.empty():
             over.append(self._over.get())
-        uninterrupted(partial(self._land, over))
+        uninterrupted(partial(self._record_pages, over))
         errors = [page.error for page in over if page.error is not None]
         if errors:
             raise next((error for error in errors if isinstance(error, DisownedError)), errors[0])
 
-    def _land(self, pages: Sequence[Page | ItemPage]) -> None:
+    def _record_pages(self, pages: Sequence[Page | ItemPage]) -> None:
         for page in pages:
             if page.outcome is None and not isinstance(page.error, DisownedError):
                 # Whether the request had left before something broke nobody knows.
@@ -124,7 +124,7 @@ class PagesInFlight:
     def _record(self, outcome: PageOutcome) -> None:
         """Record what became of a page; where that fails, what is left of it can be recorded later."""
         while outcome.lines:
-            self.book.add(outcome.lines[0])
+            self.sink.add(outcome.lines[0])
             outcome.lines.popleft()
         self._write(outcome.others)
         self.left += outcome.left
@@ -140,9 +140,9 @@ class PagesInFlight:
     def _write(self, lines: deque[Settled]) -> None:
         while lines:
             outcome = lines[0].outcome
-            self.book.write(outcome, lines[0].row if outcome.action is Action.REJECTED else None)
+            self.sink.write(outcome, lines[0].row if outcome.action is Action.REJECTED else None)
             self.left += lines.popleft().outcome.action is Action.NOT_SENT
 
     def _flush(self) -> None:
-        self.book.flush()
+        self.sink.flush()
         self._unflushed, self._flushed = 0, time.monotonic()

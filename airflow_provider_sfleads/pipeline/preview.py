@@ -206,7 +206,7 @@ def estimate(plan: Plan, found: Found, *, batch_size: int, concurrency: int, def
     kinds = {kind for kind, _, _ in jobs}
     steps = {
         "describe": 1,
-        "look_ups": (found.look_ups if looks_up(plan) else 0) + found.again,
+        "look_ups": (found.look_ups if counts_look_ups(plan) else 0) + found.again,
         "pages": pages,
         "assignment_rule": max(found.rule, any(kind.auto_assign == "TRUE" for kind in kinds)),
         "jobs": _JOB_CALLS * len(jobs),
@@ -229,12 +229,11 @@ def estimate(plan: Plan, found: Found, *, batch_size: int, concurrency: int, def
     )
 
 
-def looks_up(plan: Plan) -> bool:
+def counts_look_ups(plan: Plan) -> bool:
     """Return whether a live run asks Salesforce for leads before it sends any.
 
-    A dry one also asks whom an insert would meet.
-
-    A plain insert asks what became of rows that earlier runs of the task sent.
+    A dry one also asks whom an insert would meet. A plain insert asks what became of rows that earlier runs of the task
+    sent.
     """
     return not _meets(plan) or plan.recipe.by_email
 

@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class Unsettled:
     """Rows that a look-up has not settled.
 
     :param ways: what is to be sent, placed, by the number of the plan's way; of a dry run nothing is.
@@ -34,30 +34,30 @@ class Sorted:
 
 
 def record_settled(
-    book: ResultsSink, terms: RunTerms, rows: pa.RecordBatch, decisions: Decisions, start: int
-) -> Sorted:
+    sink: ResultsSink, terms: RunTerms, rows: pa.RecordBatch, decisions: Decisions, start: int
+) -> Unsettled:
     """Record what a look-up has settled, and in a dry run what it would send.
 
     :param rows: those that stand from ``start`` on among all that were looked up.
     """
     classes, found = decisions.classes[start : start + rows.num_rows], decisions.columns(start, rows.num_rows)
-    _record(book, terms, rows, found, classes == SETTLED)
+    _record(sink, terms, rows, found, classes == SETTLED)
     for position in np.flatnonzero(classes == REFUSED):
         refused = decisions.refused[start + int(position)]
-        book.write(terms.stamped(refused.outcome), refused.row)
+        sink.write(terms.stamped(refused.outcome), refused.row)
     ways: dict[int, pa.RecordBatch] = {}
     for number, way in enumerate(decisions.ways):
         which = classes == number
         if terms.dry_run:
-            _record(book, terms, rows, found, which, action=WOULD[way.expected])
+            _record(sink, terms, rows, found, which, action=WOULD[way.expected])
         elif which.any():
             known = chosen(found, which)
             ways[number] = with_place(chosen(rows, which), [known.column(name) for name in PLACED])
-    return Sorted(ways, classes == APART)
+    return Unsettled(ways, classes == APART)
 
 
 def _record(
-    book: ResultsSink,
+    sink: ResultsSink,
     terms: RunTerms,
     rows: pa.RecordBatch,
     found: pa.RecordBatch,
@@ -71,7 +71,7 @@ def _record(
     columns = {name: known.column(name) for name in known.schema.names}
     if action is not None:
         columns["action"] = pa.repeat(str(action), known.num_rows)
-    book.add(terms.lines({"key": chosen(rows, which).column("key"), **columns}))
+    sink.add(terms.lines({"key": chosen(rows, which).column("key"), **columns}))
 
 
 def newer_lines(terms: RunTerms, rows: pa.RecordBatch, ids: Mapping[int, str | None]) -> pa.RecordBatch:

@@ -62,7 +62,7 @@ class Staging:
 
     :param intake: decides what the export alone can decide.
     :param pieces: takes what is to be sent.
-    :param book: takes the outcomes of what is not.
+    :param sink: takes the outcomes of what is not.
     :param prefilter: finds what need not be sent, or must not simply be.
     :param looks_up: whether parts are looked up before they are sent.
     :param fresh: whether they have to be looked up right before.
@@ -74,7 +74,7 @@ class Staging:
 
     intake: Intake
     pieces: Pieces
-    book: ResultsSink
+    sink: ResultsSink
     prefilter: Prefilter | None
     looks_up: bool
     fresh: bool
@@ -110,9 +110,9 @@ class Staging:
         taken = self.intake.take(chunk)
         self.read += taken.read
         if taken.plain.num_rows:
-            self.book.add(self.terms.lines({name: taken.plain.column(name) for name in taken.plain.schema.names}))
+            self.sink.add(self.terms.lines({name: taken.plain.column(name) for name in taken.plain.schema.names}))
         for settled in taken.settled:
-            self.book.write(self.terms.stamped(settled.outcome), settled.row)
+            self.sink.write(self.terms.stamped(settled.outcome), settled.row)
         self._stage(self._prefiltered(taken.candidates))
         if time.monotonic() - self._said > _SAY_EVERY:
             self._said = time.monotonic()
@@ -130,7 +130,7 @@ class Staging:
                 "reason": pa.array([str(known.reason) for known in filtered.left.values()]),
                 "salesforce_id": pa.array([known.lead_id for known in filtered.left.values()], pa.string()),
             }
-            self.book.add(self.terms.lines(columns))
+            self.sink.add(self.terms.lines(columns))
         apart = bools(batch.column("apart"))
         apart[list(filtered.in_doubt)] = True
         kept = np.ones(batch.num_rows, dtype=np.bool_)

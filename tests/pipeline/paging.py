@@ -123,7 +123,7 @@ def _records(call: Call) -> list[dict[str, Any]]:
 
 @dataclass(slots=True)
 class Ledger:
-    """A book in memory.
+    """A sink in memory.
 
     :param fails: which of its calls fail, as a full disk has them fail, counted from 0.
     """
@@ -220,7 +220,7 @@ class Try:
     lead: SObjectInfo = field(default_factory=describe)
     apart: Sequence[bool] = ()
     size: int = 3
-    book: ResultsSink = field(default_factory=Ledger)
+    sink: ResultsSink = field(default_factory=Ledger)
     batch_size: int = 200
     concurrency: int = 2
     dry_run: bool = False
@@ -268,7 +268,7 @@ class Try:
             doubt=lambda: UnansweredSend(since=NOW, last=NOW),
         )
 
-    def flights(self) -> PagesInFlight:
+    def in_flight(self) -> PagesInFlight:
         """What takes pages."""
         delivery = PageDelivery(
             plan=self.plan,
@@ -279,13 +279,13 @@ class Try:
             newer=self.newer,
             announce=self._announce,
         )
-        return PagesInFlight(delivery=delivery, book=self.book)
+        return PagesInFlight(delivery=delivery, sink=self.sink)
 
     @property
     def ledger(self) -> Ledger:
-        """The book, where it is in memory."""
-        assert isinstance(self.book, Ledger)
-        return self.book
+        """The sink, where it is in memory."""
+        assert isinstance(self.sink, Ledger)
+        return self.sink
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as they are staged."""
@@ -315,14 +315,14 @@ class Try:
                 stopped=self.stop.is_set,
             ),
             memory=self.memory,
-            flights=self.flights(),
+            in_flight=self.in_flight(),
             earlier=self.earlier,
         )
 
-    def row_run(self, flights: PagesInFlight) -> RowRun:
+    def row_run(self, in_flight: PagesInFlight) -> RowRun:
         """What sends rows one by one."""
         return RowRun(
-            flights=flights,
+            in_flight=in_flight,
             seen=self.memory,
             earlier=self.earlier,
             doubts=Reconciliation(
@@ -341,15 +341,15 @@ class Try:
         self.note(rows)
 
     def _created(self) -> set[str]:
-        if not isinstance(self.book, Ledger):
+        if not isinstance(self.sink, Ledger):
             return set()
-        return {str(o.salesforce_id) for o in self.book.outcomes if o.action is Action.CREATED}
+        return {str(o.salesforce_id) for o in self.sink.outcomes if o.action is Action.CREATED}
 
     def by_row(self) -> None:
         """Send all rows one by one."""
-        self.run = self.row_run(self.flights())
+        self.run = self.row_run(self.in_flight())
         self.run.execute(iter(self.rows))
-        self.book.flush()
+        self.sink.flush()
 
     def by_page(self, batches: Iterable[pa.RecordBatch] | None = None) -> None:
         """Send the rows by pages, and what these leave one by one."""
@@ -361,9 +361,9 @@ class Try:
     def send_rest(self, pieces: Sequence[Piece]) -> None:
         """Send one by one what the pages have left."""
         assert self.pages is not None
-        self.run = self.row_run(self.pages.flights)
+        self.run = self.row_run(self.pages.in_flight)
         self.run.execute(self.rest(pieces))
-        self.book.flush()
+        self.sink.flush()
 
     def rest(self, pieces: Sequence[Piece]) -> Iterator[Candidate]:
         """The rows that the pages have put apart; of pieces that they have not seen, all."""
@@ -385,7 +385,7 @@ class Try:
         assert len(set(created)) == len(created)
         if self.pages is not None and self.run is not None:
             is_open = any(outcome.action is Action.NOT_SENT for outcome in self.ledger.outcomes)
-            assert bool(self.pages.flights.left) == is_open
+            assert bool(self.pages.in_flight.left) == is_open
 
     def by_key(self) -> dict[str, Outcome]:
         """The outcomes."""

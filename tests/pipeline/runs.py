@@ -271,9 +271,9 @@ def prepared(
         ),
         sender=PageSender(send=send, pause=pause, stopped=stop.is_set, number=lambda: str(next(numbers)), conn_id="sf"),
     )
-    book = _Forward(holder)
-    flights = PagesInFlight(delivery=delivery, book=book)
-    holder.append(Done(RowRun(flights=flights, seen=seen, earlier=earlier), seen))
+    sink = _Forward(holder)
+    in_flight = PagesInFlight(delivery=delivery, sink=sink)
+    holder.append(Done(RowRun(in_flight=in_flight, seen=seen, earlier=earlier), seen))
     if isinstance(earlier, EarlierTry):
         for outcome in earlier.outcomes:
             holder[0].tally.add(outcome)
@@ -281,7 +281,7 @@ def prepared(
 
 
 class RowBook:
-    """A book that is given no columns."""
+    """A sink that is given no columns."""
 
     def add(self, _outcomes: object) -> None:
         """Rows that are looked at one by one are settled one by one."""

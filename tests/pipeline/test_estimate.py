@@ -12,7 +12,7 @@ from airflow_provider_sfleads.core.mapping import FieldMap
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
-from airflow_provider_sfleads.pipeline.preview import Found, Plan, estimate, look_up_calls, looks_up, rows_by_way
+from airflow_provider_sfleads.pipeline.preview import Found, Plan, counts_look_ups, estimate, look_up_calls, rows_by_way
 from airflow_provider_sfleads.pipeline.stage_plan import StagePlan
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
 from airflow_provider_sfleads.salesforce.paging import cut
@@ -159,7 +159,7 @@ def test_who_looks_up(asked: dict[str, Any], *, expected: bool) -> None:
     }
     plan: Any = create_plan(("id", "name", "firm", "mail"), **(mail if "match_email" in asked else asked))[0]
     assert isinstance(plan, CreatePlan)
-    assert looks_up(plan) is expected
+    assert counts_look_ups(plan) is expected
 
 
 @pytest.mark.parametrize("by", ["id", "key"])

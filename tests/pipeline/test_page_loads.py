@@ -189,7 +189,7 @@ def test_a_limit_in_the_middle(tmp_path: Path) -> None:
     moves.audit()
     assert moves.counts() == {"updated": 20, "not_sent api_usage_limit": 30}
     assert moves.pages is not None
-    assert moves.pages.flights.left == 30
+    assert moves.pages.in_flight.left == 30
     assert isinstance(moves.pages.delivery.halted, ApiLimitError)
     assert {(o.salesforce_id is None, o.old_stage) for o in moves.ledger.outcomes} == {(False, "New")}
 
@@ -209,7 +209,7 @@ def test_a_limit_while_leads_are_looked_up(tmp_path: Path) -> None:
     updates.audit()
     counts = updates.counts()
     assert updates.pages is not None
-    assert counts["not_sent api_usage_limit"] == updates.pages.flights.left >= 2_150
+    assert counts["not_sent api_usage_limit"] == updates.pages.in_flight.left >= 2_150
     assert counts["created"] == len(org.leads) <= 1_950
 
 
@@ -228,7 +228,7 @@ def test_a_stop_in_the_middle(tmp_path: Path) -> None:
     creates.audit()
     assert creates.counts() == {"created": 10, "not_sent stopped": 990}
     assert creates.pages is not None
-    assert creates.pages.flights.left == 990
+    assert creates.pages.in_flight.left == 990
 
 
 def test_a_stop_before_the_first_row(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_rows_marked_for_a_closer_look_are_put_apart(tmp_path: Path) -> None:
 def test_a_book_that_fails_once_loses_no_page(tmp_path: Path, at: int) -> None:
     """What cannot be written down is tried once more before the run ends, and is there once."""
     org = EventfulOrg(events={"Ray 3": ["makes"], "Ray 4": ["makes"]}, wording="unknown")
-    creates = creating(tmp_path, org.send, 20, batch_size=5, concurrency=2, book=Ledger(fails={at}))
+    creates = creating(tmp_path, org.send, 20, batch_size=5, concurrency=2, sink=Ledger(fails={at}))
     pages = creates.page_loads()
     try:
         pages.carry_out(creates.stage())

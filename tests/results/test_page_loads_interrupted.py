@@ -90,24 +90,24 @@ class Task:
         self.tries += 1
         strike = strike or Strike(0)
         with self.folder.writer(columns=("id",), resume=self.tries > 1, part_rows=self.part_rows) as writer:
-            book, stop = self.recorder(writer, salt=""), Event()
+            sink, stop = self.recorder(writer, salt=""), Event()
             try:
                 with strike.watching():
-                    self._send(book, stop, breaks_off=False, **how)
+                    self._send(sink, stop, breaks_off=False, **how)
             except DisownedError:
                 raise
             except BaseException:
                 stop.set()
-                uninterrupted(partial(self._break_off, book, stop))
+                uninterrupted(partial(self._break_off, sink, stop))
                 raise
         with EarlierRows(self.folder.staging(), self.plan.compare, repeatable=self.plan.repeatable) as rows:
             rows.conclude(self.folder)
 
-    def _break_off(self, book: Recorder, stop: Event) -> None:
-        book.flush()
-        self._send(book, stop, breaks_off=True)
+    def _break_off(self, sink: Recorder, stop: Event) -> None:
+        sink.flush()
+        self._send(sink, stop, breaks_off=True)
 
-    def _send(self, book: Recorder, stop: Event, *, breaks_off: bool, **how: Any) -> None:
+    def _send(self, sink: Recorder, stop: Event, *, breaks_off: bool, **how: Any) -> None:
         announcements = Announcements(self.folder, self.plan.compare)
         staging = self.folder.staging()
         with EarlierRows(staging, self.plan.compare, repeatable=self.plan.repeatable) as earlier:
@@ -121,7 +121,7 @@ class Task:
                 "memory": Memory(),
                 "send": self.org.send,
                 "folder": folder,
-                "book": book,
+                "sink": sink,
                 "earlier": earlier,
                 "stop": stop,
                 "note": lambda rows: announcements.announce(rows, UnansweredSend.at(NOW, USER)),
@@ -306,7 +306,7 @@ def test_a_request_that_breaks_behind_its_sending(tmp_path: Path, plan: dict[str
     assert again_until_all_is_settled(task) == {"created": 40}
 
 
-def test_requests_that_break_while_pages_are_landed(tmp_path: Path) -> None:
+def test_requests_that_break_while_pages_are_recorded(tmp_path: Path) -> None:
     """Where two pages break, the third is recorded still."""
     task, all_sent = creating(tmp_path, 3, batch_size=1, concurrency=3), Barrier(3, timeout=60)
 

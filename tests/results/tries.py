@@ -139,10 +139,12 @@ class Task:
         """Take the export in, and keep what is to be sent for later tries."""
 
         def settle(settled: Settled) -> None:
-            run.flights.book.write(settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None)
+            run.in_flight.sink.write(
+                settled.outcome, settled.row if settled.outcome.action is Action.REJECTED else None
+            )
 
         staged = list(taken_in(run.delivery.plan, Seen(), rows, settle))
-        run.flights.book.flush()
+        run.in_flight.sink.flush()
         return staged
 
     def _run(self, plan: Plan, seen: Seen, writer: ResultsWriter, tally: Tally, life: Life) -> RowRun:
@@ -190,7 +192,7 @@ class Task:
             announce=announce,
         )
         return RowRun(
-            flights=PagesInFlight(delivery=delivery, book=_MortalSink(writer, life, tally)),
+            in_flight=PagesInFlight(delivery=delivery, sink=_MortalSink(writer, life, tally)),
             seen=seen,
             doubts=Reconciliation(
                 LeadSearch(
