@@ -14,8 +14,8 @@ from airflow_provider_sfleads.results.claims import Claims, digest_of
 from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
-from airflow_provider_sfleads.salesforce import ingest_jobs
-from airflow_provider_sfleads.salesforce.job_control import try_to_abort
+from airflow_provider_sfleads.salesforce.ingest_jobs import JobState
+from airflow_provider_sfleads.salesforce.job_control import look, try_to_abort
 
 if TYPE_CHECKING:
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
@@ -96,10 +96,9 @@ def _is_over(hook: SalesforceLeadsHook, job_id: str) -> bool:
 
     One that was never closed is aborted for that.
     """
-    call = ingest_jobs.get_job(job_id)
     try:
-        job = ingest_jobs.found_job(call, hook.client.send(call), conn_id=hook.salesforce_conn_id)
-        if job is None or job.state is not ingest_jobs.JobState.OPEN:
+        job = look(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)
+        if job is None or job.state is not JobState.OPEN:
             return job is None or job.is_over
         log.warning("Job %s was left open by a run that is gone.", job_id)
         return try_to_abort(hook.client.send, job_id, conn_id=hook.salesforce_conn_id)

@@ -54,6 +54,15 @@ class ResultFiles:
     unprocessed: Path | None
 
 
+def look(send: Send, job_id: str, *, conn_id: str) -> JobInfo | None:
+    """Return how a job stands; ``None`` where it is deleted.
+
+    :raises SalesforceLeadsError: where Salesforce does not say.
+    """
+    call = ingest_jobs.get_job(job_id)
+    return ingest_jobs.found_job(call, send(call), conn_id=conn_id)
+
+
 def abort(send: Send, job_id: str, *, conn_id: str) -> bool:
     """Abort a job; whether it was aborted: one that is over, or deleted, is left as it is.
 
@@ -120,8 +129,7 @@ class Jobs:
 
     def look(self, job_id: str) -> JobInfo | None:
         """Return how a job stands; ``None`` where it is deleted."""
-        call = ingest_jobs.get_job(job_id)
-        return ingest_jobs.found_job(call, self.send(call), conn_id=self.conn_id)
+        return look(self.send, job_id, conn_id=self.conn_id)
 
     def find(self, job_id: str, folder: Path) -> tuple[JobInfo | None, bool]:
         """Return how the job of an earlier try stands, and whether nothing of it was processed, nor ever will be.
