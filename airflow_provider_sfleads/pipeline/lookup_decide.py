@@ -62,7 +62,7 @@ class Decisions:
     :param classes: ``SETTLED`` (the outcome is in :meth:`columns`), ``APART`` (the row is looked at by itself),
         ``REFUSED`` (the outcome is in ``refused``), or the number of the way that the row is sent.
     :param found: what is known of each row, in the columns of :data:`OUTCOME`, dictionaries where that is smaller.
-    :param apart: outcomes that take more than those columns (refusals), by position.
+    :param refused: outcomes that take more than those columns (refusals), by position.
     """
 
     ways: tuple[Sending, ...]
