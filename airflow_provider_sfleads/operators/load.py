@@ -234,18 +234,18 @@ def _with_calls_of(execution: Execution, event: Mapping[str, Any]) -> Execution:
 def _write_back(load_context: LoadContext) -> SalesforceLeadsError | None:
     settings, confirmed = load_context.settings, load_context.confirmed
     end = load_context.interval.end if load_context.interval else None
-    rows = settled_rows(load_context.folder, confirmed.values_of if confirmed else None)
+    states = settled_rows(load_context.folder, confirmed.values_of if confirmed else None)
     if settings.write_back is None:
         # A run that remembers nothing may have written what earlier ones did not.
         if confirmed or has_memory(load_context.folder):
-            remember(load_context.folder, rows, end)
+            remember(load_context.folder, states, end)
         return None
     try:
         if load_context.tally is not None and load_context.tally.actions[Action.NOT_SENT]:
             forget(settings.write_back, settings.operation, (key for key, _ in open_rows(load_context.folder)))
         n = write_back(
             settings.write_back,
-            rows,
+            states,
             interval_end=end,
             operation=settings.operation,
             remembers=confirmed is not None,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
+from airflow_provider_sfleads.results.columns import is_one_of
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.parts import part_names
 from airflow_provider_sfleads.salesforce.error_codes import NO_SINGLE_LEAD
@@ -33,7 +34,7 @@ def changes(folder: ResultsFolder, parts: Collection[str] | None = None) -> Iter
         with folder.directory.parquet(name) as file:
             groups = [number for number in range(file.num_row_groups) if _may_hold(file, number)]
             for batch in file.iter_batches(batch_size=_BATCH, row_groups=groups, columns=list(_SHOWN)):
-                for row in batch.filter(_is_in(batch, "action", WOULD)).to_pylist():
+                for row in batch.filter(is_one_of(batch.column("action"), WOULD)).to_pylist():
                     yield Outcome(**row | {"action": Action(row["action"])})
 
 
@@ -51,7 +52,10 @@ def sent_by_group(folder: ResultsFolder, parts: Collection[str], *, size: int, a
     for name in parts:
         with folder.directory.parquet(name) as file:
             for batch in file.iter_batches(columns=["action", "reason", "error_code", "salesforce_id"]):
-                would, asked = _is_in(batch, "action", WOULD).to_numpy(zero_copy_only=False), _looked_up(batch)
+                would, asked = (
+                    is_one_of(batch.column("action"), WOULD).to_numpy(zero_copy_only=False),
+                    _looked_up(batch),
+                )
                 places = position + np.cumsum(asked) - 1
                 groups, counts = np.unique(places[would] // size, return_counts=True)
                 sent.update(dict(zip(groups.tolist(), counts.tolist(), strict=True)))
@@ -87,16 +91,8 @@ def _looked_up(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     import pyarrow.compute as pc
 
     action = batch.column("action")
-    found = pc.and_not(pc.equal(action, str(Action.UNCHANGED)), _is_in(batch, "reason", _REMEMBERED))
-    refused = pc.and_(pc.equal(action, str(Action.REJECTED)), _is_in(batch, "error_code", NO_SINGLE_LEAD))
+    found = pc.and_not(pc.equal(action, str(Action.UNCHANGED)), is_one_of(batch.column("reason"), _REMEMBERED))
+    refused = pc.and_(pc.equal(action, str(Action.REJECTED)), is_one_of(batch.column("error_code"), NO_SINGLE_LEAD))
     repeated = pc.and_(pc.equal(action, str(Action.DUPLICATE_KEY)), batch.column("salesforce_id").is_valid())
-    asked = pc.or_(pc.or_(_is_in(batch, "action", WOULD), found), pc.or_(refused, repeated))
+    asked = pc.or_(pc.or_(is_one_of(batch.column("action"), WOULD), found), pc.or_(refused, repeated))
     return np.asarray(asked.to_numpy(zero_copy_only=False))
-
-
-def _is_in(batch: pa.RecordBatch, column: str, words: Collection[str]) -> pa.Array:
-    """Return which values of a column are among some words; a null is not."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.is_in(batch.column(column), pa.array([str(word) for word in words], pa.string()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,26 @@ def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
         else:
             arrays.append(pa.nulls(batch.num_rows, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def is_one_of(column: pa.Array, values: Iterable[str]) -> pa.Array:
+    """Return which texts are among some; a null is not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(column, value_set=pa.array(sorted(map(str, values)), pa.string()))
+
+
+def sortable(times: pa.Array, between: str = "T") -> pa.Array:
+    """Return times with a zone as texts that sort as they do: ISO 8601 in UTC, with microseconds.
+
+    :param between: stands between day and hour.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.strftime(times.cast(pa.timestamp("us")), format=f"%Y-%m-%d{between}%H:%M:%S")
+    return pc.binary_join_element_wise(texts, "+00:00", "")
 
 
 def to_outcome(row: Mapping[str, Any]) -> Outcome:

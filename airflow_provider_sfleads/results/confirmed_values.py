@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from airflow_provider_sfleads.core.outcome import Known, Reason
+from airflow_provider_sfleads.results.columns import is_one_of
 from airflow_provider_sfleads.results.files import Directory
 from airflow_provider_sfleads.results.scratch_database import Scratch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: In a staging folder: the fingerprints of the rows that are staged there.
 SENT = "sent.parquet"
@@ -28,6 +33,7 @@ _LEARN = (
 )
 _SAME = "SELECT place, id FROM asked JOIN known USING (digest, print)"
 _THERE = f"SELECT place, id FROM asked JOIN known USING (digest) WHERE known.print = '{EXISTS}' || asked.print"  # noqa: S608
+_SENT = "SELECT place, sent.print FROM asked JOIN sent USING (digest)"
 _NEWER = "SELECT place, id FROM asked JOIN newer USING (digest)"
 
 
@@ -107,19 +113,24 @@ class ConfirmedValues(Scratch):
             if len(self._few) > _FEW:
                 self._few = None
 
-    def values_of(self, key: str, reason: str | None) -> str | None:
-        """Return what to remember of a settled row: its fingerprint, ``None`` for what is remembered already.
+    def values_of(self, keys: pa.Array, reasons: pa.Array) -> pa.Array:
+        """Return what to remember of settled rows: fingerprints, a null for what is remembered already.
 
-        Where the row was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
+        Of a row that was settled by an earlier try whose fingerprints are gone, that is nothing, as an empty text.
         """
-        if self._few is not None:
-            text = self._few.get(key)
-        else:
-            row = self._database.execute("SELECT print FROM sent WHERE digest = ?", self._digests([key])).fetchone()
-            text = str(row[0]) if row else None
-        if text is None and not (self._is_whole and reason in _LEFT_ALONE):
-            return ""
-        return text
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        names = keys.to_pylist()
+        known = self._few
+        if known is None:
+            digests = self._digests(names)
+            self._database.execute("DELETE FROM asked")
+            self._database.executemany("INSERT INTO asked VALUES (?, ?, NULL)", enumerate(digests))
+            known = {names[place]: text for place, text in self._database.execute(_SENT)}
+        texts = pa.array(map(known.get, names), pa.string())
+        is_known = is_one_of(reasons, _LEFT_ALONE) if self._is_whole else pa.scalar(value=False)
+        return pc.if_else(pc.or_(texts.is_valid(), is_known), texts, "")
 
     def keep(self, directory: Directory) -> None:
         """Write the fingerprints of this run's rows down, for a try that goes on with these."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.exports.sql_connection import sql_hook
+from airflow_provider_sfleads.results.columns import sortable
 from airflow_provider_sfleads.results.confirmed_values import Confirmation
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import open_rows, rows_left_alone
 from airflow_provider_sfleads.results.warehouse import dialect_of, table_sql
-from airflow_provider_sfleads.results.write_back import Own, WriteBackRow
+from airflow_provider_sfleads.results.write_back import Own, state_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,28 +35,38 @@ def has_memory(folder: ResultsFolder) -> bool:
     return bool(_files(folder))
 
 
-def remember(folder: ResultsFolder, rows: Iterable[WriteBackRow], interval_end: datetime | None) -> None:
+def remember(folder: ResultsFolder, states: Iterable[pa.RecordBatch], interval_end: datetime | None) -> None:
     """Write down what an execution confirmed, once all of its rows are recorded.
 
-    :param rows: its settled rows.
+    :param states: of its settled rows, in the columns of :func:`~.write_back.state_schema`.
     :param interval_end: end of its data interval.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    end = (interval_end or datetime.now(UTC)).astimezone(UTC).isoformat()
+    now = datetime.now(UTC)
+    end = (interval_end or now).astimezone(UTC).isoformat()
     columns = [*((name, pa.string()) for name in _TEXTS), ("is_current", pa.bool_())]
     schema = pa.schema(columns, metadata={_INTERVAL_END: end})
-    settled = (
-        (row.key, row.salesforce_id, row.confirmed, _sortable(row.finished_at), row.is_current)
-        for row in rows
-        if row.confirmed is not None
-    )
-    # Where an answer was lost the lead may hold other values than before.
-    confirmed = chain(settled, ((key, None, "", _sortable(moment), False) for key, moment in open_rows(folder)))
     with folder.directory.complete(CONFIRMED) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-        while batch := list(islice(confirmed, _BATCH)):
-            writer.write_batch(pa.record_batch([list(column) for column in zip(*batch, strict=True)], schema=schema))
+        for batch in chain(states, _unconfirmed(folder)):
+            known = batch.filter(batch.column("confirmed").is_valid())
+            moments = sortable(pc.fill_null(known.column("finished_at"), now))
+            values = [known.column(name) for name in ("key", "salesforce_id", "confirmed")]
+            writer.write_batch(
+                pa.RecordBatch.from_arrays([*values, moments, known.column("is_current")], schema=schema)
+            )
+
+
+def _unconfirmed(folder: ResultsFolder) -> Iterator[pa.RecordBatch]:
+    """Yield rows of which nobody knows what their leads hold: where an answer was lost it may be other values."""
+    import pyarrow as pa
+
+    source, schema = open_rows(folder), state_schema()
+    while some := list(islice(source, _BATCH)):
+        rows = [{"key": key, "finished_at": moment, "is_current": False, "confirmed": ""} for key, moment in some]
+        yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
 def confirmed_in_results(
@@ -108,10 +119,6 @@ def _files(folder: ResultsFolder) -> list[str]:
     *_, task, index, _ = folder.directory.path.split("/")
     names = (name.split("/") for name in folder.of_dag.below())
     return ["/".join(parts) for parts in names if parts[1:3] == [task, index] and parts[4:] == [CONFIRMED]]
-
-
-def _sortable(moment: datetime | None) -> str:
-    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def confirmed_in_table(

@@ -13,12 +13,12 @@ from airflow_provider_sfleads.core.alert import TOP_KEYS, Example
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Entry, SyncReport, Tally, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.exceptions import ResultsError
-from airflow_provider_sfleads.results.columns import COLUMNS, to_outcome
+from airflow_provider_sfleads.results.columns import COLUMNS, is_one_of, to_outcome
 from airflow_provider_sfleads.results.confirmed_values import EXISTS
 from airflow_provider_sfleads.results.files import Directory, directory_at, read_small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, ResultsFolder, is_execution
 from airflow_provider_sfleads.results.parts import part_names, parts_below, readable
-from airflow_provider_sfleads.results.write_back import WriteBackRow
+from airflow_provider_sfleads.results.write_back import state_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +35,13 @@ _UNCONFIRMED = frozenset({Reason.BEYOND_STAGE, Reason.STAGE_NOT_ON_LADDER, Reaso
 _FOUND = frozenset({Reason.SAME_VALUES, Reason.ALREADY_AT_STAGE})
 # Of results; the other columns may be missing in those of an earlier version.
 _ALWAYS_THERE = frozenset({"key", "action", "reason", "salesforce_id"})
-_BATCH = 5_000
+# Rows at once: one by one, and by the column.
+_BATCH, _MANY = 5_000, 20_000
 _COUNTED = ("action", "reason", "error_code", "api")
 _COUNTED_TOGETHER = 100_000
 
-ValuesOf = Callable[[str, str | None], str | None]
-"""The fingerprint of a row's values, by its key and reason; ``None`` keeps what was noted before."""
+ValuesOf = Callable[["pa.Array", "pa.Array"], "pa.Array"]
+"""The fingerprints of rows' values, by their keys and reasons; a null keeps what was noted before."""
 
 
 def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
@@ -49,36 +50,53 @@ def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
         yield from map(to_outcome, batch.to_pylist())
 
 
-def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> Iterator[WriteBackRow]:
-    """Yield what to write back: the rows that are created, updated or unchanged, with the stage they stand at.
+def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield what to write back, in the columns of :func:`~airflow_provider_sfleads.results.write_back.state_schema`.
+
+    Those are the rows that are created, updated or unchanged, with the stage they stand at.
 
     :param values_of: asked for the rows whose values Salesforce has confirmed. Without it nobody knows what the rows
         that were written, or found to be right, now hold, and what was noted before is to be forgotten.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = state_schema()
     columns = ("key", "salesforce_id", "action", "reason", "old_stage", "new_stage", "finished_at")
-    for batch in _batches(folder.directory, columns):
-        for key, lead_id, action, reason, old, new, moment in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-            if action in _SETTLED:
-                yield WriteBackRow(
-                    key=key,
-                    salesforce_id=lead_id,
-                    action=action,
-                    stage=new or old,
-                    finished_at=moment,
-                    is_moved=action == Action.UPDATED and new is not None,
-                    is_current=action != Action.UNCHANGED or reason in _FOUND,
-                    confirmed=_confirmed(key, action, reason, values_of),
-                )
+    for batch in _batches(folder.directory, columns, size=_MANY):
+        settled = batch.filter(is_one_of(batch.column("action"), _SETTLED))
+        if not settled.num_rows:
+            continue
+        key, lead_id, action, reason, old, new, moment = settled.columns
+        is_unchanged = pc.equal(action, str(Action.UNCHANGED))
+        is_found = is_one_of(reason, _FOUND)
+        if values_of is None:
+            # What was remembered may be something else than what was written or found now.
+            confirmed = pc.if_else(pc.and_not(is_unchanged, is_found), pa.scalar(None, pa.string()), "")
+        else:
+            confirmed = values_of(key, reason)
+            is_there = pc.and_(is_one_of(reason, {Reason.ALREADY_EXISTS}), pc.not_equal(confirmed, ""))
+            marked = pc.binary_join_element_wise(EXISTS, confirmed, "")
+            confirmed = pc.if_else(pc.fill_null(is_there, fill_value=False), marked, confirmed)
+        states = {
+            "key": key,
+            "salesforce_id": lead_id,
+            "action": action,
+            "stage": pc.coalesce(_filled(new), _filled(old)),
+            "finished_at": moment,
+            "is_moved": pc.and_(pc.equal(action, str(Action.UPDATED)), new.is_valid()),
+            "is_current": pc.or_(pc.invert(is_unchanged), is_found),
+            "confirmed": pc.if_else(is_one_of(reason, _UNCONFIRMED), pa.scalar(None, pa.string()), confirmed),
+        }
+        yield pa.RecordBatch.from_arrays([states[name] for name in wanted.names], schema=wanted)
 
 
-def _confirmed(key: str, action: str, reason: str | None, values_of: ValuesOf | None) -> str | None:
-    if reason in _UNCONFIRMED:
-        return None
-    if values_of is None:
-        # What was remembered may be something else than what was written or found now.
-        return None if action == Action.UNCHANGED and reason not in _FOUND else ""
-    text = values_of(key, reason)
-    return f"{EXISTS}{text}" if text and reason == Reason.ALREADY_EXISTS else text
+def _filled(column: pa.Array) -> pa.Array:
+    """Return texts, with a null for an empty one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
@@ -146,17 +164,19 @@ def created_ids(
     return found
 
 
-def _batches(directory: Directory, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches(directory: Directory, columns: Sequence[str], *, size: int = _BATCH) -> Iterator[pa.RecordBatch]:
     for name in part_names(directory):
-        yield from _batches_of(directory, name, columns)
+        yield from _batches_of(directory, name, columns, size=size)
 
 
-def _batches_of(directory: Directory, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches_of(
+    directory: Directory, name: str, columns: Sequence[str], *, size: int = _BATCH
+) -> Iterator[pa.RecordBatch]:
     with readable(directory.file(name)), directory.parquet(name) as file:
         lacking = _ALWAYS_THERE.intersection(columns).difference(file.schema_arrow.names)
         if lacking:
             raise ValueError(f"there is no column {', '.join(sorted(lacking))}")
-        yield from file.iter_batches(batch_size=_BATCH, columns=list(columns))
+        yield from file.iter_batches(batch_size=size, columns=list(columns))
 
 
 def tally_of(folder: ResultsFolder) -> Tally:

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_sfleads.exceptions import ParameterError
 from airflow_provider_sfleads.exports.sql_connection import DbApiConnection
+from airflow_provider_sfleads.results.columns import sortable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 _PART = re.compile(r'(?P<plain>[^\W\d][\w$]*)|"(?P<quoted>(?:[^"\x00]|"")+)"')
 _MOST_PARTS = 3
-Cell = str | int | datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,15 @@ class Dialect:
         opening, closing = self.quotes
         name = name.lower() if self.lower and not exact else name
         return f"{opening}{name.replace(closing, closing * 2)}{closing}"
+
+    def bound(self, column: pa.Array) -> list[Any]:
+        """Return a column's values as they are bound."""
+        import pyarrow as pa
+
+        if not pa.types.is_timestamp(column.type) or self.times_as == "aware":
+            return list(column.to_pylist())
+        found = sortable(column, " ") if self.times_as == "text" else column.cast(pa.timestamp("us"))
+        return list(found.to_pylist())
 
     def moment(self, value: datetime | None) -> datetime | str | None:
         """Return a time as it is bound; one without a zone is UTC."""
@@ -119,7 +130,8 @@ def _parts(table: str) -> Sequence[tuple[str, bool]]:
 
 def warehouse_of(hook: DbApiHook) -> Warehouse:
     """Open a connection for one transaction."""
-    return DuckDbWarehouse(hook) if hook.conn_type == "duckdb" else Warehouse(hook)
+    kinds = {"duckdb": DuckDbWarehouse, "postgres": PostgresWarehouse}
+    return kinds.get(hook.conn_type, Warehouse)(hook)
 
 
 class Warehouse:
@@ -165,11 +177,13 @@ class Warehouse:
         self.execute(f"CREATE TEMPORARY TABLE {name} ({', '.join(definitions)})")
         return name
 
-    def append(self, table: str, rows: list[tuple[Cell, ...]]) -> None:
-        """Add rows to a temporary table."""
-        marks = ", ".join([self._placeholder] * len(rows[0]))
-        with closing(self._connection.cursor()) as cursor:
-            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  (our own temporary table)
+    def append(self, table: str, rows: pa.RecordBatch) -> None:
+        """Add rows to a temporary table, whose columns they have."""
+        marks = ", ".join([self._placeholder] * rows.num_columns)
+        values = list(zip(*map(self.dialect.bound, rows.columns), strict=True))
+        if values:
+            with closing(self._connection.cursor()) as cursor:
+                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608  (our own temporary table)
 
     def commit(self) -> None:
         """Make it so."""
@@ -196,16 +210,43 @@ class DuckDbWarehouse(Warehouse):
         found = self._connection.execute(sql)
         return found.description, found.fetchall()
 
-    def append(self, table: str, rows: list[tuple[Cell, ...]]) -> None:
-        """Add rows to a temporary table."""
+    def append(self, table: str, rows: pa.RecordBatch) -> None:
+        """Add rows to a temporary table, whose columns they have."""
         import pyarrow as pa
 
         batch = f"{table}_batch"
-        columns = [pa.array(column) for column in zip(*rows, strict=True)]
-        self._connection.register(batch, pa.table(columns, names=[f"c{n}" for n in range(len(columns))]))
+        self._connection.register(batch, pa.Table.from_batches([rows]))
         self.execute(f"INSERT INTO {table} SELECT * FROM {batch}")  # noqa: S608  (our own temporary tables)
         self._connection.unregister(batch)
 
     def commit(self) -> None:
         """Make it so; the driver's own call passes where no transaction is open."""
         self.execute("COMMIT")
+
+
+class PostgresWarehouse(Warehouse):
+    """PostgreSQL, which takes rows by COPY: by statements, each is a round trip of its own."""
+
+    def append(self, table: str, rows: pa.RecordBatch) -> None:
+        """Add rows to a temporary table, whose columns they have.
+
+        https://www.postgresql.org/docs/current/sql-copy.html: an empty field is a null, a quoted one an empty text.
+        """
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        columns = [sortable(column) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
+        written, data = pa.RecordBatch.from_arrays(columns, names=rows.schema.names), BytesIO()
+        pa_csv.write_csv(written, data, pa_csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+        sql = f"COPY {table} FROM STDIN WITH (FORMAT csv)"
+        with closing(self._connection.cursor()) as each:
+            cursor: Any = each
+            # psycopg2 has the one, psycopg the other.
+            if hasattr(cursor, "copy_expert"):
+                data.seek(0)
+                cursor.copy_expert(sql, data)
+            elif hasattr(cursor, "copy"):
+                with cursor.copy(sql) as stream:
+                    stream.write(data.getvalue())
+            else:
+                super().append(table, rows)

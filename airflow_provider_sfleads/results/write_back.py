@@ -8,11 +8,14 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError, WriteBackError
 from airflow_provider_sfleads.exports.sql_connection import SqlTable, driver_message, sql_hook
-from airflow_provider_sfleads.results.warehouse import Cell, Dialect, Warehouse, dialect_of, table_sql, warehouse_of
+from airflow_provider_sfleads.results.warehouse import Warehouse, dialect_of, table_sql, warehouse_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -167,29 +170,30 @@ def _chosen(condition: str, then: str, otherwise: str) -> str:
     return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteBackRow:
-    """The state of one lead.
+def state_schema() -> pa.Schema:
+    """Return the columns of what is written back: the states of leads, a row each.
 
-    :param key: the lead's key in the warehouse.
-    :param salesforce_id: its Salesforce id; ``None`` keeps the one in the table.
-    :param action: ``created``, ``updated`` or ``unchanged``.
-    :param stage: its stage; ``None`` keeps the one in the table.
-    :param finished_at: when that was so.
-    :param is_moved: whether the lead was moved to its stage then.
-    :param is_current: whether it is what the run would have it be, and not only left alone.
-    :param confirmed: fingerprint of the values that Salesforce now holds of the row; ``None`` keeps the one there, and
-        an empty one stands for values that nobody remembers.
+    ``key`` in the warehouse. ``salesforce_id`` and ``stage``; a null keeps what the table has. ``action``: ``created``,
+    ``updated`` or ``unchanged``. ``finished_at``: when that was so. ``is_moved``: whether the lead was moved to its
+    stage then. ``is_current``: whether it is what the run would have it be, and not only left alone. ``confirmed``:
+    fingerprint of the values that Salesforce now holds of the row; a null keeps the one there, and an empty one stands
+    for values that nobody remembers.
     """
+    import pyarrow as pa
 
-    key: str
-    salesforce_id: str | None
-    action: str
-    stage: str | None
-    finished_at: datetime | None = None
-    is_moved: bool = False
-    is_current: bool = True
-    confirmed: str | None = None
+    text, yes = pa.string(), pa.bool_()
+    return pa.schema(
+        {
+            "key": text,
+            "salesforce_id": text,
+            "action": text,
+            "stage": text,
+            "finished_at": pa.timestamp("us", tz="UTC"),
+            "is_moved": yes,
+            "is_current": yes,
+            "confirmed": text,
+        }
+    )
 
 
 def ready_table(table: SqlTable, operation: str, *, remembers: bool) -> None:
@@ -221,14 +225,14 @@ def forget(table: SqlTable, operation: str, keys: Iterable[str]) -> None:
         columns = _make_ready(warehouse, name, own, remembers=False)
         if own.values in columns:
             key, values = columns["key"], columns[own.values]
-            staged = _staged(warehouse, "forgotten", _definitions(warehouse, ["key"]), ((k,) for k in _readable(keys)))
+            staged = _staged(warehouse, "forgotten", _definitions(warehouse, ["key"]), _key_batches(_readable(keys)))
             known = f"{values} IS NOT NULL AND {key} IN (SELECT {key} FROM {staged})"  # noqa: S608  (checked names)
             warehouse.execute(f"UPDATE {name} SET {values} = '' WHERE {known}")  # noqa: S608
 
 
 def write_back(
     table: SqlTable,
-    rows: Iterable[WriteBackRow],
+    states: Iterable[pa.RecordBatch],
     *,
     interval_end: datetime | None,
     operation: str = "create",
@@ -245,24 +249,24 @@ def write_back(
     ``synced_at`` stands in. A table that is missing is made, and the columns beyond the first five are added where they
     are missing.
 
-    Rows are staged in a temporary table in batches, so memory stays bounded. Writing the same rows again changes
+    They are staged in a temporary table batch by batch, so memory stays bounded. Writing the same ones again changes
     nothing. Two writers take turns in Postgres and SQLite, and in DuckDB the second one fails, as its file is locked.
 
+    :param states: batches of :func:`state_schema`.
     :param interval_end: end of the run's data interval.
     :param operation: which operator writes, ``create`` or ``update_stage``.
     :param synced_at: time of rows without ``finished_at``; default: now.
-    :param remembers: whether :attr:`WriteBackRow.confirmed` is to be kept, in a column that is added where it is
-        missing.
+    :param remembers: whether ``confirmed`` is to be kept, in a column that is added where it is missing.
     :raises ParameterError: the table's name is none.
     :raises ExportError: the connection is no SQL database.
     :raises WriteBackError: the database refuses; nothing was written then.
     """
     moment = synced_at or datetime.now(UTC)
     with _transaction(table, failed="was not written back to; the leads themselves are synced") as (warehouse, name):
-        own, dialect = Own.of(operation), warehouse.dialect
+        own = Own.of(operation)
         columns = _make_ready(warehouse, name, own, remembers=remembers)
-        definitions, seq = _definitions(warehouse, columns), dialect.identifier("seq")
-        cells = _cells(rows, own, tuple(columns), end=interval_end or moment, moment=moment, dialect=dialect)
+        definitions, seq = _definitions(warehouse, columns), warehouse.dialect.identifier("seq")
+        cells = _cells(states, own, tuple(columns), end=interval_end or moment, moment=moment)
         staged = _staged(warehouse, "staged", [*definitions, f"{seq} BIGINT"], cells)
         merged = warehouse.temporary("merged", definitions)
         warehouse.execute(merged_sql(columns, own, table=name, staged=staged, merged=merged, seq=seq))
@@ -352,37 +356,57 @@ def _definitions(warehouse: Warehouse, names: Iterable[str]) -> list[str]:
     return [f"{dialect.identifier(name)} {kind}{' NOT NULL' * (name == 'key')}" for name, kind in kinds.items()]
 
 
-def _staged(warehouse: Warehouse, purpose: str, definitions: Sequence[str], rows: Iterable[tuple[Cell, ...]]) -> str:
+def _staged(warehouse: Warehouse, purpose: str, definitions: Sequence[str], rows: Iterable[pa.RecordBatch]) -> str:
     """Make a temporary table of some rows, and return its name."""
     name = warehouse.temporary(purpose, definitions)
-    source = iter(rows)
-    while batch := list(islice(source, _BATCH)):
+    for batch in rows:
         warehouse.append(name, batch)
     return name
 
 
+def _key_batches(keys: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    source = iter(keys)
+    while some := list(islice(source, _BATCH)):
+        yield pa.record_batch([pa.array(some, pa.string())], names=["key"])
+
+
 def _cells(
-    rows: Iterable[WriteBackRow], own: Own, names: Sequence[str], *, end: datetime, moment: datetime, dialect: Dialect
-) -> Iterator[tuple[Cell, ...]]:
+    states: Iterable[pa.RecordBatch], own: Own, names: Sequence[str], *, end: datetime, moment: datetime
+) -> Iterator[pa.RecordBatch]:
     """Yield the cells of each row, and its number; what only the other operator knows is null.
 
     :param names: the columns.
     :param end: end of the run's data interval.
     :param moment: time of rows without ``finished_at``.
     """
-    until = dialect.moment(end)
-    for number, row in enumerate(_readable(rows)):
-        finished = dialect.moment(row.finished_at or moment)
-        cells: dict[str, Cell] = {
-            "key": row.key,
-            "salesforce_id": row.salesforce_id,
-            "action": str(row.action),
-            "stage": row.stage,
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    time = state_schema().field("finished_at").type
+    until, never = pa.scalar(_in_utc(end), time), pa.scalar(None, time)
+    number = 0
+    for batch in _readable(states):
+        finished = pc.fill_null(batch.column("finished_at"), pa.scalar(_in_utc(moment), time))
+        cells = {
+            "key": batch.column("key"),
+            "salesforce_id": batch.column("salesforce_id"),
+            "action": batch.column("action"),
+            "stage": batch.column("stage"),
             "synced_at": finished,
-            "interval_end": until,
-            "moved_at": finished if row.is_moved else None,
-            "stage_seen_until": None if row.stage is None else until,
-            own.until: until if row.is_current else None,
-            own.values: row.confirmed,
+            "interval_end": pa.repeat(until, batch.num_rows),
+            "moved_at": pc.if_else(batch.column("is_moved"), finished, never),
+            "stage_seen_until": pc.if_else(batch.column("stage").is_valid(), until, never),
+            own.until: pc.if_else(batch.column("is_current"), until, never),
+            own.values: batch.column("confirmed"),
         }
-        yield (*map(cells.get, names), number)
+        others = {name: pa.nulls(batch.num_rows, time if name in TIMES else pa.string()) for name in names}
+        numbers = pa.array(range(number, number + batch.num_rows), pa.int64())
+        number += batch.num_rows
+        columns = [(others | cells)[name] for name in names]
+        yield pa.RecordBatch.from_arrays([*columns, numbers], names=[*names, "seq"])
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.results.write_back import WriteBackRow, write_back
+from tests.results.states import State, write_back
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ class Run:
 
     operation: str
     day: int
-    rows: tuple[WriteBackRow, ...]
+    rows: tuple[State, ...]
 
     def write(self, table: SqlTable) -> int:
         """Write it, and say how many rows of the table that changed."""
@@ -51,16 +51,16 @@ IS_MOVED = st.sampled_from([True])
 PRINTS = st.sampled_from([None, "", "v1", "v2"])
 
 
-def created(lead_id: str | None) -> st.SearchStrategy[WriteBackRow]:
+def created(lead_id: str | None) -> st.SearchStrategy[State]:
     """What the create operator has to say of a lead: never a stage."""
-    base = WriteBackRow(key="", salesforce_id=lead_id, action="unchanged", stage=None)
+    base = State(key="", salesforce_id=lead_id, action="unchanged", stage=None)
     wrote = st.builds(replace, st.just(base), action=st.sampled_from(["created", "updated"]), confirmed=PRINTS)
     return wrote | st.builds(replace, st.just(base), is_current=st.booleans(), confirmed=PRINTS)
 
 
-def moved(lead_id: str | None, stages: Sequence[str]) -> st.SearchStrategy[WriteBackRow]:
+def moved(lead_id: str | None, stages: Sequence[str]) -> st.SearchStrategy[State]:
     """What the stage operator has to say of a lead."""
-    base = WriteBackRow(key="", salesforce_id=lead_id, action="unchanged", stage=None)
+    base = State(key="", salesforce_id=lead_id, action="unchanged", stage=None)
     stage, seen = st.sampled_from(stages), st.sampled_from([None, *stages])
     is_moved = st.builds(replace, st.just(base), action=st.just("updated"), stage=stage, is_moved=IS_MOVED)
     is_there = st.builds(replace, st.just(base), stage=seen, is_current=st.booleans())

@@ -1,21 +1,28 @@
+# ruff: noqa: TID253 - a test is no Dag file
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+import pyarrow as pa
 import pytest
 from airflow.sdk import BaseHook
 
 from airflow_provider_sfleads.exceptions import ExportError, ParameterError, WriteBackError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
-from airflow_provider_sfleads.results.write_back import WriteBackRow, ready_table, write_back
+from airflow_provider_sfleads.results.warehouse import warehouse_of
+from airflow_provider_sfleads.results.write_back import ready_table
 from tests import plain_hook
+from tests.results.states import State, write_back
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 10, 2, 3, 4, 5, tzinfo=UTC)
@@ -76,11 +83,9 @@ def state(name: str = "lead_state") -> dict[str, tuple[object, ...]]:
     return {key: values[:3] for key, values in table(name).items()}
 
 
-def row(
-    key: str, stage: str | None = "MQL", salesforce_id: str | None = "00Q1", action: str = "updated"
-) -> WriteBackRow:
+def row(key: str, stage: str | None = "MQL", salesforce_id: str | None = "00Q1", action: str = "updated") -> State:
     """Return a row to write back."""
-    return WriteBackRow(key=key, salesforce_id=salesforce_id, action=action, stage=stage, finished_at=NOW)
+    return State(key=key, salesforce_id=salesforce_id, action=action, stage=stage, finished_at=NOW)
 
 
 def test_the_table_is_made_and_holds_one_row_a_key(warehouse: str) -> None:
@@ -169,7 +174,7 @@ def test_where_an_older_run_confirmed_other_values_nobody_knows_which_ones_hold(
     before = one("action", "stage", "synced_at", "interval_end", "moved_at", "stage_until")
     older = replace(row("a", "SQL"), confirmed="v0", is_moved=True, finished_at=NOW + DAY)
     more = {"interval_end": NOW - DAY, "operation": "update_stage", "remembers": True}
-    counts = [write_back(target, [replace(older, confirmed=text)], **more) for text in ("v1", "v0", "v0")]  # type: ignore[arg-type]
+    counts = [write_back(target, [replace(older, confirmed=text)], **more) for text in ("v1", "v0", "v0")]
 
     assert counts == [0, 1, 0]
     assert one("action", "stage", "synced_at", "interval_end", "moved_at", "stage_until") == before
@@ -324,7 +329,7 @@ def test_all_or_nothing() -> None:
     target = SqlTable("wh", "lead_state")
     write_back(target, [row("a", "New")], interval_end=NOW)
 
-    def broken() -> Iterator[WriteBackRow]:
+    def broken() -> Iterator[State]:
         yield row("a", "MQL")
         yield from (row(f"k{number}") for number in range(6_000))
         raise ZeroDivisionError
@@ -359,3 +364,25 @@ def test_a_connection_that_is_no_database_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AIRFLOW_CONN_FILES", json.dumps({"conn_type": "fs"}))
     with pytest.raises(ExportError, match="no SQL database"):
         write_back(SqlTable("files", "lead_state"), [row("a")], interval_end=NOW)
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_either_driver_copies_rows_as_they_are(postgres_url: str, driver: str) -> None:
+    """Whatever CSV, or COPY, could take for something else; a null is no empty text."""
+    texts = ["", "NULL", "\\N", "\\.", '"', "a,b", "line\nline\r\n", " é ", None, "#N/A"]
+    hook: Any = SimpleNamespace(
+        conn_type="postgres",
+        placeholder="%s",
+        supports_autocommit=False,
+        get_conn=lambda: importlib.import_module(driver).connect(postgres_url),
+    )
+    times = [None if n % 3 else NOW for n in range(len(texts))]
+    rows = pa.record_batch(
+        [pa.array(texts, pa.string()), pa.array(times, pa.timestamp("us", tz="UTC")), pa.array(range(len(texts)))],
+        names=["text", "time", "seq"],
+    )
+    with closing(warehouse_of(hook)) as warehouse:
+        name = warehouse.temporary("copied", ["text TEXT", "time TIMESTAMPTZ", "seq BIGINT"])
+        warehouse.append(name, rows)
+        _, found = warehouse.select(f"SELECT text, time, seq FROM {name} ORDER BY seq")  # noqa: S608
+    assert [tuple(each) for each in found] == list(zip(texts, times, range(len(texts)), strict=True))

@@ -332,7 +332,8 @@ def test_settled_rows_are_those_whose_state_in_salesforce_is_known(folder: Resul
             writer.write(line, {})
         writer.write(Outcome(key="x", action=Action.UPDATED, salesforce_id="00Q", old_stage="New", new_stage="MQL"))
         writer.write(Outcome(key="y", action=Action.UNCHANGED, old_stage="SQL"))
-    found = {row.key: (row.action, row.stage) for row in settled_rows(folder)}
+    rows = [row for batch in settled_rows(folder) for row in batch.to_pylist()]
+    found = {row["key"]: (row["action"], row["stage"]) for row in rows}
     assert found == {
         "k2": ("unchanged", None), "k3": ("created", None), "k4": ("updated", None),
         "x": ("updated", "MQL"), "y": ("unchanged", "SQL"),
