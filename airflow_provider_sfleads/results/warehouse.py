@@ -33,6 +33,7 @@ class Dialect:
     :param quotes_all: also quote plain names; where quoting a plain name would change its meaning, it is left plain.
     :param lower: letter case that plain names mean, where the database folds them to lower case.
     :param before: statements at the start of the transaction; ``{name}`` is the table's name as a SQL string.
+    :param updates_from: whether it knows ``UPDATE ... FROM``.
     :param times_as: what times are bound as: ``aware`` or naive ``utc`` values, or sortable ``text``.
     """
 
@@ -43,6 +44,7 @@ class Dialect:
     lower: bool = False
     before: tuple[str, ...] = ()
     times_as: str = "utc"
+    updates_from: bool = False
 
     def identifier(self, name: str, *, exact: bool = False) -> str:
         """Return a name as SQL; ``exact`` for one that was given in quotes."""
@@ -80,6 +82,7 @@ _DIALECTS = {
         # Two syncs that write the same table take turns; also the making of the table cannot collide then.
         before=("SELECT pg_advisory_xact_lock(hashtext({name}))", "SET LOCAL TIME ZONE 'UTC'"),
         times_as="aware",
+        updates_from=True,
     ),
     "duckdb": Dialect(
         text="VARCHAR",
@@ -87,10 +90,13 @@ _DIALECTS = {
         quotes_all=True,
         before=("SET TimeZone = 'UTC'", "BEGIN TRANSACTION"),
         times_as="aware",
+        updates_from=True,
     ),
     # Its module begins a transaction by itself only before the first INSERT. Begun as a writer, so that two syncs take
     # turns instead of failing in the middle.
-    "sqlite": Dialect(text="TEXT", time="TEXT", quotes_all=True, before=("BEGIN IMMEDIATE",), times_as="text"),
+    "sqlite": Dialect(
+        text="TEXT", time="TEXT", quotes_all=True, before=("BEGIN IMMEDIATE",), times_as="text", updates_from=True
+    ),
     "mysql": Dialect(quotes=("`", "`"), quotes_all=True, time="DATETIME(6)"),
     "snowflake": Dialect(text="VARCHAR", time="TIMESTAMP_TZ", times_as="aware"),
 }

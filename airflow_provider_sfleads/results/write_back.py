@@ -270,11 +270,35 @@ def write_back(
         staged = _staged(warehouse, "staged", [*definitions, f"{seq} BIGINT"], cells)
         merged = warehouse.temporary("merged", definitions)
         warehouse.execute(merged_sql(columns, own, table=name, staged=staged, merged=merged, seq=seq))
-        key, names = columns["key"], ", ".join(columns.values())
-        # Delete and insert, because MERGE and upsert are spelled differently everywhere and need a unique key.
-        warehouse.execute(f"DELETE FROM {name} WHERE {key} IN (SELECT {key} FROM {merged})")  # noqa: S608  (checked names)
-        warehouse.execute(f"INSERT INTO {name} ({names}) SELECT {names} FROM {merged}")  # noqa: S608
+        for sql in _replacing(columns, table=name, merged=merged, updates=warehouse.dialect.updates_from):
+            warehouse.execute(sql)
         return warehouse.count(merged)
+
+
+def _replacing(columns: Mapping[str, str], *, table: str, merged: str, updates: bool) -> tuple[str, ...]:
+    """Return the statements that put merged rows in place of those of their keys.
+
+    MERGE and upsert are spelled differently everywhere, and need a unique key, which a table that people made may lack.
+
+    :param updates: whether the database knows ``UPDATE ... FROM``: to delete and insert rows changes each index, too.
+    """
+    key, names = columns["key"], ", ".join(columns.values())
+    if not updates:
+        return (
+            f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {merged})",  # noqa: S608  (checked names)
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {merged}",  # noqa: S608
+        )
+    values = ", ".join(f"{column} = m.{column}" for column in columns.values() if column != key)
+    repeated = (
+        f"SELECT t.{key} FROM {table} AS t JOIN {merged} AS m ON t.{key} = m.{key} "  # noqa: S608
+        f"GROUP BY t.{key} HAVING COUNT(*) > 1"
+    )
+    there = f"SELECT 1 FROM {table} AS t WHERE t.{key} = m.{key}"  # noqa: S608
+    return (
+        f"DELETE FROM {table} WHERE {key} IN ({repeated})",  # noqa: S608
+        f"UPDATE {table} AS t SET {values} FROM {merged} AS m WHERE t.{key} = m.{key}",  # noqa: S608
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {merged} AS m WHERE NOT EXISTS ({there})",  # noqa: S608
+    )
 
 
 class _RowsFailedError(Exception):

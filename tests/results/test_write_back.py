@@ -386,3 +386,15 @@ def test_either_driver_copies_rows_as_they_are(postgres_url: str, driver: str) -
         warehouse.append(name, rows)
         _, found = warehouse.select(f"SELECT text, time, seq FROM {name} ORDER BY seq")  # noqa: S608
     assert [tuple(each) for each in found] == list(zip(texts, times, range(len(texts)), strict=True))
+
+
+def test_a_key_that_a_table_of_somebody_s_own_holds_twice_is_there_once_afterwards(warehouse: str) -> None:
+    """It needs no primary key."""
+    del warehouse
+    write_back(SqlTable("wh", "made"), [row("a"), row("b", "New")], interval_end=NOW - DAY)
+    run("CREATE TABLE lead_state AS SELECT * FROM made")
+    run("INSERT INTO lead_state SELECT * FROM made WHERE key = 'a'")
+    assert write_back(SqlTable("wh", "lead_state"), [row("a", "SQL"), row("c")], interval_end=NOW) == 2
+    assert state() == {
+        "a": ("00Q1", "updated", "SQL"), "b": ("00Q1", "updated", "New"), "c": ("00Q1", "updated", "MQL"),
+    }  # fmt: skip
