@@ -119,7 +119,7 @@ class BulkRun:
 
     def reason_left(self, piece: Piece) -> Reason:
         """Return why a piece is not settled."""
-        if piece.role is Role.UNKNOWN or piece.mark in self._unknown or piece.mark in self._watch.marks:
+        if piece.is_doubtful or piece.mark in self._unknown or piece.mark in self._watch.marks:
             return Reason.OUTCOME_UNKNOWN
         return reason_for(self.halted) if self.halted else Reason.STOPPED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class Settling:
             return
         # So few that a job is not worth it.
         is_few = int((decisions.classes >= 0).sum()) <= self.terms.least
-        with self.sink.marked(part.mark):
+        with self._step(part.mark):
             start = 0
             for batch in self._batches(part):
                 self._place(part, batch, decisions, start, is_few=is_few)
@@ -123,7 +124,7 @@ class Settling:
                 ):
                     if path is not None:
                         add(path)
-                with self.sink.marked(load.mark):
+                with self._step(load.mark):
                     self._record(load, job, collector.collect(self._batches(load), results))
         finally:
             for path in (files.successful, files.failed, files.unprocessed):
@@ -141,7 +142,7 @@ class Settling:
         if newer is None or not any(newer(_keys(batch)) for batch in self._batches(load)):
             return load
         slot = load.slot.next
-        with self.sink.marked(load.mark):
+        with self._step(load.mark):
             for batch in self._batches(load):
                 ids = newer(_keys(batch))
                 self.sink.add(newer_lines(self.terms, batch, ids))
@@ -158,6 +159,16 @@ class Settling:
             self.pieces.add(Role.PART, slot, plain)
         self.pieces.publish()
         self.pieces.remove(load)
+
+    @contextmanager
+    def _step(self, mark: str) -> Iterator[None]:
+        """Record outcomes under a mark; a step that breaks off leaves nothing staged, which the next would complete."""
+        with self.sink.marked(mark):
+            try:
+                yield
+            except BaseException:
+                self.pieces.drop_drafts()
+                raise
 
     def make_unknown(self, load: Piece) -> None:
         """Keep the rows of a load from ever being sent again."""

@@ -82,21 +82,13 @@ def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> It
             "key": key,
             "salesforce_id": lead_id,
             "action": action,
-            "stage": pc.coalesce(_filled(new), _filled(old)),
+            "stage": pc.if_else(pc.fill_null(pc.equal(new, ""), fill_value=True), old, new),
             "finished_at": moment,
             "is_moved": pc.and_(pc.equal(action, str(Action.UPDATED)), new.is_valid()),
             "is_current": pc.or_(pc.invert(is_unchanged), is_found),
             "confirmed": pc.if_else(is_one_of(reason, _UNCONFIRMED), pa.scalar(None, pa.string()), confirmed),
         }
         yield pa.RecordBatch.from_arrays([states[name] for name in wanted.names], schema=wanted)
-
-
-def _filled(column: pa.Array) -> pa.Array:
-    """Return texts, with a null for an empty one."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r'(?P<plain>[^\W\d][\w$]*)|"(?P<quoted>(?:[^"\x00]|"")+)"')
 _MOST_PARTS = 3
+# Rows bound at once.
+_TOGETHER = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,13 @@ _DIALECTS = {
     # Its module begins a transaction by itself only before the first INSERT. Begun as a writer, so that two syncs take
     # turns instead of failing in the middle.
     "sqlite": Dialect(
-        text="TEXT", time="TEXT", quotes_all=True, before=("BEGIN IMMEDIATE",), times_as="text", updates_from=True
+        text="TEXT",
+        time="TEXT",
+        quotes_all=True,
+        before=("BEGIN IMMEDIATE",),
+        times_as="text",
+        # https://www.sqlite.org/lang_update.html
+        updates_from=sqlite3.sqlite_version_info >= (3, 33),
     ),
     "mysql": Dialect(quotes=("`", "`"), quotes_all=True, time="DATETIME(6)"),
     "snowflake": Dialect(text="VARCHAR", time="TIMESTAMP_TZ", times_as="aware"),
@@ -186,10 +196,11 @@ class Warehouse:
     def append(self, table: str, rows: pa.RecordBatch) -> None:
         """Add rows to a temporary table, whose columns they have."""
         marks = ", ".join([self._placeholder] * rows.num_columns)
-        values = list(zip(*map(self.dialect.bound, rows.columns), strict=True))
-        if values:
-            with closing(self._connection.cursor()) as cursor:
-                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608  (our own temporary table)
+        values = zip(*map(self.dialect.bound, rows.columns), strict=True)
+        with closing(self._connection.cursor()) as cursor:
+            # Some drivers make one statement of all, and databases limit what that may hold (Snowflake 16,384 rows).
+            while some := list(islice(values, _TOGETHER)):
+                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", some)  # noqa: S608  (our own temporary table)
 
     def commit(self) -> None:
         """Make it so."""
@@ -244,7 +255,7 @@ class PostgresWarehouse(Warehouse):
         columns = [sortable(column) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
         written, data = pa.RecordBatch.from_arrays(columns, names=rows.schema.names), BytesIO()
         pa_csv.write_csv(written, data, pa_csv.WriteOptions(include_header=False, quoting_style="all_valid"))
-        sql = f"COPY {table} FROM STDIN WITH (FORMAT csv)"
+        sql = f"COPY {table} FROM STDIN WITH (FORMAT csv, ENCODING 'UTF8')"
         with closing(self._connection.cursor()) as each:
             cursor: Any = each
             # psycopg2 has the one, psycopg the other.

@@ -289,13 +289,13 @@ def _replacing(columns: Mapping[str, str], *, table: str, merged: str, updates: 
             f"INSERT INTO {table} ({names}) SELECT {names} FROM {merged}",  # noqa: S608
         )
     values = ", ".join(f"{column} = m.{column}" for column in columns.values() if column != key)
-    repeated = (
-        f"SELECT t.{key} FROM {table} AS t JOIN {merged} AS m ON t.{key} = m.{key} "  # noqa: S608
-        f"GROUP BY t.{key} HAVING COUNT(*) > 1"
-    )
+    lead_id, both = columns["salesforce_id"], f"{table} AS t JOIN {merged} AS m ON t.{key} = m.{key}"
+    repeated = f"SELECT t.{key} FROM {both} GROUP BY t.{key} HAVING COUNT(*) > 1"  # noqa: S608
+    # Where people have made ids unique, one that goes from key to key must not be there twice for a moment.
+    moved = f"SELECT t.{key} FROM {both} WHERE t.{lead_id} <> m.{lead_id}"  # noqa: S608
     there = f"SELECT 1 FROM {table} AS t WHERE t.{key} = m.{key}"  # noqa: S608
     return (
-        f"DELETE FROM {table} WHERE {key} IN ({repeated})",  # noqa: S608
+        f"DELETE FROM {table} WHERE {key} IN ({repeated}) OR {key} IN ({moved})",  # noqa: S608
         f"UPDATE {table} AS t SET {values} FROM {merged} AS m WHERE t.{key} = m.{key}",  # noqa: S608
         f"INSERT INTO {table} ({names}) SELECT {names} FROM {merged} AS m WHERE NOT EXISTS ({there})",  # noqa: S608
     )
@@ -369,7 +369,7 @@ def _make_ready(warehouse: Warehouse, table: str, own: Own, *, remembers: bool) 
         )
     for definition in _definitions(warehouse, missing):
         warehouse.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")
-    # A row is deleted and inserted anew: what the other operator knows of it has to come along.
+    # A row may be deleted and inserted anew: what the other operator knows of it has to come along.
     others = [name for name in Own.ALL if name in found and name not in wanted]
     return {name: identifier(name) for name in (*wanted, *others)}
 

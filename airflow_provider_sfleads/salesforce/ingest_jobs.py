@@ -160,7 +160,7 @@ def abort(job_id: str, *, conn_id: str) -> Generator[Call, Reply, bool]:
 
     :return: the calls to send, for clients that block and for those that do not
         (:func:`~airflow_provider_sfleads.salesforce.wire.answered`).
-    :raises RequestRefusedError: where it may go on, since Salesforce refuses to abort it.
+    :raises ServiceUnavailableError: where it goes on, since Salesforce refuses to abort it: it ends by itself.
     """
     call = abort_job(job_id)
     reply = yield call
@@ -168,7 +168,9 @@ def abort(job_id: str, *, conn_id: str) -> Generator[Call, Reply, bool]:
         look = get_job(job_id)
         job = found_job(look, (yield look), conn_id=conn_id)
         if job is not None and not job.is_over:
-            raise refusal(call, reply, conn_id=conn_id)
+            raise ServiceUnavailableError(
+                f"Job {job_id} goes on, and cannot be aborted just now; try again once it is over."
+            ) from refusal(call, reply, conn_id=conn_id)
     log.info("Job %s %s.", job_id, "is aborted" if reply.taken else "is over already, and stays as it is")
     return reply.taken
 

@@ -366,15 +366,19 @@ def test_a_connection_that_is_no_database_is_refused(monkeypatch: pytest.MonkeyP
         write_back(SqlTable("files", "lead_state"), [row("a")], interval_end=NOW)
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-def test_either_driver_copies_rows_as_they_are(postgres_url: str, driver: str) -> None:
+def test_either_driver_copies_rows_as_they_are(postgres_url: str, driver: str, encoding: str) -> None:
     """Whatever CSV, or COPY, could take for something else; a null is no empty text."""
+    database = f"copied_{driver}_{encoding.lower()}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0")
     texts = ["", "NULL", "\\N", "\\.", '"', "a,b", "line\nline\r\n", " é ", None, "#N/A"]
     hook: Any = SimpleNamespace(
         conn_type="postgres",
         placeholder="%s",
         supports_autocommit=False,
-        get_conn=lambda: importlib.import_module(driver).connect(postgres_url),
+        get_conn=lambda: importlib.import_module(driver).connect(postgres_url, dbname=database),
     )
     times = [None if n % 3 else NOW for n in range(len(texts))]
     rows = pa.record_batch(
@@ -398,3 +402,28 @@ def test_a_key_that_a_table_of_somebody_s_own_holds_twice_is_there_once_afterwar
     assert state() == {
         "a": ("00Q1", "updated", "SQL"), "b": ("00Q1", "updated", "New"), "c": ("00Q1", "updated", "MQL"),
     }  # fmt: skip
+
+
+def test_ids_that_people_have_made_unique_may_go_from_key_to_key(warehouse: str) -> None:
+    """Two leads whose keys were mixed up: neither id is there twice for a moment."""
+    if warehouse == "duckdb":
+        pytest.skip("DuckDB's index keeps the deleted id to the end of the transaction, in some versions")
+    target = SqlTable("wh", "lead_state")
+    write_back(target, [row("a", salesforce_id="00Q1"), row("b", salesforce_id="00Q2")], interval_end=NOW - DAY)
+    run("CREATE UNIQUE INDEX one_row_a_lead ON lead_state (salesforce_id)")
+    rows = [row("a", salesforce_id="00Q2"), row("b", salesforce_id="00Q1"), row("c", salesforce_id="00Q3")]
+    assert write_back(target, rows, interval_end=NOW) == 3
+    assert {key: values[0] for key, values in state().items()} == {"a": "00Q2", "b": "00Q1", "c": "00Q3"}
+
+
+def test_no_statement_takes_more_rows_than_databases_do() -> None:
+    """Snowflake's driver makes one statement of all rows, and the database takes 16,384 of them."""
+    sizes: list[int] = []
+    cursor = SimpleNamespace(execute=print, executemany=lambda _sql, rows: sizes.append(len(rows)), close=lambda: None)
+    connection = SimpleNamespace(cursor=lambda: cursor)
+    hook: Any = SimpleNamespace(
+        conn_type="snowflake", placeholder="%s", supports_autocommit=False, get_conn=lambda: connection
+    )
+    warehouse_of(hook).append("staged", pa.record_batch([pa.array(["x"] * 20_001)], names=["key"]))
+    assert sum(sizes) == 20_001
+    assert max(sizes) <= 10_000
