@@ -14,14 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as percent_encoded
-from urllib.parse import quote_plus, unquote_plus, urlencode
+from urllib.parse import quote_plus, unquote_plus
 
 from airflow_provider_sfleads import __version__
 from airflow_provider_sfleads.check.probe import Exchange, Finding, Org
 from airflow_provider_sfleads.hooks.connection_fields import secrets_in
 from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 from airflow_provider_sfleads.salesforce.soql import quote
-from airflow_provider_sfleads.salesforce.wire import Call
+from airflow_provider_sfleads.salesforce.wire import Call, in_url, query_of
 
 #: The org and the user of every recording.
 ORG_ID, USER_ID = "00D5g00000AbCdEEAV", "0055g00000FgHiJAAV"
@@ -176,7 +176,9 @@ class Redactor:
         if self._found is None:
             words = (each for each in self._spelled if each.casefold() not in self._vocabulary)
             values = [each for each in words if len(each) >= _LEAST_FOUND]
-            values += [form for each in values for form in (quote_plus(each), percent_encoded(each, safe=""))]
+            values += [
+                form for each in values for form in (in_url(each), quote_plus(each), percent_encoded(each, safe=""))
+            ]
             any_of = "|".join(map(re.escape, sorted(set(values), key=len, reverse=True)))
             self._found = re.compile(rf"{_AT_WORD}(?:{any_of})(?!\w)", re.IGNORECASE) if any_of else re.compile(r"(?!)")
         return self._found
@@ -326,10 +328,9 @@ def _answer(exchange: Exchange, redactor: Redactor, org: Org) -> dict[str, Any]:
     call, reply, answer = exchange.call, exchange.reply, exchange.answer
     path = call.path if call.path.startswith("/") else f"/services/data/v{org.client.settings.api_version}/{call.path}"
     params = {name: redactor.soql(v) if name == "q" else redactor.text(v) for name, v in (call.params or {}).items()}
-    query = f"?{urlencode(params)}" if params else ""
     headers = {name: reply.headers[name] for name in _KEPT_HEADERS if name in reply.headers}
     return {
-        "request": f"{call.method} {redactor.text(path)}{query}",
+        "request": f"{call.method} {redactor.text(path)}{query_of(params)}",
         "body": _request(call.body, redactor) if exchange.sent is None else _csv(exchange.sent, redactor),
         "status": reply.status,
         "headers": {name: redactor.text(value).partition("(appName")[0] for name, value in headers.items()},

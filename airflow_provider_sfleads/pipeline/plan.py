@@ -249,7 +249,7 @@ def unchanged(
     contact_id: str | None = None,
     old_stage: str | None = None,
 ) -> Settled:
-    """Return a row whose lead is left as it is."""
+    """Settle a row whose lead is left as it is."""
     return Settled(
         outcome=Outcome(
             key=candidate.key,
@@ -298,7 +298,7 @@ def reason_for(stop: SalesforceLeadsError) -> Reason:
 
 
 def written(item: Item, result: SaveResult) -> Settled:
-    """Return a record that was written."""
+    """Settle a record that was written."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
@@ -312,14 +312,14 @@ def written(item: Item, result: SaveResult) -> Settled:
 
 
 def rejected(item: Item, result: SaveResult) -> Settled:
-    """Return a record that Salesforce refused."""
+    """Settle a record that Salesforce refused."""
     error = result.error or ApiError("UNKNOWN_EXCEPTION", "no reason given")
     refusal = Refusal(code=error.code, message=error.message, fields=error.fields)
     return refuse(item.candidate.key, item.candidate.row, refusal, salesforce_id=item.salesforce_id)
 
 
 def not_sent(item: Item, unsent: Unsent) -> Settled:
-    """Return a record that was not written, or of which that is not known."""
+    """Settle a record that was not written, or of which that is not known."""
     return Settled(
         outcome=Outcome(
             key=item.candidate.key,
@@ -335,7 +335,7 @@ def not_sent(item: Item, unsent: Unsent) -> Settled:
 
 
 def left(candidate: Candidate, reason: Reason) -> Settled:
-    """Return a row that was not even looked up."""
+    """Settle a row that was not even looked up."""
     outcome = Outcome(
         key=candidate.key,
         action=Action.NOT_SENT,

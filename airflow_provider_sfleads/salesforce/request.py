@@ -26,8 +26,8 @@ from airflow_provider_sfleads.salesforce.wire import (
     NoResponse,
     RawResponse,
     Reply,
-    in_url,
     parse_retry_after,
+    query_of,
 )
 
 CLIENT_NAME = f"airflow-provider-sfleads/{__version__}"
@@ -71,8 +71,7 @@ class Request:
     @property
     def target(self) -> str:
         """The path with the query, as it goes out."""
-        query = "&".join(f"{in_url(name)}={in_url(value)}" for name, value in (self.call.params or {}).items())
-        return f"{self.path}?{query}" if query else self.path
+        return self.path + query_of(self.call.params)
 
     @property
     def counts_as_api_call(self) -> bool:

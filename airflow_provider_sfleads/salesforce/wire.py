@@ -102,6 +102,12 @@ def in_url(text: str) -> str:
     return quote_plus(text, safe="!*'(),")
 
 
+def query_of(params: Mapping[str, str] | None) -> str:
+    """Return query parameters as they go out, behind a question mark; nothing where there are none."""
+    pairs = [f"{in_url(name)}={in_url(value)}" for name, value in (params or {}).items()]
+    return f"?{'&'.join(pairs)}" if pairs else ""
+
+
 def answered(send: Send, calls: Generator[Call, Reply, Answer]) -> Answer:
     """Send calls one after the other, each made of the reply to the one before, and return what comes of them."""
     try:

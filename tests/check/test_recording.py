@@ -122,7 +122,7 @@ def test_hostile_values_are_taken_out_of_messages_however_they_are_written(
         "a lead: \u0130BRAHIM \u0130brahim, KASSE & S\u00d6HNE, Ka\u017f\u017fe & s\u00f6hne; "
         "o'brien@acme.example, o'neil@acme.example; c&d+e@b.example; "
         "/query?q=Email+IN+('c%26d%2Be%40b.example','j%C3%B6rg%40m%C3%BCnchen.example','x%40y.example')"
-        "&k=%27Kasse+%26+S%C3%B6hne%27&l=Kasse%20%26%20S%C3%B6hne; +49 171 5551234; https://h.example/?token=AB12CD"
+        "&k=%27Kasse+%26+S%C3%B6hne%27&l=Kasse%20%26%20S%C3%B6hne&m='o'brien%40acme.example'; +49 171 5551234; https://h.example/?token=AB12CD"
     )
     reply = [{"errorCode": "UNKNOWN_EXCEPTION", "message": message}]
     emulator.add_fault("status", path="/jobs/ingest", status=400, reply=reply)

@@ -116,16 +116,22 @@ def test_the_records_of_one_of_several_executions_are_gone(
     assert task.run(plain(people(3), tmp_path)).counts == {"unchanged": 3}
 
 
+def killed_with_a_job_queued(
+    emulator: EmulatorServer, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run a try that is killed once its job stands in the queue, where it stays."""
+    emulator.change_settings(bulk_delay=3600.0)
+    dies(monkeypatch, Point(at=f"{CLIENT}.send", which=sent("PATCH", body={"state": "UploadComplete"})))
+    killed(plain(people(3), tmp_path, api="bulk"), task)
+
+
 @pytest.mark.parametrize("is_over", [True, False])
 def test_bulk_whose_records_are_gone_goes_on_by_rows(
     emulator: EmulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
 ) -> None:
     """As its error advises; a job that still runs is aborted first, lest it creates what was not found."""
     task = Task()
-    emulator.change_settings(bulk_delay=3600.0)
-    begun = sent("PATCH", body={"state": "UploadComplete"})
-    dies(monkeypatch, Point(at="airflow_provider_sfleads.salesforce.client:Client.send", which=begun))
-    killed(plain(people(3), tmp_path, api="bulk"), task)
+    killed_with_a_job_queued(emulator, task, tmp_path, monkeypatch)
     if is_over:
         emulator.finish_jobs()
         assert wait_for(emulator.leads)
@@ -144,10 +150,7 @@ def test_rows_of_a_job_that_salesforce_refuses_to_abort_are_not_asked_for(
 ) -> None:
     """Their leads are not there yet, and come once the job has its turn: the try fails, and the next one goes on."""
     task = Task()
-    emulator.change_settings(bulk_delay=3600.0)
-    begun = sent("PATCH", body={"state": "UploadComplete"})
-    dies(monkeypatch, Point(at="airflow_provider_sfleads.salesforce.client:Client.send", which=begun))
-    killed(plain(people(3), tmp_path, api="bulk"), task)
+    killed_with_a_job_queued(emulator, task, tmp_path, monkeypatch)
     shutil.rmtree(tmp_path)
     said = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "You may not abort this job."}]
     emulator.add_fault("status", method="PATCH", path="/jobs/ingest/", status=403, reply=said)
