@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.load_steps import Settling
 from airflow_provider_sfleads.pipeline.staged_pieces import Pieces, Role, Slot
-from airflow_provider_sfleads.results.files import directory_at
+from tests.pipeline.paging import DiskFolder
 
 
 class Unmarked:
@@ -41,7 +41,7 @@ def rows(*keys: str) -> pa.RecordBatch:
 
 def test_what_a_step_had_staged_before_it_broke_off_is_not_completed_by_the_next(tmp_path: Path) -> None:
     """Its rows would stand there twice: in the load that was not settled, and in what had been made of it."""
-    pieces = Pieces(directory_at(f"file://{tmp_path / 'staging'}"))
+    pieces = Pieces(DiskFolder(tmp_path))
     for part in (0, 1):
         for keys in (("a", "b"), ("c", "d")):
             pieces.add(Role.LOAD, Slot(part=part), rows(*keys))
