@@ -74,18 +74,6 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """Why a row is left alone without a look at Salesforce.
-
-    :param reason: ``same_values``, ``newer_run`` or ``already_exists``.
-    :param lead_id: its lead's id, where known.
-    """
-
-    reason: Reason
-    lead_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One line of the results: one row read from the export.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -74,20 +72,3 @@ def _second(text: str) -> str:
         return moment.astimezone(UTC).isoformat() if moment.tzinfo else moment.isoformat()
     except (ValueError, OverflowError):
         return _NONE
-
-
-# No cell holds a NUL but one that is nothing else, so that neither can be taken for a part of a value.
-BETWEEN, NOTHING = "\0,", "\0n"
-
-
-def joined(cells: Iterable[str | None]) -> str:
-    """Cells as one text, from which each of them could be told.
-
-    :param cells: values as text, ``None`` for a field that is left alone.
-    """
-    return BETWEEN.join(NOTHING if cell is None else cell for cell in cells)
-
-
-def fingerprint(text: str) -> str:
-    """96 bits of a text, in hexadecimal digits."""
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

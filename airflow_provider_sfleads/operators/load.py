@@ -242,7 +242,7 @@ def _write_back(load_context: LoadContext) -> SalesforceLeadsError | None:
         return None
     try:
         if load_context.tally is not None and load_context.tally.actions[Action.NOT_SENT]:
-            forget(settings.write_back, settings.operation, (key for key, _ in open_rows(load_context.folder)))
+            forget(settings.write_back, settings.operation, open_rows(load_context.folder))
         n = write_back(
             settings.write_back,
             states,

@@ -3,26 +3,26 @@
 That is what they confirmed (``changed_only``, newer intervals), and which leads earlier executions of the task made, or
 may have made: a task that is cleared creates none of them a second time.
 """
+# ruff: noqa: TID253 - loaded by running tasks only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-from airflow_provider_sfleads.core.outcome import Known, Reason
-from airflow_provider_sfleads.core.same import joined
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_sfleads.core.outcome import Reason
 from airflow_provider_sfleads.operators.load_context import LoadContext, Plan
-from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues
+from airflow_provider_sfleads.pipeline.column_equality import fingerprints, key_form
+from airflow_provider_sfleads.pipeline.digests import digests
+from airflow_provider_sfleads.pipeline.staging import Prefilter, Prefiltered
+from airflow_provider_sfleads.results.confirmed_values import ConfirmedValues, KeyDigests
 from airflow_provider_sfleads.results.earlier import EarlierRows
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from airflow_provider_sfleads.pipeline.staging import Prefilter, Prefiltered
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,9 @@ class ChangeDetection:
     fields: tuple[FieldInfo, ...]
     heading: str
 
-    def known_of(self, batch: pa.RecordBatch) -> dict[int, Known]:
-        """Return why staged rows are left alone, by the places of those that are."""
-        from airflow_provider_sfleads.pipeline.column_equality import fingerprints
-
-        return self.values.find(batch.column("key").to_pylist(), fingerprints(batch, self.heading, self.fields))
+    def prefilter(self, batch: pa.RecordBatch) -> Prefiltered:
+        """Return which staged rows are left alone."""
+        return self.values.find(batch.column("key"), fingerprints(batch, self.heading, self.fields))
 
 
 def remembered_for(load: LoadContext, plan: Plan) -> ChangeDetection | None:
@@ -73,7 +71,7 @@ def _heading(load: LoadContext, plan: Plan) -> str:
     external = plan.recipe.external.name if plan.recipe.external else None
     by_email = "match_email" if plan.recipe.by_email else None
     client, fields = load.settings.hook.client, [info.name for info in plan.recipe.fields]
-    return joined([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
+    return json.dumps([client.org_id or client.base_url, plan.mode, external, by_email, *fields])
 
 
 def recall(load: LoadContext, plan: Plan) -> None:
@@ -83,11 +81,9 @@ def recall(load: LoadContext, plan: Plan) -> None:
         load.confirmed.recall(load.folder.staged())
 
 
-def key_digests(plan: Plan) -> Callable[[Sequence[str]], list[bytes]]:
+def key_digests(plan: Plan) -> KeyDigests:
     """Return what digests keys, in the form in which the plan compares them."""
-    from airflow_provider_sfleads.pipeline.digests import digest_bytes
-
-    return lambda keys: digest_bytes([plan.compare(key) for key in keys])
+    return lambda keys: digests(key_form(plan.recipe.external, keys))
 
 
 def _memory(load: LoadContext, plan: Plan, *, is_whole: bool) -> ConfirmedValues:
@@ -109,19 +105,22 @@ def prefilter_for(load: LoadContext, plan: Plan, closing: ExitStack) -> Prefilte
         return None
 
     def prefilter(batch: pa.RecordBatch) -> Prefiltered:
-        from airflow_provider_sfleads.pipeline.staging import Prefiltered
-
-        left = remembered.known_of(batch) if remembered else {}
-        return Prefiltered(left=left) if earlier is None else _with_earlier(plan, batch, left, earlier)
+        known = remembered.prefilter(batch) if remembered else _NOTHING
+        return known if earlier is None else _with_earlier(plan, batch, known, earlier)
 
     return prefilter
 
 
-def _with_earlier(plan: Plan, batch: pa.RecordBatch, left: dict[int, Known], earlier: EarlierRows) -> Prefiltered:
-    """Return what earlier executions created, or may have, on top."""
-    from airflow_provider_sfleads.pipeline.staging import Prefiltered
+_NOTHING = Prefiltered(
+    places=np.zeros(0, np.int64), reasons=pa.array([], pa.string()), lead_ids=pa.array([], pa.string())
+)
 
+
+def _with_earlier(plan: Plan, batch: pa.RecordBatch, known: Prefiltered, earlier: EarlierRows) -> Prefiltered:
+    """Return what earlier executions created, or may have, on top."""
+    created: dict[int, str] = {}
     in_doubt: list[int] = []
+    left = set(known.places.tolist())
     for place, key in enumerate(batch.column("key").to_pylist()):
         if place in left:
             continue
@@ -130,7 +129,13 @@ def _with_earlier(plan: Plan, batch: pa.RecordBatch, left: dict[int, Known], ear
             # It is written to, as any lead that is there.
             in_doubt.append(place)
         elif lead_id is not None:
-            left[place] = Known(reason=Reason.ALREADY_EXISTS, lead_id=lead_id)
+            created[place] = lead_id
         elif earlier.unknown(key) is not None:
             in_doubt.append(place)
-    return Prefiltered(left=left, in_doubt=in_doubt)
+    return replace(
+        known,
+        places=np.append(known.places, np.array(list(created), np.int64)),
+        reasons=pa.concat_arrays([known.reasons, pa.repeat(str(Reason.ALREADY_EXISTS), len(created))]),
+        lead_ids=pa.concat_arrays([known.lead_ids, pa.array(created.values(), pa.string())]),
+        in_doubt=in_doubt,
+    )

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_sfleads.exceptions import ExportError, SalesforceLeadsError
 from airflow_provider_sfleads.operators.prefilter import key_digests
 from airflow_provider_sfleads.results.claims import Claims, digest_of
-from airflow_provider_sfleads.results.confirmed_values import Confirmation, NewerRows
+from airflow_provider_sfleads.results.confirmed_values import NewerRows
 from airflow_provider_sfleads.results.lease import Lease
 from airflow_provider_sfleads.results.memory import confirmed_in_results, confirmed_in_table, count_newer
 from airflow_provider_sfleads.salesforce.ingest_jobs import JobState
 from airflow_provider_sfleads.salesforce.job_control import look, try_to_abort
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
     from airflow_provider_sfleads.operators.load_context import LoadContext, Plan
     from airflow_provider_sfleads.operators.load_settings import LoadSettings
@@ -141,9 +143,9 @@ def _newer_rows(load: LoadContext, plan: Plan, end: datetime) -> NewerRows:
     table, operation, digests = load.settings.write_back, load.settings.operation, key_digests(plan)
     if table is None:
         # All runs on this memory take turns at one place, so that nobody adds to it meanwhile.
-        def recorded() -> Iterator[Confirmation]:
+        def recorded() -> Iterator[pa.RecordBatch]:
             found = confirmed_in_results(load.folder, values=False, interval_end=end)
-            return (row for row in found if row.is_newer)
+            return (batch.filter(batch.column("is_newer")) for batch in found)
 
         return NewerRows(load.folder.staging(), digests, count=lambda: 1, rows=recorded)
     return NewerRows(

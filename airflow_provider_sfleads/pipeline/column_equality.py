@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.core.keys import compared_by
-from airflow_provider_sfleads.core.same import BETWEEN, NOTHING, comparable, fingerprint
+from airflow_provider_sfleads.core.same import comparable
 from airflow_provider_sfleads.core.values import NUMBERS
 from airflow_provider_sfleads.pipeline.column_text import (
     CLOCK,
@@ -21,11 +21,13 @@ from airflow_provider_sfleads.pipeline.column_text import (
     Texts,
     mask_of,
     matches,
+    may_hold,
     none_of,
     shortest,
     texts,
     trimmed,
 )
+from airflow_provider_sfleads.pipeline.digests import combined, digests, hex_texts, repeated_digests
 from airflow_provider_sfleads.pipeline.staged_rows import FIELD
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
@@ -99,34 +101,27 @@ def _numbers(scale: int, values: pa.Array) -> Texts:
     return Texts(shortest(values), ~plain)
 
 
-def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> list[str]:
-    """Return the fingerprints of staged rows.
+def fingerprints(batch: pa.RecordBatch, heading: str, fields: Sequence[FieldInfo]) -> pa.Array:
+    """Return texts that are equal where staged rows would have Salesforce hold the same.
+
+    A field that a row leaves alone is another thing than one that it empties.
 
     :param heading: what the values of all rows stand for.
     :param fields: Lead fields that a row may write, in a fixed order.
     """
-    cells = [batch.column("lead_id"), *(_cells(batch, info) for info in fields)]
-    text = pc.binary_join_element_wise(
-        pa.scalar(heading), *cells, BETWEEN, null_handling="replace", null_replacement=NOTHING
-    )
-    return [fingerprint(row) for row in text.to_pylist()]
+    parts = [digests(batch.column("lead_id"))]
+    for info in fields:
+        cells = batch.column(FIELD + info.name)
+        found = repeated_digests(cells, partial(_one_spelling, info))
+        found[~mask_of(cells.is_valid())] = 0
+        parts.append(found)
+    return hex_texts(combined(parts) ^ digests(pa.array([heading])))
 
 
-def _sorted(cell: str) -> str:
-    """Return the choices of a multi-select picklist in one order.
-
-    Whatever the export has them in, they are the same.
-    """
-    return ";".join(sorted(cell.split(";")))
-
-
-def _cells(batch: pa.RecordBatch, info: FieldInfo) -> pa.Array:
-    cells = batch.column(FIELD + info.name)
+def _one_spelling(info: FieldInfo, cells: pa.Array) -> pa.Array:
+    """Return cells in one spelling; conversion leaves several to numbers and to multi-select picklists."""
     if info.type in NUMBERS:
-        # One number has many spellings, and which one it gets depends on the type that the export has it in.
-        return pc.replace_substring_regex(shortest(cells), "^-0$", "0")
-    if info.type == "multipicklist":
-        coded = cells.dictionary_encode()
-        choices = pa.array([_sorted(cell) for cell in coded.dictionary.to_pylist()], pa.string())
-        return choices.take(coded.indices)
-    return cells
+        return pc.replace_substring_regex(shortest(cells), "^-0$", "0") if may_hold(cells, b"-") else shortest(cells)
+    return (
+        _each(cells, partial(_plain_forms, info), partial(comparable, info)) if info.type == "multipicklist" else cells
+    )

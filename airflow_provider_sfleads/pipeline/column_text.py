@@ -198,7 +198,7 @@ def full_ids(array: pa.Array) -> Texts:
     :param array: text.
     """
     found, plain = _plain_ids(trimmed(texts(array).array))
-    return Texts(id_strings(found), valid(array) & ~plain)
+    return Texts(strings(found), valid(array) & ~plain)
 
 
 def lead_ids(array: pa.Array) -> pa.Array:
@@ -206,7 +206,7 @@ def lead_ids(array: pa.Array) -> pa.Array:
 
     :param array: text.
     """
-    ids = id_strings(id_bytes(trimmed(array)))
+    ids = strings(id_bytes(trimmed(array)))
     return pc.if_else(pc.starts_with(ids, LEAD_PREFIX), ids, None)
 
 
@@ -216,16 +216,25 @@ def lead_ids_only(values: pa.Array) -> bool:
     return bool(pc.all(pc.fill_null(fits, fill_value=False), min_count=0).as_py())
 
 
-def id_strings(ids: Ids) -> pa.Array:
-    """Return ids as strings; null where there is none."""
-    there = ids != b""
+def fixed_bytes(values: pa.Array, width: int) -> npt.NDArray[np.bytes_]:
+    """Return strings of at most so many bytes as numpy has them; empty for nulls and for what is longer."""
+    if not len(values):
+        return np.zeros(0, f"S{width}")
+    short = pc.if_else(pc.less_equal(pc.binary_length(values), width), values, "")
+    padded = pc.ascii_rpad(pc.fill_null(short, ""), width=width, padding="\0")
+    return np.frombuffer(padded.buffers()[2], f"S{width}", len(values), padded.offset * width)
+
+
+def strings(fixed: npt.NDArray[np.bytes_]) -> pa.Array:
+    """Return strings that are all as wide as they can be, or empty, as Arrow has them: null for an empty one."""
+    there = fixed != b""
     if there.all():
-        offsets = np.arange(len(ids) + 1, dtype=np.int32) * _LONG
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(ids))]
-        return pa.Array.from_buffers(pa.string(), len(ids), buffers)
+        offsets = np.arange(len(fixed) + 1, dtype=np.int32) * fixed.dtype.itemsize
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(fixed))]
+        return pa.Array.from_buffers(pa.string(), len(fixed), buffers)
     if not there.any():
-        return pa.nulls(len(ids), pa.string())
-    return pa.array(ids, pa.binary(), mask=~there).cast(pa.string())
+        return pa.nulls(len(fixed), pa.string())
+    return pa.array(fixed, pa.binary(), mask=~there).cast(pa.string())
 
 
 def _plain_ids(values: pa.Array) -> tuple[Ids, Mask]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from airflow_provider_sfleads.pipeline.digest_of_one import digest_of_one
 
 Digests = npt.NDArray[np.uint64]
 """Shape ``(n, 2)``: 128 bits for each of n values."""
@@ -18,7 +16,10 @@ Positions = npt.NDArray[np.int64]
 
 # Longer values are digested one at a time: padded to one width, a column of them would fill the memory.
 _WIDEST = 64
-_WORD = 8
+_WORD, _BYTES = 8, 16
+# A column whose first values repeat, so many times each, is taken by its distinct values.
+_SAMPLE, _REPEATED = 1000, 4
+_HEX = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2")
 # So far a digest stands from where its first bits say, nearly always.
 _STEPS = 16
 # Of MurmurHash3 (x64, 128 bits), whose way of mixing this follows.
@@ -50,12 +51,26 @@ def digests(array: pa.Array) -> Digests:
     return found
 
 
-def digest_bytes(values: Sequence[str]) -> list[bytes]:
-    """Return 16 bytes for each string."""
-    if len(values) == 1:
-        return [b"".join(half.to_bytes(8, "little") for half in digest_of_one(values[0]))]
-    raw = digests(pa.array(values, pa.string())).astype("<u8").tobytes()
-    return [raw[start : start + 16] for start in range(0, len(raw), 16)]
+def repeated_digests(column: pa.Array, form: Callable[[pa.Array], pa.Array]) -> Digests:
+    """Return the digests of a column's values in some form; of few different ones, each is made once.
+
+    :param form: brings strings into their form; a null counts as an empty one.
+    """
+    sample = column.slice(0, _SAMPLE)
+    if pc.count_distinct(sample).as_py() * _REPEATED > len(sample):
+        return digests(form(column))
+    coded = column.dictionary_encode()
+    # One more value for those that are null.
+    values = pa.concat_arrays([coded.dictionary, pa.nulls(1, pa.string())])
+    found: Digests = digests(form(values))[pc.fill_null(coded.indices, len(values) - 1).to_numpy()]
+    return found
+
+
+def hex_texts(found: Digests) -> pa.Array:
+    """Return digests as texts of 32 hexadecimal digits."""
+    raw = np.ascontiguousarray(found.astype("<u8")).view(np.uint8)
+    offsets = np.arange(len(found) + 1, dtype=np.int32) * 2 * _BYTES
+    return pa.Array.from_buffers(pa.string(), len(found), [None, pa.py_buffer(offsets), pa.py_buffer(_HEX[raw])])
 
 
 def combined(parts: Sequence[Digests]) -> Digests:
@@ -160,6 +175,27 @@ class Places:
         # Many that are alike stand in the way.
         at[open_] = np.searchsorted(self._high, high[open_])
         return at
+
+
+def positions_in(high: _Words, low: _Words, wanted: Digests) -> Positions:
+    """Return the position of each digest among sorted ones; -1 where it is not there.
+
+    :param high: first halves of the known ones, in order.
+    :param low: their second halves, in no order.
+    :param wanted: those asked for; in order, since that is faster.
+    """
+    found = np.full(len(wanted), -1, dtype=np.int64)
+    at = np.searchsorted(high, wanted[:, 0])
+    left = np.flatnonzero(at < len(high))
+    while len(left):
+        left = left[high[at[left]] == wanted[left, 0]]
+        is_it = low[at[left]] == wanted[left, 1]
+        found[left[is_it]] = at[left[is_it]]
+        # Another digest may share its first half.
+        left = left[~is_it]
+        at[left] += 1
+        left = left[at[left] < len(high)]
+    return found
 
 
 def _of_short(values: pa.Array, lengths: npt.NDArray[np.int64], longest: int) -> Digests:

@@ -16,7 +16,7 @@ from airflow_provider_sfleads.core.outcome import (
     written_as,
 )
 from airflow_provider_sfleads.exceptions import SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.column_text import Ids, id_strings
+from airflow_provider_sfleads.pipeline.column_text import Ids, strings
 from airflow_provider_sfleads.pipeline.job_results import Created, JobResults, Said, State
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.plan import Item, Plan, Settled
@@ -152,4 +152,4 @@ class Collector:
 
 
 def _texts(ids: Ids) -> pa.Array:
-    return id_strings(ids) if len(ids) else pa.array([], pa.string())
+    return strings(ids) if len(ids) else pa.array([], pa.string())

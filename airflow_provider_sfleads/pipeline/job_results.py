@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.column_equality import key_form
-from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, id_strings, lead_ids_only, no_ids
+from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, lead_ids_only, no_ids, strings
 from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
 from airflow_provider_sfleads.pipeline.result_file import read_page
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
@@ -304,7 +304,7 @@ class Match:
         :param columns: :attr:`columns`, in their order.
         """
         if self.by_id:
-            return digests(id_strings(id_bytes(columns.column(0))))
+            return digests(strings(id_bytes(columns.column(0))))
         if self.external is not None:
             return digests(key_form(self.external, columns.column(0)))
         return combined([digests(_settable(column, EMPTIED)) for column in columns.columns[: len(self.columns)]])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airflow_provider_sfleads.pipeline.digest_of_one import digest_of_one
-from airflow_provider_sfleads.pipeline.digests import Digests, digests
+from airflow_provider_sfleads.pipeline.digests import Digests, digests, positions_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,13 +144,13 @@ class KeyMemory:
 
     def _holds(self, high: _Words, low: _Words) -> _Flags:
         """Return which digests, sorted, are there."""
-        found = np.zeros(len(high), dtype=np.bool_)
+        found, wanted = np.zeros(len(high), dtype=np.bool_), np.stack((high, low), axis=1)
         for run in self._recent:
-            found |= _holds(run, high, low)
+            found |= positions_in(*run, wanted) >= 0
         for path in self._runs:
             # Opened for this one search: what stays mapped would count as this process's memory.
             stored = np.memmap(path, dtype=np.uint64, mode="r").reshape(2, -1)
-            found |= _holds((stored[0], stored[1]), high, low)
+            found |= positions_in(stored[0], stored[1], wanted) >= 0
         return found
 
     def _remember(self, added: _Run) -> None:
@@ -185,18 +185,3 @@ def _merged(runs: list[_Run]) -> _Run:
     high = np.concatenate([run[0] for run in runs])
     order = np.argsort(high)
     return high[order], np.concatenate([run[1] for run in runs])[order]
-
-
-def _holds(run: _Run, high: _Words, low: _Words) -> _Flags:
-    """Return which digests are among those of a run."""
-    known, others = run
-    found = np.zeros(len(high), dtype=np.bool_)
-    at = np.searchsorted(known, high)
-    left = np.flatnonzero(at < len(known))
-    while len(left):
-        left = left[known[at[left]] == high[left]]
-        found[left] |= others[at[left]] == low[left]
-        # Another digest may share its first half.
-        at[left] += 1
-        left = left[~found[left] & (at[left] < len(known))]
-    return found

@@ -18,7 +18,7 @@ from airflow_provider_sfleads.core.outcome import Action, Reason
 from airflow_provider_sfleads.core.stage import StageRule, why_left_alone
 from airflow_provider_sfleads.exceptions import ServiceUnavailableError
 from airflow_provider_sfleads.pipeline.column_equality import key_form
-from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, id_strings, no_ids
+from airflow_provider_sfleads.pipeline.column_text import Ids, id_bytes, no_ids, strings
 from airflow_provider_sfleads.pipeline.create_plan import CreatePlan
 from airflow_provider_sfleads.pipeline.digests import Positions, digests
 from airflow_provider_sfleads.pipeline.lookup import (
@@ -175,18 +175,18 @@ class LookupJoin:
             if (ids == b"").any():
                 raise ServiceUnavailableError("Salesforce answered a look-up of leads with an id that is none.")
             if indexes.by_id is not None:
-                self._join(batch, ids, indexes.by_id.find(digests(id_strings(ids))), cells)
+                self._join(batch, ids, indexes.by_id.find(digests(strings(ids))), cells)
             if indexes.by_key is not None and external is not None:
                 keys = key_form(external, batch.column(external.name))
                 self._join(batch, ids, indexes.by_key.find(digests(keys)), cells)
 
     def ids(self, rows: Positions) -> pa.Array:
         """Return the 18-character ids of rows that have a lead."""
-        return id_strings(self._ids[rows])
+        return strings(self._ids[rows])
 
     def id_column(self, shown: Mask) -> pa.Array:
         """Return the ids of all rows; null where not ``shown``."""
-        return id_strings(np.where(shown, self._ids, b""))
+        return strings(np.where(shown, self._ids, b""))
 
     def stage_column(self, shown: Mask) -> pa.DictionaryArray:
         """Return the stages of all rows; null where not ``shown``."""

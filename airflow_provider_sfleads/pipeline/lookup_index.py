@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_sfleads.pipeline.column_equality import same_form
-from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests
+from airflow_provider_sfleads.pipeline.digests import Digests, Places, Positions, combined, digests, repeated_digests
 from airflow_provider_sfleads.pipeline.lookup import Batches, Mask
 from airflow_provider_sfleads.pipeline.lookup_sources import Wanted
 from airflow_provider_sfleads.pipeline.staged_rows import CLEAR, FIELD
 from airflow_provider_sfleads.salesforce.describe import FieldInfo
 
 Bits = npt.NDArray[np.uint8]
-
-# A column whose first values repeat, so many times each, is taken by its distinct values.
-_SAMPLE, _REPEATED = 1000, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,23 +94,11 @@ class Cells:
         """Return one digest of the values of all fields, as far as they are ``present``."""
         parts = []
         for place, (info, column) in enumerate(zip(self._fields, columns, strict=True)):
-            found = _digests(info, column)
+            found = repeated_digests(column, partial(same_form, info))
             if not present[:, place].all():
                 found[~present[:, place]] = 0
             parts.append(found)
         return combined(parts)
-
-
-def _digests(info: FieldInfo, column: pa.Array) -> Digests:
-    """Return the digests of a field's values; of few different ones, each is made once."""
-    sample = column.slice(0, _SAMPLE)
-    if pc.count_distinct(sample).as_py() * _REPEATED > len(sample):
-        return digests(same_form(info, column))
-    coded = column.dictionary_encode()
-    # One more value for those that are null.
-    values = pa.concat_arrays([coded.dictionary, pa.nulls(1, pa.string())])
-    found: Digests = digests(same_form(info, values))[pc.fill_null(coded.indices, len(values) - 1).to_numpy()]
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

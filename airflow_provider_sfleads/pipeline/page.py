@@ -19,7 +19,7 @@ from airflow_provider_sfleads.core.outcome import (
     written_as,
 )
 from airflow_provider_sfleads.exceptions import DisownedError, SalesforceLeadsError
-from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
+from airflow_provider_sfleads.pipeline.column_text import id_bytes, strings
 from airflow_provider_sfleads.pipeline.lead_search import people_of
 from airflow_provider_sfleads.pipeline.lookup import LeadLookup
 from airflow_provider_sfleads.pipeline.page_sender import PageReply, PageSender
@@ -145,7 +145,7 @@ class Page:
         columns = {
             "key": rows.column("key"),
             "action": pa.array(actions, pa.string()),
-            "salesforce_id": pa.compute.coalesce(id_strings(id_bytes(ids)), rows.column("salesforce_id")),
+            "salesforce_id": pa.compute.coalesce(strings(id_bytes(ids)), rows.column("salesforce_id")),
             "api": pa.repeat("collections", count),
             "batch": pa.array([batches[position] for position in results], pa.string()),
             "old_stage": rows.column("old_stage"),

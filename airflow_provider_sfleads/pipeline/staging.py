@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_sfleads.core.outcome import Action, Known
+from airflow_provider_sfleads.core.outcome import Action
 from airflow_provider_sfleads.exceptions import ExportError
+from airflow_provider_sfleads.pipeline.digests import Positions
 from airflow_provider_sfleads.pipeline.lookup_index import bools
 from airflow_provider_sfleads.pipeline.ports import ResultsSink, RunTerms
 from airflow_provider_sfleads.pipeline.staged_pieces import APART, Pieces, Role, Slot
@@ -37,11 +38,15 @@ _SAY_EVERY = 10.0
 class Prefiltered:
     """Rows of a batch of which something is known before anybody asks Salesforce.
 
-    :param left: those that need not be sent, by their positions.
+    :param places: positions of those that need not be sent.
+    :param reasons: why, one each: ``same_values``, ``newer_run`` or ``already_exists``.
+    :param lead_ids: ids of their leads, one each; null where not known.
     :param in_doubt: positions of those that may be there already, which have to be asked for one by one.
     """
 
-    left: Mapping[int, Known] = field(default_factory=dict)
+    places: Positions
+    reasons: pa.Array
+    lead_ids: pa.Array
     in_doubt: Sequence[int] = ()
 
 
@@ -122,13 +127,13 @@ class Staging:
         if self.prefilter is None or not batch.num_rows:
             return batch
         filtered = self.prefilter(batch)
-        places = list(filtered.left)
-        if places:
+        places = filtered.places
+        if len(places):
             columns = {
                 "key": batch.column("key").take(pa.array(places)),
                 "action": pa.repeat(str(Action.UNCHANGED), len(places)),
-                "reason": pa.array([str(known.reason) for known in filtered.left.values()]),
-                "salesforce_id": pa.array([known.lead_id for known in filtered.left.values()], pa.string()),
+                "reason": filtered.reasons,
+                "salesforce_id": filtered.lead_ids,
             }
             self.sink.add(self.terms.lines(columns))
         apart = bools(batch.column("apart"))

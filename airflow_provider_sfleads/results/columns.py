@@ -77,6 +77,18 @@ def complete(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
 
+def in_schema(batch: pa.RecordBatch, wanted: pa.Schema, **others: pa.Array) -> pa.RecordBatch:
+    """Return rows in the columns of a schema; what they lack is null.
+
+    :param others: columns that stand for the batch's own.
+    """
+    import pyarrow as pa
+
+    given = {**dict(zip(batch.schema.names, batch.columns, strict=True)), **others}
+    arrays = [given[one.name].cast(one.type) if one.name in given else pa.nulls(len(batch), one.type) for one in wanted]
+    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
 def is_one_of(column: pa.Array, values: Iterable[str]) -> pa.Array:
     """Return which texts are among some; a null is not."""
     import pyarrow as pa

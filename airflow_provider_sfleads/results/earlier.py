@@ -5,42 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from airflow_provider_sfleads.core.keys import Compare
 from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason, UnansweredSend
 from airflow_provider_sfleads.core.report import Tally
 from airflow_provider_sfleads.results.announced import Announcements, digest_of
+from airflow_provider_sfleads.results.files import PRIVATE_FILE, PRIVATE_FOLDER
 from airflow_provider_sfleads.results.folder import ResultsFolder
 from airflow_provider_sfleads.results.recorded import recorded_outcomes
-from airflow_provider_sfleads.results.scratch_database import Scratch
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_CACHE_KIB = 32 * 1024
+_TABLES = (
+    "settled (digest BLOB PRIMARY KEY)",
+    "created (digest BLOB PRIMARY KEY, id TEXT)",
+    "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
+    "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
+)
 
 
-class EarlierRows(Scratch):
+class EarlierRows:
     """The rows recorded before, by digest of their key and in a file, so that memory does not grow with them.
 
     Of the rows of one key only the one that was taken counts, not a repetition, nor one that could not be read.
 
-    :param directory: where the file lies.
+    :param directory: where the file lies; one that a killed worker left there is replaced.
     :param compare: brings a key into the form in which keys are compared.
     :param repeatable: whether sending a row again is harmless: whatever settles such a row ends the doubt about it.
     :param assumed: when any row may have been sent of which nothing is recorded, where records are lost.
     """
 
-    _FILE = "earlier.sqlite"
-    _TABLES = (
-        "settled (digest BLOB PRIMARY KEY)",
-        "created (digest BLOB PRIMARY KEY, id TEXT)",
-        "unknown (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
-        "announced (digest BLOB PRIMARY KEY, since TEXT, last TEXT, users TEXT, people TEXT)",
-    )
-
     def __init__(
         self, directory: Path, compare: Compare, *, repeatable: bool = False, assumed: UnansweredSend | None = None
     ) -> None:
-        super().__init__(directory)
+        self._path = directory / "earlier.sqlite"
+        self._connection: sqlite3.Connection | None = None
         self._compare = compare
         self._repeatable = repeatable
         self._assumed = assumed
+
+    def __enter__(self) -> Self:
+        import sqlite3
+
+        self._path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        self._path.touch(PRIVATE_FILE)
+        # Nothing here outlives the run, so it needs neither a journal nor a flush to disk.
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", f"cache_size=-{_CACHE_KIB}"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        for table in _TABLES:
+            self._connection.execute(f"CREATE TABLE {table} WITHOUT ROWID")
+        self._connection.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise ValueError(f"{type(self).__name__} is used outside its context")
+        return self._connection
 
     def resume(self, folder: ResultsFolder, tally: Tally, *, within_try: bool = False) -> None:
         """Take over what earlier tries of this execution settled, and count it.

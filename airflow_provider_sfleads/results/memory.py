@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, islice
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sfleads.core.outcome import BadRow
 from airflow_provider_sfleads.exceptions import ExportError, ResultsError
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
 from airflow_provider_sfleads.exports.sql_connection import sql_hook
-from airflow_provider_sfleads.results.columns import sortable
-from airflow_provider_sfleads.results.confirmed_values import Confirmation
+from airflow_provider_sfleads.results.columns import in_schema, sortable
 from airflow_provider_sfleads.results.folder import ResultsFolder
+from airflow_provider_sfleads.results.lead_states import Own, state_schema
 from airflow_provider_sfleads.results.recorded import open_rows, rows_left_alone
 from airflow_provider_sfleads.results.warehouse import dialect_of, table_sql
-from airflow_provider_sfleads.results.write_back import Own, state_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +38,7 @@ def has_memory(folder: ResultsFolder) -> bool:
 def remember(folder: ResultsFolder, states: Iterable[pa.RecordBatch], interval_end: datetime | None) -> None:
     """Write down what an execution confirmed, once all of its rows are recorded.
 
-    :param states: of its settled rows, in the columns of :func:`~.write_back.state_schema`.
+    :param states: of its settled rows, in the columns of :func:`~.lead_states.state_schema`.
     :param interval_end: end of its data interval.
     """
     import pyarrow as pa
@@ -52,6 +52,8 @@ def remember(folder: ResultsFolder, states: Iterable[pa.RecordBatch], interval_e
     with folder.directory.complete(CONFIRMED) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
         for batch in chain(states, _unconfirmed(folder)):
             known = batch.filter(batch.column("confirmed").is_valid())
+            if not known.num_rows:
+                continue
             moments = sortable(pc.fill_null(known.column("finished_at"), now))
             values = [known.column(name) for name in ("key", "salesforce_id", "confirmed")]
             writer.write_batch(
@@ -63,20 +65,34 @@ def _unconfirmed(folder: ResultsFolder) -> Iterator[pa.RecordBatch]:
     """Yield rows of which nobody knows what their leads hold: where an answer was lost it may be other values."""
     import pyarrow as pa
 
-    source, schema = open_rows(folder), state_schema()
-    while some := list(islice(source, _BATCH)):
-        rows = [{"key": key, "finished_at": moment, "is_current": False, "confirmed": ""} for key, moment in some]
-        yield pa.RecordBatch.from_pylist(rows, schema=schema)
+    for rows in open_rows(folder):
+        nothing = {name: pa.repeat(value, len(rows)) for name, value in (("is_current", False), ("confirmed", ""))}
+        yield in_schema(rows, state_schema(), **nothing)
+
+
+def confirmation_schema() -> pa.Schema:
+    """Return the columns of what earlier runs left of rows.
+
+    ``key``; ``salesforce_id``, where known; ``values``: fingerprint of the values that Salesforce was known to hold,
+    empty where nobody remembers them, null where it is not asked for; ``moment``: when that was confirmed, null where
+    it is not known; ``is_newer``: whether that run's interval ended after this one's does.
+    """
+    import pyarrow as pa
+
+    text, moment = pa.string(), pa.timestamp("us", tz="UTC")
+    names = ("key", "salesforce_id", "values")
+    return pa.schema([*((name, text) for name in names), ("moment", moment), ("is_newer", pa.bool_())])
 
 
 def confirmed_in_results(
     folder: ResultsFolder, *, values: bool, interval_end: datetime | None
-) -> Iterator[Confirmation]:
+) -> Iterator[pa.RecordBatch]:
     """Yield what the task's executions in all runs of its Dag confirmed; which of two is the later one, each row tells.
 
     :param folder: the execution that goes on now.
     :param values: whether the fingerprints are asked for, too.
     :param interval_end: end of the run's data interval; rows of newer intervals are marked.
+    :return: batches of :func:`confirmation_schema`.
     :raises ResultsError: where a file cannot be read.
     """
     import pyarrow as pa
@@ -91,27 +107,20 @@ def confirmed_in_results(
                 said = (file.schema_arrow.metadata or {}).get(_INTERVAL_END, b"").decode()
                 is_newer = bool(said) and interval_end is not None and datetime.fromisoformat(said) > interval_end
                 for batch in file.iter_batches(batch_size=_BATCH) if values or is_newer else ():
-                    yield from _confirmations(batch, values=values, is_newer=is_newer)
+                    known = batch.rename_columns(["key", "salesforce_id", "values", "moment", "is_newer"])
+                    newer = {} if is_newer else {"is_newer": pa.repeat(pa.scalar(value=False), len(batch))}
+                    nothing = {} if values else {"values": pa.nulls(len(batch))}
+                    yield in_schema(known, confirmation_schema(), **newer, **nothing)
             if is_newer:
                 # Those are not in the file: an earlier one holds their values.
-                for key, lead_id in rows_left_alone(root.child(name.rpartition("/")[0])):
-                    yield Confirmation(key=key, lead_id=lead_id, values=None, is_newer=True)
+                for batch in rows_left_alone(root.child(name.rpartition("/")[0])):
+                    newer = pa.repeat(pa.scalar(value=True), len(batch))
+                    yield in_schema(batch, confirmation_schema(), is_newer=newer)
         except FileNotFoundError:
             # Somebody tidies up old results.
             continue
-        except pa.ArrowInvalid as error:
+        except ValueError as error:
             raise ResultsError(f"What an earlier run confirmed, in {path}, cannot be read: {error}") from error
-
-
-def _confirmations(batch: pa.RecordBatch, *, values: bool, is_newer: bool) -> Iterator[Confirmation]:
-    for key, lead_id, text, moment, is_current in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-        yield Confirmation(
-            key=key,
-            lead_id=lead_id,
-            values=text if values else None,
-            moment=moment,
-            is_newer=is_newer and is_current,
-        )
 
 
 def _files(folder: ResultsFolder) -> list[str]:
@@ -123,14 +132,18 @@ def _files(folder: ResultsFolder) -> list[str]:
 
 def confirmed_in_table(
     table: SqlTable, operation: str, *, values: bool, interval_end: datetime | None
-) -> Iterator[Confirmation]:
+) -> Iterator[pa.RecordBatch]:
     """Yield what the table remembers; a table that is not there yet, or lacks the columns, remembers nothing.
 
     :param operation: which operator's memory, ``create`` or ``update_stage``.
     :param values: whether the fingerprints are asked for, too.
     :param interval_end: end of the run's data interval; rows of newer intervals are marked.
+    :return: batches of :func:`confirmation_schema`.
     :raises WarehouseUnavailableError: the warehouse cannot be read now.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     own, hook = Own.of(operation), sql_hook(table.conn_id)
     dialect, mark = dialect_of(hook.conn_type), str(hook.placeholder)
     key, lead_id, until, prints = map(dialect.identifier, ("key", "salesforce_id", own.until, own.values))
@@ -146,15 +159,26 @@ def confirmed_in_table(
     moments = [dialect.moment(interval_end)] * 2 * len(newer)
     try:
         with SqlExport(table.conn_id, sql, parameters=moments).open() as stream:
-            for row in stream.rows:
-                if isinstance(row, dict):
-                    name, found, text, is_newer = row.values()
-                    confirmed = None if text is None else str(text)
-                    yield Confirmation(key=str(name), lead_id=found, values=confirmed, is_newer=bool(is_newer))
+            for chunk in stream.chunks:
+                batch = _as_batch(chunk) if isinstance(chunk, list) else chunk
+                known = batch.rename_columns(["key", "salesforce_id", "values", "is_newer"])
+                # A few databases have one type for all numbers.
+                is_newer = pc.not_equal(known["is_newer"].cast(pa.int64()), 0)
+                yield in_schema(known, confirmation_schema(), is_newer=is_newer)
     except ExportError as error:
         if error.transient:
             raise
         log.info("Nothing is remembered yet in %r.", table)
+
+
+def _as_batch(rows: Sequence[Mapping[str, Any] | BadRow]) -> pa.RecordBatch:
+    """Return rows of a table whose values are of several types; without those that cannot be read."""
+    import pyarrow as pa
+
+    names = "abcd"
+    texts = ([None if value is None else str(value) for value in row.values()] for row in rows if isinstance(row, dict))
+    found = [dict(zip(names, row, strict=True)) for row in texts]
+    return pa.RecordBatch.from_pylist(found, schema=pa.schema([(name, pa.string()) for name in names]))
 
 
 def count_newer(table: SqlTable, operation: str, interval_end: datetime) -> int:

@@ -14,11 +14,10 @@ from airflow_provider_sfleads.core.outcome import Action, Outcome, Reason
 from airflow_provider_sfleads.core.report import Entry, SyncReport, Tally, entry_of_rows, gathered, in_order
 from airflow_provider_sfleads.exceptions import ResultsError
 from airflow_provider_sfleads.results.columns import COLUMNS, is_one_of, to_outcome
-from airflow_provider_sfleads.results.confirmed_values import EXISTS
 from airflow_provider_sfleads.results.files import Directory, directory_at, read_small_json
 from airflow_provider_sfleads.results.folder import DRY_RUN, REPORT, ResultsFolder, is_execution
+from airflow_provider_sfleads.results.lead_states import EXISTS, state_schema
 from airflow_provider_sfleads.results.parts import part_names, parts_below, readable
-from airflow_provider_sfleads.results.write_back import state_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +50,7 @@ def recorded_outcomes(folder: ResultsFolder) -> Iterator[Outcome]:
 
 
 def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield what to write back, in the columns of :func:`~airflow_provider_sfleads.results.write_back.state_schema`.
+    """Yield what to write back, in the columns of :func:`~airflow_provider_sfleads.results.lead_states.state_schema`.
 
     Those are the rows that are created, updated or unchanged, with the stage they stand at.
 
@@ -91,12 +90,17 @@ def settled_rows(folder: ResultsFolder, values_of: ValuesOf | None = None) -> It
         yield pa.RecordBatch.from_arrays([states[name] for name in wanted.names], schema=wanted)
 
 
-def open_rows(folder: ResultsFolder) -> Iterator[tuple[str, datetime | None]]:
-    """Yield the keys of rows that were not sent, or got no answer, so that nobody knows what their leads hold."""
-    for batch in _batches(folder.directory, ("key", "action", "finished_at")):
-        for row in batch.to_pylist():
-            if row["action"] == Action.NOT_SENT and row["key"]:
-                yield row["key"], row["finished_at"]
+def open_rows(folder: ResultsFolder) -> Iterator[pa.RecordBatch]:
+    """Yield ``key`` and ``finished_at`` of rows that were not sent, or got no answer.
+
+    Nobody knows what their leads hold.
+    """
+    import pyarrow.compute as pc
+
+    for batch in _batches(folder.directory, ("key", "action", "finished_at"), size=_MANY):
+        is_open = pc.and_(pc.equal(batch.column("action"), str(Action.NOT_SENT)), pc.not_equal(batch.column("key"), ""))
+        if is_open.true_count:
+            yield batch.filter(is_open).select(["key", "finished_at"])
 
 
 def any_unknown(folder: ResultsFolder) -> bool:
@@ -113,13 +117,13 @@ def _any(folder: ResultsFolder, column: str, value: str) -> bool:
     return any(value in batch.column(column).unique().to_pylist() for batch in _batches(folder.directory, (column,)))
 
 
-def rows_left_alone(directory: Directory) -> Iterator[tuple[str, str | None]]:
-    """Yield keys and Lead ids of the rows of an execution whose values were found, or known, to be right."""
+def rows_left_alone(directory: Directory) -> Iterator[pa.RecordBatch]:
+    """Yield ``key`` and ``salesforce_id`` of an execution's rows whose values were found, or known, to be right."""
     import pyarrow.compute as pc
 
-    for batch in _batches(directory, ("key", "salesforce_id", "reason")):
+    for batch in _batches(directory, ("key", "salesforce_id", "reason"), size=_MANY):
         same = batch.filter(pc.equal(batch.column("reason"), str(Reason.SAME_VALUES)))
-        yield from zip(same.column("key").to_pylist(), same.column("salesforce_id").to_pylist(), strict=True)
+        yield same.select(["key", "salesforce_id"])
 
 
 def created_ids(

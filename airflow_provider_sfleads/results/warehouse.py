@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,6 +57,16 @@ class Dialect:
         opening, closing = self.quotes
         name = name.lower() if self.lower and not exact else name
         return f"{opening}{name.replace(closing, closing * 2)}{closing}"
+
+    def definitions(self, schema: pa.Schema) -> list[str]:
+        """Return the definitions of a table's columns."""
+        import pyarrow as pa
+
+        def kind(one: pa.Field) -> str:
+            name = "BIGINT" if pa.types.is_integer(one.type) else self.text
+            return f"{self.time if pa.types.is_timestamp(one.type) else name}{'' if one.nullable else ' NOT NULL'}"
+
+        return [f"{self.identifier(one.name)} {kind(one)}" for one in schema]
 
     def bound(self, column: pa.Array) -> list[Any]:
         """Return a column's values as they are bound."""
@@ -166,10 +176,11 @@ class Warehouse:
         for statement in self.dialect.before:
             self.execute(statement.format(name=name))
 
-    def execute(self, sql: str) -> None:
-        """Run a statement."""
+    def execute(self, sql: str) -> int:
+        """Run a statement, and return how many rows it has written, as far as the driver says that."""
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(sql)
+            return max(int(cursor.rowcount), 0)
 
     def select(self, sql: str) -> tuple[Sequence[Any], Sequence[Any]]:
         """Run a query, and return what the driver says of its columns, and the rows."""
@@ -182,16 +193,25 @@ class Warehouse:
         columns, _ = self.select(f"SELECT * FROM {table} WHERE 1 = 0")  # noqa: S608  (a checked identifier)
         return frozenset(str(column[0]).lower() for column in columns)
 
-    def count(self, table: str) -> int:
-        """Return the number of a table's rows."""
-        _, rows = self.select(f"SELECT COUNT(*) FROM {table}")  # noqa: S608  (our own temporary table)
-        return int(rows[0][0])
+    def portions(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Yield rows in portions, each of which is to be written before the next is taken; at least one."""
+        yield batches
 
-    def temporary(self, purpose: str, definitions: Sequence[str]) -> str:
+    def temporary(self, purpose: str, schema: pa.Schema) -> str:
         """Make a table that goes with the connection, and return its name."""
-        name = f"sfleads_{purpose}_{uuid4().hex[:12]}"
-        self.execute(f"CREATE TEMPORARY TABLE {name} ({', '.join(definitions)})")
+        name = self._name(purpose)
+        self.execute(f"CREATE TEMPORARY TABLE {name} ({', '.join(self.dialect.definitions(schema))})")
         return name
+
+    def _name(self, purpose: str) -> str:
+        return f"sfleads_{purpose}_{uuid4().hex[:12]}"
+
+    def filled(self, purpose: str, schema: pa.Schema, sql: str) -> tuple[str, int]:
+        """Make such a table of what a query finds, and return its name and the number of its rows."""
+        name = self.temporary(purpose, schema)
+        self.execute(f"INSERT INTO {name} ({', '.join(map(self.dialect.identifier, schema.names))}) {sql}")
+        _, rows = self.select(f"SELECT COUNT(*) FROM {name}")  # noqa: S608  (our own temporary table)
+        return name, int(rows[0][0])
 
     def append(self, table: str, rows: pa.RecordBatch) -> None:
         """Add rows to a temporary table, whose columns they have."""
@@ -216,25 +236,76 @@ class Warehouse:
 
 
 class DuckDbWarehouse(Warehouse):
-    """DuckDB, which wants each result fetched to its end, and rows as Arrow: a row at a time takes a millisecond."""
+    """DuckDB, which works in this process, so that it is given few rows at a time; it reads them where Arrow has them.
 
-    def execute(self, sql: str) -> None:
-        """Run a statement."""
-        self._connection.execute(sql).fetchall()
+    It wants each result fetched to its end.
+    """
+
+    _PORTION = 250_000
+
+    def __init__(self, hook: DbApiHook) -> None:
+        super().__init__(hook)
+        self._staged: dict[str, tuple[pa.Schema, list[pa.RecordBatch]]] = {}
+        self._shown: list[str] = []
+
+    def execute(self, sql: str) -> int:
+        """Run a statement, and return how many rows it has written, where it writes some."""
+        self._show()
+        found = self._connection.execute(sql).fetchall()
+        return found[0][0] if found and isinstance(found[0][0], int) else 0
 
     def select(self, sql: str) -> tuple[Sequence[Any], Sequence[Any]]:
         """Run a query, and return what the driver says of its columns, and the rows."""
+        self._show()
         found = self._connection.execute(sql)
         return found.description, found.fetchall()
 
+    def portions(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Yield rows in portions, each of which is to be written before the next is taken; at least one."""
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(map(len, held)) >= self._PORTION:
+                yield held
+                held = []
+                self._forget()
+        if held:
+            yield held
+
+    def temporary(self, purpose: str, schema: pa.Schema) -> str:
+        """Make a table that goes with the connection, and return its name."""
+        name = self._name(purpose)
+        self._staged[name] = (schema, [])
+        return name
+
+    def filled(self, purpose: str, schema: pa.Schema, sql: str) -> tuple[str, int]:
+        """Make such a table of what a query finds, and return its name and the number of its rows."""
+        # What it finds has its types.
+        del schema
+        self._show()
+        name, found = self._name(purpose), self._connection.sql(sql).to_arrow_table()
+        self._register(name, found)
+        return name, found.num_rows
+
     def append(self, table: str, rows: pa.RecordBatch) -> None:
         """Add rows to a temporary table, whose columns they have."""
+        self._staged[table][1].append(rows)
+
+    def _show(self) -> None:
+        """Let the database see the rows that it has not seen yet."""
         import pyarrow as pa
 
-        batch = f"{table}_batch"
-        self._connection.register(batch, pa.Table.from_batches([rows]))
-        self.execute(f"INSERT INTO {table} SELECT * FROM {batch}")  # noqa: S608  (our own temporary tables)
-        self._connection.unregister(batch)
+        while self._staged:
+            name, (schema, batches) = self._staged.popitem()
+            self._register(name, pa.Table.from_batches(batches, schema))
+
+    def _register(self, name: str, rows: pa.Table) -> None:
+        self._connection.register(name, rows)
+        self._shown.append(name)
+
+    def _forget(self) -> None:
+        while self._shown:
+            self._connection.unregister(self._shown.pop())
 
     def commit(self) -> None:
         """Make it so; the driver's own call passes where no transaction is open."""

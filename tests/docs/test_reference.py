@@ -20,7 +20,7 @@ from airflow_provider_sfleads.get_provider_info import get_provider_info
 from airflow_provider_sfleads.hooks.salesforce import SalesforceLeadsHook
 from airflow_provider_sfleads.operators.base import LeadSyncOperator
 from airflow_provider_sfleads.results.columns import COLUMNS
-from airflow_provider_sfleads.results.write_back import SHARED, Own
+from airflow_provider_sfleads.results.lead_states import SHARED, Own
 from airflow_provider_sfleads.salesforce.error_codes import BEARER_TABLE, TABLE, TOKEN_TABLE, UNKNOWN, look_up
 from tests.docs.pages import DOCS, ROOT
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sfleads.pipeline.column_text import id_bytes, id_strings
+from airflow_provider_sfleads.pipeline.column_text import id_bytes, strings
 from airflow_provider_sfleads.salesforce.ids import checksum, to_18
 
 HEADS = st.text("abcXYZ059", min_size=15, max_size=15)
@@ -27,7 +27,7 @@ def test_ids_are_completed_as_the_row_code_completes_them(values: list[str | Non
     column = pa.array(values, pa.string())[skipped:]
     wanted = [to_18(value or "") for value in values[skipped:]]
     assert [bytes(one).decode() or None for one in id_bytes(column)] == wanted
-    assert id_strings(id_bytes(column)).equals(pa.array(wanted, pa.string()))
+    assert strings(id_bytes(column)).equals(pa.array(wanted, pa.string()))
 
 
 @pytest.mark.parametrize("length", [15, 18])
@@ -35,4 +35,4 @@ def test_a_column_of_one_length_is_not_looked_at_row_by_row(length: int, monkeyp
     """Which is the rule."""
     monkeypatch.setattr("airflow_provider_sfleads.pipeline.column_text.to_18", lambda _value: pytest.fail("row by row"))
     full = [head + checksum(head) for head in ("00Q5g00000AbCdE", "00Q5g00000aBcDe")]
-    assert id_strings(id_bytes(pa.array([one[:length] for one in full]))).to_pylist() == full
+    assert strings(id_bytes(pa.array([one[:length] for one in full]))).to_pylist() == full

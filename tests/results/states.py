@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sfleads.results import lead_states
 from airflow_provider_sfleads.results import write_back as writing
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def batches(rows: Iterable[State], size: int = 5_000) -> Iterator[pa.RecordBatch
 
     source = iter(rows)
     while some := list(islice(source, size)):
-        yield pa.RecordBatch.from_pylist(list(map(asdict, some)), schema=writing.state_schema())
+        yield pa.RecordBatch.from_pylist(list(map(asdict, some)), schema=lead_states.state_schema())
 
 
 def write_back(table: SqlTable, rows: Iterable[State], **how: Any) -> int:

@@ -386,7 +386,7 @@ def test_either_driver_copies_rows_as_they_are(postgres_url: str, driver: str, e
         names=["text", "time", "seq"],
     )
     with closing(warehouse_of(hook)) as warehouse:
-        name = warehouse.temporary("copied", ["text TEXT", "time TIMESTAMPTZ", "seq BIGINT"])
+        name = warehouse.temporary("copied", rows.schema)
         warehouse.append(name, rows)
         _, found = warehouse.select(f"SELECT text, time, seq FROM {name} ORDER BY seq")  # noqa: S608
     assert [tuple(each) for each in found] == list(zip(texts, times, range(len(texts)), strict=True))
