@@ -135,8 +135,8 @@ class DigestTable:
         return self._choose(rows, np.flatnonzero(is_new))
 
     def _store(self, rows: Rows) -> None:
-        """Store rows as one more run, in the order of their digests' first halves."""
-        rows = rows[np.argsort(np.ascontiguousarray(rows["high"]), kind="stable")]
+        """Store rows as one more run, in the order of their digests."""
+        rows = self._one_each(rows)
         for half, values in (("high", np.ascontiguousarray(rows["high"])), ("rows", rows)):
             with self._new(f"{self._runs}.{half}").open("wb") as file:
                 values.tofile(file)

@@ -86,14 +86,17 @@ class ConfirmedValues:
         reason, ids = np.full(len(halves), -1, np.int8), no_ids(len(halves))
         found, rows = self._known.find(halves)
         asked = prints.take(pa.array(found))
-        for number, texts in enumerate((asked, pc.binary_join_element_wise(EXISTS, asked, ""))):
-            is_it = rows["values"] == digests(texts)[:, 0]
-            reason[found[is_it]], ids[found[is_it]] = number, rows["id"][is_it]
+        is_same = rows["values"] == digests(asked)[:, 0]
+        others = np.flatnonzero(~is_same)
+        marked = pc.binary_join_element_wise(EXISTS, asked.take(pa.array(others)), "")
+        is_there = others[rows["values"][others] == digests(marked)[:, 0]]
+        for number, which in enumerate((is_same, is_there)):
+            reason[found[which]], ids[found[which]] = number, rows["id"][which]
         found, rows = self._newer.find(halves)
         reason[found], ids[found] = _REASONS.index(Reason.NEWER_RUN), rows["id"]
         places = np.flatnonzero(reason >= 0)
-        others = reason < 0 if self._is_whole else slice(None)
-        self._sent.add(halves[others], print=fixed_bytes(prints, _PRINT_LENGTH)[others])
+        noted = (reason < 0) | (not self._is_whole)
+        self._sent.add(halves[noted], print=fixed_bytes(prints, _PRINT_LENGTH)[noted])
         reasons = pa.array(list(map(str, _REASONS)), pa.string()).take(pa.array(reason[places]))
         return Prefiltered(places=places, reasons=reasons, lead_ids=strings(ids[places]))
 

@@ -241,7 +241,8 @@ class DuckDbWarehouse(Warehouse):
     It wants each result fetched to its end.
     """
 
-    _PORTION = 250_000
+    #: Rows that it is given at a time.
+    PORTION = 250_000
 
     def __init__(self, hook: DbApiHook) -> None:
         super().__init__(hook)
@@ -265,7 +266,7 @@ class DuckDbWarehouse(Warehouse):
         held: list[pa.RecordBatch] = []
         for batch in batches:
             held.append(batch)
-            if sum(map(len, held)) >= self._PORTION:
+            if sum(map(len, held)) >= self.PORTION:
                 yield held
                 held = []
                 self._forget()

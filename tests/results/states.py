@@ -40,6 +40,9 @@ def batches(rows: Iterable[State], size: int = 5_000) -> Iterator[pa.RecordBatch
         yield pa.RecordBatch.from_pylist(list(map(asdict, some)), schema=lead_states.state_schema())
 
 
-def write_back(table: SqlTable, rows: Iterable[State], **how: Any) -> int:
-    """Write rows back."""
-    return writing.write_back(table, batches(rows), **how)
+def write_back(table: SqlTable, rows: Iterable[State], size: int = 5_000, /, **how: Any) -> int:
+    """Write rows back.
+
+    :param size: how many at a time.
+    """
+    return writing.write_back(table, batches(rows, size), **how)

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sfleads.exports import SqlExport, SqlTable
+from airflow_provider_sfleads.results import warehouse
 from tests.results.states import State, write_back
 
 HOUR = timedelta(hours=1)
@@ -31,6 +32,8 @@ Table = dict[str, dict[str, Any]]
 @pytest.fixture(params=["sqlite"])
 def _warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WH", json.dumps({"conn_type": request.param, "host": str(tmp_path / "wh")}))
+    # DuckDB is given so many rows at a time.
+    monkeypatch.setattr(warehouse.DuckDbWarehouse, "PORTION", 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Run:
     def write(self, table: SqlTable) -> int:
         """Write it, and say how many rows of the table that changed."""
         end = NOW + self.day * DAY
-        return write_back(table, self.rows, interval_end=end, operation=self.operation, remembers=True)
+        return write_back(table, self.rows, 3, interval_end=end, operation=self.operation, remembers=True)
 
 
 IS_MOVED = st.sampled_from([True])
@@ -185,6 +188,21 @@ def test_what_is_remembered_is_what_the_newer_run_confirmed_or_nothing(both: tup
             assert overlapped[f"K-{n}"][name] == (new if old in (None, new) else "")
         else:
             assert overlapped[f"K-{n}"][name] in (old, "")
+
+
+@pytest.mark.usefixtures("_warehouse")
+@pytest.mark.parametrize("_warehouse", ["sqlite", "duckdb"], indirect=True)
+@many
+@given(both=runs(2, ids=["00QA", "00QB", None], stages=["MQL", "SQL"]))
+def test_a_row_that_is_only_touched_becomes_what_merging_it_would_have_made(both: tuple[Run, Run]) -> None:
+    """A database that cannot update rows from a query merges all of them."""
+    for order in (both, both[::-1]):
+        touched = written(order)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("sqlite", "duckdb"):
+                able = warehouse.dialect_of(name)
+                patch.setitem(warehouse._DIALECTS, name, replace(able, updates_from=False))
+            assert touched == written(order)
 
 
 def _time(value: object) -> datetime | None:
