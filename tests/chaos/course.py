@@ -21,6 +21,7 @@ from tests.chaos.following import Following
 from tests.chaos.operators import LATE_COMMIT
 from tests.chaos.org import Org
 from tests.chaos.told import Told
+from tests.chaos.warehouse import Warehouse
 from tests.detaching import detach
 from tests.integration.real_airflow import Run
 
@@ -39,7 +40,13 @@ class Course(Following):
         try:
             with EmulatorServer(EmulatorSettings(client_secret=secret)) as emulator:
                 self.org = Org(
-                    emulator, self.schedule, self.story, self.told.struck, restart=self._clear, detach=self._detach
+                    emulator,
+                    self.schedule,
+                    self.story,
+                    self.told.struck,
+                    restart=self._clear,
+                    detach=self._detach,
+                    warehouse=Warehouse(self.warehouse, self._table_name, self.story, self.told.struck),
                 )
                 self._begin(emulator.url, secret)
                 try:
@@ -64,7 +71,7 @@ class Course(Following):
             "results_path": str(self.folder / "results"),
             "salesforce_conn_id": conn_id,
             "door": str(self.door.port),
-            "table": self.schedule.name.replace("-", "_"),
+            "table": self._table_name,
             **self.schedule.parameters,
             **self._more(),
         }
@@ -74,6 +81,10 @@ class Course(Following):
     def _more(self) -> dict[str, str]:
         """Further entries of the conf."""
         return {}
+
+    @property
+    def _table_name(self) -> str:
+        return self.schedule.name.replace("-", "_")
 
     def _dag_id(self) -> str:
         return f"chaos_{self.schedule.mode}"

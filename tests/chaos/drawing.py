@@ -18,7 +18,7 @@ BELOW = (None, "Lead")
 #: Seconds after a lost connection within which Salesforce may still commit, here.
 LATEST_COMMIT = 1.0
 
-What = Literal["kill", "limit", "expire", "abort", "fail", "restart", "term", "freeze", "wake", "detach"]
+What = Literal["kill", "limit", "expire", "abort", "fail", "restart", "term", "freeze", "wake", "detach", "hold"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,14 @@ class Event:
     :param at: when.
     :param wake: of what is frozen: the moment in the next try at which it wakes up, ``None`` for its end.
     :param lag: of what wakes up: seconds by which the supervisor is behind.
+    :param then: of a table that is held: what follows once a sync waits for it.
     """
 
     what: What
     at: Moment
     wake: Moment | None = None
     lag: float = 0.0
+    then: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

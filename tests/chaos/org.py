@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_sfleads.emulator import EmulatorServer
     from airflow_provider_sfleads.emulator.watching import Sight
     from tests.chaos.door import Visit
+    from tests.chaos.warehouse import Warehouse
 
 _NAME = re.compile(rb"Zyx-Person-(\d+)")
 _LEAD_ID = re.compile(rb"\b00Q[0-9A-Za-z]{15}\b")
@@ -31,6 +32,7 @@ class Org:
     :param struck: counts what has happened.
     :param restart: clears the task.
     :param detach: takes away what holds the results.
+    :param warehouse: where the sync writes back.
     """
 
     emulator: EmulatorServer
@@ -39,6 +41,7 @@ class Org:
     struck: Counter[str]
     restart: Callable[[], object]
     detach: Callable[[], object]
+    warehouse: Warehouse
     frozen: Visit | None = field(default=None, init=False)
     _wake: Event | None = field(default=None, init=False)
     sent: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -101,6 +104,7 @@ class Org:
         self._events = []
         while self._timers:
             self._timers.pop().cancel()
+        self.warehouse.let_go()
         struck = [fault for fault in self.emulator.faults() if fault["hits"]]
         self.struck.update(fault["effect"] for fault in struck)
         if struck:
@@ -180,6 +184,7 @@ class Org:
             "freeze": lambda: visit is not None and self._freeze(visit, event),
             "wake": lambda: self.wake(event.lag),
             "detach": self.detach,
+            "hold": lambda: self.warehouse.hold(event.then, lambda: visit is not None and visit.kill()),
             "limit": lambda: self.emulator.set_api_usage(self.emulator.settings.api_limit),
             "restart": lambda: visit is not None and self.restart(),
             "expire": self.emulator.expire_tokens,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.chaos import extras, intervals
+from tests.chaos import extras, intervals, nights
 from tests.chaos.drawing import Schedule, usual
 
-#: Modes and APIs in the order in which they are drawn: each mode is among the first eight.
+#: How many schedules have each mode among them, and each trouble.
+SAMPLE = 10
+#: Modes and APIs in the order in which they are drawn: each mode is among the first ten.
 PAIRS = (
     ("unique", "bulk"),
     ("upsert", "collections"),
@@ -17,10 +19,14 @@ PAIRS = (
     ("mapped", "collections"),
     ("plain", "bulk"),
     ("newer", "collections"),
+    ("write_back", "collections"),
+    ("changed_only", "bulk"),
     ("unique", "collections"),
     ("upsert", "bulk"),
     ("stage", "collections"),
     ("mapped", "bulk"),
+    ("write_back", "bulk"),
+    ("changed_only", "collections"),
 )
 
 
@@ -42,4 +48,8 @@ def draw(name: str) -> Schedule:
         return intervals.older_and_newer(usual(name, "upsert", api))
     if mode == "mapped":
         return extras.mapped(usual(name, "upsert", api))
+    if mode in ("write_back", "changed_only"):
+        return (nights.written_back if mode == "write_back" else nights.changing)(
+            extras.more(usual(name, "upsert", api))
+        )
     return extras.more(usual(name, mode, api))

@@ -41,7 +41,7 @@ def ended(reporter: pytest.TerminalReporter) -> list[Ended]:
 def _drawn(schedule: Schedule) -> Iterator[str]:
     """Name what is drawn in a schedule, each as often as it is."""
     for trouble in schedule.troubles:
-        yield from (event.what for event in trouble.events)
+        yield from (f"{event.then} in the merge" if event.then else event.what for event in trouble.events)
         yield from ("wake" for event in trouble.events if event.what == "freeze" and event.wake is not None)
         yield from (fault["effect"] for fault in trouble.faults)
         happens = {"a second run": trouble.is_overlapped, "Sales moves": trouble.moved, "doze": trouble.doze}
@@ -53,6 +53,8 @@ def _drawn(schedule: Schedule) -> Iterator[str]:
         yield f"newer {schedule.way}"
     if schedule.mode == "mapped":
         yield "mapped"
+    if schedule.mode == "changed_only":
+        yield "three nights"
     if schedule.parameters["deferrable"]:
         yield "deferrable"
 

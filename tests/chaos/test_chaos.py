@@ -25,8 +25,9 @@ from tests.chaos.course import Course
 from tests.chaos.leaks import leaks
 from tests.chaos.mapped import MappedTask
 from tests.chaos.newer import TwoIntervals
-from tests.chaos.schedules import draw, names
+from tests.chaos.schedules import SAMPLE, draw, names
 from tests.chaos.told import Told
+from tests.chaos.written_back import Nights, WrittenBack
 from tests.integration.real_airflow import RealAirflow, real_airflow
 
 HERE = Path(__file__).parent
@@ -53,14 +54,14 @@ def _chosen() -> list[str]:
     only = os.environ.get("SFLEADS_CHAOS_SEEDS")
     if only:
         return only.split(",")
-    return list(dict.fromkeys([*_regressions(), *names(int(os.environ.get("SFLEADS_CHAOS", "8")))]))
+    return list(dict.fromkeys([*_regressions(), *names(int(os.environ.get("SFLEADS_CHAOS", str(SAMPLE))))]))
 
 
 NAMES = _chosen()
 #: What strikes in any sample, whatever else is drawn.
 STRIKES = {"kill", "term", "on_kill", "freeze", "woken", "detach", "doze", "match_email", "mapped"}
-STRIKES |= {"newer after", "newer beside"}
-COURSES = {"newer": TwoIntervals, "mapped": MappedTask}
+STRIKES |= {"newer after", "newer beside", "kill in the merge", "three nights"}
+COURSES = {"newer": TwoIntervals, "mapped": MappedTask, "write_back": WrittenBack, "changed_only": Nights}
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def airflow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         folder = tmp_path_factory.mktemp("airflow")
         shutil.copytree(HERE / "airflow_config", folder / "home" / "config")
         with real_airflow(postgres_url, folder, HERE / "airflow_dags", SETTINGS) as running:
-            running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 7, "seven Dags are read")
+            running.wait_for(lambda: len(running.call("GET", "/dags")["dags"]) == 9, "nine Dags are read")
             yield running
 
 
@@ -158,7 +159,7 @@ def test_nothing_is_doubled_lost_wrong_or_moved_back(
 
 def test_the_troubles_that_the_bed_is_for_struck(schedules: dict[str, Future[Ended]]) -> None:
     """Else there was peace, and nothing is proved."""
-    if os.environ.get("SFLEADS_CHAOS_SEEDS") or not {*names(8)} <= schedules.keys():
+    if os.environ.get("SFLEADS_CHAOS_SEEDS") or not {*names(SAMPLE)} <= schedules.keys():
         pytest.skip("only a whole sample has to have them all")
     struck = Counter[str]()
     for schedule in schedules.values():

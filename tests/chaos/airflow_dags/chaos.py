@@ -25,6 +25,8 @@ MODES: dict[str, tuple[type[Create | Move], dict[str, Any]]] = {
     "plain": (Create, CREATE),
     "stage": (Move, {"external_id_field": "External_Id__c", "ladder": ["Lead", "MQL", "SAL", "SQL"]}),
     "newer": (Create, {**UPSERT, **TABLE, "changed_only": conf("changed_only")}),
+    "write_back": (Create, {**UPSERT, **TABLE}),
+    "changed_only": (Create, {**UPSERT, **TABLE, "changed_only": True}),
     "remembering": (Create, {**UPSERT, "changed_only": True}),
 }
 COMMON: dict[str, Any] = {
