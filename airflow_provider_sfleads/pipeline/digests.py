@@ -16,7 +16,7 @@ Positions = npt.NDArray[np.int64]
 
 # Longer values are digested one at a time: padded to one width, a column of them would fill the memory.
 _WIDEST = 64
-_WORD, _BYTES = 8, 16
+_WORD = 8
 # A column whose first values repeat, so many times each, is taken by its distinct values.
 _SAMPLE, _REPEATED = 1000, 4
 _HEX = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2")
@@ -66,10 +66,13 @@ def repeated_digests(column: pa.Array, form: Callable[[pa.Array], pa.Array]) -> 
     return found
 
 
-def hex_texts(found: Digests) -> pa.Array:
-    """Return digests as texts of 32 hexadecimal digits."""
-    raw = np.ascontiguousarray(found.astype("<u8")).view(np.uint8)
-    offsets = np.arange(len(found) + 1, dtype=np.int32) * 2 * _BYTES
+def hex_texts(found: Digests, *, size: int = 12) -> pa.Array:
+    """Return the first bytes of digests as hexadecimal digits.
+
+    :param size: how many bytes.
+    """
+    raw = np.ascontiguousarray(found.astype("<u8")).view(np.uint8)[:, :size]
+    offsets = np.arange(len(found) + 1, dtype=np.int32) * 2 * size
     return pa.Array.from_buffers(pa.string(), len(found), [None, pa.py_buffer(offsets), pa.py_buffer(_HEX[raw])])
 
 

@@ -112,6 +112,10 @@ class Piece:
 class Folder(Protocol):
     """A folder at a storage in which files appear under their name when they are complete."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies on this machine's disk."""
+
     def names(self) -> list[str]:
         """Return the names of the complete files."""
 
@@ -176,7 +180,7 @@ class Pieces:
             return
         if (role, slot) not in self._writing:
             draft = self.folder.new_draft(f"{role}-{slot.label}.arrow")
-            self._writing[role, slot] = (draft, StagedWriter(draft))
+            self._writing[role, slot] = (draft, StagedWriter(draft, is_packed=not self.folder.is_local))
         self._writing[role, slot][1].write(batch)
 
     def size(self, role: Role, slot: Slot) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
 from airflow_provider_sfleads.core.outcome import Action, Row
 from airflow_provider_sfleads.core.values import NUMBERS, Refusal, convert
@@ -34,6 +36,10 @@ HEAD = pa.schema(
     ]
 )
 PLACED = ("salesforce_id", "old_stage", "new_stage")
+# Of a packed file: each column's name, the column that it is stored as, and whether it may hold nulls.
+_COLUMNS = b"airflow_provider_sfleads.columns"
+# Before each batch of a packed file, with the length of what follows.
+_PACKED, _LENGTH = b"rows", 8
 _CELL_MARKS = 3  # two quotes, and a comma or line end
 
 
@@ -108,10 +114,15 @@ def csv_bytes(batch: pa.RecordBatch) -> int:
 
 
 class StagedWriter:
-    """Writes staged rows; batches need not have the same types of original columns."""
+    """Writes staged rows; batches need not have the same types of original columns.
 
-    def __init__(self, path: Path) -> None:
+    :param is_packed: whether to pack them. On a disk they stay for minutes, and to pack them costs more than all else
+        that is done with them; to send them to a storage costs more.
+    """
+
+    def __init__(self, path: Path, *, is_packed: bool = False) -> None:
         self._sink = pa.OSFile(str(path), "wb")
+        self._is_packed = is_packed
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._schema: pa.Schema | None = None
         self.rows = 0
@@ -120,13 +131,20 @@ class StagedWriter:
         """Add rows."""
         if not batch.num_rows:
             return
+        self.rows += batch.num_rows
+        if self._is_packed:
+            self._pack(batch)
+            return
         if self._writer is None or batch.schema != self._schema:
             self._end_stream()
-            # Not compressed: the rows stay for minutes, and to pack them costs more than all that is done with them.
             self._writer = pa.ipc.new_stream(self._sink, batch.schema)
             self._schema = batch.schema
         self._writer.write_batch(batch)
-        self.rows += batch.num_rows
+
+    def _pack(self, batch: pa.RecordBatch) -> None:
+        packed = _packed(batch)
+        self._sink.write(_PACKED + len(packed).to_bytes(_LENGTH, "little"))
+        self._sink.write(packed)
 
     def close(self) -> None:
         """Complete the file."""
@@ -142,7 +160,11 @@ class StagedWriter:
 def read_staged(stream: IO[bytes] | pa.NativeFile) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a file that :class:`StagedWriter` wrote, in order."""
     source = stream if isinstance(stream, pa.NativeFile) else pa.PythonFile(stream, "r")
-    while True:
+    is_packed = source.read(len(_PACKED)) == _PACKED
+    source.seek(0)
+    while is_packed and source.read(len(_PACKED)):
+        yield _unpacked(source.read(int.from_bytes(source.read(_LENGTH), "little")))
+    while not is_packed:
         try:
             reader = pa.ipc.open_stream(source)
         except pa.ArrowInvalid:
@@ -151,6 +173,46 @@ def read_staged(stream: IO[bytes] | pa.NativeFile) -> Iterator[pa.RecordBatch]:
                 raise
             return
         yield from reader
+
+
+def _packed(batch: pa.RecordBatch) -> pa.Buffer:
+    """Return rows as Parquet, which takes half of what Arrow's own compressed format does."""
+    sink, rows = pa.BufferOutputStream(), pa.Table.from_batches([_folded(batch)])
+    try:
+        pq.write_table(rows, sink, compression="zstd", use_dictionary=False, write_statistics=False)
+    except pa.ArrowNotImplementedError:
+        # It has no such type of original columns.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(rows)
+    return sink.getvalue()
+
+
+def _unpacked(packed: bytes) -> pa.RecordBatch:
+    reads_parquet = packed.startswith(b"PAR1")
+    rows = pq.read_table(pa.BufferReader(packed)) if reads_parquet else pa.ipc.open_stream(packed).read_all()
+    return _unfolded(rows.combine_chunks().to_batches()[0])
+
+
+def _folded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows without the columns that equal another one; the schema's metadata say which."""
+    kept: dict[str, pa.Array] = {}
+    columns: list[tuple[str, str, bool]] = []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        alike = (name for name, known in kept.items() if known.type == column.type and known.equals(column))
+        source = next(alike, field.name)
+        kept.setdefault(source, column)
+        columns.append((field.name, source, field.nullable))
+    metadata = {_COLUMNS: json.dumps(columns)}
+    return pa.RecordBatch.from_arrays([*kept.values()], schema=batch.select([*kept]).schema.with_metadata(metadata))
+
+
+def _unfolded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows as they were before :func:`_folded`."""
+    said = json.loads(batch.schema.metadata[_COLUMNS])
+    columns = [(name, batch.column(source), nullable) for name, source, nullable in said]
+    schema = pa.schema([pa.field(name, column.type, nullable=nullable) for name, column, nullable in columns])
+    return pa.RecordBatch.from_arrays([column for _, column, _ in columns], schema=schema)
 
 
 def write_csv(batches: Iterable[pa.RecordBatch], path: Path, fields: Sequence[str], *, by_id: bool) -> int:

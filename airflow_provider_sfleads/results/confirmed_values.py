@@ -31,7 +31,7 @@ _LEFT_ALONE = frozenset({Reason.SAME_VALUES, Reason.ALREADY_EXISTS})
 _REASONS = (Reason.SAME_VALUES, Reason.ALREADY_EXISTS, Reason.NEWER_RUN)
 # Cells of the tables on disk.
 _ID, _VALUES, _MOMENT = ("id", "S18"), ("values", "<u8"), ("moment", "<i8")
-_PRINT_LENGTH = 32
+_PRINT_LENGTH = 24
 # Before any moment.
 _EVER = -(1 << 63)
 
@@ -113,7 +113,7 @@ class ConfirmedValues:
     def keep(self, directory: Directory) -> None:
         """Write the fingerprints of this run's rows down, for a try that goes on with these."""
         schema = pa.schema([("digest", pa.binary(16)), ("print", pa.string())])
-        with directory.complete(SENT) as draft, pq.ParquetWriter(draft, schema) as writer:
+        with directory.complete(SENT) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
             for rows in self._sent.batches():
                 halves = np.stack((rows["high"], rows["low"]), axis=1).astype("<u8")
                 keys = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(rows), [None, pa.py_buffer(halves)])

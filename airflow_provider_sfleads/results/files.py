@@ -66,6 +66,8 @@ class Directory:
     :param base: the directory that people have named, or this one: its mode is theirs. On a local disk what is made
         below it is for this user alone.
     :param guard: called before anything is changed; raises where this process may not write any more.
+    :param copies: where copies of the files that this process publishes at a remote storage are kept, and read in place
+        of those; none where the folder around it is not there.
     """
 
     fs: AbstractFileSystem
@@ -73,6 +75,7 @@ class Directory:
     is_local: bool
     base: str = ""
     guard: Callable[[], object] = field(default=lambda: None, compare=False, repr=False)
+    copies: Path | None = field(default=None, compare=False, repr=False)
 
     @property
     def parent(self) -> Directory:
@@ -159,6 +162,8 @@ class Directory:
             with regular(self.file(name)) as handle:
                 native: IO[bytes] = pa.OSFile(f"/dev/fd/{handle}")
             return native
+        if self.copies is not None and (self.copies / name).is_file():
+            return (self.copies / name).open("rb")
         stream: IO[bytes] = self.fs.open(self.file(name), "rb")
         return stream
 
@@ -200,6 +205,8 @@ class Directory:
         """Remove a file."""
         self.guard()
         self.fs.rm_file(self.file(name))
+        if self.copies is not None:
+            (self.copies / name).unlink(missing_ok=True)
 
     def rename(self, name: str, new: str) -> None:
         """Give a file another name; on object storage, where that is no single step, the old one goes last."""
@@ -209,12 +216,16 @@ class Directory:
             return
         self.fs.cp_file(self.file(name), self.file(new))
         self.fs.rm_file(self.file(name))
+        if self.copies is not None and (self.copies / name).is_file():
+            (self.copies / name).replace(self.copies / new)
 
     def remove_all(self) -> None:
         """Remove the directory with all that is in it, if it exists."""
         if not self.fs.exists(self.path):
             return
         self.guard()
+        if self.copies is not None:
+            shutil.rmtree(self.copies, ignore_errors=True)
         if self.is_local:
             shutil.rmtree(self.path)
             return
@@ -289,7 +300,11 @@ class Directory:
         self.guard()
         self.fs.makedirs(self.path, exist_ok=True)
         self.fs.put_file(str(draft), self.file(name))
-        draft.unlink()
+        if self.copies is not None and self.copies.parent.is_dir():
+            self.copies.mkdir(PRIVATE_FOLDER, exist_ok=True)
+            shutil.move(draft, self.copies / name)
+        else:
+            draft.unlink()
 
     @contextmanager
     def complete(self, name: str) -> Iterator[Path]:

@@ -37,7 +37,7 @@ DRY_RUN = "-dry-run"
 #: How an execution is named after its beginning, for ``strftime``; UTC.
 EXECUTION = "%Y%m%dT%H%M%S.%fZ"
 _BEGUN = "_begun"
-_SCRATCH = "scratch-"
+_SCRATCH, _COPIES = "scratch-", "staged"
 #: The export's columns, beside the rows that are staged.
 COLUMNS = "columns.json"
 _EXECUTION = re.compile(rf"\d{{8}}T\d{{6}}\.\d{{6}}Z(?:{DRY_RUN})?")
@@ -213,8 +213,14 @@ class ResultsFolder:
         return own
 
     def staged(self) -> Directory:
-        """Return the directory at the storage where rows wait that another worker may have to go on with."""
-        return self.directory.child(STAGING)
+        """Return the directory at the storage where rows wait that another worker may have to go on with.
+
+        What this process stages at a remote one it reads from copies of its own.
+        """
+        directory = self.directory.child(STAGING)
+        if directory.is_local or not self.process:
+            return directory
+        return replace(directory, copies=self._staging_path / f"{_SCRATCH}{self.process}" / _COPIES)
 
     def remove_staging(self) -> None:
         """Remove the staging directories, once every row is accounted for."""

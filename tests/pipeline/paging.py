@@ -170,6 +170,7 @@ class DiskFolder:
     """A folder of pieces."""
 
     path: Path
+    is_local: bool = True
 
     def names(self) -> list[str]:
         """The complete files."""
