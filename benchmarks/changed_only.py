@@ -1,10 +1,10 @@
 """What ``changed_only`` saves in a night in which one row in a hundred changed.
 
-One Parquet export goes through the create operator (``existing="update"``, bulk) four times: without a memory; the first
-night, which everything is new in; the second with ``changed_only``; and the second with ``full_refresh``. Each runs in a
-fresh process, against an emulator that counts rows and does not keep them, and its CPU is told as a multiple of the one
-without a memory. The memory is a DuckDB table (``write_back``), or with ``--memory results`` the results of the first
-night.
+One Parquet export goes through the create operator (``existing="update"``, bulk) four times: without a memory; the
+first night, which everything is new in; the second with ``changed_only``; and the second with ``full_refresh``. Each
+runs in a fresh process, against an emulator that counts rows and does not keep them; in brackets, how many times the CPU
+of the run without a memory. The memory is a DuckDB table (``write_back``), or with ``--memory results`` the results of
+the first night.
 
 ``python3 dev.py bench changed_only --rows 100000`` is a quick look; the default is a million rows.
 """
