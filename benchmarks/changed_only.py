@@ -2,7 +2,7 @@
 
 One Parquet export goes through the create operator (``existing="update"``, bulk) four times: without a memory; the
 first night, which everything is new in; the second with ``changed_only``; and the second with ``full_refresh``. Each
-runs in a fresh process, against an emulator that counts rows and does not keep them; in brackets, how many times the CPU
+runs in a fresh process, against an emulator that counts rows and keeps none; in brackets, how many times the CPU
 of the run without a memory. The memory is a DuckDB table (``write_back``), or with ``--memory results`` the results of
 the first night.
 
