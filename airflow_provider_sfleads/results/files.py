@@ -80,11 +80,11 @@ class Directory:
     @property
     def parent(self) -> Directory:
         """The directory that this one is in."""
-        return replace(self, path=self.path.rstrip("/").rpartition("/")[0])
+        return replace(self, path=self.path.rstrip("/").rpartition("/")[0], copies=None)
 
     def child(self, name: str) -> Directory:
         """Return the directory of that name in this one."""
-        return replace(self, path=self.file(name))
+        return replace(self, path=self.file(name), copies=None)
 
     def file(self, name: str) -> str:
         """Return the path of a file in this directory."""

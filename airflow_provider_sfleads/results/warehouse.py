@@ -180,7 +180,8 @@ class Warehouse:
         """Run a statement, and return how many rows it has written, as far as the driver says that."""
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(sql)
-            return max(int(cursor.rowcount), 0)
+            written = cursor.rowcount
+            return max(written, 0) if isinstance(written, int) else 0
 
     def select(self, sql: str) -> tuple[Sequence[Any], Sequence[Any]]:
         """Run a query, and return what the driver says of its columns, and the rows."""
