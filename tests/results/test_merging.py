@@ -192,7 +192,7 @@ def test_what_is_remembered_is_what_the_newer_run_confirmed_or_nothing(both: tup
 
 @pytest.mark.usefixtures("_warehouse")
 @pytest.mark.parametrize("_warehouse", ["sqlite", "duckdb"], indirect=True)
-@many
+@settings(many, max_examples=4)
 @given(both=runs(2, ids=["00QA", "00QB", None], stages=["MQL", "SQL"]))
 def test_a_row_that_is_only_touched_becomes_what_merging_it_would_have_made(both: tuple[Run, Run]) -> None:
     """A database that cannot update rows from a query merges all of them."""
