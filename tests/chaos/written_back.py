@@ -7,6 +7,8 @@ from pathlib import Path
 from airflow_provider_sfleads.emulator import EmulatorServer
 from tests.chaos.companion import Companion
 from tests.chaos.course import Course
+from tests.chaos.told import unaccounted
+from tests.integration.support import folder_of
 
 
 class WrittenBack(Course):
@@ -32,11 +34,18 @@ class Nights(WrittenBack):
         self._night(before)
         self.told.struck["three nights"] += 1
 
+    def _take_down(self, emulator: EmulatorServer) -> None:
+        super()._take_down(emulator)
+        # What was detached takes the night before with it.
+        self.told.overlapping = [report for report in self.told.overlapping if folder_of(report).exists()]
+
     def _night(self, export: Path) -> None:
         """Let another run of the Dag go through in peace."""
         companion = Companion(self._start, {"export": str(export)})
         try:
-            self.told.overlapping.append(companion.finish())
+            report = companion.finish()
         finally:
             companion.close()
+        self.told.broken.extend(f"in peace: {found}" for found in unaccounted(report, len(self.schedule.rows)))
+        self.told.overlapping.append(report)
         self.story.append(f"  another night: {self.told.overlapping[-1]}")
