@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from airflow_provider_sfleads.pipeline.digests import Digests, Positions, positions_in
+from airflow_provider_sfleads.pipeline.digests import Digests, Positions, bytes_of, positions_in
 
 Rows = npt.NDArray[np.void]
 """Rows as numpy's structured arrays have them."""
@@ -96,22 +96,22 @@ class DigestTable:
         if not self._recent and self._runs <= 1:
             return
         rest = np.concatenate([self._small, *self._recent])
-        self._recent = []
         if not self._runs:
-            self._small = self._one_each(rest)
+            self._small, self._recent = self._one_each(rest), []
             return
-        self._small = rest[:0]
+        # Where the disk is full, nothing is forgotten: the next search begins anew.
         if len(rest):
             self._store(rest)
-        count, self._runs = self._runs, 0
+        self._small, self._recent = rest[:0], []
+        count = self._runs
         bounds = np.array([(1 << 64) * number // count for number in range(1, count)], np.uint64)
         cuts = [self._cuts(run, bounds) for run in range(count)]
         with self._new("whole.high").open("wb") as high_file, self._new("whole.rows").open("wb") as rows_file:
             for first in range(count):
                 pieces = [self._mapped(run)[1][cut[first] : cut[first + 1]] for run, cut in enumerate(cuts)]
                 merged = self._one_each(np.concatenate(pieces))
-                np.ascontiguousarray(merged["high"]).tofile(high_file)
-                merged.tofile(rows_file)
+                high_file.write(bytes_of(merged["high"]))
+                rows_file.write(bytes_of(merged))
         for half in ("high", "rows"):
             for run in range(1, count):
                 (self._folder / f"{run}.{half}").unlink()
@@ -137,9 +137,9 @@ class DigestTable:
     def _store(self, rows: Rows) -> None:
         """Store rows as one more run, in the order of their digests."""
         rows = self._one_each(rows)
-        for half, values in (("high", np.ascontiguousarray(rows["high"])), ("rows", rows)):
+        for half, values in (("high", rows["high"]), ("rows", rows)):
             with self._new(f"{self._runs}.{half}").open("wb") as file:
-                values.tofile(file)
+                file.write(bytes_of(values))
         self._runs += 1
 
     def _mapped(self, run: int) -> tuple[npt.NDArray[np.uint64], Rows]:

@@ -180,6 +180,11 @@ class Places:
         return at
 
 
+def bytes_of(values: npt.NDArray[np.generic]) -> memoryview:
+    """Return an array's bytes; ``tofile`` does not notice where the end of them does not fit on the disk."""
+    return np.ascontiguousarray(values).view(np.uint8).data
+
+
 def positions_in(high: _Words, low: _Words, wanted: Digests) -> Positions:
     """Return the position of each digest among sorted ones; -1 where it is not there.
 

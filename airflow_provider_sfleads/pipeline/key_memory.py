@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airflow_provider_sfleads.pipeline.digest_of_one import digest_of_one
-from airflow_provider_sfleads.pipeline.digests import Digests, digests, positions_in
+from airflow_provider_sfleads.pipeline.digests import Digests, bytes_of, digests, positions_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,7 +165,7 @@ class KeyMemory:
             path.touch(0o600)
             with path.open("wb") as file:
                 for half in _merged(self._recent):
-                    half.tofile(file)
+                    file.write(bytes_of(half))
             self._runs.append(path)
             self._recent.clear()
 

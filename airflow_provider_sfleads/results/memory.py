@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def confirmed_in_results(
         except FileNotFoundError:
             # Somebody tidies up old results.
             continue
-        except ValueError as error:
+        except (ValueError, pa.ArrowException) as error:
             raise ResultsError(f"What an earlier run confirmed, in {path}, cannot be read: {error}") from error
 
 
@@ -142,7 +142,8 @@ def confirmed_in_table(
     :raises WarehouseUnavailableError: the warehouse cannot be read now.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    from airflow_provider_sfleads.exports.record_batches import chunk_rows
 
     own, hook = Own.of(operation), sql_hook(table.conn_id)
     dialect, mark = dialect_of(hook.conn_type), str(hook.placeholder)
@@ -160,18 +161,28 @@ def confirmed_in_table(
     try:
         with SqlExport(table.conn_id, sql, parameters=moments).open() as stream:
             for chunk in stream.chunks:
-                batch = _as_batch(chunk) if isinstance(chunk, list) else chunk
-                known = batch.rename_columns(["key", "salesforce_id", "values", "is_newer"])
-                # A few databases have one type for all numbers.
-                is_newer = pc.not_equal(known["is_newer"].cast(pa.int64()), 0)
-                yield in_schema(known, confirmation_schema(), is_newer=is_newer)
+                try:
+                    yield _from_table(_as_batch(chunk) if isinstance(chunk, list) else chunk)
+                except pa.ArrowException:
+                    # Somebody's own table may have keys that are no text.
+                    yield _from_table(_as_batch(chunk_rows(chunk)))
     except ExportError as error:
         if error.transient:
             raise
         log.info("Nothing is remembered yet in %r.", table)
 
 
-def _as_batch(rows: Sequence[Mapping[str, Any] | BadRow]) -> pa.RecordBatch:
+def _from_table(batch: pa.RecordBatch) -> pa.RecordBatch:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = batch.rename_columns(["key", "salesforce_id", "values", "is_newer"])
+    # A few databases have one type for all numbers.
+    is_newer = pc.not_equal(known["is_newer"].cast(pa.int64()), 0)
+    return in_schema(known, confirmation_schema(), is_newer=is_newer)
+
+
+def _as_batch(rows: Iterable[Mapping[str, Any] | BadRow]) -> pa.RecordBatch:
     """Return rows of a table whose values are of several types; without those that cannot be read."""
     import pyarrow as pa
 

@@ -54,8 +54,9 @@ class Merge:
             if is_left.false_count:
                 warehouse.append(staged, batch.filter(pc.invert(is_left)))
         if touched is not None and n:
-            n = warehouse.execute(self._touching(touched))
-            rows = self._with_unknown(staged, touched, few)
+            apart, _ = warehouse.filled("apart", table_schema(["key"]), self._keys_apart(staged, touched))
+            n = warehouse.execute(self._touching(touched, apart))
+            rows = self._with_unknown(staged, touched, apart, few)
         sql = merged_sql(self.columns, self.own, table=self.table, staged=rows, seq=seq)
         merged, count = warehouse.filled("merged", table_schema(self.columns), sql)
         for sql in _replacing(self.columns, table=self.table, merged=merged, updates=updates) if count else ():
@@ -72,16 +73,29 @@ class Merge:
             found = pc.and_(found, batch.column(name).is_null())
         return found
 
-    def _touching(self, touched: str) -> str:
+    def _keys_apart(self, staged: str, touched: str) -> str:
+        """Return the query for the keys that are merged whatever is said of them.
+
+        Those that are staged, too, and those of which the table, or the load, has several rows.
+        """
+        key = self.columns["key"]
+        both = f"{touched} s JOIN {self.table} t ON t.{key} = s.{key}"
+        return (
+            f"SELECT {key} FROM {staged} "  # noqa: S608  (checked names)
+            f"UNION SELECT s.{key} FROM {both} GROUP BY s.{key} HAVING COUNT(*) > 1"
+        )
+
+    def _touching(self, touched: str, apart: str) -> str:
         """Return the statement that says of leads which were left as they are when that was."""
         row, key = _Row(self.columns, self.own), self.columns["key"]
         values = row.values()
         changes = ", ".join(f"{self.columns[name]} = {values[name]}" for name in (*_TOUCHED, self.own.until))
         stays = _chosen(f"{row.is_older()} AND {row.is_older(self.own.until)}", "1", "0")
         where = f"t.{key} = s.{key} AND {row.is_same_lead()} AND {stays} = 0"
-        return f"UPDATE {self.table} AS t SET {changes} FROM {touched} AS s WHERE {where}"  # noqa: S608  (checked names)
+        rows = f"SELECT s.* FROM {touched} s LEFT JOIN {apart} d ON d.{key} = s.{key} WHERE d.{key} IS NULL"  # noqa: S608
+        return f"UPDATE {self.table} AS t SET {changes} FROM ({rows}) AS s WHERE {where}"  # noqa: S608  (checked names)
 
-    def _with_unknown(self, staged: str, touched: str, few: Sequence[str]) -> str:
+    def _with_unknown(self, staged: str, touched: str, apart: str, few: Sequence[str]) -> str:
         """Return the staged rows with those of leads which were left as they are and the table does not hold so."""
         row, identifier = _Row(self.columns, self.own), self.warehouse.dialect.identifier
         key, names = self.columns["key"], [*self.columns, "seq"]
@@ -90,7 +104,7 @@ class Merge:
         return (
             f"(SELECT {wanted} FROM {staged} UNION ALL SELECT {cells} FROM {touched} s "  # noqa: S608  (checked names)
             f"LEFT JOIN {self.table} t ON t.{key} = s.{key} AND {row.is_same_lead()} "
-            f"LEFT JOIN (SELECT DISTINCT {key} FROM {staged}) d ON d.{key} = s.{key} "
+            f"LEFT JOIN {apart} d ON d.{key} = s.{key} "
             f"WHERE t.{key} IS NULL OR d.{key} IS NOT NULL)"
         )
 
@@ -237,8 +251,10 @@ def _replacing(columns: Mapping[str, str], *, table: str, merged: str, updates: 
     values = ", ".join(f"{column} = m.{column}" for column in columns.values() if column != key)
     lead_id, both = columns["salesforce_id"], f"{table} AS t JOIN {merged} AS m ON t.{key} = m.{key}"
     repeated = f"SELECT t.{key} FROM {both} GROUP BY t.{key} HAVING COUNT(*) > 1"  # noqa: S608
-    # Where people have made ids unique, one that goes from key to key must not be there twice for a moment.
-    moved = f"SELECT t.{key} FROM {both} WHERE t.{lead_id} <> m.{lead_id}"  # noqa: S608
+    # Where people have made ids unique, one that goes from key to key must not be there twice for a moment. No other
+    # row is deleted: DuckDB takes a minute for a million of them.
+    wanted = f"t.{lead_id} IN (SELECT {lead_id} FROM {merged})"  # noqa: S608
+    moved = f"SELECT t.{key} FROM {both} WHERE t.{lead_id} <> m.{lead_id} AND {wanted}"  # noqa: S608
     there = f"SELECT 1 FROM {table} AS t WHERE t.{key} = m.{key}"  # noqa: S608
     return (
         f"DELETE FROM {table} WHERE {key} IN ({repeated}) OR {key} IN ({moved})",  # noqa: S608

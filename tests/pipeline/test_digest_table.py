@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,35 @@ def test_what_a_killed_worker_left_is_not_found(tmp_path: Path) -> None:
     with DigestTable(tmp_path / "table", NUMBER) as table:
         assert table.find(keys)[0].tolist() == []
         assert [*table.batches()] == []
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond a size, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [100, 300, 700])
+def test_what_a_full_disk_does_not_take_is_not_taken_for_nothing(tmp_path: Path, size: int) -> None:
+    """It is an error as long as the disk is full, and all is there afterwards."""
+    keys = digests(pa.array([f"K-{n}" for n in range(24)]))
+    with DigestTable(tmp_path / "table", NUMBER) as table:
+        table.add(keys[:12], number=np.arange(12))
+        table.add(keys[12:15], number=np.arange(12, 15))
+        with no_file_beyond(size):
+            for _ in range(2):
+                try:
+                    found, _rows = table.find(keys)
+                except OSError:
+                    continue
+                assert found.tolist() == [*range(15)]
+        found, rows = table.find(keys)
+        assert found.tolist() == rows["number"].tolist() == [*range(15)]
 
 
 def test_its_files_are_their_user_s_alone(tmp_path: Path) -> None:

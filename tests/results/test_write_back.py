@@ -413,6 +413,28 @@ def test_ids_that_people_have_made_unique_may_go_from_key_to_key(warehouse: str)
     rows = [row("a", salesforce_id="00Q2"), row("b", salesforce_id="00Q1"), row("c", salesforce_id="00Q3")]
     assert write_back(target, rows, interval_end=NOW) == 3
     assert {key: values[0] for key, values in state().items()} == {"a": "00Q2", "b": "00Q1", "c": "00Q3"}
+    # To one that had none.
+    write_back(target, [row("d", salesforce_id=None)], interval_end=NOW)
+    rows = [row("d", salesforce_id="00Q3"), row("c", salesforce_id="00Q5")]
+    assert write_back(target, rows, interval_end=NOW) == 2
+    assert state()["d"][0] == "00Q3"
+    # One after the other, the last of them to a lead that nobody had.
+    rows = [row("a", salesforce_id="00Q1"), row("b", salesforce_id="00Q5"), row("c", salesforce_id="00Q4")]
+    assert write_back(target, rows, interval_end=NOW + DAY) == 3
+    assert {key: values[0] for key, values in state().items()} == {"a": "00Q1", "b": "00Q5", "c": "00Q4", "d": "00Q3"}
+
+
+def test_a_key_that_such_a_table_holds_twice_is_there_once_also_where_its_lead_is_left_alone(warehouse: str) -> None:
+    """And where a load tells of one key twice, the last of it counts, and it counts once."""
+    del warehouse
+    write_back(SqlTable("wh", "made"), [row("a"), row("b"), row("c")], interval_end=NOW - DAY)
+    run("CREATE TABLE lead_state AS SELECT * FROM made")
+    run("INSERT INTO lead_state SELECT * FROM made WHERE key = 'a'")
+    left = [replace(row(key), action="unchanged", stage=None) for key in ("a", "b", "c")]
+    assert write_back(SqlTable("wh", "lead_state"), [*left, row("c", "SQL")], interval_end=NOW) == 3
+    assert state() == {
+        "a": ("00Q1", "unchanged", "MQL"), "b": ("00Q1", "unchanged", "MQL"), "c": ("00Q1", "updated", "SQL"),
+    }  # fmt: skip
 
 
 def test_no_statement_takes_more_rows_than_databases_do() -> None:
