@@ -190,7 +190,7 @@ def _packed(batch: pa.RecordBatch) -> pa.Buffer:
 
 def _unpacked(packed: bytes) -> pa.RecordBatch:
     reads_parquet = packed.startswith(b"PAR1")
-    rows = pq.read_table(pa.BufferReader(packed)) if reads_parquet else pa.ipc.open_stream(packed).read_all()
+    rows = pq.ParquetFile(pa.BufferReader(packed)).read() if reads_parquet else pa.ipc.open_stream(packed).read_all()
     return _unfolded(rows.combine_chunks().to_batches()[0])
 
 
