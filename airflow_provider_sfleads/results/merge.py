@@ -43,25 +43,26 @@ class Merge:
         seq, few = warehouse.dialect.identifier("seq"), (*_TOUCHED, self.own.until, "salesforce_id", "key", "seq")
         staged = rows = warehouse.temporary("staged", table_schema([*self.columns, "seq"]))
         touched = warehouse.temporary("touched", table_schema(few)) if updates else None
-        n = 0
+        count = 0
         for batch in batches:
             is_left = self._is_left(batch)
             if touched is None or not is_left.true_count:
                 warehouse.append(staged, batch)
                 continue
-            n += is_left.true_count
+            count += is_left.true_count
             warehouse.append(touched, batch.filter(is_left).select(few))
             if is_left.false_count:
                 warehouse.append(staged, batch.filter(pc.invert(is_left)))
-        if touched is not None and n:
+        written = 0
+        if touched is not None and count:
             apart, _ = warehouse.filled("apart", table_schema(["key"]), self._keys_apart(staged, touched))
-            n = warehouse.execute(self._touching(touched, apart))
+            written = warehouse.execute(self._touching(touched, apart))
             rows = self._with_unknown(staged, touched, apart, few)
         sql = merged_sql(self.columns, self.own, table=self.table, staged=rows, seq=seq)
         merged, count = warehouse.filled("merged", table_schema(self.columns), sql)
         for sql in _replacing(self.columns, table=self.table, merged=merged, updates=updates) if count else ():
             warehouse.execute(sql)
-        return n + count
+        return written + count
 
     def _is_left(self, batch: pa.RecordBatch) -> pa.Array:
         """Return which rows tell no more of a lead than that it was left as it is."""

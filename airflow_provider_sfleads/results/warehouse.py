@@ -195,7 +195,7 @@ class Warehouse:
         return frozenset(str(column[0]).lower() for column in columns)
 
     def portions(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Iterable[pa.RecordBatch]]:
-        """Yield rows in portions, each of which is to be written before the next is taken; at least one."""
+        """Yield rows in portions, each of which is to be written before the next is taken."""
         yield batches
 
     def temporary(self, purpose: str, schema: pa.Schema) -> str:
@@ -263,7 +263,7 @@ class DuckDbWarehouse(Warehouse):
         return found.description, found.fetchall()
 
     def portions(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Iterable[pa.RecordBatch]]:
-        """Yield rows in portions, each of which is to be written before the next is taken; at least one."""
+        """Yield rows in portions, each of which is to be written before the next is taken."""
         held: list[pa.RecordBatch] = []
         for batch in batches:
             held.append(batch)
